@@ -1,0 +1,140 @@
+"""The exception tree and the exit codes of every command."""
+
+from __future__ import annotations
+
+import errno
+import os
+from enum import IntEnum
+from pathlib import Path
+
+
+class ExitCode(IntEnum):
+    """What a command's exit status means, the same for the CLI and for every step."""
+
+    OK = 0
+    BUG = 1
+    USAGE = 2
+    CONFIG = 10
+    CREDENTIALS = 11
+    JOB_FAILED = 12
+    NOT_FOUND = 13
+    BAD_INPUT = 14
+    INTERRUPTED = 130
+
+
+class MaquetteError(Exception):
+    """A failure that a person can act on.
+
+    Args:
+        what: What failed and where, with the value, in one sentence.
+        detail: Facts behind it (which stage, which measurement).
+        hint: The one next command or change that helps.
+    """
+
+    exit_code = ExitCode.JOB_FAILED
+
+    def __init__(self, what: str, *, detail: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.detail = detail
+        self.hint = hint
+
+
+class UsageError(MaquetteError):
+    """The command line asks for something that does not fit together."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ConfigError(MaquetteError):
+    """A setting is unknown or has an unusable value."""
+
+    exit_code = ExitCode.CONFIG
+
+
+class CredentialsError(MaquetteError):
+    """A credential is missing or refused, or a quota is used up."""
+
+    exit_code = ExitCode.CREDENTIALS
+
+
+class JobFailed(MaquetteError):
+    """A job or a part of it did not reach its end."""
+
+    exit_code = ExitCode.JOB_FAILED
+
+
+class NotFound(MaquetteError):
+    """A scene, job, checkpoint or file does not exist."""
+
+    exit_code = ExitCode.NOT_FOUND
+
+
+class BadInput(MaquetteError):
+    """The data that the person gave can not be used."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class Interrupted(MaquetteError):
+    """The work was asked to stop and has saved what it had."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+_BY_EXIT_CODE: dict[int, type[MaquetteError]] = {
+    kind.exit_code: kind
+    for kind in (
+        UsageError,
+        ConfigError,
+        CredentialsError,
+        JobFailed,
+        NotFound,
+        BadInput,
+        Interrupted,
+    )
+}
+
+
+def from_exit_code(code: int, what: str, *, detail: str = "", hint: str = "") -> MaquetteError:
+    """Rebuild the error of another process from its exit code; unknown codes mean JobFailed."""
+    return _BY_EXIT_CODE.get(code, JobFailed)(what, detail=detail, hint=hint)
+
+
+def from_os_error(error: OSError, doing: str) -> MaquetteError:
+    """Say an operating-system error (full disk, read-only folder …) as a sentence.
+
+    Args:
+        error: What the system raised.
+        doing: What was being done, as in "writing the checkpoint".
+    """
+    where = str(error.filename) if error.filename else "the working folder"
+    if error.errno == errno.ENOSPC or error.errno == errno.EDQUOT:
+        return JobFailed(
+            f"no space left while {doing}: `{where}`",
+            hint="free space (see `df -h`), then run the same command again: it continues",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return JobFailed(
+            f"not allowed while {doing}: `{where}`",
+            detail=os.strerror(error.errno),
+            hint="make the folder writable for this user, then run the same command again",
+        )
+    return JobFailed(f"the system refused while {doing}: `{where}`", detail=str(error))
+
+
+def format_error(error: MaquetteError) -> str:
+    """Lay an error out for a terminal: what, details, one next command."""
+    lines = [f"error: {error.what}"]
+    lines += [f"  {line}" for line in error.detail.splitlines()]
+    if error.hint:
+        lines += ["", f"hint: {error.hint}"]
+    return "\n".join(lines)
+
+
+def shown_path(path: Path) -> str:
+    """Write a path relative to the working folder when it lies below it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd().resolve()))
+    except ValueError:
+        return str(path)

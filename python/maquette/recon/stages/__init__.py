@@ -1,0 +1,1 @@
+"""Stages: resumable units inside a step, each a module with one `STAGE`."""

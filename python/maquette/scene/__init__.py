@@ -1,0 +1,1 @@
+"""The scene folder: the only interface between steps, backends and tools. Needs numpy only."""

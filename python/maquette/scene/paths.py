@@ -1,0 +1,104 @@
+"""Where everything of a scene lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from maquette.errors import NotFound
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".mpo"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".m4v", ".avi"})
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One folder `scenes/<MODEL>/`."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        return self.root.resolve().name
+
+    @property
+    def input(self) -> Path:
+        return self.root / "input"
+
+    @property
+    def images_raw(self) -> Path:
+        return self.root / "images_raw"
+
+    @property
+    def images(self) -> Path:
+        return self.root / "images"
+
+    @property
+    def masks(self) -> Path:
+        return self.root / "masks"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "database.db"
+
+    @property
+    def sparse(self) -> Path:
+        """The undistorted COLMAP model, beside `images/`."""
+        return self.root / "sparse" / "0"
+
+    @property
+    def distorted(self) -> Path:
+        """The COLMAP model as mapped, beside `images_raw/`."""
+        return self.root / "sparse_raw" / "0"
+
+    @property
+    def transforms(self) -> Path:
+        return self.root / "transforms.json"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.yaml"
+
+    @property
+    def mesh(self) -> Path:
+        return self.root / "mesh"
+
+    @property
+    def stages(self) -> Path:
+        return self.root / "stages"
+
+    @property
+    def events(self) -> Path:
+        return self.stages / "events.jsonl"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.json"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.root / "evaluation.json"
+
+    @property
+    def ground_truth(self) -> Path:
+        """Truth copied from the input, when there is one (cameras and surface)."""
+        return self.root / "ground_truth"
+
+    def run(self, group: str) -> Path:
+        """The folder of a training run: checkpoints, settings, metrics, previews."""
+        return self.root / "runs" / group
+
+    def relative(self, path: Path) -> str:
+        """Write a path inside the scene without the machine's part."""
+        return path.relative_to(self.root).as_posix()
+
+
+def require(path: Path, what: str, hint: str) -> Path:
+    """Return `path`, or say which earlier step makes it.
+
+    Raises:
+        NotFound: nothing is there.
+    """
+    if not path.exists():
+        raise NotFound(f"{what} is missing: `{path}`", hint=hint)
+    return path
