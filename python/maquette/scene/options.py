@@ -80,7 +80,9 @@ def from_mapping(kind: type[T], values: dict[str, Any]) -> T:
     for key, value in values.items():
         if key not in known:
             nearest = difflib.get_close_matches(key, known, n=1)
-            problems.append(f"unknown option `{key}`" + (f", nearest: `{nearest[0]}`" if nearest else ""))
+            problems.append(
+                f"unknown option `{key}`" + (f", nearest: `{nearest[0]}`" if nearest else "")
+            )
         elif not _fits(value, hints[key]):
             problems.append(f"`{key}` can not be {value!r}: expected {_describe(hints[key])}")
     if problems:

@@ -50,7 +50,8 @@ class Stage:
         run: Does the work; writes outputs atomically.
         parameters: Names of the options that change the result.
         after: Stages of this or an earlier step whose results it reads.
-        files: Files it reads that no stage makes (user's input, edited region): hashed.
+        files: Files it reads that no stage makes (user's input, edited region): hashed by
+            content; those outside the scene count as input under their bare name.
     """
 
     name: str
@@ -69,6 +70,7 @@ def run_stages(
 
     Returns:
         The records of all stages between `from_stage` and `until_stage`, run or skipped.
+
     Raises:
         ConfigError: `force_stage`, `from_stage` or `until_stage` names no stage of this step.
         NotFound: an earlier stage that is needed has never finished.
@@ -160,8 +162,15 @@ def _input_keys(stage: Stage, scene: Scene, options: StepOptions) -> dict[str, s
             )
         keys[f"stage:{name}"] = record.key
     for path in stage.files(scene, options):
-        keys[scene.relative(path)] = hash_file(path)
+        name = _file_key(scene, path)
+        keys[name] = keys.get(name, "") + hash_file(path)
     return keys
+
+
+def _file_key(scene: Scene, path: Path) -> str:
+    """Name a file for the key, so that a moved scene, or input given anew, keeps its key."""
+    inside = path.is_relative_to(scene.root) and not path.is_relative_to(scene.input)
+    return scene.relative(path) if inside else f"input/{path.name}"
 
 
 def _sizes(scene: Scene, report: Report) -> dict[str, int]:

@@ -1,0 +1,78 @@
+# The face of maquette: each target is one call of the CLI in python/maquette/cli/.
+# Settings are make variables (make process ITERATIONS=20000); `make settings` lists them all.
+
+MAKEFLAGS += --warn-undefined-variables --no-print-directory
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+export MAQUETTE_MAKE_OVERRIDES := $(MAKEOVERRIDES)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CLI := $(BIN)/maquette
+
+##@ Start
+demo: $(READY) ## Run all three steps on the sample video and show the result
+	@$(CLI) demo
+
+help: ## Show this help
+	@awk -f docs/help.awk $(MAKEFILE_LIST)
+
+settings: $(READY) ## List every setting with its default
+	@$(CLI) settings
+
+##@ Reconstruct (MODEL=name; prepare needs INPUT=video|folder|zip|URL)
+prepare: $(READY) ## Turn INPUT into posed images and a region
+	@$(CLI) run prepare
+process: $(READY) ## Train the surface of MODEL (resumes; FRESH=1 starts over)
+	@$(CLI) run process
+extract: $(READY) ## Turn the newest checkpoint into a mesh and pictures
+	@$(CLI) run extract
+evaluate: $(READY) ## Measure the result, against ground truth where there is one
+	@$(CLI) evaluate
+
+##@ Jobs (these never start anything)
+prepare-job process-job extract-job: %-job: $(READY) ## Print the whole job document
+	@$(CLI) job $*
+prepare-status process-status extract-status: %-status: $(READY) ## Print the job's state, one word
+	@$(CLI) status $*
+prepare-logs process-logs extract-logs: %-logs: $(READY) ## Print the log; follow a running job
+	@$(CLI) logs $*
+prepare-stop process-stop extract-stop: %-stop: $(READY) ## Stop the job; it saves first
+	@$(CLI) stop $*
+plan-prepare plan-process plan-extract: plan-%: $(READY) ## Print the exact request, send nothing
+	@$(CLI) plan $*
+jobs: $(READY) ## List the jobs of all scenes
+	@$(CLI) jobs
+
+##@ Data
+push-data data-push: $(READY) ## Upload the scene to a bucket (not built yet: says so)
+	@$(CLI) data push
+pull-data: $(READY) ## Download the scene from a bucket (not built yet: says so)
+	@$(CLI) data pull
+clear-data: $(READY) ## Empty the scene's place in the bucket (not built yet: says so)
+	@$(CLI) data clear
+clean: $(READY) ## Delete the scene and the logs of MODEL (asks first)
+	@$(CLI) clean
+
+##@ Develop
+test: $(READY) ## Run all tests
+	@$(BIN)/pytest
+check: $(READY) ## Lint, types, import contracts, docs drift
+	@bash .ci/check
+lock: $(READY) ## Pin the newest versions that fit python/pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --upgrade python/pyproject.toml -o python/constraints.txt
+
+$(READY): python/pyproject.toml python/constraints.txt
+	@echo "installing into $(VENV) (once) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e 'python[recon,dev]' -c python/constraints.txt
+	@touch $(READY)
+
+.PHONY: demo help settings prepare process extract evaluate jobs push-data data-push pull-data \
+  clear-data clean test check lock \
+  $(foreach step,prepare process extract,$(step)-job $(step)-status $(step)-logs $(step)-stop plan-$(step))

@@ -1,0 +1,92 @@
+"""Questions about jobs, and stopping one. None of these starts anything."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from maquette.cli.arguments import AsJson, SettingWords, Step
+
+if TYPE_CHECKING:
+    from maquette.jobs.ledger import StepLedger
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this group's commands."""
+    app.command("job")(job)
+    app.command("status")(status)
+    app.command("logs")(logs)
+    app.command("stop")(stop)
+    app.command("jobs")(jobs)
+
+
+def job(step: Step, settings: SettingWords = None) -> None:
+    """Print the whole job document of a step."""
+    print(json.dumps(_refreshed(_ledger(step, settings)), indent=2))
+
+
+def status(step: Step, settings: SettingWords = None, as_json: AsJson = False) -> None:
+    """Print the state of a step's job: one bare word."""
+    document = _refreshed(_ledger(step, settings))
+    print(json.dumps(document["status"]) if as_json else document["status"]["state"])
+
+
+def logs(step: Step, settings: SettingWords = None) -> None:
+    """Print a job's log; while it runs, follow it to its end."""
+    from maquette.runners.registry import get_runner
+    from maquette.ui.printers import PlainPrinter
+
+    ours = _refreshed(_ledger(step, settings))["maquette"]
+    printer = PlainPrinter(raw=True)
+    for line in get_runner(ours["backend"]).logs(ours["handle"] or {}, follow=True):
+        printer.line(line)
+
+
+def stop(step: Step, settings: SettingWords = None) -> None:
+    """Stop a step's job; it saves first. Fine if it has ended."""
+    from maquette.runners import tracking
+
+    document = tracking.cancel(_ledger(step, settings))
+    print(document["status"]["state"])
+
+
+def jobs(settings: SettingWords = None, as_json: AsJson = False) -> None:
+    """List the current job of every step of every scene."""
+    from maquette.config.loading import load
+    from maquette.jobs.ledger import find_all
+    from maquette.ui.tables import print_rows
+
+    documents = [_refreshed(ledger) for ledger in find_all(load(settings or ()).logs_dir)]
+    if as_json:
+        print(json.dumps(documents))
+    elif not documents:
+        print("no jobs yet")
+    else:
+        print_rows(("model", "step", "state", "group", "time", "job"), map(_row, documents))
+
+
+def _row(document: dict[str, Any]) -> tuple[str, ...]:
+    from maquette.ui import text
+
+    ours, state = document["maquette"], document["status"]
+    seconds = text.duration(state.get("duration") or 0)
+    return ours["model"], ours["step"], state["state"], ours["group"], seconds, document["id"]
+
+
+def _ledger(step: str, words: list[str] | None) -> StepLedger:
+    from maquette.config.loading import load
+    from maquette.errors import UsageError
+    from maquette.jobs.ledger import StepLedger
+
+    if step not in ("prepare", "process", "extract"):
+        raise UsageError(f"there is no step `{step}`", hint="one of: prepare, process, extract")
+    settings = load(words or ())
+    return StepLedger(settings.logs_dir, settings.group, settings.model, step)
+
+
+def _refreshed(ledger: StepLedger) -> dict[str, Any]:
+    from maquette.runners import tracking
+
+    return tracking.refresh(ledger)

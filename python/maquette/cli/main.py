@@ -1,0 +1,50 @@
+"""`maquette`: what every make target calls."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import typer
+
+from maquette.cli import data, jobs, run, scenes
+from maquette.errors import ExitCode, MaquetteError, format_error, from_os_error
+
+HELP = """Turn a video or a set of photos into a 3D model.
+
+Settings are NAME=value words, the same as make's variables; `maquette settings` lists them.
+
+Exit codes: 0 ok · 1 a bug · 2 usage · 10 configuration · 11 credentials or quota ·
+12 the job failed · 13 not found · 14 bad input data · 130 interrupted
+"""
+
+app = typer.Typer(
+    help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+for module in (run, jobs, scenes, data):
+    module.add_to(app)
+
+
+def main() -> None:
+    """Run the command; every error becomes a sentence and its exit code, here only."""
+    try:
+        code = app(standalone_mode=False)
+    except MaquetteError as error:
+        print(format_error(error), file=sys.stderr)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        code = ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        code = ExitCode.OK
+    except OSError as error:
+        failure = from_os_error(error, "working with files")
+        print(format_error(failure), file=sys.stderr)
+        code = failure.exit_code
+    sys.exit(int(code or 0))
+
+
+if __name__ == "__main__":
+    main()

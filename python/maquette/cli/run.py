@@ -1,0 +1,139 @@
+"""`maquette run` and `maquette plan`: start a step, or show exactly what would start."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from maquette.cli.arguments import AsJson, SettingWords, Step
+from maquette.errors import ExitCode, Interrupted, UsageError, from_exit_code, shown_path
+
+if TYPE_CHECKING:
+    from maquette.config.settings import Settings
+    from maquette.jobs.ledger import StepLedger
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this group's commands."""
+    app.command("run")(run)
+    app.command("plan")(plan)
+    app.command("demo")(demo)
+
+
+def run(step: Step, settings: SettingWords = None, as_json: AsJson = False) -> None:
+    """Run a step as a job and follow it (WAIT=0: return at once)."""
+    from maquette.config.loading import load
+
+    run_step(step, load(settings or ()), as_json)
+
+
+def plan(step: Step, settings: SettingWords = None) -> None:
+    """Print the exact request that `run` would submit; sends nothing."""
+    from maquette.config.loading import load
+    from maquette.pipelines.building import build_job
+    from maquette.runners.registry import get_runner
+
+    chosen = load(settings or ())
+    request = get_runner(chosen.backend).plan(build_job(_step(step), chosen))
+    print(json.dumps(request, indent=2))
+
+
+def demo(settings: SettingWords = None) -> None:
+    """Run prepare, process and extract, then evaluate, on the bundled sample video."""
+    from maquette.cli.scenes import print_evaluation, print_results
+    from maquette.config.loading import load
+    from maquette.pipelines.building import STEPS
+
+    chosen = load(settings or ())
+    for step in STEPS:
+        run_step(step, chosen, as_json=False, table=False)
+    print_results(chosen.scene_dir, STEPS)
+    print_evaluation(chosen)
+
+
+def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True) -> None:
+    """Submit a step and, unless WAIT=0, follow it to its end.
+
+    Raises:
+        UsageError: the step already runs.
+        MaquetteError: the job failed; carries the step's own words and exit code.
+    """
+    from maquette.cli.scenes import print_results
+    from maquette.pipelines.building import build_job
+    from maquette.runners import tracking
+    from maquette.runners.registry import get_runner
+
+    job = build_job(_step(step), settings)
+    ledger = tracking.ledger_of(job)
+    if settings.force and ledger.path.exists():
+        tracking.cancel(ledger)
+    document = tracking.submit(job, get_runner(settings.backend))
+    if not as_json:
+        print(f"{step} of {settings.model}: job {job.id} on {settings.backend}", flush=True)
+    if not settings.wait:
+        if as_json:
+            print(json.dumps(document))
+        else:
+            _say_how_to_follow(step, settings.model)
+        return
+    try:
+        document = follow(ledger, as_json)
+    except KeyboardInterrupt:
+        print("\nthe job goes on without this terminal", file=sys.stderr)
+        _say_how_to_follow(step, settings.model)
+        raise SystemExit(int(ExitCode.INTERRUPTED)) from None
+    if as_json:
+        print(json.dumps(document))
+    raise_for_end(document, ledger)
+    if table and not as_json:
+        print_results(settings.scene_dir, (step,))
+
+
+def follow(ledger: StepLedger, as_json: bool) -> dict[str, Any]:
+    """Show a job's progress until it has ended; returns its last document."""
+    from maquette.runners import tracking
+    from maquette.runners.registry import get_runner
+    from maquette.ui.printers import choose_printer
+
+    document = tracking.refresh(ledger)
+    ours = document["maquette"]
+    printer = choose_printer(as_json)
+    try:
+        for line in get_runner(ours["backend"]).logs(ours["handle"] or {}, follow=True):
+            printer.line(line)
+    finally:
+        printer.close()
+    return tracking.refresh(ledger)
+
+
+def raise_for_end(document: dict[str, Any], ledger: StepLedger) -> None:
+    """Raise the error that tells how a job failed; return silently for one that is done."""
+    status, ours = document["status"], document["maquette"]
+    if status["state"] == "DONE":
+        return
+    log = f"log: {shown_path(ledger.log_path(document['id']))}"
+    if status["state"] == "INTERRUPTED":
+        again = f"`make {ours['step']} MODEL={ours['model']}` continues it"
+        raise Interrupted(f"job {document['id']} was stopped and saved", detail=log, hint=again)
+    reason = ours["reason"] or {"what": status["info"]["message"], "code": 12}
+    detail = "\n".join(part for part in (reason.get("detail"), log) if part)
+    raise from_exit_code(
+        int(reason.get("code") or 12), reason["what"], detail=detail, hint=reason.get("hint") or ""
+    )
+
+
+def _step(step: str) -> str:
+    from maquette.pipelines.building import STEPS
+
+    if step not in STEPS:
+        raise UsageError(f"there is no step `{step}`", hint=f"one of: {', '.join(STEPS)}")
+    return step
+
+
+def _say_how_to_follow(step: str, model: str) -> None:
+    print(f"  follow it:  make {step}-logs MODEL={model}")
+    print(f"  its state:  make {step}-status MODEL={model}")
+    print(f"  stop it:    make {step}-stop MODEL={model}")

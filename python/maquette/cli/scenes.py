@@ -1,0 +1,181 @@
+"""Commands about scenes and settings: evaluate, clean, settings, and the results of a step."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from maquette.cli.arguments import AsJson, SettingWords
+from maquette.errors import NotFound, UsageError, from_exit_code, shown_path
+
+if TYPE_CHECKING:
+    from maquette.config.settings import Settings
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this group's commands."""
+    app.command("evaluate")(evaluate)
+    app.command("clean")(clean)
+    app.command("settings")(settings_table)
+
+
+def evaluate(settings: SettingWords = None, as_json: AsJson = False) -> None:
+    """Measure cameras, surface and held-out views; against ground truth where there is one."""
+    from maquette.config.loading import load
+
+    chosen = load(settings or ())
+    if as_json:
+        print(json.dumps(run_evaluation(chosen)))
+    else:
+        print_evaluation(chosen)
+
+
+def clean(settings: SettingWords = None) -> None:
+    """Delete the scene of MODEL and its logs, after asking (YES=1: without)."""
+    import shutil
+
+    from maquette.config.loading import load
+
+    chosen = load(settings or ())
+    folders = [chosen.scene_dir, *chosen.logs_dir.glob(f"*/{chosen.model}")]
+    folders = [folder for folder in folders if folder.is_dir()]
+    if not folders:
+        print(f"nothing to delete for MODEL={chosen.model}")
+        return
+    _refuse_while_running(chosen)
+    for folder in folders:
+        print(f"{_megabytes(folder):10.1f} MB  {shown_path(folder)}")
+    if not chosen.yes and not _is_confirmed():
+        raise UsageError("nothing was deleted", hint="add YES=1 to delete without being asked")
+    for folder in folders:
+        shutil.rmtree(folder)
+
+
+def settings_table(as_json: AsJson = False) -> None:
+    """List every setting with its default and meaning."""
+    from maquette.config.settings import Settings
+    from maquette.ui.tables import print_rows
+
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        shown = str(int(default)) if isinstance(default, bool) else str(default)
+        rows.append(((field.alias or name).upper(), shown, field.description or ""))
+    if as_json:
+        print(json.dumps([dict(zip(("name", "default", "meaning"), row)) for row in rows]))
+    else:
+        print_rows(("setting", "default", "meaning"), rows)
+
+
+def print_results(scene: Path, steps: tuple[str, ...]) -> None:
+    """Print the table of stages and the paths of what the steps made."""
+    from maquette.ui.tables import print_report
+
+    report_path = scene / "report.json"
+    report = json.loads(report_path.read_text(encoding="utf-8"))
+    print_report(report, steps)
+    shown = {
+        "prepare": {"region picture": "stages/region.png", "cameras": "transforms.json"},
+        "process": {"run": "runs"},
+        "extract": {Path(path).name: path for path in report["results"].values()},
+    }
+    for step in steps:
+        for name, path in shown[step].items():
+            if (scene / path).exists():
+                print(f"{name:<22} {shown_path(scene / path)}")
+    print(f"{'report':<22} {shown_path(report_path)}")
+
+
+def print_evaluation(settings: Settings) -> None:
+    """Evaluate the scene and print the figures."""
+    from maquette.ui import text
+    from maquette.ui.tables import print_rows
+
+    result = run_evaluation(settings)
+    rows = [
+        (key.replace("_", " "), "-" if value is None else text.number(value))
+        for key, value in result.items()
+        if not isinstance(value, dict)
+    ]
+    print_rows(("measure", "value"), rows)
+    print(f"{'evaluation':<22} {shown_path(settings.scene_dir / 'evaluation.json')}")
+
+
+def run_evaluation(settings: Settings) -> dict[str, Any]:
+    """Run the evaluation in the data plane and return what it wrote.
+
+    Raises:
+        NotFound: there is no such scene.
+        MaquetteError: the evaluation failed; carries its own words.
+    """
+    scene = settings.scene_dir
+    if not scene.is_dir():
+        raise NotFound(
+            f"there is no scene `{settings.model}`",
+            hint=f"`make prepare MODEL={settings.model} INPUT=…` makes it",
+        )
+    argv = [sys.executable, "-m", "maquette.recon.evaluate", "--scene", str(scene)]
+    argv += ["--group", settings.group]
+    truth = ground_truth_folder(settings)
+    if truth is not None:
+        argv += ["--truth", str(truth)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise _reported(done)
+    result: dict[str, Any] = json.loads((scene / "evaluation.json").read_text(encoding="utf-8"))
+    return result
+
+
+def ground_truth_folder(settings: Settings) -> Path | None:
+    """Where the truth of a model lies: GROUND_TRUTH, or beside the bundled sample.
+
+    Raises:
+        NotFound: GROUND_TRUTH names a folder that holds none.
+    """
+    from maquette.pipelines.building import ROOT
+
+    if settings.ground_truth:
+        folder = Path(settings.ground_truth).expanduser().resolve()
+        if not (folder / "ground_truth.json").is_file():
+            raise NotFound(f"no ground_truth.json in `{folder}` (GROUND_TRUTH)")
+        return folder
+    bundled = ROOT / "samples" / settings.model
+    return bundled if (bundled / "ground_truth.json").is_file() else None
+
+
+def _reported(done: subprocess.CompletedProcess[str]) -> Exception:
+    from maquette.scene.events import parse_log_line
+
+    for line in reversed(done.stdout.splitlines()):
+        event = parse_log_line(line)
+        if event and event["event"] == "error":
+            return from_exit_code(
+                event["code"], event["what"], detail=event["detail"], hint=event["hint"]
+            )
+    return RuntimeError(f"the evaluation ended with {done.returncode}:\n{done.stderr}")
+
+
+def _refuse_while_running(settings: Settings) -> None:
+    from maquette.jobs.ledger import find_all
+    from maquette.jobs.states import has_ended
+    from maquette.runners import tracking
+
+    for ledger in find_all(settings.logs_dir):
+        if ledger.model == settings.model and not has_ended(tracking.refresh(ledger)["status"]):
+            raise UsageError(
+                f"{ledger.step} of `{ledger.model}` still runs; nothing was deleted",
+                hint=f"`make {ledger.step}-stop MODEL={ledger.model} GROUP={ledger.group}` first",
+            )
+
+
+def _is_confirmed() -> bool:
+    return sys.stdin.isatty() and typer.confirm("delete these folders?")
+
+
+def _megabytes(folder: Path) -> float:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6

@@ -1,0 +1,1 @@
+"""Settings: defaults < maquette.yaml < environment and .env < command line."""

@@ -1,0 +1,106 @@
+"""Collect settings from their four sources; report everything that is wrong at once."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dotenv import dotenv_values
+from pydantic import ValidationError
+
+from maquette.config.settings import Settings, setting_names
+from maquette.errors import ConfigError
+
+FILE_NAME = "maquette.yaml"
+MAKE_OVERRIDES = "MAQUETTE_MAKE_OVERRIDES"
+
+
+def load(arguments: Iterable[str] = (), folder: Path | None = None) -> Settings:
+    """Merge defaults, `maquette.yaml`, `.env`, the environment and KEY=VALUE arguments.
+
+    Args:
+        arguments: KEY=VALUE words of the command line.
+        folder: Where `maquette.yaml` and `.env` lie (default: the working folder).
+
+    Raises:
+        ConfigError: unknown names or unusable values, all of them in one message.
+    """
+    folder = folder or Path.cwd()
+    known = setting_names()
+    problems: list[str] = []
+    values: dict[str, tuple[Any, str]] = {}
+    for source, pairs in (
+        (FILE_NAME, _from_file(folder / FILE_NAME, problems)),
+        (".env", {key: text for key, text in _dotenv(folder).items() if key in known}),
+        ("environment", {key: text for key, text in os.environ.items() if key in known}),
+        ("command line", _from_words(_make_words() + list(arguments), problems)),
+    ):
+        for key, value in pairs.items():
+            if key.upper() not in known:
+                problems.append(f"{source}: unknown setting `{key}`{_nearest(key, known)}")
+            elif value != "":
+                values[key.upper()] = (value, source)
+    settings = _validated(values, problems)
+    if problems or settings is None:
+        raise ConfigError(
+            "the settings are not usable",
+            detail="\n".join(problems),
+            hint="`maquette settings` lists every setting with its default",
+        )
+    return settings
+
+
+def _validated(values: Mapping[str, tuple[Any, str]], problems: list[str]) -> Settings | None:
+    known = setting_names()
+    aliases = {name: field.alias or name for name, field in Settings.model_fields.items()}
+    try:
+        return Settings(**{aliases[known[key]]: value for key, (value, _) in values.items()})
+    except ValidationError as error:
+        for problem in error.errors():
+            key = str(problem["loc"][0]).upper()
+            source = values.get(key, ("", "defaults"))[1]
+            problems.append(f"{source}: {key}={problem['input']}: {problem['msg']}")
+        return None
+
+
+def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        problems.append(f"{path.name}: not YAML: {' '.join(str(error).split())}")
+        return {}
+    if not isinstance(content, dict):
+        problems.append(f"{path.name}: must hold `name: value` lines")
+        return {}
+    return {str(key): value for key, value in content.items()}
+
+
+def _dotenv(folder: Path) -> dict[str, str]:
+    return {key: value or "" for key, value in dotenv_values(folder / ".env").items()}
+
+
+def _make_words() -> list[str]:
+    return shlex.split(os.environ.get(MAKE_OVERRIDES, ""))
+
+
+def _from_words(words: Iterable[str], problems: list[str]) -> dict[str, str]:
+    pairs = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            problems.append(f"command line: `{word}` is not of the form NAME=value")
+        else:
+            pairs[key] = value
+    return pairs
+
+
+def _nearest(key: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(key.upper(), list(known), n=1)
+    return f", nearest: `{close[0]}`" if close else ""

@@ -1,0 +1,95 @@
+"""Every setting a person can give, once: name, type, default, meaning.
+
+A setting is a field here, `UPPER_CASE` in make and the environment, and either case in
+`maquette.yaml`. The help texts of the CLI and the table in `docs/settings.md` come from here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+
+SAMPLE = "owl"
+
+
+class Settings(BaseModel):
+    """The settings of one command, validated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # what and where
+    model: Name = Field(SAMPLE, description="the scene: folder scenes/MODEL")
+    group: Name = Field("experiments", description="a name for a series of runs")
+    pipeline: Literal["neuralangelo"] = Field("neuralangelo", description="the method")
+    backend: Name = Field("local", description="where jobs run: local")
+    base_dir: Path = Field(Path(), description="holds scenes/ and logs/")
+
+    # prepare
+    input: str = Field("", description="video, folder of photos, .zip, or https:// URL of one")
+    downsample_rate: int = Field(2, ge=1, description="take every N-th video frame")
+    frames: int = Field(0, ge=0, description="take N sharp frames instead (0: every N-th)")
+    scene_type: Literal["object", "indoor", "outdoor"] = Field(
+        "object", description="object, indoor or outdoor: rule for the region"
+    )
+    matcher: Literal["auto", "exhaustive", "sequential"] = Field(
+        "auto", description="auto, exhaustive or sequential"
+    )
+    camera_model: str = Field("SIMPLE_RADIAL", description="COLMAP camera model of the input")
+    camera_params: str = Field("", description="known intrinsics in COLMAP's order, e.g. f,cx,cy,k")
+    refine_principal_point: bool = Field(False, description="1: let mapping move cx, cy")
+    auto_exposure_wb: bool = Field(False, description="1: exposure or white balance varies")
+    min_registered: float = Field(
+        0.6, gt=0, le=1, description="gate: smallest share of images with a pose"
+    )
+
+    # process
+    iterations: int = Field(1000, ge=1, description="training iterations; schedules scale with it")
+    preset: Literal["auto", "preview", "standard", "full"] = Field(
+        "auto", description="auto, preview, standard or full; auto looks at the hardware"
+    )
+    fresh: bool = Field(False, description="1: train from zero; the old run is kept aside")
+    save_minutes: float = Field(5.0, gt=0, description="minutes between checkpoints")
+    overrides: str = Field(
+        "", description="training settings by key, e.g. 'optim.params.lr=5e-4 data.val.subset=2'"
+    )
+
+    # extract
+    resolution: int = Field(512, ge=8, le=8192, description="cells along the sphere's diameter")
+    block_res: int = Field(
+        128, ge=8, le=1024, description="cells along a block; less = less memory"
+    )
+    checkpoint: str = Field("", description="name, path or iteration; empty: the newest")
+    textured: bool = Field(True, description="0: no vertex colours")
+    keep_lcc: bool = Field(False, description="1: keep only the largest part of the whole mesh")
+    ground_truth: str = Field("", description="folder with true cameras and mesh, for evaluate")
+
+    # how the job runs
+    wait: bool = Field(True, description="0: submit and return at once")
+    force: bool = Field(False, description="1: stop a running job of this step and replace it")
+    from_: str = Field("", alias="from", description="first stage to run")
+    until: str = Field("", description="last stage to run")
+    force_stage: str = Field("", description="run this stage (or all) although it is done")
+    seed: int = Field(0, ge=0, description="seed of every random choice")
+    gpu: int = Field(1, ge=0, le=16, description="number of GPUs; 0: use none")
+    flavor: str = Field("", description="machine type on a remote backend; empty: the step's own")
+    datastore: Name = Field("NEURALANGELO", description="alias of the S3 data store")
+    yes: bool = Field(False, description="1: do not ask before deleting")
+
+    @property
+    def scene_dir(self) -> Path:
+        """The scene's folder, absolute."""
+        return (self.base_dir / "scenes" / self.model).resolve()
+
+    @property
+    def logs_dir(self) -> Path:
+        """The folder of all job documents and logs, absolute."""
+        return (self.base_dir / "logs").resolve()
+
+
+def setting_names() -> dict[str, str]:
+    """Map each setting's UPPER_CASE name to its field name."""
+    return {(field.alias or name).upper(): name for name, field in Settings.model_fields.items()}

@@ -1,0 +1,144 @@
+"""Where job documents live and how they change: locked, atomic, never lost.
+
+`logs/<GROUP>/<MODEL>/<step>_job.json` is a step's current job. Each job also has its own copy
+under `history/`, written first, so that no damage to the current document loses a job.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maquette.errors import JobFailed, NotFound, UsageError
+from maquette.jobs.document import Document, new_document
+from maquette.jobs.spec import JobSpec
+from maquette.jobs.states import has_ended
+from maquette.scene.atomic import write_json
+
+
+@dataclass(frozen=True)
+class StepLedger:
+    """The documents of one step of one scene."""
+
+    logs: Path
+    group: str
+    model: str
+    step: str
+
+    @property
+    def folder(self) -> Path:
+        return self.logs / self.group / self.model
+
+    @property
+    def path(self) -> Path:
+        """The current document."""
+        return self.folder / f"{self.step}_job.json"
+
+    def log_path(self, job_id: str) -> Path:
+        return self.folder / f"{job_id}.log"
+
+    def read(self) -> Document:
+        """Read the current document; a damaged one is replaced by its copy in `history/`.
+
+        Raises:
+            NotFound: this step never ran.
+            JobFailed: the document is damaged and no copy of any job of this step is left.
+        """
+        if not self.path.exists():
+            raise NotFound(
+                f"{self.step} of `{self.model}` was never started",
+                hint=f"`make {self.step} MODEL={self.model}` starts it",
+            )
+        document = _parsed(self.path) or self._newest_copy()
+        if document is None:
+            raise JobFailed(
+                f"the job document is damaged: `{self.path}`",
+                hint=f"look at the logs beside it, then `make {self.step} MODEL={self.model}`",
+            )
+        return document
+
+    def create(
+        self,
+        job: JobSpec,
+        backend: str,
+        request: dict[str, Any],
+        refresh: Callable[[Document], None],
+    ) -> Document:
+        """Write the document of a new job, unless the step's current job still runs.
+
+        Args:
+            refresh: Asks the backend about the current job and brings its document up to date.
+
+        Raises:
+            UsageError: the current job has not ended.
+        """
+        with self.locked():
+            attempt = 1
+            if self.path.exists():
+                current = self.read()
+                refresh(current)
+                self._write(current)
+                attempt = current["maquette"]["attempt"] + 1
+                if not has_ended(current["status"]):
+                    raise UsageError(
+                        f"{self.step} of `{self.model}` already runs: job {current['id']}",
+                        hint=f"follow it with `make {self.step}-logs`, end it with "
+                        f"`make {self.step}-stop`, or replace it with FORCE=1",
+                    )
+            document = new_document(job, backend, request, attempt)
+            self._write(document)
+            return document
+
+    def update(self, job_id: str, change: Callable[[Document], None]) -> Document:
+        """Apply `change` to a job's document under the lock; a replaced job keeps its history."""
+        with self.locked():
+            document = _parsed(self._copy(job_id)) or self.read()
+            before = json.dumps(document)
+            change(document)
+            if json.dumps(document) != before:
+                self._write(document)
+            return document
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold this step's documents alone; reentrant use would deadlock."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / f".{self.step}.lock", "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _write(self, document: Document) -> None:
+        write_json(self._copy(document["id"]), document)
+        current = _parsed(self.path)
+        if current is None or current["createdAt"] <= document["createdAt"]:
+            write_json(self.path, document)
+
+    def _copy(self, job_id: str) -> Path:
+        return self.folder / "history" / f"{job_id}.json"
+
+    def _newest_copy(self) -> Document | None:
+        copies = (self.folder / "history").glob(f"{self.step}-*.json")
+        documents = [document for document in map(_parsed, copies) if document]
+        return max(documents, key=lambda document: str(document["createdAt"]), default=None)
+
+
+def find_all(logs: Path) -> list[StepLedger]:
+    """Every step of every scene that has a job document."""
+    return [
+        StepLedger(logs, path.parent.parent.name, path.parent.name, path.name[: -len("_job.json")])
+        for path in sorted(logs.glob("*/*/*_job.json"))
+    ]
+
+
+def _parsed(path: Path) -> Document | None:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    whole = isinstance(document, dict) and {"id", "status", "maquette"} <= document.keys()
+    return document if whole else None

@@ -1,0 +1,1 @@
+"""jobs/<pipeline>/*.yaml + settings → JobSpec. Pure: no network, no files written."""

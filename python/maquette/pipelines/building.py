@@ -1,0 +1,115 @@
+"""Build the job of a step from its definition and the settings."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from maquette.config.settings import Settings
+from maquette.errors import ConfigError
+from maquette.jobs.spec import JobSpec, new_job_id
+from maquette.pipelines.rendering import render_file
+from maquette.scene import options as step_options
+
+ROOT = Path(__file__).resolve().parents[3]
+JOBS = ROOT / "jobs"
+VERSION = "0.1.0"
+
+STEPS = ("prepare", "process", "extract")
+_OPTIONS: dict[str, type[step_options.StepOptions]] = {
+    "prepare": step_options.PrepareOptions,
+    "process": step_options.ProcessOptions,
+    "extract": step_options.ExtractOptions,
+}
+
+
+def build_job(step: str, settings: Settings, job_id: str = "") -> JobSpec:
+    """Render `jobs/<pipeline>/<step>.yaml` into a job.
+
+    Raises:
+        ConfigError: an undefined variable, an unknown key, or an unusable option.
+    """
+    path = JOBS / settings.pipeline / f"{step}.yaml"
+    definition = render_file(path, variables(step, settings))
+    unknown = definition.keys() - {"command", "options", "spec"}
+    if unknown:
+        raise ConfigError(f"`{path.name}` has unknown keys: {', '.join(sorted(unknown))}")
+    options = step_options.from_mapping(_OPTIONS[step], definition["options"])
+    job_id = job_id or new_job_id(step)
+    spec = definition["spec"]
+    spec["labels"] = {**spec.get("labels", {}), "maquette-job": job_id}
+    return JobSpec(
+        id=job_id,
+        model=settings.model,
+        group=settings.group,
+        pipeline=settings.pipeline,
+        step=step,
+        scene=settings.scene_dir,
+        logs=settings.logs_dir,
+        command=tuple(str(word) for word in definition["command"]),
+        options=step_options.to_mapping(options),
+        spec=spec,
+    )
+
+
+def variables(step: str, settings: Settings) -> dict[str, Any]:
+    """What a job definition may refer to: every setting, and a few derived facts."""
+    values = settings.model_dump(mode="json", by_alias=False)
+    return {
+        **values,
+        "step": step,
+        "version": VERSION,
+        "input": resolve_input(settings),
+        "flavor": settings.flavor or default_flavor(settings.pipeline, step),
+        "overrides": parse_overrides(settings.overrides),
+    }
+
+
+def default_flavor(pipeline: str, step: str) -> str:
+    """The machine type that `jobs/<pipeline>/flavors.yaml` advises for a step."""
+    table = yaml.safe_load((JOBS / pipeline / "flavors.yaml").read_text(encoding="utf-8"))
+    return str(table["default"][step])
+
+
+def resolve_input(settings: Settings) -> str:
+    """The input as the step shall read it: a URL as it is, a path made absolute.
+
+    Empty means "what the scene already has"; the bundled sample is the input of its own model.
+    """
+    if settings.input.startswith(("http://", "https://")):
+        return settings.input
+    if settings.input:
+        return str(Path(settings.input).expanduser().resolve())
+    sample = ROOT / "samples" / f"{settings.model}.mp4"
+    return str(sample) if sample.is_file() else ""
+
+
+def parse_overrides(text: str) -> dict[str, Any]:
+    """Read training overrides: words `a.b.c=value`, with or without leading dashes.
+
+    Raises:
+        ConfigError: a word is not of that form.
+    """
+    overrides = {}
+    for word in shlex.split(text):
+        key, equals, value = word.removeprefix("--").partition("=")
+        if not equals or not key:
+            raise ConfigError(
+                f"OVERRIDES: `{word}` is not of the form a.b.c=value",
+                hint="e.g. OVERRIDES='model.render.rand_rays=512 optim.params.lr=5e-4'",
+            )
+        overrides[key] = _number(yaml.safe_load(value))
+    return overrides
+
+
+def _number(value: Any) -> Any:
+    """YAML reads 5e-4 as text; a person means a number."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value

@@ -1,0 +1,155 @@
+"""`maquette-step <pipeline> <step> --scene DIR --options FILE`: runs one step, anywhere."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import importlib
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from maquette.errors import ConfigError, ExitCode, JobFailed, MaquetteError, from_os_error
+from maquette.recon import stopping
+from maquette.recon.report import write_report
+from maquette.recon.stages.stage import Stage, run_stages
+from maquette.scene import options as step_options
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+
+LOCK_WAIT_S = 60.0
+
+_OPTIONS: dict[str, type[step_options.StepOptions]] = {
+    "prepare": step_options.PrepareOptions,
+    "process": step_options.ProcessOptions,
+    "extract": step_options.ExtractOptions,
+}
+
+# Modules, not stages: a step imports only what it runs.
+STAGES: dict[str, dict[str, tuple[str, ...]]] = {
+    "neuralangelo": {
+        "prepare": (
+            "input",
+            "frames",
+            "features",
+            "matches",
+            "poses",
+            "undistort",
+            "region",
+            "dataset",
+        ),
+        "process": ("train",),
+        "extract": ("mesh", "pictures"),
+    }
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a step and return its exit code; see `maquette.errors.ExitCode`."""
+    arguments = _parser().parse_args(argv)
+    stopping.install()
+    scene = Scene(arguments.scene.resolve())
+    progress = Progress(None)
+    try:
+        scene.stages.mkdir(parents=True, exist_ok=True)
+        progress = Progress(scene.events)
+        run_step(arguments.pipeline, arguments.step, scene, arguments.options, progress)
+    except MaquetteError as error:
+        return _fail(progress, error)
+    except OSError as error:
+        return _fail(progress, from_os_error(error, f"running {arguments.step}"))
+    except MemoryError:
+        return _fail(progress, _out_of_memory(arguments.step))
+    except Exception:
+        traceback.print_exc()
+        return ExitCode.BUG
+    return ExitCode.OK
+
+
+def run_step(
+    pipeline: str, step: str, scene: Scene, options_path: Path, progress: Progress
+) -> None:
+    """Run the stages of one step in a scene that nobody else writes to meanwhile.
+
+    Raises:
+        ConfigError: unknown pipeline or step, or unusable options.
+        JobFailed: another step holds the scene.
+        MaquetteError: a stage failed.
+    """
+    if pipeline not in STAGES or step not in STAGES[pipeline]:
+        raise ConfigError(f"there is no step `{step}` of pipeline `{pipeline}`")
+    options = step_options.read(_OPTIONS[step], options_path)
+    with _scene_lock(scene, progress):
+        progress.event("step", step=step, stages=list(STAGES[pipeline][step]))
+        run_stages(_load(STAGES[pipeline][step]), step, scene, options, progress)
+        write_report(scene, pipeline)
+
+
+def _load(names: Sequence[str]) -> list[Stage]:
+    package = "maquette.recon.stages"
+    return [importlib.import_module(f"{package}.{name}").STAGE for name in names]
+
+
+def _fail(progress: Progress, error: MaquetteError) -> int:
+    try:
+        progress.event("error", code=int(error.exit_code), what=error.what,
+                       detail=error.detail, hint=error.hint)  # fmt: skip
+    except OSError:  # the events file is on the disk that just failed; the log still tells
+        Progress(None).event("error", code=int(error.exit_code), what=error.what,
+                             detail=error.detail, hint=error.hint)  # fmt: skip
+    return error.exit_code
+
+
+def _out_of_memory(step: str) -> JobFailed:
+    knob = {"process": "PRESET=preview", "extract": "BLOCK_RES=64"}.get(step, "FRAMES=100")
+    return JobFailed(f"{step} ran out of memory", hint=f"try `make {step} {knob}`")
+
+
+@contextmanager
+def _scene_lock(scene: Scene, progress: Progress) -> Iterator[None]:
+    """Hold the scene alone; the system drops the lock when this process ends in any way."""
+    with open(scene.stages / ".lock", "w", encoding="utf-8") as lock:
+        if not _lock_now(lock):
+            progress.say("another step is still writing to this scene: waiting for it to end")
+            if not _lock_within(lock, LOCK_WAIT_S):
+                raise JobFailed(
+                    f"another step holds the scene `{scene.name}`",
+                    hint="see `make jobs`; stop it, or wait for its end",
+                )
+        yield
+
+
+def _lock_now(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lock_within(lock: TextIO, limit_s: float) -> bool:
+    import threading
+    import time
+
+    wait, deadline = threading.Event(), time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        if _lock_now(lock):
+            return True
+        wait.wait(0.2)
+    return False
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="maquette-step", description=__doc__)
+    parser.add_argument("pipeline", help="e.g. neuralangelo")
+    parser.add_argument("step", choices=sorted(_OPTIONS))
+    parser.add_argument("--scene", type=Path, required=True, help="the scene folder")
+    parser.add_argument("--options", type=Path, required=True, help="a JSON file")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

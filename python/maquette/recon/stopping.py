@@ -1,0 +1,62 @@
+"""A polite stop: SIGTERM or Ctrl-C ends a step at once, or, inside `deferred`, when it saved."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from maquette.errors import Interrupted
+
+LIFELINE = "MAQUETTE_LIFELINE_FD"
+ORPHAN_GRACE_S = 30.0
+
+
+class _State:
+    requested = False
+    deferrals = 0
+
+
+_state = _State()
+
+
+def install() -> None:
+    """Handle SIGTERM and SIGINT; stop also when the supervisor's end of the lifeline closes."""
+    signal.signal(signal.SIGTERM, _on_signal)
+    signal.signal(signal.SIGINT, _on_signal)
+    lifeline = os.environ.pop(LIFELINE, "")
+    if lifeline:
+        threading.Thread(target=_watch, args=(int(lifeline),), daemon=True).start()
+
+
+def stop_requested() -> bool:
+    """Whether somebody asked this process to stop; long loops look at this and save."""
+    return _state.requested
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Inside the block a stop request only sets the flag; the block must look at it."""
+    _state.deferrals += 1
+    try:
+        yield
+    finally:
+        _state.deferrals -= 1
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    _state.requested = True
+    if not _state.deferrals:
+        raise Interrupted("stopped on request", hint="run the same command again: it continues")
+
+
+def _watch(descriptor: int) -> None:
+    """Block until the supervisor is gone, then stop; a step must never outlive its job."""
+    os.read(descriptor, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    last_resort = threading.Timer(ORPHAN_GRACE_S, os._exit, args=(130,))
+    last_resort.daemon = True
+    last_resort.start()

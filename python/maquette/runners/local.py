@@ -1,0 +1,187 @@
+"""Jobs on this machine: a detached supervisor process per job, no daemon, no account."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from maquette.errors import ConfigError, JobFailed
+from maquette.jobs.spec import JobSpec
+from maquette.jobs.states import has_ended
+from maquette.runners.base import Handle, Request, Status
+from maquette.scene.atomic import write_json
+from maquette.scene.events import now
+
+START_LIMIT_S = 15.0
+POLL_S = 0.2
+Record = dict[str, Any]
+
+
+class LocalRunner:
+    """Runs steps as processes of this machine; the record file plays the provider's part."""
+
+    name = "local"
+
+    def plan(self, job: JobSpec) -> Request:
+        """Say which process would run, with which files; needs nothing and changes nothing."""
+        gpus = int(job.spec.get("resources", {}).get("gpu", 0))
+        if gpus > 1:
+            raise ConfigError(
+                f"GPU={gpus}: training on several GPUs of this machine is not built yet",
+                hint="use GPU=1, or GPU=0 for none",
+            )
+        options = job.scene / "stages" / "options" / f"{job.step}.json"
+        paths = {"{scene}": str(job.scene), "{options}": str(options)}
+        folder = job.logs / job.group / job.model
+        return {
+            "job_id": job.id,
+            "argv": [paths.get(word, word) for word in _module_argv(job.command)],
+            "environment": {"CUDA_VISIBLE_DEVICES": ""} if gpus == 0 else {},
+            "options_file": str(options),
+            "options": job.options,
+            "log": str(folder / f"{job.id}.log"),
+            "record": str(folder / "history" / f"{job.id}.local.json"),
+        }
+
+    def submit(self, request: Request) -> Handle:
+        """Write the options and start the supervisor.
+
+        Raises:
+            JobFailed: the supervisor did not come up.
+        """
+        write_json(Path(request["options_file"]), request["options"])
+        record = Path(request["record"])
+        write_json(
+            record,
+            {"request": request, "state": "QUEUED", "created_at": now(), "supervisor": None},
+        )
+        log = Path(request["log"])
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "ab") as output:
+            supervisor = subprocess.Popen(
+                [sys.executable, "-m", "maquette.runners.supervisor", str(record)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        _wait_until(
+            lambda: read_record(record).get("supervisor") or supervisor.poll() is not None,
+            START_LIMIT_S,
+        )
+        if not read_record(record).get("supervisor"):
+            raise JobFailed("the job's supervisor did not start", detail=f"its log: {log}")
+        return {"record": str(record)}
+
+    def find(self, request: Request) -> Handle | None:
+        """Find the record that `submit` wrote, if it came that far."""
+        return {"record": request["record"]} if Path(request["record"]).exists() else None
+
+    def status(self, handle: Handle) -> Status:
+        """Read the record; a job whose supervisor is gone has failed."""
+        record = read_record(Path(handle["record"]))
+        state, reason = record.get("state", "FAILED"), record.get("reason")
+        message, exit_code = record.get("message", ""), record.get("exit_code")
+        if not has_ended({"state": state}) and not _supervised(record):
+            state = "FAILED"
+            message = "its supervisor is gone: killed, or the machine restarted"
+            reason = {
+                "what": message,
+                "detail": "finished stages and the last checkpoint are kept",
+                "hint": "run the same command again: it continues",
+                "code": 12,
+            }
+        return Status(
+            state=state,
+            message=message,
+            exit_code=exit_code,
+            handle=handle,
+            reason=reason,
+            progress=record.get("progress"),
+            provider={key: value for key, value in record.items() if key != "request"},
+        )
+
+    def logs(self, handle: Handle, follow: bool) -> Iterator[str]:
+        """Yield the log's lines; with `follow`, until the job has ended."""
+        record = Path(handle["record"])
+        log = Path(read_record(record).get("request", {}).get("log", ""))
+        if not log.is_file():
+            return
+        with open(log, encoding="utf-8", errors="replace") as lines:
+            pending = ""
+            while True:
+                ended = not follow or has_ended({"state": self.status(handle).state})
+                while line := lines.readline():
+                    pending += line
+                    if pending.endswith("\n"):
+                        yield pending[:-1]
+                        pending = ""
+                if ended:
+                    break
+                threading.Event().wait(POLL_S)
+            if pending:
+                yield pending
+
+    def cancel(self, handle: Handle) -> None:
+        """Ask the supervisor to stop the step politely; silent when it is gone."""
+        supervisor = _process(read_record(Path(handle["record"])).get("supervisor"))
+        if supervisor is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                supervisor.terminate()
+
+
+def read_record(path: Path) -> Record:
+    """Read a job's record; a missing or damaged one reads as empty."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def identity(process: psutil.Process) -> dict[str, float]:
+    """What tells a process from a later one with the same number."""
+    return {"pid": process.pid, "create_time": process.create_time()}
+
+
+def _process(known: dict[str, float] | None) -> psutil.Process | None:
+    if not known:
+        return None
+    try:
+        process = psutil.Process(int(known["pid"]))
+        same = abs(process.create_time() - known["create_time"]) < 1.0
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _supervised(record: Record) -> bool:
+    if record.get("supervisor"):
+        return _process(record["supervisor"]) is not None
+    if "created_at" not in record:
+        return False
+    age = datetime.now(UTC) - datetime.fromisoformat(record["created_at"])
+    return age.total_seconds() < START_LIMIT_S
+
+
+def _module_argv(command: tuple[str, ...]) -> list[str]:
+    """Run `maquette-step` with this interpreter, wherever the script itself lies."""
+    if command[0] == "maquette-step":
+        return [sys.executable, "-m", "maquette.recon.step", *command[1:]]
+    return list(command)
+
+
+def _wait_until(condition: Callable[[], Any], limit_s: float) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition() and time.monotonic() < deadline:
+        threading.Event().wait(0.02)

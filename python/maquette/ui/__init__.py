@@ -1,0 +1,1 @@
+"""What a person sees: text, tables, progress; and the same as JSON for programs."""

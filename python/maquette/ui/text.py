@@ -1,0 +1,57 @@
+"""Numbers and events as short text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def duration(seconds: float) -> str:
+    """Say a duration as a person would: 0.8 s, 42 s, 3 min 05 s, 2 h 10 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def number(value: Any) -> str:
+    """Say a number with as many digits as it deserves."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list):
+        return " × ".join(number(item) for item in value)
+    return str(value)
+
+
+def numbers(values: dict[str, Any]) -> str:
+    """Say a stage's numbers in one line: images 80, registered 80."""
+    shown = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    return ", ".join(f"{key.replace('_', ' ')} {number(value)}" for key, value in shown.items())
+
+
+def event_line(event: dict[str, Any]) -> str | None:
+    """Say an event as one line, or None for one that needs no line."""
+    kind, stage = event.get("event"), event.get("stage", "")
+    if kind == "started":
+        return f"{stage} …"
+    if kind == "finished":
+        return f"{stage}: {duration(event['wall_s'])}  {numbers(event['numbers'])}".rstrip()
+    if kind == "skipped":
+        return f"{stage}: already done  {numbers(event['numbers'])}".rstrip()
+    if kind == "progress":
+        metrics = numbers(event.get("metrics", {}))
+        return f"{stage}: {event['name']} {event['done']}/{event['total']}  {metrics}".rstrip()
+    if kind == "note":
+        return f"{stage}: {event['text']}"
+    if kind == "warning":
+        return f"{stage}: warning: {event['text']}"
+    if kind == "error":
+        return f"error: {event['what']}"
+    return None

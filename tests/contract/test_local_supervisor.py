@@ -1,0 +1,94 @@
+"""What only the local backend has: processes that die."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+from job_making import MakeJob, ended, running
+from maquette.errors import JobFailed, NotFound
+from maquette.jobs.ledger import StepLedger
+from maquette.runners import tracking
+from maquette.runners.local import LocalRunner
+from waiting import wait_for
+
+
+def pids(document: dict) -> tuple[int, int]:
+    provider = document["provider"]
+    return int(provider["supervisor"]["pid"]), int(provider["step"]["pid"])
+
+
+def test_a_killed_supervisor_is_noticed_and_takes_the_step_with_it(make_job: MakeJob) -> None:
+    watch = (
+        "from maquette.recon import stopping\n"
+        "stopping.install()\n"
+        "import threading; print('up', flush=True); threading.Event().wait(60)"
+    )
+    job = make_job(f'exec python -c "{watch}"')
+    tracking.submit(job, LocalRunner())
+    document = running(job)
+    handle = document["maquette"]["handle"]
+    wait_for(lambda: list(LocalRunner().logs(handle, follow=False)) == ["up"], what="the step")
+    supervisor, step = pids(tracking.refresh(tracking.ledger_of(job)))
+    os.kill(supervisor, signal.SIGKILL)
+    document = ended(job)
+    assert document["status"]["state"] == "FAILED"
+    assert "supervisor is gone" in document["maquette"]["reason"]["what"]
+    wait_for(lambda: not psutil.pid_exists(step), what="the orphan's end")
+
+
+def test_a_job_outlives_the_process_that_started_it(
+    make_job: MakeJob,
+    tmp_path: Path,
+) -> None:
+    job = make_job(f"sleep 0.3; touch {tmp_path}/done")
+    child = os.fork()
+    if child == 0:
+        tracking.submit(job, LocalRunner())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert ended(job)["status"]["state"] == "DONE"
+    assert (tmp_path / "done").exists()
+
+
+def test_the_document_is_kept_fresh_without_any_query(make_job: MakeJob) -> None:
+    job = make_job("true")
+    tracking.submit(job, LocalRunner())
+    ledger = tracking.ledger_of(job)
+    wait_for(lambda: ledger.read()["status"]["state"] == "DONE", what="DONE in the document")
+
+
+def test_a_reused_process_number_is_not_taken_for_the_supervisor(make_job: MakeJob) -> None:
+    job = make_job("true")
+    handle = tracking.submit(job, LocalRunner())["maquette"]["handle"]
+    ended(job)
+    record = Path(handle["record"])
+    text = record.read_text().replace('"DONE"', '"RUNNING"')
+    pid = pids(tracking.refresh(tracking.ledger_of(job)))[0]
+    record.write_text(text.replace(f'"pid": {pid}', f'"pid": {os.getpid()}', 1))
+    assert LocalRunner().status(handle).state == "FAILED"
+
+
+def test_a_document_cut_in_half_is_replaced_by_its_copy(make_job: MakeJob) -> None:
+    job = make_job("true")
+    tracking.submit(job, LocalRunner())
+    document = ended(job)
+    ledger = tracking.ledger_of(job)
+    whole = ledger.path.read_text()
+    ledger.path.write_text(whole[: len(whole) // 2])
+    assert tracking.refresh(ledger) == document
+    tracking.submit(make_job("true"), LocalRunner())
+    assert ended(job)["maquette"]["attempt"] == 2
+
+
+def test_a_document_without_any_copy_left_is_an_error_with_advice(tmp_path: Path) -> None:
+    ledger = StepLedger(tmp_path, "g", "m", "prepare")
+    with pytest.raises(NotFound):
+        ledger.read()
+    ledger.folder.mkdir(parents=True)
+    ledger.path.write_text('{"id": "x", "sta')
+    with pytest.raises(JobFailed, match="damaged"):
+        ledger.read()
