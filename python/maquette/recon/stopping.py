@@ -56,7 +56,7 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 def _watch(descriptor: int) -> None:
     """Block until the supervisor is gone, then stop; a step must never outlive its job."""
     os.read(descriptor, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)  # wakes its waits
     last_resort = threading.Timer(ORPHAN_GRACE_S, os._exit, args=(130,))
     last_resort.daemon = True
     last_resort.start()
