@@ -1,0 +1,53 @@
+"""Job definitions: rendered strictly, before anything is spent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from maquette.config.settings import Settings
+from maquette.errors import ConfigError
+from maquette.pipelines import building
+from maquette.pipelines.rendering import render_file
+
+
+@pytest.mark.parametrize("step", building.STEPS)
+def test_every_step_builds_and_is_json(step: str) -> None:
+    job = building.build_job(step, Settings(model="lego"), "job-1")
+    assert json.loads(json.dumps(job.options)) == job.options
+    assert job.spec["labels"]["maquette-job"] == "job-1"
+    assert job.command[:3] == ("maquette-step", "neuralangelo", step)
+
+
+def test_settings_reach_the_options_with_their_type() -> None:
+    settings = Settings(iterations=7, overrides="optim.params.lr=5e-4 --a.b=true", fresh=True)
+    options = building.build_job("process", settings).options
+    assert options["iterations"] == 7 and options["fresh"] is True
+    assert options["overrides"] == {"optim.params.lr": 0.0005, "a.b": True}
+
+
+def test_a_text_that_looks_like_a_number_stays_text() -> None:
+    assert building.build_job("extract", Settings(checkpoint="0100")).options["checkpoint"] == "0100"
+
+
+@pytest.mark.parametrize("text", ["{{ modle }}", "x-{{ modle }}-y"])
+def test_an_undefined_variable_names_file_and_key(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(f'spec:\n  list: ["{text}"]\n')
+    with pytest.raises(ConfigError) as caught:
+        render_file(path, {"model": "lego"})
+    assert "job.yaml: spec.list[0]" in caught.value.what and "modle" in caught.value.what
+
+
+def test_overrides_must_be_assignments() -> None:
+    with pytest.raises(ConfigError, match="not of the form"):
+        building.parse_overrides("lonely")
+
+
+def test_the_bundled_sample_is_its_own_input() -> None:
+    assert building.resolve_input(Settings()).endswith("owl.mp4")
+    assert building.resolve_input(Settings(model="other")) == ""
+    assert building.resolve_input(Settings(input="https://x/y.zip")) == "https://x/y.zip"
+    assert Path(building.resolve_input(Settings(input="photos"))).is_absolute()
