@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from maquette.cli import data, jobs, run, scenes
 from maquette.errors import ExitCode, MaquetteError, format_error, from_os_error
@@ -32,10 +32,10 @@ def main() -> None:
     except MaquetteError as error:
         print(format_error(error), file=sys.stderr)
         code = error.exit_code
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        print(f"error: {error}\n\nhint: see `maquette --help`", file=sys.stderr)
         code = ExitCode.USAGE
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
         code = ExitCode.OK

@@ -1,0 +1,47 @@
+"""Call the program as a person does: its own process, its own folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from maquette.config.loading import MAKE_OVERRIDES
+from maquette.config.settings import setting_names
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The present environment without any setting of ours in it."""
+    hidden = {*setting_names(), MAKE_OVERRIDES, "MAKEFLAGS", "MAKELEVEL"}
+    kept = {key: value for key, value in os.environ.items() if key not in hidden}
+    return {**kept, "COLUMNS": "140", **extra}
+
+
+def maquette(folder: Path, *words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run `maquette …` with scenes and logs below `folder`."""
+    return subprocess.run(
+        [sys.executable, "-m", "maquette.cli.main", *words],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        **options,
+    )
+
+
+def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `make …` in the project with scenes and logs below `folder`."""
+    return subprocess.run(
+        ["make", *words, f"BASE_DIR={folder}"],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )

@@ -1,0 +1,150 @@
+"""The command line as a person meets it: exit codes, sentences, and no surprise jobs."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import environment, make, maquette
+from waiting import wait_for
+
+HEAVY = ("torch", "pycolmap", "boto3", "docker", "numpy.linalg", "rich.console", "httpx")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["status", "prepare"], ["plan", "process"]])
+def test_control_commands_load_nothing_heavy(tmp_path: Path, words: list[str]) -> None:
+    code = (
+        "import sys\n"
+        f"sys.argv = ['maquette', *{words!r}]\n"
+        "from maquette.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print('LOADED', *sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    loaded = set(done.stderr.split("LOADED")[1].split())
+    assert not {name for name in loaded if name.split(".")[0] in HEAVY or name in HEAVY}
+
+
+@pytest.mark.parametrize("command", ["status", "job", "logs", "stop"])
+@pytest.mark.parametrize("step", ["prepare", "process", "extract"])
+def test_a_question_never_starts_anything(tmp_path: Path, command: str, step: str) -> None:
+    done = maquette(tmp_path, command, step, "MODEL=never")
+    assert done.returncode == 13
+    assert "never started" in done.stderr and f"make {step} MODEL=never" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_make_and_its_question_targets_start_nothing(tmp_path: Path) -> None:
+    done = make(tmp_path, "prepare-status", "MODEL=never")
+    assert done.returncode != 0 and "never started" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["run", "prepar"], 2, "there is no step"),
+        (["run"], 2, "Missing parameter"),
+        (["run", "prepare", "MODLE=x"], 10, "nearest: `MODEL`"),
+        (["run", "prepare", "BACKEND=paperspace"], 10, "no backend"),
+        (["run", "process", "GPU=3"], 10, "GPU=3"),
+        (["run", "process", "OVERRIDES=nonsense"], 10, "not of the form"),
+        (["data", "push"], 2, "not built yet"),
+        (["evaluate", "MODEL=never"], 13, "no scene"),
+    ],
+)
+def test_bad_calls_end_with_their_exit_code_and_a_sentence(
+    tmp_path: Path, words: list[str], code: int, told: str
+) -> None:
+    done = maquette(tmp_path, *words)
+    assert done.returncode == code and told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["prepare", "INPUT=/nowhere.mp4"], 13, "/nowhere.mp4"),
+        (["prepare"], 13, "INPUT="),
+        (["process"], 13, "make prepare"),
+        (["extract"], 13, "make"),
+    ],
+)
+def test_a_step_that_can_not_start_says_what_to_do(
+    tmp_path: Path, words: list[str], code: int, told: str
+) -> None:
+    done = maquette(tmp_path, "run", *words, "MODEL=thing")
+    assert done.returncode == code, done.stderr
+    assert told in done.stderr and "log: logs/experiments/thing/" in done.stderr
+    status = maquette(tmp_path, "status", words[0], "MODEL=thing")
+    assert status.stdout == "FAILED\n"
+    document = json.loads(maquette(tmp_path, "job", words[0], "MODEL=thing").stdout)
+    assert document["status"]["exitCode"] == code
+    assert document["maquette"]["reason"]["code"] == code
+
+
+def test_wait_0_returns_at_once_and_json_is_json(tmp_path: Path) -> None:
+    done = maquette(tmp_path, "run", "prepare", "MODEL=thing", "WAIT=0", "--json")
+    document = json.loads(done.stdout)
+    assert done.returncode == 0 and document["maquette"]["step"] == "prepare"
+    maquette(tmp_path, "stop", "prepare", "MODEL=thing")
+    listed = json.loads(maquette(tmp_path, "jobs", "--json").stdout)
+    assert [item["id"] for item in listed] == [document["id"]]
+
+
+def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(tmp_path: Path) -> None:
+    fifo = tmp_path / "waiting.mp4"
+    os.mkfifo(fifo)  # a reader of it blocks until somebody writes
+    main, terminal = pty.openpty()
+    words = ["run", "prepare", "MODEL=thing", f"INPUT={fifo}"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "maquette.cli.main", *words],
+        cwd=tmp_path, env=environment(), stdout=terminal, stderr=terminal, stdin=terminal,
+    ) as following:  # fmt: skip
+        os.close(terminal)
+
+        def state() -> str:
+            return maquette(tmp_path, "status", "prepare", "MODEL=thing").stdout.strip()
+
+        wait_for(lambda: state() in ("RUNNING", "FAILED"), what="the job")
+        before = state()
+        following.send_signal(signal.SIGINT)
+        code = following.wait(20)
+    shown = _drain(main)
+    if before == "RUNNING":
+        assert code == 130
+        assert "make prepare-logs MODEL=thing" in shown and "make prepare-stop" in shown
+        assert state() == "RUNNING"
+    maquette(tmp_path, "stop", "prepare", "MODEL=thing")
+    assert state() in ("INTERRUPTED", "FAILED")
+
+
+def test_clean_asks_and_deletes_only_its_own(tmp_path: Path) -> None:
+    for model in ("one", "two"):
+        (tmp_path / "scenes" / model / "input").mkdir(parents=True)
+        (tmp_path / "logs" / "experiments" / model).mkdir(parents=True)
+    refused = maquette(tmp_path, "clean", "MODEL=one", stdin=subprocess.DEVNULL)
+    assert refused.returncode == 2 and (tmp_path / "scenes" / "one").exists()
+    assert maquette(tmp_path, "clean", "MODEL=one", "YES=1").returncode == 0
+    left = {path.name for path in tmp_path.glob("*/*")} | {p.name for p in tmp_path.glob("*/*/*")}
+    assert "two" in left and "one" not in left
+
+
+def _drain(descriptor: int) -> str:
+    chunks = b""
+    try:
+        while chunk := os.read(descriptor, 65536):
+            chunks += chunk
+    except OSError:  # the other end is closed: that is how a terminal ends
+        pass
+    os.close(descriptor)
+    return chunks.decode(errors="replace")
