@@ -34,7 +34,7 @@ def maquette(folder: Path, *words: str, **options: object) -> subprocess.Complet
     )
 
 
-def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def make(folder: Path, *words: str, limit_s: float = 300) -> subprocess.CompletedProcess[str]:
     """Run `make …` in the project with scenes and logs below `folder`."""
     return subprocess.run(
         ["make", *words, f"BASE_DIR={folder}"],
@@ -43,5 +43,5 @@ def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=limit_s,
     )
