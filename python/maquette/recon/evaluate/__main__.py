@@ -1,0 +1,52 @@
+"""`python -m maquette.recon.evaluate --scene DIR --group G`: evaluate one scene."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from maquette.errors import MaquetteError, from_os_error
+from maquette.recon.evaluate.evaluation import KEYS, run
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluate, telling progress as events; return the exit code (`maquette.errors`)."""
+    arguments = _parser().parse_args(argv)
+    progress = Progress()
+    try:
+        with progress.stage("evaluate"):
+            scene = Scene(arguments.scene.resolve())
+            result = run(scene, arguments.group, progress, arguments.truth)
+            progress.event("finished", numbers={key: result[key] for key in KEYS})
+    except MaquetteError as error:
+        return _fail(progress, error)
+    except OSError as error:
+        return _fail(progress, from_os_error(error, "evaluating"))
+    return 0
+
+
+def _fail(progress: Progress, error: MaquetteError) -> int:
+    progress.event(
+        "error",
+        code=int(error.exit_code),
+        what=error.what,
+        detail=error.detail,
+        hint=error.hint,
+    )
+    return int(error.exit_code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m maquette.recon.evaluate", description=__doc__)
+    parser.add_argument("--scene", type=Path, required=True, help="the scene folder")
+    parser.add_argument("--group", default="experiments", help="the training run")
+    parser.add_argument("--truth", type=Path, help="folder with ground_truth.json")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

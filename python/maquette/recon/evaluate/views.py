@@ -1,0 +1,97 @@
+"""Compare renderings with photographs that training never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from skimage.metrics import structural_similarity
+
+from maquette.recon.mesh.surface_protocol import Surface
+from maquette.recon.surface.dataset import read_image, sized, split
+from maquette.scene.paths import Scene
+from maquette.scene.transforms import Frame
+
+Picture = NDArray[np.float64]
+MAX_VIEWS = 6
+LONG_SIDE_PX = 240
+_BEST_PSNR_DB = 100.0
+_GAP_PX, _LABEL_PX = 4, 18
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A photograph and the rendering of its view, [H, W, 3] sRGB 0..1."""
+
+    file_path: str
+    photo: Picture
+    render: Picture
+
+    @property
+    def psnr_db(self) -> float:
+        """Peak signal-to-noise ratio, at most 100 dB."""
+        error = float(((self.photo - self.render) ** 2).mean())
+        return min(_BEST_PSNR_DB, -10 * float(np.log10(max(error, 1e-12))))
+
+    @property
+    def ssim(self) -> float:
+        """Structural similarity. Source: Wang et al., 2004, with its Gaussian window."""
+        value = structural_similarity(
+            self.photo,
+            self.render,
+            channel_axis=2,
+            data_range=1.0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        return float(value)
+
+
+def held_out(frames: Sequence[Frame]) -> list[Frame]:
+    """At most six of the frames that training leaves out, evenly chosen."""
+    frames = split(frames)[1]
+    chosen = np.linspace(0, len(frames) - 1, min(MAX_VIEWS, len(frames))).round().astype(int)
+    return [frames[index] for index in chosen]
+
+
+def render_pairs(
+    scene: Scene,
+    surface: Surface,
+    frames: Sequence[Frame],
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Pair]:
+    """Render each frame's view at a reduced size, beside its photo averaged down to it."""
+    pairs = []
+    for number, frame in enumerate(frames):
+        photo = read_image(scene, frame, LONG_SIDE_PX)
+        height, width = photo.shape[:2]
+        view = surface.render(sized(frame, photo), width, height)
+        render = np.clip(np.asarray(view.rgb, dtype=np.float64), 0.0, 1.0)
+        pairs.append(Pair(frame.file_path, photo / 255.0, render))
+        told(number + 1, len(frames))
+    return pairs
+
+
+def draw_pairs(pairs: Sequence[Pair]) -> Image.Image:
+    """One picture: photos on top, renderings below, a column for each view."""
+    width = max(pair.photo.shape[1] for pair in pairs)
+    height = max(pair.photo.shape[0] for pair in pairs)
+    pitch = width + _GAP_PX
+    size = (len(pairs) * pitch + _GAP_PX, 2 * (height + _GAP_PX) + _LABEL_PX)
+    sheet = Image.new("RGB", size, "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
+    for column, pair in enumerate(pairs):
+        x = _GAP_PX + column * pitch
+        sheet.paste(_image(pair.photo), (x, _GAP_PX))
+        sheet.paste(_image(pair.render), (x, 2 * _GAP_PX + height))
+        label = f"{pair.psnr_db:.1f} dB  SSIM {pair.ssim:.2f}"
+        pen.text((x, size[1] - _LABEL_PX + 2), label, (96, 96, 96), font)
+    return sheet
+
+
+def _image(picture: Picture) -> Image.Image:
+    return Image.fromarray(np.round(picture * 255).astype(np.uint8))

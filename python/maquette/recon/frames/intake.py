@@ -1,0 +1,156 @@
+"""Bringing the person's files into `input/`, once per content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from maquette.errors import BadInput, NotFound
+from maquette.recon.frames import archives, content, download, sources
+from maquette.recon.frames.folders import recover, replacing_folder
+from maquette.recon.frames.names import Names
+from maquette.scene.atomic import write_json
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+
+
+def bring_in(scene: Scene, wanted: str, progress: Progress) -> list[Path]:
+    """Make `input/` hold what `wanted` names; do nothing when it already does.
+
+    `input/` keeps its files untouched (names, bytes, times) unless the source's content
+    differs from them, so everything keyed by these files stands when a scene is moved.
+
+    Args:
+        wanted: A video, photo folder or `.zip`, or its address; "" for what `input/` holds.
+
+    Returns:
+        The files of `input/`.
+
+    Raises:
+        NotFound: there is no such source, or none is named and `input/` is empty.
+        BadInput: the source can not make a scene; `input/` stays as it was.
+    """
+    recover(scene.input)
+    if wanted and not _is_input_itself(scene, wanted):
+        fingerprint = _fingerprint(wanted)
+        if fingerprint != _known_fingerprint(scene) or not sources.files_below(scene.input):
+            _take_over(scene, wanted, progress)
+            write_json(_note(scene), {"fingerprint": fingerprint})
+    files = sources.files_below(scene.input) if scene.input.is_dir() else []
+    if not files:
+        raise NotFound(
+            f"scene `{scene.name}` has no input yet",
+            hint="set INPUT= to a video, a folder of photos, a .zip or an https:// address",
+        )
+    return files
+
+
+def _is_input_itself(scene: Scene, wanted: str) -> bool:
+    return not download.is_url(wanted) and Path(wanted).resolve() == scene.input.resolve()
+
+
+def _take_over(scene: Scene, wanted: str, progress: Progress) -> None:
+    with _gathering(scene) as folder:
+        _gather(wanted, folder, progress)
+        if _digests(folder) == _digests(scene.input):
+            return
+        sources.examine(folder)
+        with replacing_folder(scene.input) as target:
+            for path in folder.iterdir():
+                path.rename(target / path.name)
+
+
+class _gathering:  # noqa: N801 - used as a function
+    """A folder inside the scene, so that taking it over is a rename; removed afterwards."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._folder = scene.root / ".gathered-input"
+
+    def __enter__(self) -> Path:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True)
+        return self._folder
+
+    def __exit__(self, *error: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _gather(wanted: str, folder: Path, progress: Progress) -> None:
+    if download.is_url(wanted):
+        _gather_file(download.fetch(wanted, _subfolder(folder), progress), folder, progress)
+        shutil.rmtree(folder / ".download")
+        return
+    source = Path(wanted).expanduser()
+    if not source.exists():
+        raise NotFound(
+            f"there is no input `{wanted}`", hint="set INPUT= to a video or a folder of photos"
+        )
+    if source.is_dir():
+        _gather_folder(source, folder, progress)
+    else:
+        _gather_file(source, folder, progress)
+
+
+def _subfolder(folder: Path) -> Path:
+    (folder / ".download").mkdir()
+    return folder / ".download"
+
+
+def _gather_file(source: Path, folder: Path, progress: Progress) -> None:
+    kind = content.kind_of(source)
+    if kind == "zip":
+        archives.unpack(source, folder, progress)
+    elif kind == "photo":
+        raise BadInput(
+            f"one photo is no scene: `{source.name}`",
+            hint="set INPUT= to the folder that holds more of them",
+        )
+    else:
+        shutil.copy2(source, folder / source.name)
+
+
+def _gather_folder(source: Path, folder: Path, progress: Progress) -> None:
+    files, names = sources.files_below(source), Names()
+    if not files:
+        raise BadInput(
+            f"the folder is empty: `{source}`", hint="set INPUT= to a folder that holds photos"
+        )
+    for done, path in enumerate(files, start=1):
+        shutil.copy2(path, folder / names.unique(path.relative_to(source)))
+        progress.step("copy", done, len(files))
+
+
+def _fingerprint(wanted: str) -> str:
+    """Tell a source apart cheaply: its address, or names, sizes and times of its files."""
+    if download.is_url(wanted):
+        return hashlib.sha256(wanted.encode()).hexdigest()
+    source = Path(wanted).expanduser()
+    files = sources.files_below(source) if source.is_dir() else [source] * source.is_file()
+    facts = [
+        [path.relative_to(source.parent).as_posix(), path.stat().st_size, path.stat().st_mtime_ns]
+        for path in files
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _note(scene: Scene) -> Path:
+    return scene.stages / "input_source.json"
+
+
+def _known_fingerprint(scene: Scene) -> str:
+    try:
+        return str(json.loads(_note(scene).read_text(encoding="utf-8"))["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    digests = {}
+    for path in sources.files_below(folder) if folder.is_dir() else []:
+        with open(path, "rb") as file:
+            digests[path.relative_to(folder).as_posix()] = hashlib.file_digest(
+                file, "sha256"
+            ).hexdigest()
+    return digests

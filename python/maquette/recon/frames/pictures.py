@@ -1,0 +1,87 @@
+"""Filling `images_raw/` with numbered, upright pictures, and noting where each came from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from maquette.recon.frames import photos, video
+from maquette.recon.frames.sharpness import sharpness
+from maquette.recon.frames.sources import Source
+from maquette.recon.frames.video import VideoFrame
+from maquette.scene.events import Progress
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Where one picture came from; index and time are a video frame's."""
+
+    name: str
+    original: str
+    sharpness: float
+    index: int | None = None
+    time_s: float | None = None
+
+
+def picture_name(position: int) -> str:
+    """The name of the picture at `position` (from 0): 000001.jpg …"""
+    return f"{position + 1:06d}.jpg"
+
+
+def from_photos(source: Source, count: int, folder: Path, progress: Progress) -> list[Picture]:
+    """Write `count` of the photos (0: all), evenly chosen, to `folder`."""
+    chosen = [source.photos[index].path for index in photos.evenly(len(source.photos), count)]
+    made: list[Picture] = []
+    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+        targets = [folder / picture_name(position) for position in range(len(chosen))]
+        for picture in pool.map(_from_photo, chosen, targets):
+            made.append(picture)
+            progress.step("photos", len(made), len(chosen))
+    return made
+
+
+def from_video(
+    source: Source, rate: int, count: int, seed: int, folder: Path, progress: Progress
+) -> list[Picture]:
+    """Write every `rate`-th frame, or the `count` sharpest ones if `count` is given."""
+    assert source.video is not None and source.facts is not None
+    total = source.facts.frames
+    frames: Iterator[VideoFrame] = (
+        video.sharpest(source.video, count, total, seed)
+        if count
+        else video.decode(source.video, rate)
+    )
+    expected = min(count, total) if count else -(-total // rate)
+    made: list[Picture] = []
+    for frame in frames:
+        name = picture_name(len(made))
+        frame.image.save(folder / name, quality=photos.JPEG_QUALITY)
+        made.append(
+            Picture(
+                name,
+                source.video.name,
+                round(frame.sharpness, 3),
+                frame.index,
+                round(frame.time_s, 6),
+            )
+        )
+        progress.step("frames", min(len(made), expected), expected)
+    return made
+
+
+def as_document(source: Source, made: list[Picture]) -> dict[str, object]:
+    """The content of `images_raw.json`."""
+    kind = "video" if source.video else "photos"
+    return {"schema_version": 1, "source": kind, "images": [asdict(picture) for picture in made]}
+
+
+def _from_photo(path: Path, target: Path) -> Picture:
+    photos.write_normalised(path, target)
+    with Image.open(target) as image:
+        image.draft("L", (480, 480))
+        return Picture(target.name, path.name, round(sharpness(image), 3))

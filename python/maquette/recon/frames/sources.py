@@ -1,0 +1,119 @@
+"""Which files an input consists of, and whether they can make a scene."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from maquette.errors import BadInput, NotFound
+from maquette.recon.frames import content, photos, video
+from maquette.recon.frames.names import is_noise
+from maquette.recon.frames.photos import Photo
+from maquette.recon.frames.video import VideoFacts
+from maquette.scene.paths import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+
+MIN_PHOTOS = 3
+
+
+@dataclass(frozen=True)
+class Source:
+    """A usable input: either one video or at least three photos, in the order of their names."""
+
+    photos: tuple[Photo, ...] = ()
+    video: Path | None = None
+    facts: VideoFacts | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files of a folder and its subfolders, sorted, without hidden ones and leftovers."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if not is_noise(path.relative_to(folder)))
+
+
+def examine(folder: Path) -> Source:
+    """Decide what an input folder holds, decoding every photo.
+
+    Raises:
+        NotFound: it is empty.
+        BadInput: it holds neither one video nor three readable photos.
+    """
+    files = files_below(folder)
+    if not files:
+        raise NotFound(
+            f"the input is empty: `{folder}`",
+            hint="set INPUT= to a video or a folder of photos",
+        )
+    by_kind: dict[str, list[Path]] = {"photo": [], "video": [], "zip": [], "other": []}
+    for path in files:
+        by_kind[_kind(path)].append(path)
+    if len(by_kind["photo"]) >= MIN_PHOTOS:
+        return _photo_source(by_kind)
+    if len(by_kind["video"]) == 1 and not by_kind["photo"]:
+        return _video_source(by_kind["video"][0], by_kind["other"])
+    raise _unusable(folder, by_kind)
+
+
+def _kind(path: Path) -> str:
+    kind = content.kind_of(path)
+    is_named_photo = path.suffix.lower() in IMAGE_SUFFIXES
+    if kind == "other" and (is_named_photo or content.looks_like_photo(path)):
+        return "photo"  # a damaged one: reading it will say why
+    return "video" if kind == "other" and path.suffix.lower() in VIDEO_SUFFIXES else kind
+
+
+def _photo_source(by_kind: dict[str, list[Path]]) -> Source:
+    found = photos.check(by_kind["photo"])
+    remarks = []
+    if by_kind["video"]:
+        remarks.append(f"{len(by_kind['video'])} videos beside the photos are not used")
+    remarks += _other_remark(by_kind["other"] + by_kind["zip"])
+    portrait = sum(photo.height > photo.width for photo in found)
+    if 0 < portrait < len(found):
+        remarks.append(
+            f"{portrait} upright and {len(found) - portrait} wide photos: each shape is a camera"
+        )
+    sizes = Counter((photo.width, photo.height) for photo in found)
+    if len(sizes) > 1:
+        shown = ", ".join(f"{count} of {w}×{h}" for (w, h), count in sizes.most_common(4))
+        remarks.append(f"photos of {len(sizes)} sizes: {shown}")
+    return Source(photos=tuple(found), remarks=tuple(remarks))
+
+
+def _video_source(path: Path, others: list[Path]) -> Source:
+    facts = video.read_facts(path)
+    if facts.frames < MIN_PHOTOS:
+        raise BadInput(
+            f"the video has {facts.frames} frames, {MIN_PHOTOS} are needed at least: `{path.name}`",
+            hint="walk around the object for 20 seconds or more",
+        )
+    return Source(video=path, facts=facts, remarks=tuple(_other_remark(others)))
+
+
+def _other_remark(others: list[Path]) -> list[str]:
+    if not others:
+        return []
+    names = ", ".join(path.name for path in others[:3]) + (" …" if len(others) > 3 else "")
+    return [f"{len(others)} files that are neither photo nor video are not used: {names}"]
+
+
+def _unusable(folder: Path, by_kind: dict[str, list[Path]]) -> BadInput:
+    counts = ", ".join(f"{len(paths)} {kind}" for kind, paths in by_kind.items() if paths)
+    if len(by_kind["video"]) > 1:
+        return BadInput(
+            f"the input holds {len(by_kind['video'])} videos, a scene is made from one: `{folder}`",
+            hint=f"choose one, e.g. INPUT='{by_kind['video'][0].name}'",
+        )
+    if by_kind["photo"]:
+        return BadInput(
+            f"only {len(by_kind['photo'])} photos, at least {MIN_PHOTOS} are needed: `{folder}`",
+            detail=f"found: {counts}",
+            hint="30 to 150 photos all around the object work well",
+        )
+    first = next(path for paths in by_kind.values() for path in paths)
+    return BadInput(
+        f"the input holds neither a video nor photos: `{first.name}`",
+        detail=f"found: {counts}",
+        hint="set INPUT= to a video, a folder of photos or a .zip of photos",
+    )

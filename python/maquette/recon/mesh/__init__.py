@@ -1,0 +1,1 @@
+"""From a trained signed distance field to a triangle mesh on disk."""

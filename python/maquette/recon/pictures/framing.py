@@ -1,0 +1,107 @@
+"""What a picture should show large: the object in the middle of the region, not its ground.
+
+Frames: "stage" coordinates have z up and the focus' centre at the origin, and lengths are
+measured in focus radii; azimuth 0 is the side of the first camera.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maquette.recon.mesh.triangles import FloatArray, TriangleMesh, face_cross
+from maquette.scene.region import Region
+
+CENTRAL_SHARE = 0.6  # of the region's radius
+_GROUND_SHARE = 0.12  # of all area, for a level to count as the ground
+_GROUND_BAND = 0.03  # thickness of that level, region radii
+_LEAST_SHARE = 0.03  # of the central vertices, for what stands on the ground to be the object
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A mesh in stage coordinates.
+
+    Attributes:
+        mesh: With normals turned likewise.
+        subject: [V] which vertices belong to what the picture is about.
+        ground: Height of the ground, or None when there is none.
+    """
+
+    mesh: TriangleMesh
+    subject: NDArray[np.bool_]
+    ground: float | None
+
+
+def set_stage(mesh: TriangleMesh, region: Region, up: FloatArray, front: FloatArray) -> Staged:
+    """Choose what to show and bring it to stage coordinates.
+
+    Args:
+        mesh: World units.
+        up: World direction, [3].
+        front: World point on the side that azimuth 0 shows, [3].
+    """
+    stage_from_world = _axes(up, front - np.asarray(region.center))
+    turned = replace(
+        mesh,
+        vertices=region.unit_from_world(mesh.vertices) @ stage_from_world.T,
+        normals=None if mesh.normals is None else mesh.normals @ stage_from_world.T,
+    )  # z up, region radii
+    ground = _ground_height(turned)
+    subject = _subject(turned.vertices, ground)
+    center, radius = _bounding_sphere(turned.vertices[subject])
+    vertices = (turned.vertices - center) / radius
+    floor = None if ground is None else (ground - float(center[2])) / radius
+    return Staged(replace(turned, vertices=vertices), subject, floor)
+
+
+def _axes(up: FloatArray, front: FloatArray) -> FloatArray:
+    """Rotation [3, 3] with `up` as z and the level part of `front` as x."""
+    z = up / np.linalg.norm(up)
+    level = front - (front @ z) * z
+    if np.linalg.norm(level) < 1e-6 * np.linalg.norm(front) + 1e-12:
+        level = np.cross(z, np.eye(3)[np.argmin(np.abs(z))])
+    x = level / np.linalg.norm(level)
+    return np.stack([x, np.cross(z, x), z])
+
+
+def _ground_height(mesh: TriangleMesh) -> float | None:
+    """Height of the level on which most upward area lies, if it is much, below all else."""
+    cross = face_cross(mesh)
+    area = np.linalg.norm(cross, axis=1)
+    flat = cross[:, 2] > 0.85 * area
+    height = mesh.vertices[mesh.faces[flat, 0], 2]
+    if len(height) == 0:
+        return None
+    bins = np.arange(height.min(), height.max() + 2 * _GROUND_BAND, _GROUND_BAND)
+    histogram, edges = np.histogram(height, bins, weights=area[flat])
+    best = int(np.argmax(histogram))
+    if histogram[best] < _GROUND_SHARE * area.sum():
+        return None
+    inside = (height >= edges[best]) & (height <= edges[best + 1])
+    return float(np.average(height[inside], weights=area[flat][inside]))
+
+
+def _subject(vertices: FloatArray, ground: float | None) -> NDArray[np.bool_]:
+    """Central vertices that stand above the ground; all central ones if those are too few."""
+    central: NDArray[np.bool_] = np.linalg.norm(vertices, axis=1) <= CENTRAL_SHARE
+    if not central.any():
+        return np.ones(len(vertices), dtype=bool)
+    if ground is None:
+        return central
+    across = np.linalg.norm(vertices[:, :2], axis=1)
+    standing = (vertices[:, 2] > ground + _GROUND_BAND) & (across <= CENTRAL_SHARE)
+    standing &= np.linalg.norm(vertices, axis=1) <= 1.0
+    if standing.sum() < _LEAST_SHARE * central.sum():
+        return central
+    return np.asarray(standing)
+
+
+def _bounding_sphere(points: FloatArray) -> tuple[FloatArray, float]:
+    """Centre of the box of 99 % of the points per axis, and the radius that holds 99 %."""
+    low, high = np.percentile(points, [0.5, 99.5], axis=0)
+    center = 0.5 * (low + high)
+    radius = float(np.percentile(np.linalg.norm(points - center, axis=1), 99))
+    return center, max(radius, 1e-6)

@@ -1,0 +1,1 @@
+"""Structure from motion: features, matches, poses, undistortion, region."""

@@ -1,0 +1,58 @@
+"""The one door to pycolmap: quiet, CPU, and never told to use what would abort the process.
+
+pycolmap 4 can end the whole process when asked for a learned feature or matcher, or download a
+vocabulary tree for loop detection. Only SIFT, brute force and explicit pair lists pass here.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pycolmap as pycolmap
+
+pycolmap.logging.minloglevel = pycolmap.logging.Level.ERROR.value
+pycolmap.logging.alsologtostderr = True
+
+
+def threads() -> int:
+    """How many threads this process may use; a container's share, not the machine's."""
+    return len(os.sched_getaffinity(0))
+
+
+@contextmanager
+def opened(database: Path) -> Iterator[Any]:
+    """Open a COLMAP database for a block."""
+    with pycolmap.Database.open(database) as handle:
+        yield handle
+
+
+def create(database: Path) -> None:
+    """Make an empty COLMAP database; pycolmap's importers want it to exist."""
+    pycolmap.Database.open(database).close()
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a database with all that was committed, also what still stands in its log."""
+    with sqlite3.connect(source) as reader, sqlite3.connect(target) as writer:
+        reader.backup(writer)
+    reader.close()
+    writer.close()
+
+
+def image_names(database: Path) -> list[str]:
+    """The images of a database, by name."""
+    with opened(database) as handle:
+        return sorted(image.name for image in handle.read_all_images())
+
+
+def settle(database: Path) -> None:
+    """Fold SQLite's log into the file, so that the one file is the whole database."""
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.execute("PRAGMA journal_mode=DELETE")
+    connection.close()

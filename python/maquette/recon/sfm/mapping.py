@@ -1,0 +1,157 @@
+"""From verified matches to a model: incremental or global, and models joined into one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maquette.recon.sfm import engine
+from maquette.recon.sfm.engine import pycolmap
+from maquette.scene.events import Progress
+from maquette.scene.options import PrepareOptions
+
+MAX_ERROR_PX = 2.0
+_FILTER_ERROR_PX = 4.0
+_FILTER_ANGLE_DEG = 1.5
+
+
+@dataclass(frozen=True, order=True)
+class Quality:
+    """How good a model is; a larger one is better (more images, then a smaller error)."""
+
+    registered: int
+    negative_error_px: float
+    images: int
+    points: int
+    track_length: float
+
+    @property
+    def ratio(self) -> float:
+        """Share of the images that have a pose."""
+        return self.registered / max(self.images, 1)
+
+    @property
+    def error_px(self) -> float:
+        """Mean reprojection error."""
+        return -self.negative_error_px
+
+    def passes(self, min_registered: float) -> bool:
+        """Whether the model passes the registration gate."""
+        return self.ratio >= min_registered and self.points > 0 and self.error_px <= MAX_ERROR_PX
+
+
+def quality_of(model: Any, images: int) -> Quality:
+    """Measure a model made from `images` pictures."""
+    if model is None or model.num_points3D() == 0:
+        return Quality(0, -float("inf"), images, 0, 0.0)
+    return Quality(
+        registered=model.num_reg_images(),
+        negative_error_px=-model.compute_mean_reprojection_error(),
+        images=images,
+        points=model.num_points3D(),
+        track_length=model.compute_mean_track_length(),
+    )
+
+
+def map_incrementally(
+    database: Path, pictures: Path, work: Path, options: PrepareOptions, progress: Progress
+) -> list[Any]:
+    """Grow models picture by picture; the largest first.
+
+    Known CAMERA_PARAMS are kept as given; otherwise focal length and distortion are refined.
+    """
+    total = len(engine.image_names(database))
+    seen = [0]
+
+    def count() -> None:
+        seen[0] = min(seen[0] + 1, total)
+        progress.step("poses", seen[0], total)
+
+    models = pycolmap.incremental_mapping(
+        database, pictures, work, mapper_options(options, total), next_image_callback=count
+    )
+    return sorted(models.values(), key=lambda model: -model.num_reg_images())
+
+
+def mapper_options(options: PrepareOptions, total: int) -> pycolmap.IncrementalPipelineOptions:
+    """Translate the step's options to COLMAP's."""
+    chosen = pycolmap.IncrementalPipelineOptions()
+    chosen.random_seed = chosen.mapper.random_seed = chosen.triangulation.random_seed = options.seed
+    chosen.num_threads = engine.threads()
+    chosen.min_model_size = max(3, min(10, total // 4))
+    free = not options.camera_params.strip()
+    chosen.ba_refine_focal_length = chosen.ba_refine_extra_params = free
+    chosen.mapper.abs_pose_refine_focal_length = chosen.mapper.abs_pose_refine_extra_params = free
+    chosen.ba_refine_principal_point = options.refine_principal_point
+    return chosen
+
+
+def map_globally(database: Path, pictures: Path, work: Path, options: PrepareOptions) -> list[Any]:
+    """Solve for all poses at once, which survives weak links that stop the incremental mapper.
+
+    The database is changed: focal lengths are estimated from its matches first.
+    """
+    calibration = pycolmap.ViewGraphCalibrationOptions()
+    if not options.camera_params.strip():
+        pycolmap.calibrate_view_graph(database, calibration)
+    chosen = pycolmap.GlobalPipelineOptions()
+    chosen.random_seed = chosen.mapper.random_seed = options.seed
+    chosen.num_threads = engine.threads()
+    chosen.mapper.global_positioning.use_gpu = False
+    chosen.mapper.bundle_adjustment.ceres.use_gpu = False
+    chosen.mapper.bundle_adjustment.refine_principal_point = options.refine_principal_point
+    models = pycolmap.global_mapping(database, pictures, work, chosen)
+    return sorted(models.values(), key=lambda model: -model.num_reg_images())
+
+
+def join(
+    models: list[Any], database: Path, pictures: Path, work: Path, options: PrepareOptions
+) -> Any | None:
+    """Join models that share pictures: align poses, triangulate anew, adjust everything.
+
+    Returns:
+        The joined model, or None if none of the smaller ones fits the largest.
+    """
+    largest, poses = models[0], _poses(models[0])
+    cameras = {image.camera_id: image.camera for image in largest.images.values()}
+    for model in models[1:]:
+        similarity = pycolmap.align_reconstructions_via_reprojections(model, largest)
+        if similarity is None:
+            continue
+        model.transform(similarity)
+        poses = _poses(model) | poses
+        cameras = {image.camera_id: image.camera for image in model.images.values()} | cameras
+    if len(poses) == largest.num_reg_images():
+        return None
+    joined = pycolmap.Reconstruction()
+    for camera in cameras.values():
+        joined.add_camera_with_trivial_rig(camera)
+    for image_id, (name, camera_id, pose) in poses.items():
+        image = pycolmap.Image(name=name, camera_id=camera_id, image_id=image_id)
+        joined.add_image_with_trivial_frame(image, pose)
+    work.mkdir(parents=True, exist_ok=True)
+    joined = pycolmap.triangulate_points(joined, database, pictures, work, clear_points=True)
+    adjust(joined, options)
+    return joined
+
+
+def adjust(model: Any, options: PrepareOptions) -> None:
+    """Adjust poses, points and free intrinsics together, dropping bad points around it."""
+    chosen = pycolmap.BundleAdjustmentOptions()
+    chosen.print_summary = False
+    chosen.refine_focal_length = chosen.refine_extra_params = not options.camera_params.strip()
+    chosen.refine_principal_point = options.refine_principal_point
+    for _ in range(2):
+        pycolmap.bundle_adjustment(model, chosen)
+        manager = pycolmap.ObservationManager(model)
+        manager.filter_all_points3D(_FILTER_ERROR_PX, _FILTER_ANGLE_DEG)
+    model.update_point_3d_errors()
+
+
+def _poses(model: Any) -> dict[int, tuple[str, int, Any]]:
+    return {
+        image_id: (image.name, image.camera_id, image.cam_from_world())
+        for image_id, image in model.images.items()
+        if image.has_pose
+    }

@@ -1,0 +1,42 @@
+"""Stage `features`: a new `database.db` with cameras, images and SIFT features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from maquette.recon.frames.folders import replacing_file
+from maquette.recon.sfm import engine, features, masks
+from maquette.recon.sfm.features import Effort
+from maquette.recon.stages.stage import Report, Stage
+from maquette.scene.events import Progress
+from maquette.scene.options import PrepareOptions
+from maquette.scene.paths import Scene
+
+
+def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
+    """Find the features of every picture of `images_raw/`."""
+    names = sorted(path.name for path in scene.images_raw.glob("*.jpg"))
+    with replacing_file(scene.database) as database, masks.for_colmap(scene) as mask_folder:
+        effort = Effort.usual(len(names))
+        features.extract(database, scene.images_raw, names, options, effort, mask_folder, progress)
+        engine.settle(database)
+        numbers = features.counts(database)
+    numbers["masks"] = len(masks.by_picture(scene))
+    return Report((), mutable=[scene.database], numbers=numbers)
+
+
+def mask_files(scene: Scene, options: PrepareOptions) -> Iterable[Path]:
+    """Masks are the person's: they are part of the key."""
+    return masks.files(scene)
+
+
+STAGE = Stage(
+    "features",
+    1,
+    run,
+    parameters=("camera_model", "camera_params", "seed"),
+    after=("frames",),
+    files=mask_files,
+    packages=("pycolmap",),
+)

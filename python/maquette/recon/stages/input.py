@@ -1,0 +1,50 @@
+"""Stage `input`: the person's files lie in `input/` and can make a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from maquette.errors import from_os_error
+from maquette.recon.frames import intake, sources
+from maquette.recon.stages.stage import Report, Stage
+from maquette.scene.events import Progress
+from maquette.scene.options import PrepareOptions
+from maquette.scene.paths import Scene
+
+
+def bring_in(scene: Scene, options: PrepareOptions) -> Iterable[Path]:
+    """Fill `input/` from INPUT if it holds something else; its files are this stage's key.
+
+    It runs before the key is computed, so the key is that of the content alone: a scene that
+    was moved away from its source, or whose source has a new name, is not prepared again.
+    """
+    progress = Progress(scene.events)
+    with progress.stage("input"):
+        try:
+            return intake.bring_in(scene, options.input, progress)
+        except OSError as error:
+            raise from_os_error(error, "bringing in the input") from error
+
+
+def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
+    """Check every photo, or the video, of `input/`."""
+    source = sources.examine(scene.input)
+    size_bytes = sum(path.stat().st_size for path in sources.files_below(scene.input))
+    numbers: dict[str, object] = {"size_bytes": size_bytes}
+    if source.facts is not None:
+        numbers |= {
+            "kind": "video",
+            "frames": source.facts.frames,
+            "duration_s": round(source.facts.duration_s, 3),
+            "width": source.facts.width,
+            "height": source.facts.height,
+        }
+    else:
+        numbers |= {"kind": "photos", "photos": len(source.photos)}
+    for remark in source.remarks:
+        progress.say(remark)
+    return Report(sources.files_below(scene.input), numbers=numbers, remarks=source.remarks)
+
+
+STAGE = Stage("input", 1, run, files=bring_in, packages=("av", "pillow"))

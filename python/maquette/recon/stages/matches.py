@@ -1,0 +1,44 @@
+"""Stage `matches`: verified matches of picture pairs in `database.db`."""
+
+from __future__ import annotations
+
+import json
+
+from maquette.errors import BadInput
+from maquette.recon.frames.folders import replacing_file
+from maquette.recon.sfm import engine, matching, pairs
+from maquette.recon.stages.stage import Report, Stage
+from maquette.scene.events import Progress
+from maquette.scene.options import PrepareOptions
+from maquette.scene.paths import Scene
+
+
+def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
+    """Match in a copy of the database that then takes its place, so a kill leaves it as it was."""
+    names = engine.image_names(scene.database)
+    mapping = json.loads((scene.root / "images_raw.json").read_text(encoding="utf-8"))
+    method = pairs.choose(options.matcher, len(names), mapping["source"] == "video")
+    with replacing_file(scene.database) as database:
+        engine.copy(scene.database, database)
+        matching.clear(database)
+        wanted = matching.propose(database, names, method, options.seed)
+        progress.say(f"{method} matching of {len(wanted)} pairs of {len(names)} pictures")
+        matching.match(database, names, wanted, options.seed, progress)
+        engine.settle(database)
+        numbers = {"matcher": method, "pairs": len(wanted), **matching.counts(database)}
+    if numbers["pairs_verified"] == 0:
+        raise BadInput(
+            f"no two of the {len(names)} pictures show the same thing",
+            hint="pictures must overlap by two thirds; check that INPUT is one scene",
+        )
+    return Report((), mutable=[scene.database], numbers=numbers)
+
+
+STAGE = Stage(
+    "matches",
+    1,
+    run,
+    parameters=("matcher", "seed"),
+    after=("features",),
+    packages=("pycolmap",),
+)

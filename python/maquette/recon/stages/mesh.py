@@ -1,0 +1,180 @@
+"""Stage `mesh`: a trained surface becomes a triangle mesh in world units."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maquette.errors import BadInput, ConfigError, JobFailed
+from maquette.recon.mesh.attributes import to_world, with_colors, with_normals
+from maquette.recon.mesh.blocks import check_limits
+from maquette.recon.mesh.cleaning import (
+    drop_degenerate,
+    face_components,
+    is_watertight,
+    largest_component,
+)
+from maquette.recon.mesh.clipping import clip_to_ball
+from maquette.recon.mesh.gltf import write_glb
+from maquette.recon.mesh.marching import extract_surface
+from maquette.recon.mesh.ply import write_ply
+from maquette.recon.mesh.surface_protocol import Surface
+from maquette.recon.mesh.triangles import TriangleMesh
+from maquette.recon.mesh.upright import up_direction
+from maquette.recon.stages.stage import Report, Stage
+from maquette.scene import checkpoints, transforms
+from maquette.scene.checkpoints import Choice
+from maquette.scene.events import Progress
+from maquette.scene.options import ExtractOptions
+from maquette.scene.paths import Scene
+from maquette.scene.region import Region
+
+Load = Callable[[Path], Surface]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How a mesh falls apart: number of connected parts, and the largest one's share of faces."""
+
+    count: int
+    largest_share: float
+
+
+def run(
+    scene: Scene, options: ExtractOptions, progress: Progress, load: Load | None = None
+) -> Report:
+    """Extract `mesh/<MODEL>.ply` and `.glb` from the chosen checkpoint.
+
+    Args:
+        load: Opens a checkpoint; by default the native engine.
+
+    Raises:
+        ConfigError: RESOLUTION or BLOCK_RES is unusable.
+        BadInput: the region is not the one that the model was trained in.
+        JobFailed: there is no surface in the region.
+    """
+    check_limits(options.resolution, options.block_res)
+    clock = time.monotonic()
+    cameras = transforms.read(scene.transforms)
+    choice = _choose(scene, options)
+    if choice.remark:
+        progress.warn(choice.remark)
+    surface = (load or _load)(choice.path)
+    check_region(surface.region, cameras.region, choice.path)
+    unit, parts = _unit_mesh(surface, options, progress, scene.name)
+    mesh = to_world(unit, surface.region)
+    ply, glb = scene.mesh / f"{scene.name}.ply", scene.mesh / f"{scene.name}.glb"
+    progress.step("write", 0, 2)
+    write_ply(ply, mesh, ("maquette; COLMAP world units",))
+    write_glb(glb, mesh, up_direction(cameras.frames), scene.name)
+    progress.step("write", 2, 2)
+    numbers = _numbers(mesh, parts, ply) | {
+        "checkpoint": choice.path.name,
+        "iteration": surface.iteration,
+        "seconds": round(time.monotonic() - clock, 2),
+    }
+    remarks = [remark for remark in (choice.remark, _remark_on_parts(parts, options)) if remark]
+    return Report(outputs=[ply, glb], numbers=numbers, remarks=remarks)
+
+
+def check_region(trained: Region, current: Region, checkpoint: Path) -> None:
+    """Refuse a model of another region: its mesh would come out shifted and scaled.
+
+    Raises:
+        BadInput: the two differ.
+    """
+    if trained.digest == current.digest:
+        return
+    raise BadInput(
+        f"the region changed after `{checkpoint.name}` was trained",
+        detail=f"trained in: {_describe(trained)}\ntransforms.json: {_describe(current)}",
+        hint="run `make process` with FRESH=1, or restore the region in transforms.json",
+    )
+
+
+def _describe(region: Region) -> str:
+    x, y, z = region.center
+    box = ", ".join(f"{low:.4g} .. {high:.4g}" for low, high in region.box)
+    return f"center ({x:.4g}, {y:.4g}, {z:.4g}), radius {region.radius:.4g}, box {box}"
+
+
+def _load(checkpoint: Path) -> Surface:
+    from maquette.recon.surface import engine
+
+    return engine.load(checkpoint)
+
+
+def _choose(scene: Scene, options: ExtractOptions) -> Choice:
+    """The checkpoint to extract, named from the scene's own root.
+
+    Raises:
+        NotFound: there is no such checkpoint.
+        ConfigError: it lies outside the scene, so the result could not be traced to it.
+    """
+    choice = checkpoints.chosen(scene.run(options.group), options.checkpoint)
+    root, path = scene.root.resolve(), choice.path.resolve()
+    if not path.is_relative_to(root):
+        raise ConfigError(
+            f"the checkpoint lies outside the scene: `{choice.path}`",
+            hint=f"copy it to `{scene.run(options.group)}`",
+        )
+    return Choice(scene.root / path.relative_to(root), choice.remark)
+
+
+def _unit_mesh(
+    surface: Surface, options: ExtractOptions, progress: Progress, name: str
+) -> tuple[TriangleMesh, Parts]:
+    """The finished mesh in unit space, and its parts."""
+
+    def tell(done: int, total: int) -> None:
+        progress.step("blocks", done, total)
+
+    box = surface.region.unit_box()
+    raw = extract_surface(surface.signed_distance, box, options.resolution, options.block_res, tell)
+    mesh = drop_degenerate(clip_to_ball(raw))
+    if len(mesh.faces) == 0:
+        raise JobFailed(
+            f"the model of `{name}` has no surface inside the region",
+            detail="the signed distance has one sign throughout the sphere and box",
+            hint="train longer (`make process ITERATIONS=…`), or check the region",
+        )
+    if options.keep_lcc:
+        mesh = largest_component(mesh)
+    component = face_components(mesh)
+    parts = Parts(int(component.max()) + 1, float((component == 0).mean()))
+    mesh = with_normals(mesh, surface.signed_distance, 2.0 / options.resolution)
+    return (with_colors(mesh, surface) if options.textured else mesh), parts
+
+
+def _numbers(mesh: TriangleMesh, parts: Parts, ply: Path) -> dict[str, Any]:
+    return {
+        "vertices": len(mesh.vertices),
+        "faces": len(mesh.faces),
+        "components": parts.count,
+        "largest_component_share": round(parts.largest_share, 4),
+        "watertight": is_watertight(mesh),
+        "extent": [round(float(length), 6) for length in mesh.extent],
+        "size_bytes": ply.stat().st_size,
+    }
+
+
+def _remark_on_parts(parts: Parts, options: ExtractOptions) -> str:
+    if parts.count == 1 or options.keep_lcc:
+        return ""
+    return (
+        f"the mesh has {parts.count} separate parts, the largest with "
+        f"{parts.largest_share:.1%} of the faces; KEEP_LCC=1 keeps only that one"
+    )
+
+
+STAGE = Stage(
+    name="mesh",
+    version=1,
+    run=run,
+    parameters=("group", "resolution", "block_res", "checkpoint", "textured", "keep_lcc"),
+    files=lambda scene, options: (scene.transforms, _choose(scene, options).path),
+    packages=("torch", "scikit-image", "trimesh"),
+)

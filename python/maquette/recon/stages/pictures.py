@@ -1,0 +1,45 @@
+"""Stage `pictures`: the mesh from eight sides, as one picture."""
+
+from __future__ import annotations
+
+import time
+
+from maquette.recon.mesh.reading import read_mesh
+from maquette.recon.mesh.upright import up_direction
+from maquette.recon.pictures.contact_sheet import draw_sheet
+from maquette.recon.stages.stage import Report, Stage
+from maquette.scene import transforms
+from maquette.scene.atomic import replacing
+from maquette.scene.events import Progress
+from maquette.scene.options import ExtractOptions
+from maquette.scene.paths import Scene
+
+
+def run(scene: Scene, options: ExtractOptions, progress: Progress) -> Report:
+    """Write `mesh/<MODEL>_views.png` from `mesh/<MODEL>.ply`."""
+    clock = time.monotonic()
+    cameras = transforms.read(scene.transforms)
+    mesh = read_mesh(scene.mesh / f"{scene.name}.ply")
+    first = cameras.frames[0].world_from_cam[:3, 3]
+    sheet = draw_sheet(
+        mesh,
+        cameras.region,
+        up_direction(cameras.frames),
+        first,
+        lambda done, total: progress.step("views", done, total),
+    )
+    path = scene.mesh / f"{scene.name}_views.png"
+    with replacing(path) as temporary:
+        sheet.save(temporary, optimize=True)
+    numbers = {"width": sheet.width, "height": sheet.height}
+    return Report([path], numbers=numbers | {"seconds": round(time.monotonic() - clock, 2)})
+
+
+STAGE = Stage(
+    name="pictures",
+    version=1,
+    run=run,
+    after=("mesh",),
+    files=lambda scene, options: (scene.transforms,),
+    packages=("embreex", "pillow", "trimesh"),
+)

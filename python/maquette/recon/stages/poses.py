@@ -1,0 +1,66 @@
+"""Stage `poses`: a COLMAP model of the pictures as filmed, that passed the registration gate."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+from maquette.errors import ConfigError
+from maquette.recon.frames.folders import replacing_folder
+from maquette.recon.sfm import ladder
+from maquette.recon.sfm.ladder import Attempt, Site
+from maquette.recon.stages.stage import Report, Stage
+from maquette.scene.events import Progress
+from maquette.scene.options import PrepareOptions
+from maquette.scene.paths import Scene
+
+_FILES = ("cameras.bin", "images.bin", "points3D.bin")
+
+
+def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
+    """Write `sparse_raw/0`; if a stronger method was needed, its `database.db` lies beside it."""
+    if not 0 < options.min_registered <= 1:
+        raise ConfigError(
+            f"MIN_REGISTERED is {options.min_registered}, it must be above 0, up to 1"
+        )
+    with replacing_folder(scene.distorted.parent) as folder:
+        work = folder / "work"
+        work.mkdir()
+        best = ladder.climb(Site(scene, work, options, progress))
+        (folder / "0").mkdir()
+        best.model.write_binary(folder / "0")
+        if best.database != scene.database:
+            shutil.move(best.database, folder / "database.db")
+        numbers = _numbers(best)
+        shutil.rmtree(work)
+    remarks = list(best.remarks)
+    if best.rung != "incremental":
+        remarks.append(f"the usual way failed the gate; `{best.rung}` passed it")
+    outputs = [scene.distorted / name for name in _FILES]
+    return Report(outputs, numbers=numbers, remarks=remarks)
+
+
+def _numbers(best: Attempt) -> dict[str, Any]:
+    quality = best.quality
+    camera = next(iter(best.model.cameras.values()))
+    return {
+        "registered": quality.registered,
+        "images": quality.images,
+        "registered_ratio": round(quality.ratio, 4),
+        "points": quality.points,
+        "mean_reprojection_error_px": round(quality.error_px, 4),
+        "mean_track_length": round(quality.track_length, 3),
+        "rung": best.rung,
+        "camera_model": camera.model.name,
+        "focal_px": round(camera.mean_focal_length(), 3),
+    }
+
+
+STAGE = Stage(
+    "poses",
+    1,
+    run,
+    parameters=("refine_principal_point", "min_registered", "seed"),
+    after=("frames", "features", "matches"),
+    packages=("pycolmap",),
+)

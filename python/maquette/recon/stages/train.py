@@ -1,0 +1,35 @@
+"""Stage `train`: fit the neural surface, or continue fitting it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from maquette.recon.stages.stage import Report, Stage
+from maquette.recon.surface import engine
+from maquette.scene import checkpoints
+from maquette.scene.events import Progress
+from maquette.scene.options import ProcessOptions
+from maquette.scene.paths import Scene
+
+
+def _files(scene: Scene, options: ProcessOptions) -> Iterable[Path]:
+    return [path for path in (scene.transforms, scene.config) if path.exists()]
+
+
+def _run(scene: Scene, options: ProcessOptions, progress: Progress) -> Report:
+    numbers = engine.train(scene, options, progress)
+    run = scene.run(options.group)
+    newest = checkpoints.chosen(run).path
+    written = [run / checkpoints.POINTER, newest]
+    return Report(outputs=(), mutable=written, numbers=numbers)
+
+
+STAGE = Stage(
+    name="train",
+    version=1,
+    run=_run,
+    parameters=("group", "iterations", "preset", "seed", "overrides"),
+    files=_files,
+    packages=("torch",),
+)

@@ -1,0 +1,54 @@
+"""Stage `undistort`: `images/` and `sparse/0`, a COLMAP workspace with pinhole cameras."""
+
+from __future__ import annotations
+
+import shutil
+
+from maquette.recon.frames.folders import put_in_place, recover, replacing_folder
+from maquette.recon.sfm import masks, undistortion
+from maquette.recon.sfm.engine import pycolmap
+from maquette.recon.stages.stage import Report, Stage
+from maquette.scene.events import Progress
+from maquette.scene.options import PrepareOptions
+from maquette.scene.paths import Scene
+
+
+def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
+    """Undistort the pictures that have a pose, and their masks if there are any."""
+    workspace = scene.root / ".undistorting"
+    shutil.rmtree(workspace, ignore_errors=True)
+    workspace.mkdir()
+    try:
+        undistortion.undistort(scene.distorted, scene.images_raw, workspace)
+        for name in ("images", "sparse"):
+            recover(scene.root / name)
+            put_in_place(workspace / name, scene.root / name)
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
+    made_masks = _masks(scene)
+    model = pycolmap.Reconstruction(scene.sparse)
+    camera = next(iter(model.cameras.values()))
+    numbers = {
+        "images": model.num_reg_images(),
+        "cameras": model.num_cameras(),
+        "width": camera.width,
+        "height": camera.height,
+        "masks": made_masks,
+    }
+    sparse = [scene.sparse / name for name in ("cameras.bin", "images.bin", "points3D.bin")]
+    return Report([*sorted(scene.images.iterdir()), *sparse], numbers=numbers)
+
+
+def _masks(scene: Scene) -> int:
+    found = masks.by_picture(scene)
+    folder = scene.root / "masks_undistorted"
+    if not found:
+        shutil.rmtree(folder, ignore_errors=True)
+        return 0
+    with replacing_folder(folder) as target:
+        return len(undistortion.undistort_masks(scene.distorted, found, target))
+
+
+STAGE = Stage(
+    "undistort", 1, run, after=("frames", "features", "poses"), packages=("pycolmap", "pillow")
+)

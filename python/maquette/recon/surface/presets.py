@@ -1,0 +1,67 @@
+"""Named sets of settings: how much to compute."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+# Values differ from settings.py's defaults, which are Neuralangelo's.
+PREVIEW: dict[str, Any] = {
+    "model.object.s_var.anneal_end": 350_000,
+    "model.object.s_var.final_val": 0.6,
+    "model.object.sdf.mlp.hidden_dim": 32,
+    "model.object.sdf.encoding.levels": 8,
+    "model.object.sdf.encoding.hashgrid.min_logres": 4,
+    "model.object.sdf.encoding.hashgrid.max_logres": 9,
+    "model.object.sdf.encoding.hashgrid.dict_size": 17,
+    "model.object.sdf.encoding.hashgrid.dim": 4,
+    "model.object.sdf.encoding.coarse2fine.step": 20_000,
+    "model.object.rgb.mlp.hidden_dim": 48,
+    "model.background.mlp.hidden_dim": 32,
+    "model.background.encoding.levels": 6,
+    "model.background.encoding.hashgrid.max_logres": 8,
+    "model.background.encoding.hashgrid.dict_size": 16,
+    "model.render.rand_rays": 768,
+    "model.render.num_samples.coarse": 6,
+    "model.render.num_samples.fine": 14,
+    "model.render.num_samples.background": 6,
+    "model.render.cache_resolution": 80,
+    "optim.params.lr": 2e-3,
+    "optim.sched.warm_up_end": 10_000,
+    "optim.sched.gamma": 4.0,
+}
+STANDARD: dict[str, Any] = {
+    "model.object.s_var.anneal_end": 350_000,
+    "model.object.s_var.final_val": 0.6,
+    "model.object.sdf.encoding.levels": 12,
+    "model.object.sdf.encoding.hashgrid.min_logres": 4,
+    "model.object.sdf.encoding.hashgrid.max_logres": 10,
+    "model.object.sdf.encoding.hashgrid.dict_size": 20,
+    "model.object.sdf.encoding.hashgrid.dim": 4,
+    "model.object.sdf.encoding.coarse2fine.step": 20_000,
+    "model.render.rand_rays": 4096,
+    "model.render.num_samples.coarse": 16,
+    "model.render.num_samples.fine": 24,
+    "model.render.num_samples.background": 16,
+    "optim.sched.gamma": 4.0,
+}
+FULL: dict[str, Any] = {
+    "model.object.s_var.anneal_end": 350_000,
+    "model.object.s_var.final_val": 0.6,
+    "model.object.sdf.mlp.hidden_dim": 128,
+    "model.object.rgb.mlp.hidden_dim": 128,
+    "model.object.rgb.mlp.num_layers": 3,
+    "model.render.rand_rays": 4096,
+    "model.render.num_samples.coarse": 32,
+    "model.render.num_samples.fine": 32,
+    "model.render.cache_resolution": 192,
+}
+PRESETS = {"preview": PREVIEW, "standard": STANDARD, "full": FULL}
+
+
+def resolved(preset: str) -> str:
+    """The preset's name, with `auto` decided by the machine."""
+    if preset != "auto":
+        return preset
+    return "standard" if torch.cuda.is_available() else "preview"

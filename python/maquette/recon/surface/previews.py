@@ -1,0 +1,73 @@
+"""Pictures that show how training goes: photo, render and normals side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from maquette.recon.surface.dataset import read_image
+from maquette.recon.surface.settings import Settings
+from maquette.recon.surface.trained import TrainedSurface
+from maquette.recon.surface.trainer import Trainer
+from maquette.scene.atomic import replacing
+from maquette.scene.paths import Scene
+from maquette.scene.transforms import Frame
+
+_PIXELS = {"cpu": 24_000, "cuda": 250_000}  # of a preview: what takes a few seconds
+
+
+class Preview:
+    """Renders held-out (else training) views at reduced size.
+
+    Args:
+        frames: Views to choose from; the middle one is shown.
+    """
+
+    def __init__(
+        self, scene: Scene, run: Path, frames: Sequence[Frame], settings: Settings, device: torch.device
+    ) -> None:
+        self.scene, self.run, self.settings = scene, run, settings
+        self.frames = list(frames)
+        self.pixels = _PIXELS[device.type]
+
+    def write(self, trainer: Trainer) -> Path:
+        """Write previews/iteration_XXXXXXXXX.png."""
+        frame = self.frames[len(self.frames) // 2]
+        photo = self._photo(frame)
+        view = _surface(trainer).render(frame, photo.shape[1], photo.shape[0])
+        normals = np.where(view.depth[..., None] > 0, view.normal * 0.5 + 0.5, 1.0)
+        panels = np.concatenate([photo, view.rgb, normals], axis=1)
+        path = self.run / "previews" / f"iteration_{trainer.iteration:09}.png"
+        with replacing(path) as temporary:
+            Image.fromarray((panels * 255 + 0.5).astype(np.uint8)).save(temporary)
+        return path
+
+    def psnr(self, trainer: Trainer) -> float:
+        """Mean PSNR in dB over `data.val.subset` of the views, evenly chosen, at reduced size."""
+        count = min(max(self.settings.data.val.subset, 1), len(self.frames))
+        chosen = np.linspace(0, len(self.frames) - 1, count).round().astype(int)
+        surface = _surface(trainer)
+        values = []
+        for index in chosen:
+            photo = self._photo(self.frames[index])
+            view = surface.render(self.frames[index], photo.shape[1], photo.shape[0])
+            error = float(np.mean((view.rgb - photo) ** 2))
+            values.append(-10 * np.log10(max(error, 1e-10)))
+        return round(float(np.mean(values)), 3)
+
+    def _photo(self, frame: Frame) -> NDArray[np.float32]:
+        """The photograph at the preview's size; [h, w, 3] float32 0..1."""
+        lens, size = frame.intrinsics, self.settings.data.val.image_size
+        scale = min(1.0, (self.pixels / (lens.width * lens.height)) ** 0.5)
+        if size:
+            scale = min(scale, max(size) / max(lens.width, lens.height))
+        return read_image(self.scene, frame, scale=scale).astype(np.float32) / 255.0
+
+
+def _surface(trainer: Trainer) -> TrainedSurface:
+    return TrainedSurface(trainer.model, trainer.phase, trainer.region, trainer.iteration)

@@ -1,0 +1,62 @@
+"""What changes during training: learning rate, active levels, sharpness.
+
+All are functions of the iteration and of `max_iter`; nothing here has state, so a resumed run
+follows the same path. Neuralangelo (arXiv:2306.03092) section 3.2 introduces the levels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from maquette.recon.surface.settings import REFERENCE_ITERATIONS, Settings
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The settings' schedule for a run of `max_iter` iterations."""
+
+    settings: Settings
+
+    @property
+    def scale(self) -> float:
+        """Iterations of this run per iteration of REFERENCE_ITERATIONS."""
+        return self.settings.max_iter / REFERENCE_ITERATIONS
+
+    def active_levels(self, iteration: int) -> int:
+        """How many encoding levels count at an iteration (0-based)."""
+        encoding = self.settings.model.object.sdf.encoding
+        growth = encoding.coarse2fine
+        if not growth.enabled:
+            return encoding.levels
+        step = max(growth.step * self.scale, 1e-9)
+        return int(min(encoding.levels, growth.init_active_level + iteration // step))
+
+    def rate(self, iteration: int) -> float:
+        """Factor on the learning rates: linear warm-up, then divided by gamma twice."""
+        sched = self.settings.optim.sched
+        warm_up = sched.warm_up_end * self.scale
+        if iteration < warm_up:
+            return (iteration + 1) / (warm_up + 1)
+        steps = sum(iteration >= step * self.scale for step in sched.two_steps)
+        return float(sched.gamma**-steps)
+
+    def sharpness_floor(self, iteration: int) -> float:
+        """The least value of the sharpness parameter at an iteration."""
+        sharp = self.settings.model.object.s_var
+        if sharp.anneal_end <= 0:
+            return 0.0
+        progress = min(iteration / (sharp.anneal_end * self.scale), 1.0)
+        return sharp.init_val + (sharp.final_val - sharp.init_val) * progress
+
+    def describe(self) -> str:
+        """The scaled schedule in one sentence."""
+        sched, growth = self.settings.optim.sched, self.settings.model.object.sdf.encoding
+        start = min(growth.coarse2fine.init_active_level, growth.levels)
+        steps = growth.levels - start if growth.coarse2fine.enabled else 0
+        all_active = steps * growth.coarse2fine.step * self.scale
+        first, second = (round(step * self.scale) for step in sched.two_steps)
+        return (
+            f"schedule for {self.settings.max_iter} iterations: warm-up until "
+            f"{round(sched.warm_up_end * self.scale)}, all {growth.levels} levels from "
+            f"{round(all_active)}, rate falls at {first} and {second}"
+        )

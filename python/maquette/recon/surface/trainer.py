@@ -1,0 +1,152 @@
+"""One training run: batches in, parameters out, state that can be saved and restored exactly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from maquette.errors import JobFailed
+from maquette.recon.surface import losses, merging, states
+from maquette.recon.surface.dataset import PixelDataset
+from maquette.recon.surface.model import Phase, SurfaceModel
+from maquette.recon.surface.schedule import Schedule
+from maquette.recon.surface.settings import Settings
+from maquette.scene.region import Region
+
+_FREE_POINTS = 0.5  # random points a ray at which the gradient's length is also asked for
+
+
+class Trainer:
+    """The model with its optimiser, schedule and random numbers.
+
+    Attributes:
+        iteration: Iterations done so far.
+        finals: Names of the checkpoints that ended a run; pruning keeps them.
+    """
+
+    def __init__(
+        self, settings: Settings, dataset: PixelDataset, region: Region, device: torch.device, seed: int
+    ) -> None:
+        self.settings, self.dataset, self.region, self.device = settings, dataset, region, device
+        self.schedule = Schedule(settings)
+        start = torch.Generator().manual_seed(seed)
+        self.model = SurfaceModel(settings.model, len(dataset), start).to(device)
+        self.sampler = torch.Generator(device=device).manual_seed(seed + 1)
+        self.optimizer = _optimizer(self.model, settings)
+        self.iteration = 0
+        self.finals: list[str] = []
+        self._reached = Phase(1)  # a longer schedule never takes levels away again
+
+    @property
+    def phase(self) -> Phase:
+        """Levels and sharpness floor of the coming iteration."""
+        active = max(self.schedule.active_levels(self.iteration), self._reached.active)
+        floor = self.schedule.sharpness_floor(self.iteration)
+        return Phase(active, max(floor, self._reached.sharpness_floor))
+
+    @property
+    def epoch(self) -> int:
+        """Passes over the photographs, two at a time, as upstream counts them."""
+        return self.iteration // max(1, -(-len(self.dataset) // 2))
+
+    def prepare(self) -> None:
+        """Fill the sampling cache of a new model."""
+        self.model.cache.rebuild(lambda points: self.model.distance(points, self.phase))
+
+    def step(self) -> dict[str, float]:
+        """Do one iteration.
+
+        Returns:
+            loss, render, eikonal, curvature, psnr, s, lr, active_levels.
+        Raises:
+            JobFailed: the loss is not a number; parameters are those before this iteration.
+        """
+        phase, model = self.phase, self.model
+        rate = self.schedule.rate(self.iteration)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base_lr"] * rate
+        batch = self.dataset.draw(self.settings.model.render.rand_rays, self.sampler)
+        points = self._free_points()
+        shaded = model.shade(batch.rays, batch.image, phase, self.sampler, points)
+        weight = self.settings.trainer.loss_weight
+        terms = losses.combine(
+            shaded.rgb, batch.colors, shaded.probe, weight, self._smoothing(phase)
+        )
+        if not torch.isfinite(terms.total):
+            raise self._not_a_number()
+        self.optimizer.zero_grad(set_to_none=True)
+        terms.total.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        model.cache.refresh(lambda points: model.distance(points, phase), self.iteration)
+        self._reached = phase
+        self.iteration += 1
+        return {
+            "loss": terms.total.item(), "render": terms.render.item(),
+            "eikonal": terms.eikonal.item(), "curvature": terms.curvature.item(),
+            "psnr": losses.psnr(shaded.rgb.detach(), batch.colors),
+            "s": model.sharpness(phase).item(), "lr": self.optimizer.param_groups[0]["lr"],
+            "active_levels": phase.active,
+        }  # fmt: skip
+
+    def state(self) -> dict[str, Any]:
+        """Everything that decides the rest of the run."""
+        return {
+            "format": states.FORMAT,
+            "model": self.model.state_dict(),
+            "optim": self.optimizer.state_dict(),
+            "sched": {"max_iter": self.settings.max_iter, "rate": self.schedule.rate(self.iteration)},
+            "phase": {"active": self._reached.active, "sharpness_floor": self._reached.sharpness_floor},
+            "random": states.random_state(self.sampler),
+            "epoch": self.epoch,
+            "iteration": self.iteration,
+            "region": states.region_to(self.region),
+            "settings": merging.to_mapping(self.settings),
+            "images": len(self.dataset),
+            "finals": list(self.finals),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a state; the caller has checked that it fits."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optim"])
+        states.restore_random_state(state["random"], self.sampler)
+        self.iteration, self.finals = state["iteration"], list(state["finals"])
+        self._reached = Phase(state["phase"]["active"], state["phase"]["sharpness_floor"])
+
+    def _free_points(self) -> torch.Tensor:
+        """Random points in the unit ball, [N, 3]."""
+        count = max(1, int(self.settings.model.render.rand_rays * _FREE_POINTS))
+        noise = torch.randn(count, 4, generator=self.sampler, device=self.device)
+        direction = torch.nn.functional.normalize(noise[:, :3], dim=1)
+        radius = torch.special.ndtr(noise[:, 3:]).pow(1 / 3)
+        return direction * radius
+
+    def _smoothing(self, phase: Phase) -> float:
+        """Curvature's factor: falls with the cell as levels join (Neuralangelo section 3.3)."""
+        grid = self.model.sdf.grid
+        start = min(self.settings.model.object.sdf.encoding.coarse2fine.init_active_level, grid.levels)
+        return grid.cell_size(phase.active) / grid.cell_size(start)
+
+    def _not_a_number(self) -> JobFailed:
+        return JobFailed(
+            f"training diverged: the loss is not a number at iteration {self.iteration}",
+            detail="the learning rate is probably too high for this scene; the last good checkpoint stays",
+            hint="try again with a lower rate, e.g. SET='optim.params.lr=0.001'",
+        )
+
+
+def _optimizer(model: SurfaceModel, settings: Settings) -> torch.optim.Optimizer:
+    """AdamW or Adam with one rate for hash tables and one for the rest; no decay on s."""
+    rates = settings.optim.params
+    tables = [p for name, p in model.named_parameters() if name.endswith("grid.table")]
+    single = [model.variance, model.embedding]
+    known = {id(p) for p in tables + single}
+    rest = [p for p in model.parameters() if id(p) not in known]
+    groups = [
+        {"params": rest, "base_lr": rates.lr, "weight_decay": rates.weight_decay},
+        {"params": single, "base_lr": rates.lr, "weight_decay": 0.0},
+        {"params": tables, "base_lr": rates.lr_encoding, "weight_decay": rates.weight_decay},
+    ]
+    kind = torch.optim.AdamW if settings.optim.type == "AdamW" else torch.optim.Adam
+    return kind(groups, lr=rates.lr, betas=(0.9, 0.99), eps=1e-15, fused=True)

@@ -1,0 +1,251 @@
+"""Extract on the synthetic scene, with an analytic surface in place of a trained one."""
+
+import json
+import shutil
+import sys
+import zipfile
+from dataclasses import dataclass, replace
+from functools import partial
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import synthetic_scene
+
+from maquette.errors import BadInput, ConfigError, JobFailed, NotFound
+from maquette.recon.evaluate.evaluation import KEYS
+from maquette.recon.evaluate.evaluation import run as evaluate
+from maquette.recon.stages import mesh as mesh_stage
+from maquette.recon.stages import pictures as pictures_stage
+from maquette.recon.stages.stage import run_stages
+from maquette.scene import checkpoints, transforms
+from maquette.scene.atomic import write_json
+from maquette.scene.events import Progress
+from maquette.scene.options import ExtractOptions
+from maquette.scene.paths import Scene
+from maquette.scene.region import Region
+
+RESOLUTION = 160  # a cell is 2 * 2.5 / 160 = 0.031 world units
+
+
+@dataclass
+class Shot:
+    rgb: np.ndarray
+
+
+class Analytic:
+    """What a perfectly trained model of the synthetic scene would answer."""
+
+    def __init__(self, checkpoint, region=None, grown=0.0):
+        self.iteration = checkpoints.iteration_of(checkpoint.name)
+        self.region = region or synthetic_scene.region()
+        self.grown = grown
+
+    def signed_distance(self, points):
+        world = self.region.world_from_unit(points)
+        return (synthetic_scene.signed_distance(world) - self.grown) / self.region.radius
+
+    def colors(self, points, normals):
+        return 0.5 + 0.5 * normals
+
+    def render(self, frame, width, height):
+        return Shot(np.full((height, width, 3), 0.5, np.float32))
+
+
+def add_checkpoint(scene, iteration):
+    path = scene.run("experiments") / checkpoints.checkpoint_name(1, iteration)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data", str(iteration))
+    checkpoints.write_pointer(path.parent, path.name)
+    return path
+
+
+@pytest.fixture(scope="module")
+def posed(tmp_path_factory):
+    root = tmp_path_factory.mktemp("posed") / "ring"
+    return synthetic_scene.write_posed_scene(root, count=16, width=64, height=48)
+
+
+@pytest.fixture
+def scene(posed, tmp_path):
+    made = Scene(tmp_path / "ring")
+    shutil.copytree(posed.root, made.root)
+    add_checkpoint(made, 100)
+    return made
+
+
+def extract(scene, load=Analytic, **options):
+    stage = replace(mesh_stage.STAGE, run=partial(mesh_stage.run, load=load))
+    chosen = ExtractOptions(**{"resolution": RESOLUTION, "block_res": 32} | options)
+    return run_stages([stage], "extract", scene, chosen, progress())[0]
+
+
+def progress():
+    return Progress(None, StringIO())
+
+
+def write_truth(scene):
+    """The truth in a world of its own: turned, moved and three times as large."""
+    cameras = transforms.read(scene.transforms)
+    turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1.0]])
+    poses = []
+    for frame in cameras.frames:
+        pose = np.eye(4)
+        pose[:3, :3] = turn @ frame.world_from_cam[:3, :3]
+        pose[:3, 3] = 3 * turn @ frame.world_from_cam[:3, 3] + [5, 6, 7]
+        poses.append(pose)
+    mesh = synthetic_scene.truth_mesh()
+    mesh.apply_transform(np.vstack([np.column_stack([3 * turn, [5, 6, 7]]), [0, 0, 0, 1]]))
+    scene.ground_truth.mkdir()
+    mesh.export(scene.ground_truth / "ground_truth.ply")
+    low, high = mesh.bounds[0] - 0.3, mesh.bounds[1] + 0.3
+    document = {
+        "frames": [{"index": 2 * i, "world_from_cam": p.tolist()} for i, p in enumerate(poses)],
+        "evaluation_box": np.stack([low, high], axis=1).tolist(),
+        "object_mesh": "ground_truth.ply",
+    }
+    write_json(scene.ground_truth / "ground_truth.json", document)
+    names = [Path(frame.file_path).name for frame in cameras.frames]
+    images = [{"name": name, "original": "v.mp4", "index": 2 * i} for i, name in enumerate(names)]
+    lost = {"name": "lost.jpg", "original": "v.mp4", "index": 99}
+    write_json(scene.root / "images_raw.json", {"images": [*images, lost]})
+
+
+def test_extract_gives_the_surface_in_world_units(scene):
+    numbers = extract(scene).numbers
+    loaded = trimesh.load(scene.mesh / "ring.ply", process=False)
+    off = synthetic_scene.signed_distance(np.asarray(loaded.vertices))
+    assert 1e-6 < np.abs(off).max() < 0.02  # the crease between ball and ring is the worst
+    assert np.abs(off).mean() < 1e-3
+    assert loaded.is_watertight
+    assert loaded.volume > 0
+    assert (numbers["vertices"], numbers["faces"]) == (len(loaded.vertices), len(loaded.faces))
+    assert numbers["watertight"] is True
+    assert numbers["components"] == 1
+    assert numbers["iteration"] == 100
+    np.testing.assert_allclose(numbers["extent"], loaded.extents, atol=1e-4)
+    assert numbers["size_bytes"] == (scene.mesh / "ring.ply").stat().st_size
+    glb = trimesh.load(scene.mesh / "ring.glb")
+    assert glb.extents[1] == pytest.approx(loaded.extents[2], abs=1e-3)  # the world's z is up
+
+
+def test_the_mesh_is_pictured(scene):
+    extract(scene)
+    (record,) = run_stages([pictures_stage.STAGE], "extract", scene, ExtractOptions(), progress())
+    with Image.open(scene.mesh / "ring_views.png") as sheet:
+        assert sheet.size == (record.numbers["width"], record.numbers["height"])
+
+
+def test_a_second_run_is_skipped_and_a_newer_checkpoint_is_not(scene):
+    """A5-11: after more training, extract must not keep the old mesh."""
+    first = extract(scene)
+    again = extract(scene)
+    assert again.started_at == first.started_at
+    add_checkpoint(scene, 200)
+    later = extract(scene)
+    assert later.numbers["iteration"] == 200
+    assert later.numbers["checkpoint"] == checkpoints.checkpoint_name(1, 200)
+
+
+def test_an_intermediate_checkpoint_can_be_chosen(scene):
+    add_checkpoint(scene, 200)
+    record = extract(scene, checkpoint="100")
+    assert record.numbers["iteration"] == 100
+
+
+def test_a_damaged_pointer_is_said(scene):
+    newest = add_checkpoint(scene, 200)
+    newest.write_bytes(newest.read_bytes()[:40])
+    record = extract(scene)
+    assert record.numbers["iteration"] == 100
+    assert "damaged" in record.remarks[0]
+
+
+def test_without_a_checkpoint_the_reason_is_said(scene):
+    for path in scene.run("experiments").iterdir():
+        path.unlink()
+    with pytest.raises(NotFound, match="no checkpoint"):
+        extract(scene)
+
+
+def test_a_checkpoint_outside_the_scene_is_refused(scene, tmp_path):
+    stray = tmp_path / "stray.pt"
+    stray.write_bytes(b"x")
+    with pytest.raises(ConfigError, match="outside the scene"):
+        extract(scene, checkpoint=str(stray))
+
+
+def test_a_changed_region_is_refused(scene):
+    other = Region.around(synthetic_scene.CENTER, 2.0)
+    with pytest.raises(BadInput) as caught:
+        extract(scene, load=partial(Analytic, region=other))
+    assert "FRESH=1" in caught.value.hint
+    assert "radius 2," in caught.value.detail
+
+
+def test_an_empty_model_is_said(scene):
+    with pytest.raises(JobFailed, match="no surface inside the region"):
+        extract(scene, load=partial(Analytic, grown=-9.0))
+    assert not (scene.mesh / "ring.ply").exists()
+
+
+def test_unusable_limits_are_refused(scene):
+    with pytest.raises(ConfigError, match="grid is not usable"):
+        extract(scene, resolution=4)
+
+
+def test_parts_are_told_and_the_largest_kept_on_request(scene):
+    class WithFloater(Analytic):
+        def signed_distance(self, points):
+            floater = np.linalg.norm(points - [0.0, 0.0, 0.25], axis=1) - 0.04
+            return np.minimum(super().signed_distance(points), floater)
+
+    record = extract(scene, load=WithFloater)
+    assert record.numbers["components"] == 2
+    assert "KEEP_LCC=1" in record.remarks[0]
+    record = extract(scene, load=WithFloater, keep_lcc=True)
+    assert record.numbers["components"] == 1
+    assert not record.remarks
+
+
+def test_untextured_meshes_have_no_colours(scene):
+    extract(scene, textured=False)
+    header = (scene.mesh / "ring.ply").read_bytes()[:600]
+    assert b"property float nx" in header
+    assert b"red" not in header
+
+
+@pytest.mark.parametrize("grown", [0.0, 0.05])
+def test_evaluation_finds_the_known_error(scene, grown):
+    load = partial(Analytic, grown=grown)
+    extract(scene, load=load)
+    write_truth(scene)
+    result = evaluate(scene, "experiments", progress(), load=load, samples=20_000)
+    assert set(result) == {*KEYS, "details"}
+    assert json.loads(scene.evaluation.read_text()) == result
+    assert result["registered_ratio"] == round(16 / 17, 4)
+    assert result["camera_error_relative"] < 1e-6
+    expected, slack = grown / 2.5, 1.5e-3
+    assert abs(result["accuracy_relative"] - expected) < slack
+    assert abs(result["completeness_relative"] - expected) < slack
+    assert result["f_score"] == pytest.approx(1.0 if grown == 0 else 0.0, abs=0.05)
+    photos = [np.asarray(Image.open(scene.root / path)) / 255 for path in
+              result["details"]["held_out_views"]]  # fmt: skip
+    psnr = np.mean([-10 * np.log10(((photo - 0.5) ** 2).mean()) for photo in photos])
+    assert result["psnr_db"] == pytest.approx(psnr, abs=1e-3)
+    assert 0 <= result["ssim"] < 1
+    assert (scene.mesh / "ring_held_out.png").is_file()
+
+
+def test_without_truth_only_the_rest_is_measured(scene):
+    result = evaluate(scene, "experiments", progress(), load=Analytic)
+    assert result["psnr_db"] is not None
+    assert result["camera_error_relative"] is None
+    assert result["chamfer_relative"] is None
+    assert result["f_score"] is None

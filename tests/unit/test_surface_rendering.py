@@ -1,0 +1,84 @@
+"""Weights and samples: bounded, normalised, and where the surface is."""
+
+from __future__ import annotations
+
+import torch
+
+from maquette.recon.geometry.rays import Rays
+from maquette.recon.surface.rendering import composite_weights, crossing, section_opacity
+from maquette.recon.surface.sampling import DistanceCache, draw, sample_rays
+from maquette.recon.surface.settings import NumSamples, Render
+
+
+def test_weights_never_exceed_one_and_account_for_all_light() -> None:
+    opacity = torch.rand(50, 20, generator=torch.Generator().manual_seed(0))
+    weights, passing = composite_weights(opacity)
+    assert torch.allclose(weights.sum(1) + passing, torch.ones(50), atol=1e-4)
+    assert float(weights.min()) >= 0
+
+
+def test_weights_match_a_loop() -> None:
+    opacity = torch.rand(3, 6, generator=torch.Generator().manual_seed(1))
+    weights, passing = composite_weights(opacity)
+    for ray in range(3):
+        left = 1.0
+        for section in range(6):
+            assert abs(float(weights[ray, section]) - left * float(opacity[ray, section])) < 1e-5
+            left *= 1 - float(opacity[ray, section])
+        assert abs(float(passing[ray]) - left) < 1e-5
+
+
+def test_weight_peaks_at_the_zero_crossing() -> None:
+    along = torch.linspace(0, 2, 101)[None]
+    distance = 1.205 - along  # a plane met head on
+    for sharpness in (20.0, 100.0, 1000.0):
+        weights, passing = composite_weights(section_opacity(distance, sharpness))
+        peak = int(weights.argmax())
+        assert abs(float(along[0, peak]) + 0.01 - 1.205) <= 0.02
+        assert float(passing) < 1e-3
+
+
+def test_light_that_leaves_a_surface_is_not_blocked() -> None:
+    distance = torch.linspace(-1, 1, 50)[None] + 1.2  # always outside, moving away
+    weights, passing = composite_weights(section_opacity(distance, 100.0))
+    assert float(weights.sum()) < 1e-3 and float(passing) > 0.99
+
+
+def test_crossing_is_exact_for_a_plane() -> None:
+    along = torch.tensor([[0.0, 0.4, 1.0, 1.5]])
+    looked = crossing(0.7 - along, along)
+    assert torch.allclose(looked, torch.tensor([[0.2, 0.7, 1.25]]))
+
+
+def test_draw_follows_the_density() -> None:
+    edges = torch.linspace(0, 1, 11)[None].expand(200, 11)
+    weights = torch.full((200, 10), 1e-4)
+    weights[:, 3] = 1.0
+    drawn = draw(edges, weights, 16, torch.Generator().manual_seed(0))
+    assert bool((drawn.diff(dim=1) >= 0).all())
+    assert float(((drawn >= 0.3) & (drawn <= 0.4)).float().mean()) > 0.95
+
+
+def test_samples_gather_at_the_cached_surface() -> None:
+    cache = DistanceCache(48)
+    cache.rebuild(lambda points: points.norm(dim=1) - 0.4)
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.nn.functional.normalize(torch.tensor([[1.0, 0.05, 0], [1, 0, 0.1]]), dim=1)
+    rays = Rays(-directions * 0.9, directions, torch.ones(2))
+    settings = Render(num_samples=NumSamples(coarse=6, fine=16))
+    for source in (generator, None):
+        along = sample_rays(rays, cache, 200.0, settings, source)
+        assert along.shape == (2, 22)
+        assert bool((along.diff(dim=1) >= 0).all())
+        assert torch.allclose(along[:, 0], torch.zeros(2), atol=1e-5)
+        assert torch.allclose(along[:, -1], torch.full((2,), 1.9), atol=1e-5)
+        assert int(((along - 0.5).abs() < 0.05).sum(1).min()) >= 10
+
+
+def test_cache_refresh_visits_every_plane() -> None:
+    cache = DistanceCache(50)
+    cache.rebuild(lambda points: points.norm(dim=1) - 0.4)
+    for iteration in range(40):
+        cache.refresh(lambda points: points.norm(dim=1) - 0.1, iteration)
+    points = torch.rand(100, 3, generator=torch.Generator().manual_seed(2)) - 0.5
+    assert torch.allclose(cache(points), points.norm(dim=1) - 0.1, atol=0.03)

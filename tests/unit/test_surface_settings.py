@@ -1,0 +1,100 @@
+"""Settings are strict and complete; the schedule reaches its end at any number of iterations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from maquette.errors import ConfigError
+from maquette.recon.surface import merging
+from maquette.recon.surface.presets import PRESETS
+from maquette.recon.surface.schedule import Schedule
+
+GENERATED = {
+    "_parent_": "projects/neuralangelo/configs/base.yaml",
+    "data": {
+        "num_images": 96,
+        "readjust": {"center": [0.0, 0.0, 0.0], "scale": 1.0},
+        "root": "datasets/lego_ds2",
+        "train": {"image_size": [360, 480]},
+        "type": "projects.neuralangelo.data",
+        "val": {"image_size": [300, 400], "subset": 2},
+    },
+    "model": {
+        "appear_embed": {"enabled": True, "dim": 8},
+        "background": {"enabled": False},
+        "object": {
+            "sdf": {
+                "mlp": {"inside_out": True},
+                "encoding": {"coarse2fine": {"init_active_level": 8}},
+            }
+        },
+        "render": {"num_samples": {"background": 0}},
+    },
+}
+
+
+def test_generated_config_is_understood(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(GENERATED))
+    settings = merging.merge("preview", path, iterations=700)
+    assert settings.max_iter == 700
+    assert settings.data.train.image_size == (360, 480)
+    assert settings.model.object.sdf.mlp.inside_out and settings.model.appear_embed.enabled
+    assert not settings.model.background.enabled
+    assert settings.model.object.sdf.encoding.coarse2fine.init_active_level == 8
+
+
+def test_overrides_win_and_text_is_parsed(tmp_path: Path) -> None:
+    overrides = {"optim.params.lr": "1e-3", "model": {"render": {"rand_rays": "99"}},
+                 "optim.sched.two_steps": "[1000, 2000]"}  # fmt: skip
+    settings = merging.merge("preview", None, overrides)
+    assert settings.optim.params.lr == 1e-3 and settings.model.render.rand_rays == 99
+    assert settings.optim.sched.two_steps == (1000.0, 2000.0)
+
+
+def test_all_problems_are_reported_together_with_the_nearest_names(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({"model": {"render": {"rand_ray": 4}}, "optim": {"typ": "Adam"}}))
+    with pytest.raises(ConfigError) as caught:
+        merging.merge("previw", path, {"model.object.sdf.gradient.taps": "many"})
+    text = caught.value.detail
+    assert "nearest: `preview`" in text
+    assert "`model.render.rand_ray`, nearest: `model.render.rand_rays`" in text
+    assert "`optim.typ`, nearest: `optim.type`" in text
+    assert "taps` can not be 'many': expected int" in text
+
+
+def test_meaningless_values_and_readjust_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not usable") as caught:
+        merging.merge("preview", None, {"model.object.sdf.gradient.taps": 5, "optim.type": "SGD"})
+    assert "taps must be 4 or 6" in caught.value.detail and "optim.type" in caught.value.detail
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({"data": {"readjust": {"center": [0, 0, 0], "scale": 0.5}}}))
+    with pytest.raises(ConfigError, match="readjust"):
+        merging.merge("preview", path)
+
+
+def test_settings_survive_the_run_file(tmp_path: Path) -> None:
+    settings = merging.merge("preview", None, {"data.train.image_size": [20, 30]})
+    merging.write(tmp_path / "config.yaml", settings)
+    tree = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    assert tree["model"]["object"]["sdf"]["gradient"] == {"mode": "numerical", "taps": 4}
+    assert merging.from_mapping(tree) == settings
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize("iterations", [100, 1000, 20_000, 500_000])
+def test_every_run_activates_all_levels_and_leaves_warm_up(preset: str, iterations: int) -> None:
+    """Defect A5-14: with 1,000 iterations upstream's levels and rate never got going."""
+    settings = merging.merge(preset, None, iterations=iterations)
+    schedule = Schedule(settings)
+    levels = settings.model.object.sdf.encoding.levels
+    assert schedule.active_levels(0) < levels
+    assert schedule.active_levels(round(0.7 * iterations)) == levels
+    rates = [schedule.rate(round(share * (iterations - 1))) for share in (0.0, 0.3, 0.7, 0.95)]
+    assert rates[0] < 1.0 and rates[1] == 1.0 and rates[1] > rates[2] > rates[3] > 0
+    counts = [schedule.active_levels(i) for i in range(0, iterations, max(1, iterations // 50))]
+    assert counts == sorted(counts)

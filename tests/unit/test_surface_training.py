@@ -1,0 +1,194 @@
+"""Runs: resumed exactly, stopped with their state saved, never silently mixed or lost."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from synthetic_scene import write_posed_scene
+
+from maquette.errors import BadInput, Interrupted, JobFailed
+from maquette.recon.surface import engine, states, training
+from maquette.recon.surface.trainer import Trainer
+from maquette.scene import checkpoints, transforms
+from maquette.scene.events import Progress
+from maquette.scene.options import ProcessOptions
+from maquette.scene.paths import Scene
+from maquette.scene.region import Region
+
+TINY: dict[str, Any] = {
+    "model.object.sdf.encoding.levels": 3, "model.object.sdf.encoding.hashgrid.max_logres": 5,
+    "model.object.sdf.encoding.hashgrid.dict_size": 9, "model.object.sdf.mlp.hidden_dim": 8,
+    "model.object.sdf.encoding.coarse2fine.init_active_level": 1,
+    "model.object.rgb.mlp.hidden_dim": 8, "model.background.encoding.levels": 2,
+    "model.background.encoding.hashgrid.dict_size": 8, "model.background.mlp.hidden_dim": 8,
+    "model.appear_embed.enabled": True, "model.render.rand_rays": 16,
+    "model.render.cache_resolution": 12, "data.val.image_size": [9, 12], "data.val.subset": 1,
+    "logging_iter": 2,
+}  # fmt: skip
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return write_posed_scene(tmp_path / "ball", 12, 16, 12)
+
+
+class Listener(Progress):
+    """Keeps what was said."""
+
+    def __init__(self) -> None:
+        super().__init__(log=io.StringIO())
+        self.said: list[str] = []
+
+    def _emit(self, kind: str, **fields: Any) -> None:
+        self.said.append(str(fields.get("text", "")))
+
+
+def options(iterations: int, **changes: Any) -> ProcessOptions:
+    return ProcessOptions(iterations=iterations, preset="preview", overrides=TINY, **changes)
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    asked = iter(range(10_000))
+    monkeypatch.setattr(training, "stop_requested", lambda: next(asked) + 1 >= count)
+
+
+def state(scene: Scene, group: str = "experiments") -> dict[str, Any]:
+    return states.read(checkpoints.chosen(scene.run(group)).path)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two states are bitwise equal."""
+    if isinstance(left, torch.Tensor):
+        return torch.equal(left, right)
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, (list, tuple)):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right)
+
+
+def test_stopped_and_resumed_run_equals_the_uninterrupted_one(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.train(scene, options(12, group="whole"), Listener())
+    with monkeypatch.context() as patch:
+        stop_after(patch, 5)
+        with pytest.raises(Interrupted, match="stopped at iteration 5 and was saved"):
+            engine.train(scene, options(12), Listener())
+    assert state(scene)["iteration"] == 5
+    torch.manual_seed(99)  # whatever happened in between must not matter
+    engine.train(scene, options(12), Listener())
+    whole, resumed = state(scene, "whole"), state(scene)
+    for part in ("model", "optim", "sched", "phase", "iteration", "epoch", "settings"):
+        assert same(whole[part], resumed[part]), part
+    assert same(whole["random"]["sampler"], resumed["random"]["sampler"])
+
+
+def test_run_folder_holds_what_the_design_says(scene: Scene) -> None:
+    listener = Listener()
+    numbers = engine.train(scene, options(8), listener)
+    run = scene.run("experiments")
+    name = "epoch_00001_iteration_000000008_checkpoint.pt"
+    assert checkpoints.read_pointer(run) == name and (run / name).is_file()
+    assert (run / "config.yaml").is_file()
+    assert len(list((run / "previews").glob("iteration_*.png"))) == 3
+    entries = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [entry["iteration"] for entry in entries] == [2, 4, 6, 8]
+    assert {"loss", "eikonal", "psnr", "s", "it_per_s", "active_levels", "lr"} <= entries[0].keys()
+    assert numbers["iterations"] == 8 and numbers["held_out_psnr"] > 3
+
+
+def test_more_iterations_continue_and_the_schedule_follows(scene: Scene) -> None:
+    engine.train(scene, options(6), Listener())
+    listener = Listener()
+    numbers = engine.train(scene, options(10), listener)
+    assert numbers["iterations"] == 10
+    assert any("continuing at iteration 6 of 10" in text for text in listener.said)
+    assert any("made for 6 iterations and now follows 10" in text for text in listener.said)
+    again = Listener()
+    assert engine.train(scene, options(10), again)["iterations"] == 10
+    assert any("nothing to do" in text for text in again.said)
+
+
+def test_damaged_newest_checkpoint_is_passed_over_and_said(scene: Scene) -> None:
+    engine.train(scene, options(4), Listener())
+    engine.train(scene, options(6), Listener())
+    newest = checkpoints.chosen(scene.run("experiments")).path
+    newest.write_bytes(newest.read_bytes()[:-500])
+    listener = Listener()
+    engine.train(scene, options(6), listener)
+    assert any("damaged" in text and "iteration_000000004" in text for text in listener.said)
+    assert state(scene)["iteration"] == 6
+
+
+def test_fresh_keeps_the_old_run_under_another_name(scene: Scene) -> None:
+    engine.train(scene, options(3), Listener())
+    before = state(scene)
+    engine.train(scene, options(4, fresh=True), Listener())
+    engine.train(scene, options(2, fresh=True), Listener())
+    assert state(scene)["iteration"] == 2
+    assert same(state(scene, "experiments.1")["model"], before["model"])
+    assert state(scene, "experiments.2")["iteration"] == 4
+
+
+def test_changed_region_and_network_are_refused(scene: Scene) -> None:
+    engine.train(scene, options(2), Listener())
+    wider = replace(options(3), overrides=TINY | {"model.object.sdf.mlp.hidden_dim": 12})
+    with pytest.raises(BadInput, match="network's settings differ") as caught:
+        engine.train(scene, wider, Listener())
+    assert "hidden_dim: 8 -> 12" in caught.value.detail and "FRESH=1" in caught.value.hint
+    cameras = transforms.read(scene.transforms)
+    moved = Region.around(cameras.region.center, cameras.region.radius * 1.01, cameras.region.box)
+    transforms.write(scene.transforms, transforms.Transforms(cameras.frames, moved))
+    with pytest.raises(BadInput, match="region was changed after training") as caught:
+        engine.train(scene, options(3), Listener())
+    assert "FRESH=1" in caught.value.hint
+
+
+def test_nan_ends_the_run_and_keeps_the_last_good_checkpoint(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.train(scene, options(3), Listener())
+    original: Callable[..., Any] = Trainer.step
+
+    def poisoned(self: Trainer) -> dict[str, float]:
+        if self.iteration == 4:
+            with torch.no_grad():
+                self.model.sdf.head.weight.fill_(float("nan"))
+        result: dict[str, float] = original(self)
+        return result
+
+    monkeypatch.setattr(Trainer, "step", poisoned)
+    with pytest.raises(JobFailed, match="not a number at iteration 4"):
+        engine.train(scene, options(8), Listener())
+    assert state(scene)["iteration"] == 3
+
+
+def test_pruning_keeps_the_newest_and_those_that_ended_a_run(scene: Scene) -> None:
+    engine.train(scene, options(2), Listener())
+    saving = replace(options(12), overrides=TINY | {"checkpoint.save_iter": 1})
+    engine.train(scene, saving, Listener())
+    kept = [checkpoints.iteration_of(path.name) for path in checkpoints.listed(scene.run("experiments"))]
+    assert kept == [12, 11, 10, 2]
+
+
+def test_loaded_surface_answers_in_the_promised_shapes(scene: Scene) -> None:
+    engine.train(scene, options(2), Listener())
+    surface = engine.load(checkpoints.chosen(scene.run("experiments")).path)
+    cameras = transforms.read(scene.transforms)
+    assert surface.region == cameras.region and surface.iteration == 2
+    points = torch.rand(70, 3).numpy()
+    assert surface.signed_distance(points).shape == (70,)
+    assert surface.colors(points, points).shape == (70, 3)
+    view = surface.render(cameras.frames[0], 10, 8, chunk=33)
+    assert view.rgb.shape == (8, 10, 3) and view.depth.shape == (8, 10)
+    assert view.normal.shape == (8, 10, 3) and view.rgb.dtype == "float32"
+    solid = view.depth[view.depth > 0]
+    assert len(solid) and 0.2 < solid.mean() / cameras.region.radius < 1.0
