@@ -31,7 +31,7 @@ def read_image(path):
 
 
 def write_video(frame_paths, film, path, crf):
-    """Encode frames as H.264, yuv420p, BT.709.
+    """Encode frames as H.264, yuv420p.
 
     Args:
         frame_paths: One image a frame, in order.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from synthetic_scene import orbit, region
-
 from maquette.recon.geometry.rays import Cameras, pixel_centers, sphere_exit, sphere_span
+from synthetic_scene import orbit, region
 
 CPU = torch.device("cpu")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from maquette.recon.surface.background import contract, inverse_radii
 from maquette.recon.surface.field import _AXES, _TETRAHEDRON, SdfField, differences
 from maquette.recon.surface.settings import Encoding, Gradient, HashgridSettings, Sdf, SdfMlp
@@ -47,7 +46,9 @@ def test_differences_match_analytic_derivatives(taps: torch.Tensor) -> None:
     def f(at: torch.Tensor) -> torch.Tensor:
         return 0.5 * torch.einsum("...i,ij,...j->...", at, matrix, at) + at @ slope
 
-    gradient, laplacian = differences(f(x), f(x[None] + width * taps.float()[:, None]), taps.float(), width)
+    gradient, laplacian = differences(
+        f(x), f(x[None] + width * taps.float()[:, None]), taps.float(), width
+    )
     # The tetrahedron sees mixed second derivatives at first order in the step.
     tolerance = 1e-4 if len(taps) == 6 else width * 0.5
     assert torch.allclose(gradient, x @ matrix + slope, atol=tolerance)
@@ -72,4 +73,4 @@ def test_contraction_is_bounded_and_keeps_the_ball() -> None:
 def test_inverse_radii_descend_from_the_sphere_outwards() -> None:
     inverse = inverse_radii(7, 5, torch.device("cpu"), torch.Generator().manual_seed(0))
     assert bool((inverse.diff(dim=1) < 0).all())
-    assert 0 < float(inverse.min()) and float(inverse.max()) <= 1
+    assert float(inverse.min()) > 0 and float(inverse.max()) <= 1

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from maquette.errors import ConfigError
 from maquette.recon.surface import merging
 from maquette.recon.surface.presets import PRESETS
@@ -57,7 +56,9 @@ def test_overrides_win_and_text_is_parsed(tmp_path: Path) -> None:
 
 def test_all_problems_are_reported_together_with_the_nearest_names(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump({"model": {"render": {"rand_ray": 4}}, "optim": {"typ": "Adam"}}))
+    path.write_text(
+        yaml.safe_dump({"model": {"render": {"rand_ray": 4}}, "optim": {"typ": "Adam"}})
+    )
     with pytest.raises(ConfigError) as caught:
         merging.merge("previw", path, {"model.object.sdf.gradient.taps": "many"})
     text = caught.value.detail

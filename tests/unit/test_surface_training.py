@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from synthetic_scene import write_posed_scene
-
 from maquette.errors import BadInput, Interrupted, JobFailed
 from maquette.recon.surface import engine, states, training
 from maquette.recon.surface.trainer import Trainer
@@ -21,6 +19,7 @@ from maquette.scene.events import Progress
 from maquette.scene.options import ProcessOptions
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
+from synthetic_scene import write_posed_scene
 
 TINY: dict[str, Any] = {
     "model.object.sdf.encoding.levels": 3, "model.object.sdf.encoding.hashgrid.max_logres": 5,
@@ -175,7 +174,9 @@ def test_pruning_keeps_the_newest_and_those_that_ended_a_run(scene: Scene) -> No
     engine.train(scene, options(2), Listener())
     saving = replace(options(12), overrides=TINY | {"checkpoint.save_iter": 1})
     engine.train(scene, saving, Listener())
-    kept = [checkpoints.iteration_of(path.name) for path in checkpoints.listed(scene.run("experiments"))]
+    kept = [
+        checkpoints.iteration_of(path.name) for path in checkpoints.listed(scene.run("experiments"))
+    ]
     assert kept == [12, 11, 10, 2]
 
 

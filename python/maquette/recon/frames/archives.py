@@ -12,7 +12,7 @@ from maquette.recon.frames.names import Names, is_noise
 from maquette.scene.events import Progress
 
 _MAX_RATIO = 200  # photos and videos hardly shrink; a bomb shrinks a thousandfold
-_RATIO_FREE_BYTES = 50 << 20
+_RATIO_FREE_BYTES = 10 << 20
 _SHARE_OF_DISK = 0.8
 _CHUNK_BYTES = 1 << 20
 
@@ -26,6 +26,8 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
     """
     try:
         with zipfile.ZipFile(archive) as source:
+            for member in source.infolist():
+                _check_member(archive, member)
             members = [member for member in source.infolist() if _is_wanted(member)]
             _check(archive, members, shutil.disk_usage(folder).free)
             names = Names()
@@ -44,8 +46,6 @@ def _is_wanted(member: zipfile.ZipInfo) -> bool:
 
 
 def _check(archive: Path, members: list[zipfile.ZipInfo], free_bytes: int) -> None:
-    for member in members:
-        _check_member(archive, member)
     total = sum(member.file_size for member in members)
     packed = sum(member.compress_size for member in members)
     if total > _RATIO_FREE_BYTES and total > _MAX_RATIO * max(packed, 1):

@@ -47,6 +47,10 @@ def bring_in(scene: Scene, wanted: str, progress: Progress) -> list[Path]:
     return files
 
 
+def _shown(wanted: str) -> str:
+    return download.without_secrets(wanted) if download.is_url(wanted) else wanted
+
+
 def _is_input_itself(scene: Scene, wanted: str) -> bool:
     return not download.is_url(wanted) and Path(wanted).resolve() == scene.input.resolve()
 
@@ -56,7 +60,7 @@ def _take_over(scene: Scene, wanted: str, progress: Progress) -> None:
         _gather(wanted, folder, progress)
         if _digests(folder) == _digests(scene.input):
             return
-        sources.examine(folder)
+        sources.examine(folder, _shown(wanted))
         with replacing_folder(scene.input) as target:
             for path in folder.iterdir():
                 path.rename(target / path.name)

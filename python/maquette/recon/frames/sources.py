@@ -32,9 +32,11 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(path for path in found if not is_noise(path.relative_to(folder)))
 
 
-def examine(folder: Path) -> Source:
+def examine(folder: Path, shown: str = "") -> Source:
     """Decide what an input folder holds, decoding every photo.
 
+    Args:
+        shown: How the person calls the folder, for messages.
     Raises:
         NotFound: it is empty.
         BadInput: it holds neither one video nor three readable photos.
@@ -42,7 +44,7 @@ def examine(folder: Path) -> Source:
     files = files_below(folder)
     if not files:
         raise NotFound(
-            f"the input is empty: `{folder}`",
+            f"the input is empty: `{shown or folder}`",
             hint="set INPUT= to a video or a folder of photos",
         )
     by_kind: dict[str, list[Path]] = {"photo": [], "video": [], "zip": [], "other": []}
@@ -52,7 +54,7 @@ def examine(folder: Path) -> Source:
         return _photo_source(by_kind)
     if len(by_kind["video"]) == 1 and not by_kind["photo"]:
         return _video_source(by_kind["video"][0], by_kind["other"])
-    raise _unusable(folder, by_kind)
+    raise _unusable(shown or folder.name, by_kind)
 
 
 def _kind(path: Path) -> str:
@@ -98,7 +100,7 @@ def _other_remark(others: list[Path]) -> list[str]:
     return [f"{len(others)} files that are neither photo nor video are not used: {names}"]
 
 
-def _unusable(folder: Path, by_kind: dict[str, list[Path]]) -> BadInput:
+def _unusable(folder: str, by_kind: dict[str, list[Path]]) -> BadInput:
     counts = ", ".join(f"{len(paths)} {kind}" for kind, paths in by_kind.items() if paths)
     if len(by_kind["video"]) > 1:
         return BadInput(

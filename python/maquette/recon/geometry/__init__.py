@@ -1,0 +1,1 @@
+"""Cameras, rays and conventions shared by everything that reconstructs."""

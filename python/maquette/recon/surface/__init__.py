@@ -1,0 +1,1 @@
+"""The native neural-surface engine; `engine` is its public face."""

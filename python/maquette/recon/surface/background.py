@@ -47,6 +47,7 @@ class BackgroundField(nn.Module):
             origins, directions: [R, 3] unit space.
             embedding: [R, E] appearance codes, E may be 0.
             inverse: [R, K] descending inverse radii in (0, 1], see `inverse_radii`.
+
         Returns:
             [R, 3] colours in 0..1; the farthest sample is opaque.
         """
@@ -68,7 +69,9 @@ def inverse_radii(
 ) -> Tensor:
     """Stratified inverse radii from the unit sphere outwards; [R, K] descending in (0, 1]."""
     steps = torch.arange(count, device=device).expand(rays, count)
-    jitter = 0.5 if generator is None else torch.rand(rays, count, device=device, generator=generator)
+    jitter = (
+        0.5 if generator is None else torch.rand(rays, count, device=device, generator=generator)
+    )
     return 1.0 - (steps + jitter) / count * (1.0 - 1e-3)
 
 

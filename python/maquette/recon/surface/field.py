@@ -94,6 +94,7 @@ def differences(
         around: [T, N] f at the taps.
         taps: [T, 3] unit vectors with sum zero and sum(k k^T) = (T / 3) I.
         width: Step, unit space.
+
     Returns:
         gradient [N, 3], laplacian [N]; exact for quadratics (up to odd terms for T = 4).
     Source: Neuralangelo eq. 8 for six taps; the tetrahedron follows from the same expansion:

@@ -61,7 +61,7 @@ class HashGrid(nn.Module):
         """
         count = self.levels if active is None else min(max(active, 1), self.levels)
         index, weight = self.corners(points, count)
-        features = _Interpolate.apply(self.table, index, weight)  # [l·N, F]
+        features: Tensor = _Interpolate.apply(self.table, index, weight)  # type: ignore[no-untyped-call]
         features = features.view(count, len(points), self.dim).permute(1, 0, 2).flatten(1)
         return nn.functional.pad(features, (0, (self.levels - count) * self.dim))
 

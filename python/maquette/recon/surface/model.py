@@ -68,7 +68,7 @@ class SurfaceModel(nn.Module):
         self.cache = DistanceCache(settings.render.cache_resolution)
 
     def sharpness(self, phase: Phase) -> Tensor:
-        """s = exp(10 v), at least the phase's floor; NeuS section 3.1."""
+        """S = exp(10 v), at least the phase's floor; NeuS section 3.1."""
         return torch.exp(10.0 * self.variance.clamp(min=phase.sharpness_floor, max=0.9))
 
     def codes(self, image: Tensor | None, count: int) -> Tensor:
@@ -96,7 +96,9 @@ class SurfaceModel(nn.Module):
         count = len(rays.origins)
         sharpness = self.sharpness(phase)
         sampling = self.settings.render
-        along = sample_rays(rays, self.cache, float(sharpness.detach()), sampling, generator)  # [R, K]
+        along = sample_rays(
+            rays, self.cache, float(sharpness.detach()), sampling, generator
+        )  # [R, K]
         points = rays.origins[:, None] + along[..., None] * rays.directions[:, None]
         distance = self.distance(points.flatten(0, 1), phase).view(along.shape)
         weights, passing = composite_weights(section_opacity(distance, sharpness))

@@ -29,7 +29,12 @@ class Preview:
     """
 
     def __init__(
-        self, scene: Scene, run: Path, frames: Sequence[Frame], settings: Settings, device: torch.device
+        self,
+        scene: Scene,
+        run: Path,
+        frames: Sequence[Frame],
+        settings: Settings,
+        device: torch.device,
     ) -> None:
         self.scene, self.run, self.settings = scene, run, settings
         self.frames = list(frames)

@@ -16,6 +16,7 @@ def section_opacity(distance: Tensor, sharpness: Tensor | float) -> Tensor:
     Args:
         distance: [R, K] f at the samples, front to back.
         sharpness: s, positive; 1/s is the surface's softness in unit space.
+
     Returns:
         [R, K-1] in 0..1.
     Source: NeuS eq. 13, with f evaluated at the samples themselves.
@@ -29,6 +30,7 @@ def composite_weights(opacity: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         opacity: [R, S] α, front to back.
+
     Returns:
         weights [R, S] with sum <= 1, transmittance [R] behind the last section.
     Source: NeuS eq. 11 and the definition of T_i below it.
@@ -44,6 +46,7 @@ def crossing(distance: Tensor, along: Tensor) -> Tensor:
     Args:
         distance: [R, K] f at the samples.
         along: [R, K] ray distances of the samples.
+
     Returns:
         [R, K-1] ray distances.
     """

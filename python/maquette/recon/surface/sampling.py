@@ -75,6 +75,7 @@ def sample_rays(
     Args:
         sharpness: s of the field; the cache's cell limits what is used of it.
         generator: Jitters the samples; None = regular ones.
+
     Returns:
         [R, coarse + fine] ascending; from entering to leaving the unit ball.
     """
@@ -99,6 +100,7 @@ def draw(edges: Tensor, weights: Tensor, count: int, generator: torch.Generator 
         edges: [R, K] ascending.
         weights: [R, K-1] positive, need not sum to one.
         count: Samples a ray.
+
     Returns:
         [R, count] ascending.
     """

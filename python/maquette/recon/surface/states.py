@@ -111,7 +111,7 @@ def region_to(region: Region) -> dict[str, Any]:
 
 def random_state(sampler: torch.Generator) -> dict[str, Any]:
     """The state of every random generator in the process, and of the run's own."""
-    _, keys, position, has_gauss, gauss = np.random.get_state()  # type: ignore[misc]
+    _, keys, position, has_gauss, gauss = np.random.get_state()
     version, internal, gauss_next = random.getstate()
     return {
         "sampler": sampler.get_state(),

@@ -50,14 +50,16 @@ class TrainedSurface:
 
     @property
     def sharpness(self) -> float:
-        """s of the density; 1/s is the surface's softness in unit space."""
+        """S of the density; 1/s is the surface's softness in unit space."""
         return float(self._model.sharpness(self._phase))
 
     @torch.no_grad()
     def signed_distance(self, points_unit: NDArray[np.floating]) -> NDArray[np.float32]:
         """Signed distance [N] of points [N, 3], negative inside, unit-space lengths."""
         points = self._tensor(points_unit)
-        parts = [self._model.distance(part, self._phase) for part in points.split(_POINTS_AT_ONCE)]
+        parts = [
+            self._model.distance(part, self._phase) for part in torch.split(points, _POINTS_AT_ONCE)
+        ]
         return _array(torch.cat(parts)) if parts else np.zeros(0, np.float32)
 
     @torch.no_grad()
@@ -67,8 +69,8 @@ class TrainedSurface:
         """Surface colours [N, 3] in 0..1, seen against the outward normals [N, 3]."""
         parts = []
         pairs = zip(
-            self._tensor(points_unit).split(_POINTS_AT_ONCE),
-            self._tensor(normals).split(_POINTS_AT_ONCE),
+            torch.split(self._tensor(points_unit), _POINTS_AT_ONCE),
+            torch.split(self._tensor(normals), _POINTS_AT_ONCE),
             strict=True,
         )
         for points, outward in pairs:
@@ -84,7 +86,9 @@ class TrainedSurface:
         pixels = pixel_centers(width, height, self._device)
         camera = Cameras.of([small], self.region, self._device)
         rays = camera.rays(torch.zeros(len(pixels), dtype=torch.long, device=self._device), pixels)
-        parts = [self._render_part(_part(rays, start, chunk)) for start in range(0, len(pixels), chunk)]
+        parts = [
+            self._render_part(_part(rays, start, chunk)) for start in range(0, len(pixels), chunk)
+        ]
         rgb, depth, normal = (torch.cat(columns) for columns in zip(*parts, strict=True))
         return RenderedView(
             rgb=_array(rgb.clamp(0, 1)).reshape(height, width, 3),
@@ -109,7 +113,9 @@ def load(checkpoint: Path, device: str = "auto") -> TrainedSurface:
         NotFound: no such file.
         BadInput: it is damaged, or not of this engine.
     """
-    where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    where = torch.device(
+        ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    )
     state = states.read(checkpoint)
     model = states.rebuild_model(state).to(where).eval()
     phase = Phase(state["phase"]["active"], state["phase"]["sharpness_floor"])

@@ -26,7 +26,12 @@ class Trainer:
     """
 
     def __init__(
-        self, settings: Settings, dataset: PixelDataset, region: Region, device: torch.device, seed: int
+        self,
+        settings: Settings,
+        dataset: PixelDataset,
+        region: Region,
+        device: torch.device,
+        seed: int,
     ) -> None:
         self.settings, self.dataset, self.region, self.device = settings, dataset, region, device
         self.schedule = Schedule(settings)
@@ -59,6 +64,7 @@ class Trainer:
 
         Returns:
             loss, render, eikonal, curvature, psnr, s, lr, active_levels.
+
         Raises:
             JobFailed: the loss is not a number; parameters are those before this iteration.
         """
@@ -95,8 +101,14 @@ class Trainer:
             "format": states.FORMAT,
             "model": self.model.state_dict(),
             "optim": self.optimizer.state_dict(),
-            "sched": {"max_iter": self.settings.max_iter, "rate": self.schedule.rate(self.iteration)},
-            "phase": {"active": self._reached.active, "sharpness_floor": self._reached.sharpness_floor},
+            "sched": {
+                "max_iter": self.settings.max_iter,
+                "rate": self.schedule.rate(self.iteration),
+            },
+            "phase": {
+                "active": self._reached.active,
+                "sharpness_floor": self._reached.sharpness_floor,
+            },
             "random": states.random_state(self.sampler),
             "epoch": self.epoch,
             "iteration": self.iteration,
@@ -125,7 +137,9 @@ class Trainer:
     def _smoothing(self, phase: Phase) -> float:
         """Curvature's factor: falls with the cell as levels join (Neuralangelo section 3.3)."""
         grid = self.model.sdf.grid
-        start = min(self.settings.model.object.sdf.encoding.coarse2fine.init_active_level, grid.levels)
+        start = min(
+            self.settings.model.object.sdf.encoding.coarse2fine.init_active_level, grid.levels
+        )
         return grid.cell_size(phase.active) / grid.cell_size(start)
 
     def _not_a_number(self) -> JobFailed:

@@ -32,6 +32,7 @@ def train(scene: Scene, options: ProcessOptions, progress: Progress) -> dict[str
 
     Returns:
         iterations, psnr (last training batches), held_out_psnr, it_per_s, rays_per_s, seconds.
+
     Raises:
         ConfigError, BadInput: settings, scene or checkpoint are not usable.
         Interrupted: asked to stop; the state is saved.
@@ -67,7 +68,12 @@ class Loop:
     """Iterates, and between iterations looks after metrics, checkpoints, previews and the stop."""
 
     def __init__(
-        self, trainer: Trainer, run: Path, save_minutes: float, shown: previews.Preview, progress: Progress
+        self,
+        trainer: Trainer,
+        run: Path,
+        save_minutes: float,
+        shown: previews.Preview,
+        progress: Progress,
     ) -> None:
         self.trainer, self.run, self.shown, self.progress = trainer, run, shown, progress
         self.save_s = save_minutes * 60

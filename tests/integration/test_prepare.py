@@ -1,0 +1,252 @@
+"""`prepare` on photos with known cameras: right poses, nothing done twice, no kill loses it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from maquette.errors import BadInput
+from maquette.recon.sfm import engine, mapping
+from maquette.recon.sfm.engine import pycolmap
+from maquette.recon.stages.stage import run_stages
+from maquette.scene import stage_records, transforms
+from maquette.scene.events import Progress
+from maquette.scene.options import PrepareOptions
+from maquette.scene.paths import Scene
+from maquette.scene.stage_records import StageRecord
+from maquette.scene.transforms import Frame, Transforms
+from numpy.typing import NDArray
+from PIL import Image
+from synthetic_scene import write_photos
+
+Floats = NDArray[np.float64]
+
+NAMES = ("input", "frames", "features", "matches", "poses", "undistort", "region", "dataset")
+PHOTOS, WIDTH, HEIGHT = 24, 320, 240
+
+
+def prepare(scene: Scene, options: PrepareOptions) -> list[StageRecord]:
+    scene.stages.mkdir(parents=True, exist_ok=True)
+    stages = [import_module(f"maquette.recon.stages.{name}").STAGE for name in NAMES]
+    return run_stages(stages, "prepare", scene, options, Progress(scene.events, io.StringIO()))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Frame]]:
+    folder = tmp_path_factory.mktemp("given") / "photos of a ball"
+    return folder, write_photos(folder, PHOTOS, WIDTH, HEIGHT)
+
+
+@pytest.fixture(scope="module")
+def options(photos: tuple[Path, list[Frame]]) -> PrepareOptions:
+    return PrepareOptions(input=str(photos[0]))
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, options: PrepareOptions) -> Scene:
+    scene = Scene(tmp_path_factory.mktemp("scenes") / "ball")
+    prepare(scene, options)
+    return scene
+
+
+@pytest.fixture
+def copied(prepared: Scene, tmp_path: Path) -> Scene:
+    shutil.copytree(prepared.root, tmp_path / "ball")
+    return Scene(tmp_path / "ball")
+
+
+def record_bytes(scene: Scene) -> dict[str, bytes]:
+    return {name: (scene.stages / f"{name}.json").read_bytes() for name in NAMES}
+
+
+def matched(scene: Scene, truth: list[Frame]) -> tuple[Floats, Floats]:
+    """Found and true world_from_cam of the posed photos, [N, 4, 4] each."""
+    mapping_file = json.loads((scene.root / "images_raw.json").read_text())["images"]
+    true = {f"images/{entry['name']}": truth[int(entry["original"][:4])] for entry in mapping_file}
+    frames = transforms.read(scene.transforms).frames
+    found = np.array([frame.world_from_cam for frame in frames])
+    return found, np.array([true[frame.file_path].world_from_cam for frame in frames])
+
+
+def align(found: Floats, true: Floats) -> tuple[Floats, Floats]:
+    """Errors after the best similarity: position [N] world units, rotation [N] degrees."""
+    source, target = found[:, :3, 3], true[:, :3, 3]
+    a, b = source - source.mean(axis=0), target - target.mean(axis=0)
+    u, values, vt = np.linalg.svd(b.T @ a)
+    sign = np.diag([1, 1, np.sign(np.linalg.det(u @ vt))])
+    turn = u @ sign @ vt
+    scale = (values * np.diag(sign)).sum() / (a**2).sum()
+    offset = np.linalg.norm(scale * a @ turn.T - b, axis=1)
+    between = np.swapaxes(turn @ found[:, :3, :3], 1, 2) @ true[:, :3, :3]
+    cosine = (np.trace(between, axis1=1, axis2=2) - 1) / 2
+    return offset, np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+
+
+def test_poses_agree_with_the_truth(prepared: Scene, photos: tuple[Path, list[Frame]]) -> None:
+    found, true = matched(prepared, photos[1])
+    offset, angle_deg = align(found, true)
+    assert len(found) >= 0.95 * PHOTOS
+    assert 1e-6 < np.median(offset) < 0.02  # cameras stand 2.5 away
+    assert offset.max() < 0.06
+    assert 1e-5 < np.median(angle_deg) < 0.5
+    assert angle_deg.max() < 1.5
+
+
+def test_focal_length_is_found(prepared: Scene, photos: tuple[Path, list[Frame]]) -> None:
+    focal_px = transforms.read(prepared.transforms).frames[0].intrinsics.fl_x
+    assert focal_px == pytest.approx(photos[1][0].intrinsics.fl_x, rel=0.03)
+
+
+def test_the_region_holds_the_object(prepared: Scene) -> None:
+    numbers = stage_records.read(prepared, "region").numbers  # type: ignore[union-attr]
+    assert numbers["rule"] == "poses"
+    assert numbers["points_inside"] > 0.5 * (numbers["points_inside"] + numbers["points_outside"])
+
+
+def test_the_result_is_a_colmap_workspace(prepared: Scene) -> None:
+    model = pycolmap.Reconstruction(prepared.sparse)
+    frames = transforms.read(prepared.transforms).frames
+    assert {camera.model.name for camera in model.cameras.values()} == {"PINHOLE"}
+    assert {f"images/{image.name}" for image in model.images.values()} == {
+        frame.file_path for frame in frames
+    }
+    for image in model.images.values():
+        with Image.open(prepared.images / image.name) as picture:
+            assert picture.size == (image.camera.width, image.camera.height)
+    assert model.compute_mean_reprojection_error() < 1.0
+    document = transforms.read_document(prepared.transforms)
+    assert (prepared.root / document["ply_file_path"]).stat().st_size > 1000
+    settings = yaml.safe_load(prepared.config.read_text())
+    camera = frames[0].intrinsics
+    assert settings["data"]["train"]["image_size"] == [camera.height, camera.width]
+    left = [path.name for path in prepared.root.rglob(".*") if path.name != ".lock"]
+    assert left == []
+
+
+def test_a_second_run_does_nothing(prepared: Scene, options: PrepareOptions) -> None:
+    before = record_bytes(prepared)
+    prepare(prepared, options)
+    prepare(prepared, replace(options, input=""))
+    assert record_bytes(prepared) == before
+
+
+def test_forcing_poses_repeats_them_and_what_follows(
+    copied: Scene, options: PrepareOptions
+) -> None:
+    before, cameras = record_bytes(copied), transforms.read(copied.transforms).frames
+    prepare(copied, replace(options, force_stage="poses"))
+    after = record_bytes(copied)
+    first = NAMES.index("poses")
+    assert all(before[name] == after[name] for name in NAMES[:first])
+    assert all(before[name] != after[name] for name in NAMES[first:])
+    again = transforms.read(copied.transforms).frames
+    assert_same_cameras(again, cameras)
+
+
+def assert_same_cameras(one: tuple[Frame, ...], other: tuple[Frame, ...]) -> None:
+    """The same photos, and poses equal but for the rounding of parallel sums."""
+    assert [frame.file_path for frame in one] == [frame.file_path for frame in other]
+    offset, angle_deg = align(*(np.array([f.world_from_cam for f in fs]) for fs in (one, other)))
+    assert offset.max() < 2e-2
+    assert angle_deg.max() < 0.3
+
+
+def test_the_persons_region_survives_a_rerun(copied: Scene, options: PrepareOptions) -> None:
+    current = transforms.read(copied.transforms)
+    own = type(current.region).around(current.region.center, current.region.radius / 3)
+    transforms.write(
+        copied.transforms, Transforms(current.frames, own), extra={"region_source": "user"}
+    )
+    records = prepare(copied, replace(options, force_stage="region"))
+    assert transforms.read(copied.transforms).region == own
+    assert records[NAMES.index("region")].numbers["rule"] == "user"
+
+
+def test_photos_of_unlike_things_fail_with_a_sentence(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "given").mkdir()
+    for index in range(4):
+        noise = rng.integers(0, 255, (20, 27, 3), np.uint8)
+        picture = Image.fromarray(noise).resize((160, 120), Image.Resampling.BICUBIC)
+        picture.save(tmp_path / "given" / f"{index}.png")
+    with pytest.raises(BadInput, match=r"same thing|0 of 4 images") as caught:
+        prepare(Scene(tmp_path / "noise"), PrepareOptions(input=str(tmp_path / "given")))
+    assert caught.value.hint
+
+
+def test_two_halves_of_a_model_are_joined(prepared: Scene, tmp_path: Path) -> None:
+    names = engine.image_names(prepared.database)
+    halves = [names[:15], names[9:]]
+    whole = pycolmap.Reconstruction(prepared.distorted)
+    models = []
+    for kept in halves:
+        model = pycolmap.Reconstruction(prepared.distorted)
+        for image in whole.images.values():
+            if image.name not in kept and image.has_pose:
+                model.deregister_frame(image.frame_id)
+        models.append(model)
+    turn = pycolmap.Rotation3d(np.array([0.0, 0.6, 0.0, 0.8]))
+    models[1].transform(pycolmap.Sim3d(3.0, turn, np.array([1.0, 2.0, 3.0])))
+    joined = mapping.join(
+        models, prepared.database, prepared.images_raw, tmp_path / "work", PrepareOptions()
+    )
+    assert joined is not None
+    assert joined.num_reg_images() == whole.num_reg_images()
+    assert joined.compute_mean_reprojection_error() < 1.0
+    assert joined.num_points3D() > 0.5 * whole.num_points3D()
+
+
+RUNNER = """
+import sys
+sys.path.insert(0, sys.argv[3])
+from test_prepare import PrepareOptions, Scene, import_module, run_stages, NAMES, Progress
+scene = Scene(__import__("pathlib").Path(sys.argv[1]))
+stages = [import_module(f"maquette.recon.stages.{name}").STAGE for name in NAMES]
+run_stages(stages, "prepare", scene, PrepareOptions(input=sys.argv[2]), Progress(scene.events))
+"""
+
+
+def run_until_event(scene: Scene, options: PrepareOptions, count: int) -> bool:
+    """Run `prepare` in a process and SIGKILL it at its `count`-th event; False if it ended."""
+    here = str(Path(__file__).parent)
+    tests = str(Path(__file__).parents[1])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([tests, *filter(None, sys.path)])}
+    arguments = [sys.executable, "-c", RUNNER, str(scene.root), options.input, here]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        for number, _ in enumerate(process.stdout, start=1):
+            if number >= count:
+                process.send_signal(signal.SIGKILL)
+                break
+    return process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.slow
+def test_kills_anywhere_lose_nothing(
+    prepared: Scene, options: PrepareOptions, tmp_path: Path
+) -> None:
+    scene = Scene(tmp_path / "ball")
+    scene.stages.mkdir(parents=True)
+    events = random.Random(os.environ.get("MAQUETTE_KILL_SEED", "1")).choices(range(1, 30), k=3)
+    for count in sorted(events):
+        run_until_event(scene, options, count)
+    prepare(scene, options)
+    for name in ("input", "frames", "features", "matches"):
+        one, other = stage_records.read(scene, name), stage_records.read(prepared, name)
+        assert one is not None and other is not None
+        assert (one.key, one.numbers) == (other.key, other.numbers)
+    cameras = (transforms.read(each.transforms).frames for each in (scene, prepared))
+    assert_same_cameras(*cameras)
+    assert [path for path in scene.root.rglob(".*") if path.name != ".lock"] == []
