@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 import zipfile
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,12 +13,11 @@ import pytest
 import trimesh
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 import synthetic_scene
-
 from maquette.errors import BadInput, ConfigError, JobFailed, NotFound
 from maquette.recon.evaluate.evaluation import KEYS
 from maquette.recon.evaluate.evaluation import run as evaluate
+from maquette.recon.pictures.contact_sheet import draw_sheet
 from maquette.recon.stages import mesh as mesh_stage
 from maquette.recon.stages import pictures as pictures_stage
 from maquette.recon.stages.stage import run_stages
@@ -135,7 +133,8 @@ def test_extract_gives_the_surface_in_world_units(scene):
     assert glb.extents[1] == pytest.approx(loaded.extents[2], abs=1e-3)  # the world's z is up
 
 
-def test_the_mesh_is_pictured(scene):
+def test_the_mesh_is_pictured(scene, monkeypatch):
+    monkeypatch.setattr(pictures_stage, "draw_sheet", partial(draw_sheet, tile_px=96))
     extract(scene)
     (record,) = run_stages([pictures_stage.STAGE], "extract", scene, ExtractOptions(), progress())
     with Image.open(scene.mesh / "ring_views.png") as sheet:
@@ -203,7 +202,7 @@ def test_unusable_limits_are_refused(scene):
 def test_parts_are_told_and_the_largest_kept_on_request(scene):
     class WithFloater(Analytic):
         def signed_distance(self, points):
-            floater = np.linalg.norm(points - [0.0, 0.0, 0.25], axis=1) - 0.04
+            floater = np.linalg.norm(points - [0.0, 0.0, 0.3], axis=1) - 0.04
             return np.minimum(super().signed_distance(points), floater)
 
     record = extract(scene, load=WithFloater)

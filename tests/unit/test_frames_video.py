@@ -108,7 +108,7 @@ def test_a_broken_off_film_yields_what_it_has(tmp_path: Path) -> None:
 def test_no_film_is_bad_input(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.mp4"
     path.write_bytes(content)
-    with pytest.raises(BadInput, match="x.mp4"):
+    with pytest.raises(BadInput, match=r"x\.mp4"):
         video.read_facts(path)
 
 

@@ -42,7 +42,11 @@ def cloud(seed: int, count: int = 200) -> Floats:
 
 def similarity(seed: int) -> tuple[float, Floats, Floats]:
     rng = np.random.default_rng(seed)
-    return float(rng.uniform(0.05, 20)), Rotation.random(rng=rng).as_matrix(), rng.normal(size=3) * 9
+    return (
+        float(rng.uniform(0.05, 20)),
+        Rotation.random(rng=rng).as_matrix(),
+        rng.normal(size=3) * 9,
+    )
 
 
 @few

@@ -195,7 +195,7 @@ def _views(
         )
     path = scene.mesh / f"{scene.name}_held_out.png"
     with replacing(path) as temporary:
-        draw_pairs(pairs).save(temporary, optimize=True)
+        draw_pairs(pairs).save(temporary)
 
 
 def _note_views(pairs: list[Pair], result: dict[str, Any], details: dict[str, Any]) -> None:

@@ -37,6 +37,7 @@ def examine(folder: Path, shown: str = "") -> Source:
 
     Args:
         shown: How the person calls the folder, for messages.
+
     Raises:
         NotFound: it is empty.
         BadInput: it holds neither one video nor three readable photos.

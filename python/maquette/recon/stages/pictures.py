@@ -30,7 +30,7 @@ def run(scene: Scene, options: ExtractOptions, progress: Progress) -> Report:
     )
     path = scene.mesh / f"{scene.name}_views.png"
     with replacing(path) as temporary:
-        sheet.save(temporary, optimize=True)
+        sheet.save(temporary)
     numbers = {"width": sheet.width, "height": sheet.height}
     return Report([path], numbers=numbers | {"seconds": round(time.monotonic() - clock, 2)})
 

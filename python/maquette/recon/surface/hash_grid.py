@@ -43,7 +43,10 @@ class HashGrid(nn.Module):
         self.mask = capacity - 1
         starts = [sum(rows[:level]) for level in range(levels)]
         self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int32), persistent=False)
-        self.table = nn.Parameter((torch.rand(sum(rows), dim, generator=generator) * 2 - 1) * 1e-4)
+        start = (torch.rand(dim, sum(rows), generator=generator) * 2 - 1) * 1e-4
+        self.table = nn.Parameter(start)  # [F, rows]: the layout that scattering wants
+        self._copied: tuple[int, int] | None = None
+        self._rows = start
 
     def cell_size(self, active: int) -> float:
         """Width of a cell of the finest active level, in the cube's units."""
@@ -61,9 +64,25 @@ class HashGrid(nn.Module):
         """
         count = self.levels if active is None else min(max(active, 1), self.levels)
         index, weight = self.corners(points, count)
-        features: Tensor = _Interpolate.apply(self.table, index, weight)  # type: ignore[no-untyped-call]
+        features: Tensor = _Interpolate.apply(  # type: ignore[no-untyped-call]
+            self.table, self.rows(), index, weight
+        )  # [l·N, F]
         features = features.view(count, len(points), self.dim).permute(1, 0, 2).flatten(1)
         return nn.functional.pad(features, (0, (self.levels - count) * self.dim))
+
+    def rows(self) -> Tensor:
+        """The table as [rows, F], the layout that gathering wants; copied when it has changed.
+
+        Fused optimisers change parameters without telling: see `follow`.
+        """
+        version = (self.table.data_ptr(), self.table._version)
+        if self._copied != version:
+            self._rows, self._copied = self.table.detach().t().contiguous(), version
+        return self._rows
+
+    def forget(self) -> None:
+        """Copy the table again at the next use."""
+        self._copied = None
 
     @torch.no_grad()
     def corners(self, points: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -96,6 +115,17 @@ class HashGrid(nn.Module):
         return torch.stack([side * side, side, torch.ones_like(side)], dim=1)[:, :, None, None]
 
 
+def follow(optimizer: torch.optim.Optimizer, module: nn.Module) -> None:
+    """Make every hash grid in `module` notice the steps of `optimizer`."""
+    grids = [part for part in module.modules() if isinstance(part, HashGrid)]
+
+    def forget(*_: Any) -> None:
+        for grid in grids:
+            grid.forget()
+
+    optimizer.register_step_post_hook(forget)
+
+
 def _outer(sides: Tensor, combine: Any) -> Tensor:
     """Combine per-axis values [l, 3, 2, N] into corner values [l, 8, N]; z varies fastest."""
     x, y, z = sides.unbind(1)
@@ -107,15 +137,15 @@ class _Interpolate(torch.autograd.Function):
     """Weighted sum of 8 table rows a point; the gradient goes to the table only."""
 
     @staticmethod
-    def forward(ctx: Any, table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, table: Tensor, rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(index, weight)
-        ctx.rows = len(table)
+        ctx.rows = len(rows)
         bags = index.transpose(1, 2).reshape(-1, 8)  # [l·N, 8]
         shares = weight.transpose(1, 2).reshape(-1, 8)
-        return nn.functional.embedding_bag(bags, table, per_sample_weights=shares, mode="sum")
+        return nn.functional.embedding_bag(bags, rows, per_sample_weights=shares, mode="sum")
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         index, weight = ctx.saved_tensors  # [l, 8, N]
         levels, _, points = weight.shape
         (gradient,) = gradients  # [l·N, F]
@@ -125,4 +155,4 @@ class _Interpolate(torch.autograd.Function):
         # One row a feature: torch scatters rows in parallel, and each in a fixed order.
         total = gradient.new_zeros(len(columns), ctx.rows)
         total.scatter_add_(1, rows.expand(len(columns), -1), spread)
-        return total.t().contiguous(), None, None
+        return total, None, None, None

@@ -15,15 +15,17 @@ from maquette.recon.surface.sampling import DistanceCache, sample_rays
 from maquette.recon.surface.settings import Model as ModelSettings
 
 _SHADED_WEIGHT = 1e-3  # sections below this weight get no colour
+_SHADED_SHARE = 0.05  # the same, relative to the heaviest section of the ray
 _PASSING = 1e-3  # rays that let less through see no background
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Where training stands: active encoding levels and the least sharpness parameter."""
+    """Where training stands: active encoding levels, least sharpness, freedom of the surface."""
 
     active: int
     sharpness_floor: float = 0.0
+    freedom: float = 1.0  # share of the colours' gradient that may move the surface
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,12 @@ class SurfaceModel(nn.Module):
         )  # [R, K]
         points = rays.origins[:, None] + along[..., None] * rays.directions[:, None]
         distance = self.distance(points.flatten(0, 1), phase).view(along.shape)
-        weights, passing = composite_weights(section_opacity(distance, sharpness))
+        moving = distance.detach() + phase.freedom * (distance - distance.detach())
+        weights, passing = composite_weights(section_opacity(moving, sharpness))
         codes = self.codes(image, count)
         look = crossing(distance.detach(), along)
-        shown = (weights > _SHADED_WEIGHT).nonzero()  # [M, 2]
+        least = (_SHADED_SHARE * weights.amax(1, keepdim=True)).clamp(min=_SHADED_WEIGHT)
+        shown = (weights > least).nonzero()  # [M, 2]
         ray, along_shown = shown[:, 0], look[shown[:, 0], shown[:, 1]]
         weight = weights[shown[:, 0], shown[:, 1]]
         kept = _kept_share(weights, ray, weight)

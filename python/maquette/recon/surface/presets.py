@@ -9,7 +9,7 @@ import torch
 # Values differ from settings.py's defaults, which are Neuralangelo's.
 PREVIEW: dict[str, Any] = {
     "model.object.s_var.anneal_end": 350_000,
-    "model.object.s_var.final_val": 0.6,
+    "model.object.s_var.final_val": 0.58,
     "model.object.sdf.mlp.hidden_dim": 32,
     "model.object.sdf.encoding.levels": 8,
     "model.object.sdf.encoding.hashgrid.min_logres": 4,
@@ -27,13 +27,13 @@ PREVIEW: dict[str, Any] = {
     "model.render.num_samples.fine": 14,
     "model.render.num_samples.background": 6,
     "model.render.cache_resolution": 80,
-    "optim.params.lr": 2e-3,
+    "optim.params.lr": 5e-3,
     "optim.sched.warm_up_end": 10_000,
     "optim.sched.gamma": 4.0,
 }
 STANDARD: dict[str, Any] = {
     "model.object.s_var.anneal_end": 350_000,
-    "model.object.s_var.final_val": 0.6,
+    "model.object.s_var.final_val": 0.58,
     "model.object.sdf.encoding.levels": 12,
     "model.object.sdf.encoding.hashgrid.min_logres": 4,
     "model.object.sdf.encoding.hashgrid.max_logres": 10,
@@ -48,7 +48,7 @@ STANDARD: dict[str, Any] = {
 }
 FULL: dict[str, Any] = {
     "model.object.s_var.anneal_end": 350_000,
-    "model.object.s_var.final_val": 0.6,
+    "model.object.s_var.final_val": 0.58,
     "model.object.sdf.mlp.hidden_dim": 128,
     "model.object.rgb.mlp.hidden_dim": 128,
     "model.object.rgb.mlp.num_layers": 3,

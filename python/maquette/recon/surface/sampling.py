@@ -19,6 +19,7 @@ from maquette.recon.surface.settings import Render
 _PROBES = 64
 _FLOOR = 1e-4  # weight that every section gets, so that nothing is never looked at
 _REFRESH_ITERATIONS = 40
+_NEAR = 0.12  # unit space: values below this are renewed in every round
 
 
 class DistanceCache(nn.Module):
@@ -45,10 +46,15 @@ class DistanceCache(nn.Module):
 
     @torch.no_grad()
     def refresh(self, distance: Callable[[Tensor], Tensor], iteration: int) -> None:
-        """Renew the planes whose turn it is; all of them within _REFRESH_ITERATIONS."""
+        """Renew the planes whose turn it is; all of them within _REFRESH_ITERATIONS.
+
+        Values far from the surface are only renewed in every fourth round.
+        """
         count = -(-self.resolution // _REFRESH_ITERATIONS)
         for offset in range(count):
-            self._renew((iteration * count + offset) % self.resolution, distance)
+            turn = iteration * count + offset
+            near = turn // self.resolution % 4 != 0
+            self._renew(turn % self.resolution, distance, _NEAR if near else None)
 
     @torch.no_grad()
     def rebuild(self, distance: Callable[[Tensor], Tensor]) -> None:
@@ -56,10 +62,14 @@ class DistanceCache(nn.Module):
         for plane in range(self.resolution):
             self._renew(plane, distance)
 
-    def _renew(self, plane: int, distance: Callable[[Tensor], Tensor]) -> None:
+    def _renew(
+        self, plane: int, distance: Callable[[Tensor], Tensor], within: float | None = None
+    ) -> None:
         axis = torch.linspace(-1, 1, self.resolution, device=self.values.device)
         y, x = torch.meshgrid(axis, axis, indexing="ij")
         inside = x * x + y * y + axis[plane] ** 2 < 1.1  # rays only run inside the ball
+        if within is not None:
+            inside &= self.values[0, 0, plane].abs() < within
         points = torch.stack([x, y, axis[plane].expand_as(x)], dim=-1)[inside]
         if len(points):
             self.values[0, 0, plane][inside] = distance(points)

@@ -48,6 +48,13 @@ class Schedule:
         progress = min(iteration / (sharp.anneal_end * self.scale), 1.0)
         return sharp.init_val + (sharp.final_val - sharp.init_val) * progress
 
+    def freedom(self, iteration: int) -> float:
+        """How much colours may move a surface that landmarks made; grows in the first tenth.
+
+        Until the colour network knows something, its errors say nothing about the surface.
+        """
+        return min(1.0, iteration / (0.1 * self.settings.max_iter))
+
     def describe(self) -> str:
         """The scaled schedule in one sentence."""
         sched, growth = self.settings.optim.sched, self.settings.model.object.sdf.encoding

@@ -154,6 +154,7 @@ class LossWeight:
     render: float = 1.0
     eikonal: float = 0.1
     curvature: float = 5e-4
+    landmark: float = 3.0  # agreement with the points of structure from motion
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,17 @@ import torch
 from maquette.errors import JobFailed
 from maquette.recon.surface import losses, merging, states
 from maquette.recon.surface.dataset import PixelDataset
+from maquette.recon.surface.hash_grid import follow
+from maquette.recon.surface.landmarks import Landmarks
 from maquette.recon.surface.model import Phase, SurfaceModel
 from maquette.recon.surface.schedule import Schedule
 from maquette.recon.surface.settings import Settings
 from maquette.scene.region import Region
 
 _FREE_POINTS = 0.5  # random points a ray at which the gradient's length is also asked for
+
+_MEETING_ITERATIONS, _MEETING_BATCH, _MEETING_LEVELS = 150, 1024, 1
+_MEETING_EIKONAL, _MEETING_SHARPNESS = 0.02, 0.42
 
 
 class Trainer:
@@ -32,8 +37,10 @@ class Trainer:
         region: Region,
         device: torch.device,
         seed: int,
+        landmarks: Landmarks | None = None,
     ) -> None:
         self.settings, self.dataset, self.region, self.device = settings, dataset, region, device
+        self.landmarks = landmarks
         self.schedule = Schedule(settings)
         start = torch.Generator().manual_seed(seed)
         self.model = SurfaceModel(settings.model, len(dataset), start).to(device)
@@ -48,7 +55,8 @@ class Trainer:
         """Levels and sharpness floor of the coming iteration."""
         active = max(self.schedule.active_levels(self.iteration), self._reached.active)
         floor = self.schedule.sharpness_floor(self.iteration)
-        return Phase(active, max(floor, self._reached.sharpness_floor))
+        freedom = 1.0 if self.landmarks is None else self.schedule.freedom(self.iteration)
+        return Phase(active, max(floor, self._reached.sharpness_floor), freedom)
 
     @property
     def epoch(self) -> int:
@@ -56,8 +64,30 @@ class Trainer:
         return self.iteration // max(1, -(-len(self.dataset) // 2))
 
     def prepare(self) -> None:
-        """Fill the sampling cache of a new model."""
+        """Bring a new model's surface to the landmarks, and fill its sampling cache."""
+        if self.landmarks is not None and self.settings.trainer.loss_weight.landmark > 0:
+            self._meet(self.landmarks)
         self.model.cache.rebuild(lambda points: self.model.distance(points, self.phase))
+
+    def _meet(self, landmarks: Landmarks) -> None:
+        """Fit the distance field alone to the landmarks, and sharpen it accordingly."""
+        field, rates = self.model.sdf, self.settings.optim.params
+        start = self.settings.model.object.sdf.encoding.coarse2fine.init_active_level
+        active = min(start + _MEETING_LEVELS, field.grid.levels)
+        rest = [p for p in field.parameters() if p is not field.grid.table]
+        optimizer = torch.optim.Adam(
+            [{"params": rest, "lr": 5e-3}, {"params": [field.grid.table], "lr": rates.lr_encoding}],
+            betas=(0.9, 0.99), fused=True,
+        )  # fmt: skip
+        follow(optimizer, field)
+        for _ in range(_MEETING_ITERATIONS):
+            probe = field.probe(self._free_points(), active)
+            met = landmarks.loss(lambda x: field(x, active)[0], _MEETING_BATCH, self.sampler)
+            loss = met + _MEETING_EIKONAL * losses.eikonal(probe.gradient)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        self._reached = Phase(active, _MEETING_SHARPNESS)
 
     def step(self) -> dict[str, float]:
         """Do one iteration.
@@ -79,16 +109,17 @@ class Trainer:
         terms = losses.combine(
             shaded.rgb, batch.colors, shaded.probe, weight, self._smoothing(phase)
         )
-        if not torch.isfinite(terms.total):
+        total = terms.total + self._landmark_term(phase)
+        if not torch.isfinite(total):
             raise self._not_a_number()
         self.optimizer.zero_grad(set_to_none=True)
-        terms.total.backward()  # type: ignore[no-untyped-call]
+        total.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         model.cache.refresh(lambda points: model.distance(points, phase), self.iteration)
         self._reached = phase
         self.iteration += 1
         return {
-            "loss": terms.total.item(), "render": terms.render.item(),
+            "loss": total.item(), "render": terms.render.item(),
             "eikonal": terms.eikonal.item(), "curvature": terms.curvature.item(),
             "psnr": losses.psnr(shaded.rgb.detach(), batch.colors),
             "s": model.sharpness(phase).item(), "lr": self.optimizer.param_groups[0]["lr"],
@@ -125,6 +156,17 @@ class Trainer:
         states.restore_random_state(state["random"], self.sampler)
         self.iteration, self.finals = state["iteration"], list(state["finals"])
         self._reached = Phase(state["phase"]["active"], state["phase"]["sharpness_floor"])
+
+    def _landmark_term(self, phase: Phase) -> torch.Tensor | float:
+        """The landmarks' loss; its weight falls to zero by the middle of the run."""
+        left = max(0.0, 1.0 - 2.0 * self.iteration / self.settings.max_iter)
+        weight = left**2 * self.settings.trainer.loss_weight.landmark
+        if self.landmarks is None or weight <= 0:
+            return 0.0
+        count = max(1, self.settings.model.render.rand_rays // 4)
+        return weight * self.landmarks.loss(
+            lambda points: self.model.distance(points, phase), count, self.sampler
+        )
 
     def _free_points(self) -> torch.Tensor:
         """Random points in the unit ball, [N, 3]."""
@@ -163,4 +205,6 @@ def _optimizer(model: SurfaceModel, settings: Settings) -> torch.optim.Optimizer
         {"params": tables, "base_lr": rates.lr_encoding, "weight_decay": rates.weight_decay},
     ]
     kind = torch.optim.AdamW if settings.optim.type == "AdamW" else torch.optim.Adam
-    return kind(groups, lr=rates.lr, betas=(0.9, 0.99), eps=1e-15, fused=True)
+    optimizer = kind(groups, lr=rates.lr, betas=(0.9, 0.99), eps=1e-15, fused=True)
+    follow(optimizer, model)
+    return optimizer

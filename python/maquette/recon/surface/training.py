@@ -12,7 +12,7 @@ import torch
 
 from maquette.errors import Interrupted, JobFailed
 from maquette.recon.stopping import deferred, stop_requested
-from maquette.recon.surface import merging, previews, states
+from maquette.recon.surface import landmarks, merging, previews, states
 from maquette.recon.surface.dataset import PixelDataset, check, split
 from maquette.recon.surface.settings import Settings
 from maquette.recon.surface.trainer import Trainer
@@ -54,7 +54,8 @@ def train(scene: Scene, options: ProcessOptions, progress: Progress) -> dict[str
         states.check_fits(state, cameras.region, settings, len(kept))
     size = settings.data.train.image_size
     dataset = PixelDataset(scene, kept, cameras.region, device, max(size) if size else None)
-    trainer = Trainer(settings, dataset, cameras.region, device, options.seed)
+    points = landmarks.read(scene, cameras.frames, cameras.region, device)
+    trainer = Trainer(settings, dataset, cameras.region, device, options.seed, points)
     _start(trainer, state, run, progress)
     shown = previews.Preview(scene, run, held_out or kept, settings, device)
     with deferred():
@@ -184,7 +185,7 @@ def _set_aside(run: Path, progress: Progress) -> None:
     number = 1
     while (kept := run.with_name(f"{run.name}.{number}")).exists():
         number += 1
-    os.rename(run, kept)
+    run.rename(kept)
     progress.say(f"the earlier run is kept as runs/{kept.name}")
 
 

@@ -1,0 +1,94 @@
+"""Points that structure from motion left behind, as a first idea of the surface.
+
+A landmark says three things: the surface passes through it, the way from every camera that
+saw it is free, and just behind it is matter. Using them is what makes a short run converge:
+see Geo-NeuS (arXiv:2205.15848, section 3.2, the first statement) and DS-NeRF
+(arXiv:2107.02791, the second). They are only a start; the photographs decide later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maquette.scene.paths import Scene
+from maquette.scene.region import Region
+from maquette.scene.transforms import Frame
+
+_MIN_POINTS = 100
+_MIN_TRACK, _MAX_ERROR_PX = 3, 1.5
+_BEHIND = 0.01  # unit space: matter is at least this thick
+_SLOPE = 0.2  # least growth of the distance along a line of sight
+_CLEAR = 0.02  # unit space: more free distance than this is not asked for
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Lines of sight to triangulated points, unit space.
+
+    Attributes:
+        points: [O, 3] float32, the point seen.
+        eyes: [O, 3] float32, the camera's centre.
+    """
+
+    points: Tensor
+    eyes: Tensor
+
+    def loss(
+        self, distance: Callable[[Tensor], Tensor], count: int, generator: torch.Generator
+    ) -> Tensor:
+        """How far the field contradicts `count` random lines of sight; scalar, unit lengths."""
+        device = self.points.device
+        chosen = torch.randint(len(self.points), (count,), generator=generator, device=device)
+        point, way = self.points[chosen], self.eyes[chosen] - self.points[chosen]
+        reach = way.norm(dim=1, keepdim=True)
+        way = way / reach
+        share = torch.rand(count, 2, generator=generator, device=device)
+        # Squared: more questions close to the surface, where they matter.
+        before = share[:, :1].square() * reach.clamp(max=1.0)
+        behind = share[:, 1:] * _BEHIND
+        asked = torch.cat([point, point + before * way, point - behind * way])
+        at, front, back = distance(asked).split(count)
+        free = (_SLOPE * before[:, 0]).clamp(max=_CLEAR) - front
+        filled = back + _SLOPE * behind[:, 0]
+        return at.abs().mean() + free.clamp(min=0).mean() + filled.clamp(min=0).mean()
+
+
+def read(
+    scene: Scene, frames: Sequence[Frame], region: Region, device: torch.device
+) -> Landmarks | None:
+    """Read the landmarks of `sparse/0`, or None when there is no useful model.
+
+    Poses come from `frames`, so a model whose images are named otherwise counts as none.
+    """
+    if not (scene.sparse / "points3D.bin").is_file():
+        return None
+    import pycolmap
+
+    model = pycolmap.Reconstruction(scene.sparse)
+    centers = {Path(f.file_path).name: f.world_from_cam[:3, 3] for f in frames}
+    seen = {i: centers[image.name] for i, image in model.images.items() if image.name in centers}
+    points, eyes = [], []
+    for point in model.points3D.values():
+        views = [seen[e.image_id] for e in point.track.elements if e.image_id in seen]
+        if len(views) >= _MIN_TRACK and point.error <= _MAX_ERROR_PX and region_holds(region, point.xyz):
+            points += [point.xyz] * len(views)
+            eyes += views
+    if len(points) < _MIN_POINTS * _MIN_TRACK:
+        return None
+
+    def tensor(values: Sequence[np.ndarray]) -> Tensor:
+        unit = region.unit_from_world(np.asarray(values)).astype(np.float32)
+        return torch.from_numpy(unit).to(device)
+
+    return Landmarks(tensor(points), tensor(eyes))
+
+
+def region_holds(region: Region, point: np.ndarray) -> bool:
+    """Whether a world point lies in the region's sphere."""
+    return bool(np.linalg.norm(region.unit_from_world(point)) < 1.0)
