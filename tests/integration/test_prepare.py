@@ -17,6 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from numpy.typing import NDArray
+from PIL import Image
+
 from maquette.errors import BadInput
 from maquette.recon.sfm import engine, mapping
 from maquette.recon.sfm.engine import pycolmap
@@ -27,8 +30,6 @@ from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
 from maquette.scene.transforms import Frame, Transforms
-from numpy.typing import NDArray
-from PIL import Image
 from synthetic_scene import write_photos
 
 Floats = NDArray[np.float64]

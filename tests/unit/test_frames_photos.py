@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import ExifTags, Image, ImageFilter, ImageOps
+
 from maquette.errors import BadInput
 from maquette.recon.frames import content, photos, sharpness
-from PIL import ExifTags, Image, ImageFilter, ImageOps
 
 SIZE = (60, 40)
 

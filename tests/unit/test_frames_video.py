@@ -8,9 +8,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image, ImageFilter
+
 from maquette.errors import BadInput
 from maquette.recon.frames import video
-from PIL import Image, ImageFilter
 
 WIDTH, HEIGHT, RATE = 96, 64, 10
 

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from test_frames_video import texture, write_film
+
 from maquette.errors import BadInput, MaquetteError, NotFound
 from maquette.recon.frames import archives, download, intake, sources
 from maquette.recon.frames.names import Names, is_noise
@@ -23,8 +26,6 @@ from maquette.scene import stage_records
 from maquette.scene.events import Progress
 from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
-from PIL import Image
-from test_frames_video import texture, write_film
 
 quiet = partial(Progress, None, io.StringIO())
 

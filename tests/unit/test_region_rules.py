@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.spatial.transform import Rotation
+
 from maquette.errors import BadInput
 from maquette.recon.pictures import points as points_picture
 from maquette.recon.pictures.points import Subject
@@ -15,9 +19,6 @@ from maquette.recon.sfm import region_file, region_rules
 from maquette.scene import transforms
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame, Intrinsics, Transforms
-from numpy.typing import NDArray
-from PIL import Image
-from scipy.spatial.transform import Rotation
 
 Floats = NDArray[np.float64]
 seeds = st.integers(0, 10_000)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from itertools import combinations
 from pathlib import Path
 
@@ -10,6 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import ExifTags, Image
+
 from maquette.errors import BadInput, ConfigError
 from maquette.recon.frames import folders
 from maquette.recon.sfm import cameras, engine, ladder, likeness, mapping, masks, pairs
@@ -24,7 +29,6 @@ from maquette.recon.stages import input as input_stage
 from maquette.scene.events import Progress
 from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
-from PIL import ExifTags, Image
 
 few = settings(deadline=None, max_examples=50)
 
@@ -263,6 +267,45 @@ def test_a_database_copy_is_independent(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("b.db*")) == ["b.db"]
     with engine.opened(one) as database:
         assert database.num_cameras() == 1
+
+
+def test_the_log_of_a_killed_reader_does_not_corrupt_the_next_database(tmp_path: Path) -> None:
+    path = tmp_path / "database.db"
+    program = f"""
+import os, signal
+from pathlib import Path
+from maquette.recon.sfm.engine import pycolmap, opened
+with opened(Path({str(path)!r})) as database:
+    for number in range(1, 200):
+        camera = pycolmap.Camera.create_from_model_name(number, "PINHOLE", 5.0, 4, 4)
+        database.write_camera(camera)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    engine.create(path)
+    subprocess.run([sys.executable, "-c", program], check=False)
+    assert (tmp_path / "database.db-wal").exists()
+    with folders.replacing_file(path) as made:
+        engine.create(made)
+        engine.settle(made)
+    with engine.opened(path) as database:
+        assert database.num_cameras() == 0
+
+
+@pytest.mark.parametrize("before", ["signal.SIG_DFL", "stop"])
+def test_pycolmap_does_not_take_our_signals(before: str) -> None:
+    program = f"""
+import os, signal, sys
+def stop(number, frame): print("stopped politely", flush=True); sys.exit(7)
+signal.signal(signal.SIGTERM, {before})
+import maquette.recon.sfm.engine
+os.kill(os.getpid(), signal.SIGTERM)
+signal.sigtimedwait([], 5)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert "stack trace" not in done.stderr
+    assert done.returncode == (7 if before == "stop" else -signal.SIGTERM)
 
 
 def facts(scene_type: str, images: int = 20, exposure: bool = False) -> DatasetFacts:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_SQLITE_COMPANIONS = ("-wal", "-shm", "-journal")
+
 
 def _new(path: Path) -> Path:
     return path.with_name(f".new-{path.name}")
@@ -54,7 +56,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 def replacing_file(path: Path) -> Iterator[Path]:
     """Yield a name beside `path`, not yet existing; the file made there replaces `path`.
 
-    Unlike `scene.atomic.replacing`, also the companions of an SQLite file are cleaned up.
+    Unlike `scene.atomic.replacing`, also the companions of an SQLite file are cleaned up: the
+    log that a killed process left beside the old database would corrupt the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     recover(path)
@@ -62,6 +65,8 @@ def replacing_file(path: Path) -> Iterator[Path]:
         yield _new(path)
         with open(_new(path), "rb") as written:
             os.fsync(written.fileno())
+        for suffix in _SQLITE_COMPANIONS:
+            remove(path.with_name(path.name + suffix))
         _new(path).replace(path)
     finally:
         recover(path)

@@ -2,21 +2,31 @@
 
 pycolmap 4 can end the whole process when asked for a learned feature or matcher, or download a
 vocabulary tree for loop detection. Only SIFT, brute force and explicit pair lists pass here.
+Importing it also sets its own signal handlers, which end the process with a stack trace; ours
+are put back, so that SIGTERM still means: stop politely.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pycolmap as pycolmap
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+import pycolmap as pycolmap  # noqa: E402
 
 pycolmap.logging.minloglevel = pycolmap.logging.Level.ERROR.value
 pycolmap.logging.alsologtostderr = True
+if threading.current_thread() is threading.main_thread():
+    for _number, _handler in _before.items():
+        signal.signal(_number, _handler)
 
 
 def threads() -> int:

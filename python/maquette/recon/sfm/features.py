@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from PIL import Image
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from maquette.errors import BadInput, ConfigError
+from maquette.recon.frames.photos import evenly
 from maquette.recon.sfm import engine
 from maquette.recon.sfm.cameras import check_model, check_parameters, group_by_camera
 from maquette.recon.sfm.engine import pycolmap
@@ -16,8 +17,9 @@ from maquette.scene.events import Progress
 from maquette.scene.options import PrepareOptions
 
 MAX_SIDE_PX = 1600
-_SMALL_SIDE_PX = 1200  # below this, doubling the picture finds the features that matter
-_SMALL_PEAK_THRESHOLD = 1 / 300  # half of COLMAP's: small pictures have few strong features
+_ENOUGH = 800  # features a picture; with fewer, doubled pictures and a lower peak are tried
+_USUAL_PEAK, _LOW_PEAK, _FAINT_PEAK = 1 / 150, 1 / 300, 1 / 500  # SIFT's contrast threshold
+_PROBES = 3
 _BATCH = 4
 
 
@@ -72,7 +74,7 @@ def extract(
         pycolmap.import_images(database, folder, pycolmap.CameraMode.SINGLE, group, reader)
     done = 0
     for group in groups:
-        search = _search(folder / group[0], effort)
+        search = _search(folder, group, effort)
         for start in range(0, len(group), _BATCH):
             batch = group[start : start + _BATCH]
             pycolmap.extract_features(
@@ -103,23 +105,39 @@ def counts(database: Path) -> dict[str, float | int]:
         }
 
 
-def _search(first: Path, effort: Effort) -> pycolmap.FeatureExtractionOptions:
-    with Image.open(first) as image:
-        side_px = max(image.size)
+def _search(folder: Path, group: Sequence[str], effort: Effort) -> Any:
+    """Choose how to look: doubling the pictures costs four times, and pays only for plain ones."""
+    if effort.thorough:
+        search = _options(effort, first_octave=-1, peak_threshold=_FAINT_PEAK)
+        search.sift.estimate_affine_shape = search.sift.domain_size_pooling = True
+        return search
+    usual = _options(effort, first_octave=0, peak_threshold=_USUAL_PEAK)
+    if _features_per_picture(folder, group, usual) >= _ENOUGH:
+        return usual
+    return _options(effort, first_octave=-1, peak_threshold=_LOW_PEAK)
+
+
+def _options(effort: Effort, first_octave: int, peak_threshold: float) -> Any:
     search = pycolmap.FeatureExtractionOptions()
     search.type = pycolmap.FeatureExtractorType.SIFT
     search.use_gpu = False
     search.num_threads = engine.threads()
     search.max_image_size = MAX_SIDE_PX
     search.sift.max_num_features = effort.max_features
-    if side_px < _SMALL_SIDE_PX:
-        search.sift.peak_threshold = _SMALL_PEAK_THRESHOLD
-    search.sift.first_octave = -1 if side_px < _SMALL_SIDE_PX or effort.thorough else 0
-    if effort.thorough:
-        search.sift.peak_threshold = 0.002
-        search.sift.estimate_affine_shape = True
-        search.sift.domain_size_pooling = True
+    search.sift.first_octave = first_octave
+    search.sift.peak_threshold = peak_threshold
     return search
+
+
+def _features_per_picture(folder: Path, group: Sequence[str], search: Any) -> float:
+    """Try a few pictures, evenly chosen."""
+    names = [group[index] for index in evenly(len(group), _PROBES)]
+    with TemporaryDirectory(prefix="maquette-probe-") as place:
+        engine.create(database := Path(place) / "probe.db")
+        pycolmap.extract_features(
+            database, folder, names, extraction_options=search, device=pycolmap.Device.cpu
+        )
+        return float(counts(database)["features_per_image"])
 
 
 def _require_some(database: Path) -> None:

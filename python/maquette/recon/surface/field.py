@@ -107,14 +107,27 @@ def differences(
 
 
 class ColorField(nn.Module):
-    """Colour of a surface point seen from a direction."""
+    """Colour of a surface point seen from a direction.
+
+    With a hash grid of its own, colour can be finer than the surface, which then needs few
+    levels: that is what makes a short run on a CPU cheap. Neuralangelo shares one grid.
+    """
 
     def __init__(
         self, settings: Rgb, features: int, embedding: int, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
         self.bands = settings.encoding_view.levels
-        inputs = 6 + self.bands**2 + features + embedding
+        grid, levels = settings.encoding.hashgrid, settings.encoding.levels
+        self.grid = (
+            HashGrid(
+                levels, grid.min_logres, grid.max_logres, grid.dict_size, grid.dim,
+                generator=generator,
+            )
+            if levels
+            else None
+        )  # fmt: skip
+        inputs = 6 + self.bands**2 + features + embedding + levels * grid.dim
         mlp = settings.mlp
         self.layers = mlp_layers(inputs, mlp.hidden_dim, mlp.num_layers, generator)
         self.head = nn.Linear(mlp.hidden_dim, 3)
@@ -126,6 +139,8 @@ class ColorField(nn.Module):
         """Colours [N, 3] in 0..1 from [N, 3] points, normals, view directions and [N, ·] codes."""
         seen = spherical_harmonics(views, self.bands)
         inputs = torch.cat([points, normals, seen, features, embedding], dim=1)
+        if self.grid is not None:
+            inputs = torch.cat([inputs, self.grid(points)], dim=1)
         return torch.sigmoid(self.head(self.layers(inputs)))
 
 

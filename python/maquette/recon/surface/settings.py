@@ -88,8 +88,15 @@ class EncodingView:
 
 
 @dataclass(frozen=True)
+class RgbEncoding:
+    levels: int = 0  # colour's own hash grid; 0: colour reads the surface's features only
+    hashgrid: HashgridSettings = field(default_factory=lambda: HashgridSettings(4, 10, 17, 2))
+
+
+@dataclass(frozen=True)
 class Rgb:
     mlp: Mlp = field(default_factory=lambda: Mlp(num_layers=2))
+    encoding: RgbEncoding = field(default_factory=RgbEncoding)
     encoding_view: EncodingView = field(default_factory=EncodingView)
 
 

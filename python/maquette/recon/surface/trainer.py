@@ -18,6 +18,7 @@ from maquette.scene.region import Region
 
 _FREE_POINTS = 0.5  # random points a ray at which the gradient's length is also asked for
 
+_LANDMARK_REST = 0.05
 _MEETING_ITERATIONS, _MEETING_BATCH, _MEETING_LEVELS = 150, 1024, 1
 _MEETING_EIKONAL, _MEETING_SHARPNESS = 0.02, 0.42
 
@@ -158,9 +159,9 @@ class Trainer:
         self._reached = Phase(state["phase"]["active"], state["phase"]["sharpness_floor"])
 
     def _landmark_term(self, phase: Phase) -> torch.Tensor | float:
-        """The landmarks' loss; its weight falls to zero by the middle of the run."""
+        """The landmarks' loss; its weight falls to a small rest by the middle of the run."""
         left = max(0.0, 1.0 - 2.0 * self.iteration / self.settings.max_iter)
-        weight = left**2 * self.settings.trainer.loss_weight.landmark
+        weight = max(left**2, _LANDMARK_REST) * self.settings.trainer.loss_weight.landmark
         if self.landmarks is None or weight <= 0:
             return 0.0
         count = max(1, self.settings.model.render.rand_rays // 4)
