@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import psutil
+
 from rows import Row, print_rows
 
 STEPS = ("prepare", "process", "extract")

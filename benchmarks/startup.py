@@ -1,6 +1,6 @@
 """How long does a person wait for a command that only tells something?
 
-    .venv/bin/python benchmarks/startup.py [--json] [--runs 15]
+.venv/bin/python benchmarks/startup.py [--json] [--runs 15]
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ import json
 
 import bpy
 import numpy as np
+
 from camera_path import world_from_cam
 from owl_scene import add_mesh
 

@@ -6,8 +6,9 @@ noise of many sizes, so that no patch of it repeats.
 
 import bpy
 import numpy as np
-from forest_floor import SIZE_PX, WIDTH, floor_image
 from mathutils import Matrix
+
+from forest_floor import SIZE_PX, WIDTH, floor_image
 
 STONES = 260
 FALLEN_LEAVES = 1300

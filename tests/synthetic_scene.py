@@ -13,14 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
-from maquette.scene import transforms
-from maquette.scene.paths import Scene
-from maquette.scene.region import Region
-from maquette.scene.transforms import Frame, Intrinsics, Transforms
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import map_coordinates
 from skimage.measure import marching_cubes
+
+from maquette.scene import transforms
+from maquette.scene.paths import Scene
+from maquette.scene.region import Region
+from maquette.scene.transforms import Frame, Intrinsics, Transforms
 
 Floats = NDArray[np.float64]
 

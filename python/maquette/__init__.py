@@ -1,0 +1,1 @@
+"""Turn a video or a set of photos into a 3D model."""

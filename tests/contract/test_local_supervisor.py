@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from job_making import MakeJob, ended, running
 from maquette.errors import JobFailed, NotFound
 from maquette.jobs.ledger import StepLedger

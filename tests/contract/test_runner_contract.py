@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from job_making import MakeJob, ended, running
 from maquette.errors import MaquetteError, UsageError
 from maquette.jobs.document import change_state, new_document

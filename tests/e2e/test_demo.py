@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import trimesh
-from command_line import make
 from PIL import Image
+
+from command_line import make
 
 
 @pytest.mark.slow

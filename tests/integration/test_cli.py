@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from command_line import environment, make, maquette
 from waiting import wait_for
 

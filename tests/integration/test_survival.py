@@ -12,12 +12,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from command_line import maquette
-from synthetic_scene import write_photos, write_posed_scene
-from waiting import wait_for
 
+from command_line import maquette
 from maquette.recon.step import STAGES
 from maquette.scene import checkpoints
+from synthetic_scene import write_photos, write_posed_scene
+from waiting import wait_for
 
 TINY = "OVERRIDES=" + " ".join(
     (

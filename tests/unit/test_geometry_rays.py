@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+
 from maquette.recon.geometry.rays import Cameras, pixel_centers, sphere_exit, sphere_span
 from synthetic_scene import orbit, region
 
@@ -12,7 +13,7 @@ CPU = torch.device("cpu")
 
 def test_ray_through_a_projected_point_meets_it() -> None:
     frames, bounds = orbit(5, 64, 48), region()
-    world = np.asarray(bounds.center) + [0.3, -0.2, 0.1]
+    world = np.add(bounds.center, (0.3, -0.2, 0.1))
     cameras = Cameras.of(frames, bounds, CPU)
     for index, frame in enumerate(frames):
         local = np.linalg.inv(frame.world_from_cam) @ [*world, 1.0]

@@ -29,7 +29,8 @@ def test_settings_reach_the_options_with_their_type() -> None:
 
 
 def test_a_text_that_looks_like_a_number_stays_text() -> None:
-    assert building.build_job("extract", Settings(checkpoint="0100")).options["checkpoint"] == "0100"
+    job = building.build_job("extract", Settings(checkpoint="0100"))
+    assert job.options["checkpoint"] == "0100"
 
 
 @pytest.mark.parametrize("text", ["{{ modle }}", "x-{{ modle }}-y"])

@@ -16,6 +16,10 @@ from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 
 
+def photo(scene: Scene, options: PrepareOptions) -> list[Path]:
+    return [scene.input / "photo"]
+
+
 class Line:
     """Three stages a → b → c, each writing one file and counting its runs."""
 
@@ -28,7 +32,14 @@ class Line:
 
     def stages(self, version: int = 1) -> list[Stage]:
         return [
-            Stage("a", version, self._run("a"), ("seed",), (), lambda scene, o: [scene.input / "photo"]),
+            Stage(
+                "a",
+                version,
+                self._run("a"),
+                ("seed",),
+                (),
+                photo,
+            ),
             Stage("b", 1, self._run("b"), ("frames",), ("a",)),
             Stage("c", 1, self._run("c"), (), ("b",)),
         ]
@@ -93,7 +104,11 @@ def test_from_and_until_limit_the_step(line: Line) -> None:
     with pytest.raises(NotFound, match="needs the results of stage b"):
         line.go(from_stage="c")
     assert line.go(from_stage="b") == ["b", "c"]
-    for wrong in ({"from_stage": "x"}, {"from_stage": "c", "until_stage": "a"}, {"force_stage": "x"}):
+    for wrong in (
+        {"from_stage": "x"},
+        {"from_stage": "c", "until_stage": "a"},
+        {"force_stage": "x"},
+    ):
         with pytest.raises(ConfigError):
             line.go(**wrong)
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from maquette.errors import BadInput
 from maquette.recon.surface.dataset import PixelDataset, check, split
 from maquette.scene import transforms
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.scene.transforms import Intrinsics
-from PIL import Image
 from synthetic_scene import orbit, region, write_posed_scene
 
 CPU = torch.device("cpu")

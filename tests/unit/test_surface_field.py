@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from maquette.recon.surface.background import contract, inverse_radii
 from maquette.recon.surface.field import _AXES, _TETRAHEDRON, SdfField, differences
 from maquette.recon.surface.settings import Encoding, Gradient, HashgridSettings, Sdf, SdfMlp

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import torch
+
 from maquette.recon.surface.hash_grid import HashGrid, follow
 
 

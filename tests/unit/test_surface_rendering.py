@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from maquette.recon.geometry.rays import Rays
 from maquette.recon.surface.rendering import composite_weights, crossing, section_opacity
 from maquette.recon.surface.sampling import DistanceCache, draw, sample_rays

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from maquette.errors import ConfigError
 from maquette.recon.surface import merging
 from maquette.recon.surface.presets import PRESETS

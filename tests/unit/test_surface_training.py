@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from maquette.errors import BadInput, Interrupted, JobFailed
 from maquette.recon.surface import engine, states, training
 from maquette.recon.surface.trainer import Trainer

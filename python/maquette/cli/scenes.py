@@ -67,7 +67,8 @@ def settings_table(as_json: AsJson = False) -> None:
         shown = str(int(default)) if isinstance(default, bool) else str(default)
         rows.append(((field.alias or name).upper(), shown, field.description or ""))
     if as_json:
-        print(json.dumps([dict(zip(("name", "default", "meaning"), row)) for row in rows]))
+        keys = ("name", "default", "meaning")
+        print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows]))
     else:
         print_rows(("setting", "default", "meaning"), rows)
 

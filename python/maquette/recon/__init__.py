@@ -1,1 +1,1 @@
-"""The data plane: everything that computes. Its own install extra; imports no control-plane code."""
+"""The data plane: everything that computes. An install extra of its own."""

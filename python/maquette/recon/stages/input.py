@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from maquette.errors import from_os_error
 from maquette.recon.frames import intake, sources
 from maquette.recon.stages.stage import Report, Stage
 from maquette.scene.events import Progress
@@ -13,18 +12,18 @@ from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 
 
-def bring_in(scene: Scene, options: PrepareOptions) -> Iterable[Path]:
+def bring(scene: Scene, options: PrepareOptions, progress: Progress) -> None:
     """Fill `input/` from INPUT if it holds something else; its files are this stage's key.
 
-    It runs before the key is computed, so the key is that of the content alone: a scene that
-    was moved away from its source, or whose source has a new name, is not prepared again.
+    The key is that of the content alone: a scene that was moved away from its source, or whose
+    source has a new name, is not prepared again.
     """
-    progress = Progress(scene.events)
-    with progress.stage("input"):
-        try:
-            return intake.bring_in(scene, options.input, progress)
-        except OSError as error:
-            raise from_os_error(error, "bringing in the input") from error
+    intake.bring_in(scene, options.input, progress)
+
+
+def files(scene: Scene, options: PrepareOptions) -> Iterable[Path]:
+    """List what `input/` holds."""
+    return sources.files_below(scene.input)
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
@@ -47,4 +46,4 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     return Report(sources.files_below(scene.input), numbers=numbers, remarks=source.remarks)
 
 
-STAGE = Stage("input", 1, run, files=bring_in, packages=("av", "pillow"))
+STAGE = Stage("input", 1, run, files=files, packages=("av", "pillow"), bring=bring)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from maquette.errors import ConfigError, MaquetteError, NotFound, from_os_error
 from maquette.scene import stage_records
@@ -36,7 +36,9 @@ class Report:
     remarks: Sequence[str] = ()
 
 
+T = TypeVar("T")
 RunStage = Callable[[Scene, Any, Progress], Report]
+Bring = Callable[[Scene, Any, Progress], None]
 ListInputs = Callable[[Scene, Any], Iterable[Path]]
 
 
@@ -50,8 +52,9 @@ class Stage:
         run: Does the work; writes outputs atomically.
         parameters: Names of the options that change the result.
         after: Stages of this or an earlier step whose results it reads.
+        bring: Fetches those files first, when they are not in the scene yet.
         files: Files it reads that no stage makes (user's input, edited region): hashed by
-            content; those outside the scene count as input under their bare name.
+            content, named by their place below the scene.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Stage:
     after: Sequence[str] = ()
     files: ListInputs = lambda scene, options: ()
     packages: Sequence[str] = ()
+    bring: Bring | None = None
 
 
 def run_stages(
@@ -77,66 +81,76 @@ def run_stages(
         MaquetteError: a stage failed.
     """
     wanted = _between(stages, step, options)
-    forced = _forced(stages, options)
-    for name in forced:
-        _forget_with_dependents(stages, name, scene)
+    line = _Line(stages, step, scene, options, progress)
+    for name in _forced(stages, options):
+        line.forget(name)
     records = []
     for stage in wanted:
         with progress.stage(stage.name):
-            records.append(_run_or_skip(stage, stages, step, scene, options, progress))
+            records.append(line.run_or_skip(stage))
     return records
 
 
-def _run_or_skip(
-    stage: Stage,
-    stages: Sequence[Stage],
-    step: str,
-    scene: Scene,
-    options: StepOptions,
-    progress: Progress,
-) -> StageRecord:
-    parameters = {name: getattr(options, name) for name in stage.parameters}
-    inputs = _input_keys(stage, scene, options)
-    key = content_key(stage, parameters, inputs)
-    record = stage_records.read(scene, stage.name)
-    if record and record.key == key and stage_records.outputs_stand(scene, record):
-        progress.event("skipped", numbers=record.numbers, wall_s=record.wall_s)
+@dataclass(frozen=True)
+class _Line:
+    """The stages of one step at work in one scene."""
+
+    stages: Sequence[Stage]
+    step: str
+    scene: Scene
+    options: StepOptions
+    progress: Progress
+
+    def run_or_skip(self, stage: Stage) -> StageRecord:
+        """Return the record of a stage, which runs unless its content key stands."""
+        if stage.bring is not None:
+            self._attempt(stage, stage.bring)
+        parameters = {name: getattr(self.options, name) for name in stage.parameters}
+        inputs = _input_keys(stage, self.scene, self.options)
+        key = content_key(stage, parameters, inputs)
+        record = stage_records.read(self.scene, stage.name)
+        if record and record.key == key and stage_records.outputs_stand(self.scene, record):
+            self.progress.event("skipped", numbers=record.numbers, wall_s=record.wall_s)
+            return record
+        self.forget(stage.name)
+        self.progress.event("started")
+        started_at, clock = now(), time.monotonic()
+        report = self._attempt(stage, stage.run)
+        record = StageRecord(
+            stage=stage.name,
+            step=self.step,
+            key=key,
+            parameters=parameters,
+            inputs=inputs,
+            outputs=_sizes(self.scene, report),
+            started_at=started_at,
+            wall_s=round(time.monotonic() - clock, 3),
+            numbers=report.numbers,
+            remarks=list(report.remarks),
+            versions={name: metadata.version(name) for name in ("maquette", *stage.packages)},
+        )
+        stage_records.write(self.scene, record)
+        self.progress.event("finished", numbers=record.numbers, wall_s=record.wall_s)
         return record
-    _forget_with_dependents(stages, stage.name, scene)
-    progress.event("started")
-    started_at, clock = now(), time.monotonic()
-    try:
-        report = stage.run(scene, options, progress)
-    except OSError as error:
-        raise from_os_error(error, f"running stage {stage.name}") from error
-    except MaquetteError as error:
-        if not error.detail.startswith("at stage"):
-            error.detail = f"at stage {stage.name}" + (f": {error.detail}" if error.detail else "")
-        raise
-    record = StageRecord(
-        stage=stage.name,
-        step=step,
-        key=key,
-        parameters=parameters,
-        inputs=inputs,
-        outputs=_sizes(scene, report),
-        started_at=started_at,
-        wall_s=round(time.monotonic() - clock, 3),
-        numbers=report.numbers,
-        remarks=list(report.remarks),
-        versions={name: importlib.metadata.version(name) for name in ("maquette", *stage.packages)},
-    )
-    stage_records.write(scene, record)
-    progress.event("finished", numbers=record.numbers, wall_s=record.wall_s)
-    return record
 
+    def forget(self, name: str) -> None:
+        """Drop the records that a rerun of `name` makes stale; they may carry the same key."""
+        stage_records.forget(self.scene, name)
+        for stage in self.stages:
+            if name in stage.after and stage_records.read(self.scene, stage.name):
+                self.forget(stage.name)
 
-def _forget_with_dependents(stages: Sequence[Stage], name: str, scene: Scene) -> None:
-    """Drop the records that a rerun of `name` makes stale; they may carry the same key."""
-    stage_records.forget(scene, name)
-    for stage in stages:
-        if name in stage.after and stage_records.read(scene, stage.name):
-            _forget_with_dependents(stages, stage.name, scene)
+    def _attempt(self, stage: Stage, work: Callable[[Scene, Any, Progress], T]) -> T:
+        """Do the work; whatever fails says at which stage."""
+        try:
+            return work(self.scene, self.options, self.progress)
+        except OSError as error:
+            raise from_os_error(error, f"running stage {stage.name}") from error
+        except MaquetteError as error:
+            if not error.detail.startswith("at stage"):
+                detail = f": {error.detail}" if error.detail else ""
+                error.detail = f"at stage {stage.name}{detail}"
+            raise
 
 
 def content_key(stage: Stage, parameters: dict[str, Any], inputs: dict[str, str]) -> str:
@@ -162,15 +176,8 @@ def _input_keys(stage: Stage, scene: Scene, options: StepOptions) -> dict[str, s
             )
         keys[f"stage:{name}"] = record.key
     for path in stage.files(scene, options):
-        name = _file_key(scene, path)
-        keys[name] = keys.get(name, "") + hash_file(path)
+        keys[scene.relative(path)] = hash_file(path)
     return keys
-
-
-def _file_key(scene: Scene, path: Path) -> str:
-    """Name a file for the key, so that a moved scene, or input given anew, keeps its key."""
-    inside = path.is_relative_to(scene.root) and not path.is_relative_to(scene.input)
-    return scene.relative(path) if inside else f"input/{path.name}"
 
 
 def _sizes(scene: Scene, report: Report) -> dict[str, int]:

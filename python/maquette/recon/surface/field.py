@@ -79,7 +79,7 @@ class SdfField(nn.Module):
         width = self.grid.cell_size(self.grid.levels if active is None else active)
         around = points[None] + width * torch.cat([points.new_zeros(1, 3), self.taps])[:, None]
         distance, features = self(around.flatten(0, 1), active)  # [(1 + taps) · N]
-        distance = distance.view(-1, len(points))
+        distance = distance.view(len(around), len(points))
         gradient, laplacian = differences(distance[0], distance[1:], self.taps, width)
         return Probe(distance[0], gradient, laplacian, features[: len(points)])
 

@@ -189,7 +189,7 @@ class Trainer:
         return JobFailed(
             f"training diverged: the loss is not a number at iteration {self.iteration}",
             detail="the learning rate is probably too high for this scene; the last good checkpoint stays",
-            hint="try again with a lower rate, e.g. SET='optim.params.lr=0.001'",
+            hint="try again with a lower rate, e.g. OVERRIDES='optim.params.lr=0.001'",
         )
 
 

@@ -143,7 +143,7 @@ class Loop:
             raise JobFailed(
                 f"training diverged: parameters are not numbers at iteration {trainer.iteration}",
                 detail="the last good checkpoint stays",
-                hint="try again with a lower rate, e.g. SET='optim.params.lr=0.001'",
+                hint="try again with a lower rate, e.g. OVERRIDES='optim.params.lr=0.001'",
             )
         states.save(self.run, state, trainer.settings.checkpoint.keep)
         self._saved_at = time.monotonic()
