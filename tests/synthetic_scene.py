@@ -204,3 +204,57 @@ def _texture(noise: NDArray[np.float32], points: Floats, size: float) -> Floats:
             mixed = noise[(channel + octave) % 3]
             total[:, channel] += weight * map_coordinates(mixed, at, order=1, mode="grid-wrap")
     return np.clip(0.5 + 1.5 * (total - 0.5), 0, 1)
+
+
+def write_landmarks(scene: Scene, count: int = 1500, noise: float = 0.01, seed: int = 0) -> None:
+    """Write sparse/0 as structure from motion would leave it: seen points, world noise [units].
+
+    Points lie on object and ground, and are listed with the cameras that truly see them.
+    """
+    import pycolmap
+
+    frames = transforms.read(scene.transforms).frames
+    points = _surface_points(count, np.random.default_rng(seed))
+    pixels, visible = zip(*(_project(frame, points) for frame in frames), strict=True)
+    model = pycolmap.Reconstruction()
+    lens = frames[0].intrinsics
+    parameters = [lens.fl_x, lens.fl_y, lens.cx, lens.cy]
+    model.add_camera_with_trivial_rig(
+        pycolmap.Camera(
+            camera_id=1, model="PINHOLE", width=lens.width, height=lens.height, params=parameters
+        )
+    )
+    for number, frame in enumerate(frames):
+        pose = pycolmap.Rigid3d(np.linalg.inv(frame.world_from_cam)[:3])
+        image = pycolmap.Image(Path(frame.file_path).name, pixels[number], 1, number + 1)
+        model.add_image_with_trivial_frame(image, pose)
+    shift = np.random.default_rng(seed + 1).normal(0, noise, points.shape)
+    for index in np.nonzero(np.sum(visible, axis=0) >= 3)[0]:
+        seers = [number for number in range(len(frames)) if visible[number][index]]
+        track = pycolmap.Track([pycolmap.TrackElement(number + 1, index) for number in seers])
+        added = model.add_point3D(points[index] + shift[index], track)
+        model.points3D[added].error = 0.5
+    scene.sparse.mkdir(parents=True, exist_ok=True)
+    model.write(scene.sparse)
+
+
+def _surface_points(count: int, random: np.random.Generator) -> Floats:
+    """Random points on object (two of three) and ground, [count, 3] world."""
+    mesh = truth_mesh(48)
+    on_object = mesh.vertices[random.integers(len(mesh.vertices), size=count * 2 // 3)]
+    rest = count - len(on_object)
+    radius, turn = 2.0 * np.sqrt(random.random(rest)), 2 * np.pi * random.random(rest)
+    ground = np.stack([radius * np.cos(turn), radius * np.sin(turn), np.zeros(rest)], axis=1)
+    ground += [CENTER[0], CENTER[1], GROUND_Z]
+    return np.concatenate([on_object[on_object[:, 2] > GROUND_Z], ground])
+
+
+def _project(frame: Frame, points: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Pixels [P, 2] of world points and whether the camera sees them."""
+    eye, lens = frame.world_from_cam[:3, 3], frame.intrinsics
+    local = (points - eye) @ frame.world_from_cam[:3, :3]
+    pixels = local[:, :2] / local[:, 2:] * [lens.fl_x, lens.fl_y] + [lens.cx, lens.cy]
+    reach = np.linalg.norm(points - eye, axis=1)
+    free = _trace(eye, (points - eye) / reach[:, None]) > reach - 0.03
+    inside = (pixels > 0).all(1) & (pixels < [lens.width, lens.height]).all(1)
+    return pixels, free & inside & (local[:, 2] > 0)

@@ -8,14 +8,16 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
-from command_line import maquette
+from command_line import environment, maquette
 from maquette.recon.step import STAGES
-from maquette.scene import checkpoints
+from maquette.scene import checkpoints, stage_records
+from maquette.scene.paths import Scene
 from synthetic_scene import write_photos, write_posed_scene
 from waiting import wait_for
 
@@ -35,7 +37,7 @@ TINY = "OVERRIDES=" + " ".join(
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
-    write_photos(folder, 14, 240, 180)
+    write_photos(folder, 20, 320, 240)
     return folder
 
 
@@ -68,12 +70,12 @@ def wait_for_end(base: Path, step: str) -> dict:
     return document(base, step)
 
 
-def kill_when(base: Path, step: str, victim: str, condition: str, words: list[str]) -> dict:
-    """Start a step and kill -9 the supervisor or the step once its log holds `condition`."""
+def kill_when(base: Path, step: str, victim: str, stage: str, words: list[str]) -> dict:
+    """Start a step and kill -9 the supervisor or the step as soon as it comes to `stage`."""
     started = maquette(base, "run", step, "MODEL=thing", "WAIT=0", "--json", *words)
     assert started.returncode == 0, started.stderr
     log = Path(json.loads(started.stdout)["maquette"]["request"]["log"])
-    wait_for(lambda: condition in log.read_text(errors="replace"), 120, condition)
+    wait_for(lambda: f'"stage": "{stage}"' in log.read_text(errors="replace"), 120, stage)
     pid = int(document(base, step)["provider"][victim]["pid"])
     if psutil.pid_exists(pid):
         os.kill(pid, signal.SIGKILL)
@@ -81,8 +83,10 @@ def kill_when(base: Path, step: str, victim: str, condition: str, words: list[st
 
 
 def records(base: Path) -> dict[str, str]:
-    folder = base / "scenes" / "thing" / "stages"
-    return {path.stem: json.loads(path.read_text())["started_at"] for path in folder.glob("*.json")}
+    """When each finished stage was started."""
+    scene = Scene(base / "scenes" / "thing")
+    found = [stage_records.read(scene, path.stem) for path in scene.stages.glob("*.json")]
+    return {record.stage: record.started_at for record in found if record}
 
 
 @pytest.mark.slow
@@ -93,10 +97,7 @@ def test_prepare_killed_in_every_stage_continues(
     """Each round lets one more stage finish; finished stages are never done again."""
     before: dict[str, str] = {}
     for stage in STAGES["neuralangelo"]["prepare"][1:]:
-        ended = kill_when(
-            tmp_path, "prepare", victim,
-            f'"event": "started", "stage": "{stage}"', [f"INPUT={photos}"],
-        )  # fmt: skip
+        ended = kill_when(tmp_path, "prepare", victim, stage, [f"INPUT={photos}"])
         assert ended["status"]["state"] in ("FAILED", "DONE")
         now = records(tmp_path)
         assert before.items() <= now.items()
@@ -161,10 +162,6 @@ def test_stop_saves_the_training_and_the_same_command_continues(posed: Path) -> 
 
 def test_two_submissions_at_once_give_one_job(posed: Path) -> None:
     words = ["run", "process", "MODEL=thing", "ITERATIONS=100000", "WAIT=0", TINY]
-    import sys
-
-    from command_line import environment
-
     both = [
         subprocess.Popen(
             [sys.executable, "-m", "maquette.cli.main", *words],

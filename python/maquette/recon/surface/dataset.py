@@ -73,8 +73,25 @@ class PixelDataset:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def draw(self, count: int, generator: torch.Generator) -> Batch:
-        """Draw `count` pixels, all pixels of all photographs equally likely."""
+    def draw(self, count: int, generator: torch.Generator, focus: float = 0.0) -> Batch:
+        """Draw `count` pixels of all photographs.
+
+        Args:
+            focus: Twice as many are drawn, and those whose rays pass the unit ball's centre
+                within this distance are preferred; 0 = all pixels equally likely.
+        """
+        batch = self._draw_evenly(2 * count if focus > 0 else count, generator)
+        if focus <= 0:
+            return batch
+        rays = batch.rays
+        along = -(rays.origins * rays.directions).sum(1, keepdim=True)
+        nearest = (rays.origins + along * rays.directions).norm(dim=1)
+        central = (nearest < focus) & (along[:, 0] > 0)
+        kept = torch.argsort(~central, stable=True)[:count]
+        chosen = Rays(rays.origins[kept], rays.directions[kept], rays.cosines[kept])
+        return Batch(chosen, batch.colors[kept], batch.image[kept])
+
+    def _draw_evenly(self, count: int, generator: torch.Generator) -> Batch:
         device = self.pixels.device
         total = len(self.pixels) if self.valid is None else len(self.valid)
         index = torch.randint(total, (count,), generator=generator, device=device)

@@ -51,7 +51,7 @@ class TrainedSurface:
     @property
     def sharpness(self) -> float:
         """S of the density; 1/s is the surface's softness in unit space."""
-        return float(self._model.sharpness(self._phase))
+        return self._model.sharpness(self._phase).item()
 
     @torch.no_grad()
     def signed_distance(self, points_unit: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -43,6 +43,7 @@ class Trainer:
         self.settings, self.dataset, self.region, self.device = settings, dataset, region, device
         self.landmarks = landmarks
         self.schedule = Schedule(settings)
+        self.inside_out = settings.model.object.sdf.mlp.inside_out
         start = torch.Generator().manual_seed(seed)
         self.model = SurfaceModel(settings.model, len(dataset), start).to(device)
         self.sampler = torch.Generator(device=device).manual_seed(seed + 1)
@@ -103,7 +104,8 @@ class Trainer:
         rate = self.schedule.rate(self.iteration)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * rate
-        batch = self.dataset.draw(self.settings.model.render.rand_rays, self.sampler)
+        focus = 0.0 if self.inside_out else self.settings.data.train.focus
+        batch = self.dataset.draw(self.settings.model.render.rand_rays, self.sampler, focus)
         points = self._free_points()
         shaded = model.shade(batch.rays, batch.image, phase, self.sampler, points)
         weight = self.settings.trainer.loss_weight

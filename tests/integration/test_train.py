@@ -1,0 +1,60 @@
+"""Training on the analytic scene finds its surface and its colours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic_scene import (
+    GROUND_Z,
+    signed_distance,
+    truth_mesh,
+    write_landmarks,
+    write_posed_scene,
+)
+
+from maquette.recon.stages.stage import run_stages
+from maquette.recon.stages.train import STAGE
+from maquette.recon.surface import engine
+from maquette.scene import checkpoints
+from maquette.scene.events import Progress
+from maquette.scene.options import ProcessOptions
+from maquette.scene.paths import Scene
+
+FAST = {"model.render.rand_rays": 384, "model.render.cache_resolution": 64}
+
+
+def surface_error(scene: Scene) -> float:
+    """Mean |f| over the object's visible true surface, share of the sphere's radius."""
+    surface = engine.load(checkpoints.chosen(scene.run("experiments")).path)
+    points = truth_mesh(40).vertices
+    outer = (points[:, 2] > GROUND_Z + 0.05) & (np.abs(signed_distance(points)) < 0.02)
+    values = surface.signed_distance(surface.region.unit_from_world(points[outer]))
+    return float(np.abs(values).mean())
+
+
+@pytest.mark.slow
+def test_photographs_with_landmarks_give_surface_and_colours(tmp_path: Path) -> None:
+    scene = write_posed_scene(tmp_path / "ball")
+    write_landmarks(scene)
+    options = ProcessOptions(iterations=80, preset="preview", overrides=FAST)
+    (record,) = run_stages([STAGE], "process", scene, options, Progress())
+    assert record.numbers["iterations"] == 80
+    assert 16.5 < record.numbers["held_out_psnr"] < 40
+    assert surface_error(scene) < 0.02
+    lines = (scene.run("experiments") / "metrics.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["render"] for line in lines]
+    assert losses[-1] < 0.8 * losses[0]
+    (again,) = run_stages([STAGE], "process", scene, options, Progress())
+    assert again.started_at == record.started_at  # the key stands: nothing is done twice
+
+
+@pytest.mark.slow
+def test_photographs_alone_move_the_surface_towards_the_truth(tmp_path: Path) -> None:
+    scene = write_posed_scene(tmp_path / "ball")
+    options = ProcessOptions(iterations=80, preset="preview", overrides=FAST)
+    engine.train(scene, options, Progress())
+    # The initial sphere is 0.23 away on average.
+    assert surface_error(scene) < 0.14
