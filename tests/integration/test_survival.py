@@ -145,7 +145,11 @@ def newest_iteration(run: Path) -> int:
     return (checkpoints.iteration_of(found.path.name) or 0) if found else 0
 
 
-def test_stop_saves_the_training_and_the_same_command_continues(posed: Path) -> None:
+def test_stop_saves_the_training_and_the_same_command_continues(
+    prepared: Path, tmp_path: Path
+) -> None:
+    posed = tmp_path / "base"
+    shutil.copytree(prepared, posed)
     run = posed / "scenes" / "thing" / "runs" / "experiments"
     words = ["MODEL=thing", "ITERATIONS=100000", "SAVE_MINUTES=60", TINY]
     started = maquette(posed, "run", "process", "WAIT=0", "--json", *words)

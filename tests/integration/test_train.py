@@ -7,13 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_scene import (
-    GROUND_Z,
-    signed_distance,
-    truth_mesh,
-    write_landmarks,
-    write_posed_scene,
-)
 
 from maquette.recon.stages.stage import run_stages
 from maquette.recon.stages.train import STAGE
@@ -22,6 +15,13 @@ from maquette.scene import checkpoints
 from maquette.scene.events import Progress
 from maquette.scene.options import ProcessOptions
 from maquette.scene.paths import Scene
+from synthetic_scene import (
+    GROUND_Z,
+    signed_distance,
+    truth_mesh,
+    write_landmarks,
+    write_posed_scene,
+)
 
 FAST = {"model.render.rand_rays": 384, "model.render.cache_resolution": 64}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from synthetic_scene import signed_distance, write_landmarks, write_posed_scene
 
 from maquette.recon.surface import landmarks
 from maquette.scene import transforms
+from synthetic_scene import signed_distance, write_landmarks, write_posed_scene
 
 CPU = torch.device("cpu")
 

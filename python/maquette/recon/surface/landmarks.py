@@ -53,7 +53,7 @@ class Landmarks:
         before = share[:, :1].square() * reach.clamp(max=1.0)
         behind = share[:, 1:] * _BEHIND
         asked = torch.cat([point, point + before * way, point - behind * way])
-        at, front, back = distance(asked).split(count)
+        at, front, back = torch.split(distance(asked), count)
         free = (_SLOPE * before[:, 0]).clamp(max=_CLEAR) - front
         filled = back + _SLOPE * behind[:, 0]
         return at.abs().mean() + free.clamp(min=0).mean() + filled.clamp(min=0).mean()
@@ -68,7 +68,7 @@ def read(
     """
     if not (scene.sparse / "points3D.bin").is_file():
         return None
-    import pycolmap
+    from maquette.recon.sfm.engine import pycolmap  # not the bare module: it takes SIGTERM
 
     model = pycolmap.Reconstruction(scene.sparse)
     centers = {Path(f.file_path).name: f.world_from_cam[:3, 3] for f in frames}
@@ -76,7 +76,8 @@ def read(
     points, eyes = [], []
     for point in model.points3D.values():
         views = [seen[e.image_id] for e in point.track.elements if e.image_id in seen]
-        if len(views) >= _MIN_TRACK and point.error <= _MAX_ERROR_PX and region_holds(region, point.xyz):
+        is_sound = len(views) >= _MIN_TRACK and point.error <= _MAX_ERROR_PX
+        if is_sound and region_holds(region, point.xyz):
             points += [point.xyz] * len(views)
             eyes += views
     if len(points) < _MIN_POINTS * _MIN_TRACK:

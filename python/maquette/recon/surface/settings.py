@@ -4,9 +4,9 @@ A run's settings are merged from, in this order: the preset, the scene's `config
 generated form, `_parent_` ignored), and the person's overrides `a.b.c=value`. Unknown keys and
 unusable values are errors, all reported together.
 
-Counts of iterations in `coarse2fine.step`, `warm_up_end`, `two_steps` and `anneal_end` are stated for
-REFERENCE_ITERATIONS and are scaled to `max_iter` by schedule.py, so that a short run goes
-through all phases too.
+Counts of iterations in `coarse2fine.step`, `warm_up_end`, `two_steps` and `anneal_end` are
+stated for REFERENCE_ITERATIONS and are scaled to `max_iter` by schedule.py, so that a short run
+goes through all phases too.
 """
 
 from __future__ import annotations

@@ -20,10 +20,15 @@ from maquette.scene.region import Region
 FORMAT = 1
 _START_AFRESH = "FRESH=1 starts a new run and keeps the old one under another name"
 _ARCHITECTURE = (
-    "model.object.sdf.mlp", "model.object.sdf.encoding.levels", "model.object.sdf.encoding.hashgrid",
-    "model.object.rgb", "model.background", "model.appear_embed", "model.render.cache_resolution",
+    "model.object.sdf.mlp",
+    "model.object.sdf.encoding.levels",
+    "model.object.sdf.encoding.hashgrid",
+    "model.object.rgb",
+    "model.background",
+    "model.appear_embed",
+    "model.render.cache_resolution",
     "model.render.num_samples.background",
-)  # fmt: skip
+)
 
 
 def save(run: Path, state: dict[str, Any], keep: int) -> Path:

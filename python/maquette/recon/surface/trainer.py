@@ -190,7 +190,7 @@ class Trainer:
     def _not_a_number(self) -> JobFailed:
         return JobFailed(
             f"training diverged: the loss is not a number at iteration {self.iteration}",
-            detail="the learning rate is probably too high for this scene; the last good checkpoint stays",
+            detail="the learning rate is probably too high; the last good checkpoint stays",
             hint="try again with a lower rate, e.g. OVERRIDES='optim.params.lr=0.001'",
         )
 
