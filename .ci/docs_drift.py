@@ -73,7 +73,7 @@ def _makefile_and_readme() -> list[str]:
     targets = {target for rule in rules for target in rule.split()}
     found = [f"make target {name} has no help text" for name in sorted(targets - documented)]
     readme = (ROOT / "README.md").read_text("utf-8")
-    for name in sorted(set(re.findall(r"\bmake ([a-z][a-z-]+)", readme)) - targets):
+    for name in sorted(set(re.findall(r"(?:^|`)make ([a-z][a-z-]+)", readme, re.M)) - targets):
         found.append(f"README.md speaks of `make {name}`, which does not exist")
     settings = {(field.alias or name).upper() for name, field in Settings.model_fields.items()}
     for name in sorted(set(re.findall(r"\b([A-Z][A-Z_]{2,})=", readme)) - settings):
