@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import fcntl
 import importlib
+import os
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -50,6 +53,8 @@ STAGES: dict[str, dict[str, tuple[str, ...]]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a step and return its exit code; see `maquette.errors.ExitCode`."""
     arguments = _parser().parse_args(argv)
+    # Threads that spin while they wait starve each other on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     stopping.install()
     scene = Scene(arguments.scene.resolve())
     progress = Progress(None)
@@ -131,9 +136,6 @@ def _lock_now(lock: TextIO) -> bool:
 
 
 def _lock_within(lock: TextIO, limit_s: float) -> bool:
-    import threading
-    import time
-
     wait, deadline = threading.Event(), time.monotonic() + limit_s
     while time.monotonic() < deadline:
         if _lock_now(lock):
