@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,16 +64,31 @@ def render_pairs(
     frames: Sequence[Frame],
     told: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Pair]:
-    """Render each frame's view at a reduced size, beside its photo averaged down to it."""
+    """Render each frame's view at a reduced size, beside its photo averaged down to it.
+
+    A reduced photo is an average over each pixel's area, so the rendering averages two rays.
+    """
     pairs = []
     for number, frame in enumerate(frames):
         photo = read_image(scene, frame, LONG_SIDE_PX)
         height, width = photo.shape[:2]
-        view = surface.render(sized(frame, photo), width, height)
-        render = np.clip(np.asarray(view.rgb, dtype=np.float64), 0.0, 1.0)
+        looks = [
+            np.asarray(surface.render(shifted, width, height).rgb, dtype=np.float64)
+            for shifted in _shifted(sized(frame, photo))
+        ]
+        render = np.clip(np.mean(looks, axis=0), 0.0, 1.0)
         pairs.append(Pair(frame.file_path, photo / 255.0, render))
         told(number + 1, len(frames))
     return pairs
+
+
+def _shifted(frame: Frame) -> list[Frame]:
+    """The frame with its rays moved a quarter pixel towards two opposite corners."""
+    camera = frame.intrinsics
+    return [
+        replace(frame, intrinsics=replace(camera, cx=camera.cx + step, cy=camera.cy + step))
+        for step in (-0.25, 0.25)
+    ]
 
 
 def draw_pairs(pairs: Sequence[Pair]) -> Image.Image:

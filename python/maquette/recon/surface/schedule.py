@@ -40,13 +40,19 @@ class Schedule:
         steps = sum(iteration >= step * self.scale for step in sched.two_steps)
         return float(sched.gamma**-steps)
 
-    def sharpness_floor(self, iteration: int) -> float:
-        """The least value of the sharpness parameter at an iteration."""
+    def sharpness_floor(self, iteration: int, guided: bool = True) -> float:
+        """The least value of the sharpness parameter at an iteration.
+
+        Args:
+            guided: Landmarks made the surface; without them it must stay soft for longer,
+                because a sharp one no longer finds its way.
+        """
         sharp = self.settings.model.object.s_var
         if sharp.anneal_end <= 0:
             return 0.0
         progress = min(iteration / (sharp.anneal_end * self.scale), 1.0)
-        return sharp.init_val + (sharp.final_val - sharp.init_val) * progress
+        share = progress if guided else progress**3
+        return sharp.init_val + (sharp.final_val - sharp.init_val) * share
 
     def freedom(self, iteration: int) -> float:
         """How much colours may move a surface that landmarks made; grows in the first tenth.

@@ -56,7 +56,7 @@ class Trainer:
     def phase(self) -> Phase:
         """Levels and sharpness floor of the coming iteration."""
         active = max(self.schedule.active_levels(self.iteration), self._reached.active)
-        floor = self.schedule.sharpness_floor(self.iteration)
+        floor = self.schedule.sharpness_floor(self.iteration, self.landmarks is not None)
         freedom = 1.0 if self.landmarks is None else self.schedule.freedom(self.iteration)
         return Phase(active, max(floor, self._reached.sharpness_floor), freedom)
 
