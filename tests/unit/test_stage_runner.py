@@ -12,7 +12,7 @@ from maquette.errors import ConfigError, JobFailed, MaquetteError, NotFound
 from maquette.recon.stages.stage import Report, Stage, run_stages
 from maquette.scene import stage_records
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
+from maquette.scene.options import PrepareOptions, ProcessOptions
 from maquette.scene.paths import Scene
 
 
@@ -97,6 +97,17 @@ def test_forcing_runs_the_stage_and_all_after_it_even_if_interrupted(line: Line)
         line.go(force_stage="b")
     line.fail_at = ""
     assert line.go() == ["c"]
+
+
+def test_fresh_runs_what_is_done_already(line: Line) -> None:
+    line.go()
+    line.ran.clear()
+    progress = Progress(None, io.StringIO())
+    stages = [Stage("a", 1, line._run("a"), ("seed",), files=photo)]
+    run_stages(stages, "process", line.scene, ProcessOptions(), progress)
+    assert line.ran == []
+    run_stages(stages, "process", line.scene, ProcessOptions(fresh=True), progress)
+    assert line.ran == ["a"]
 
 
 def test_from_and_until_limit_the_step(line: Line) -> None:

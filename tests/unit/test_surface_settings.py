@@ -100,3 +100,12 @@ def test_every_run_activates_all_levels_and_leaves_warm_up(preset: str, iteratio
     assert rates[0] < 1.0 and rates[1] == 1.0 and rates[1] > rates[2] > rates[3] > 0
     counts = [schedule.active_levels(i) for i in range(0, iterations, max(1, iterations // 50))]
     assert counts == sorted(counts)
+
+
+def test_sharpness_ends_alike_but_stays_soft_for_longer_without_landmarks() -> None:
+    schedule = Schedule(merging.merge("preview", None, iterations=1000))
+    guided = [schedule.sharpness_floor(i) for i in range(0, 1001, 50)]
+    alone = [schedule.sharpness_floor(i, guided=False) for i in range(0, 1001, 50)]
+    assert guided == sorted(guided) and alone == sorted(alone)
+    assert all(soft <= sharp + 1e-9 for soft, sharp in zip(alone, guided, strict=True))
+    assert alone[-1] == guided[-1] > guided[0] == alone[0]

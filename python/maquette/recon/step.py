@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import fcntl
 import importlib
-import os
 import sys
 import threading
 import time
@@ -53,8 +52,6 @@ STAGES: dict[str, dict[str, tuple[str, ...]]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a step and return its exit code; see `maquette.errors.ExitCode`."""
     arguments = _parser().parse_args(argv)
-    # Threads that spin while they wait starve each other on a busy machine.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     stopping.install()
     scene = Scene(arguments.scene.resolve())
     progress = Progress(None)

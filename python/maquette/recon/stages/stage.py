@@ -213,7 +213,7 @@ def _position(names: list[str], step: str, wanted: str, variable: str, default: 
 
 def _forced(stages: Sequence[Stage], options: StepOptions) -> set[str]:
     names = [stage.name for stage in stages]
-    if options.force_stage == "all":
+    if options.force_stage == "all" or getattr(options, "fresh", False):
         return set(names)
     if not options.force_stage:
         return set()
