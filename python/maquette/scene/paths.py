@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from maquette.errors import NotFound
-
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".mpo"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".m4v", ".avi"})
 
@@ -91,14 +89,3 @@ class Scene:
     def relative(self, path: Path) -> str:
         """Write a path inside the scene without the machine's part."""
         return path.relative_to(self.root).as_posix()
-
-
-def require(path: Path, what: str, hint: str) -> Path:
-    """Return `path`, or say which earlier step makes it.
-
-    Raises:
-        NotFound: nothing is there.
-    """
-    if not path.exists():
-        raise NotFound(f"{what} is missing: `{path}`", hint=hint)
-    return path
