@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import psutil
@@ -36,7 +37,7 @@ def test_a_killed_supervisor_is_noticed_and_takes_the_step_with_it(make_job: Mak
         "stopping.install()\n"
         "import threading; print('up', flush=True); threading.Event().wait(60)"
     )
-    job = make_job(f'exec python -c "{watch}"')
+    job = make_job(f'exec {sys.executable} -c "{watch}"')
     tracking.submit(job, LocalRunner())
     document = running(job)
     handle = document["maquette"]["handle"]
