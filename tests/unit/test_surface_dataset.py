@@ -12,6 +12,7 @@ from PIL import Image
 
 from maquette.errors import BadInput
 from maquette.recon.surface.dataset import PixelDataset, check, split
+from maquette.recon.surface.draws import Draws
 from maquette.scene import transforms
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
@@ -47,7 +48,7 @@ def test_pixels_carry_their_own_rays_for_any_image_size(tmp_path: Path) -> None:
     own = Intrinsics(12, 16, 15.0, 14.0, 6.5, 7.5)
     frames[1] = replace(frames[1], intrinsics=own)
     dataset = PixelDataset(scene, frames, region(), CPU)
-    batch = dataset.draw(500, torch.Generator().manual_seed(0))
+    batch = dataset.draw(500, Draws(torch.Generator().manual_seed(0)))
     code = (batch.colors * 255).round().long()
     assert torch.equal(code[:, 0], batch.image) and set(batch.image.tolist()) == {0, 1, 2}
     again = dataset.cameras.rays(batch.image, code[:, 1:] + 0.5)
@@ -61,7 +62,7 @@ def test_masked_pixels_are_never_drawn(tmp_path: Path) -> None:
     mask[:, 5:] = 255
     Image.fromarray(mask).save(scene.masks / "0000.png")
     dataset = PixelDataset(scene, frames, region(), CPU)
-    batch = dataset.draw(2000, torch.Generator().manual_seed(0))
+    batch = dataset.draw(2000, Draws(torch.Generator().manual_seed(0)))
     code = (batch.colors * 255).round().long()
     assert int(code[batch.image == 0, 1].min()) == 5
     assert int(code[batch.image == 2, 1].min()) == 0

@@ -72,6 +72,6 @@ def test_contraction_is_bounded_and_keeps_the_ball() -> None:
 
 
 def test_inverse_radii_descend_from_the_sphere_outwards() -> None:
-    inverse = inverse_radii(7, 5, torch.device("cpu"), torch.Generator().manual_seed(0))
+    inverse = inverse_radii(torch.rand(7, 5, generator=torch.Generator().manual_seed(0)))
     assert bool((inverse.diff(dim=1) < 0).all())
     assert float(inverse.min()) > 0 and float(inverse.max()) <= 1

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from maquette.recon.surface import landmarks
+from maquette.recon.surface.draws import Draws
 from maquette.scene import transforms
 from synthetic_scene import signed_distance, write_landmarks, write_posed_scene
 
@@ -30,8 +31,8 @@ def test_true_surface_satisfies_the_landmarks_and_a_wrong_one_does_not(tmp_path:
         return torch.minimum(body, torch.from_numpy(ground)) + shift
 
     def loss(shift: float) -> float:
-        generator = torch.Generator().manual_seed(0)
-        return float(found.loss(lambda points: truth(points, shift), 2000, generator))
+        draws = Draws(torch.Generator().manual_seed(0))
+        return float(found.loss(lambda points: truth(points, shift), 2000, draws))
 
     assert loss(0.0) < 0.003
     assert loss(0.05) > 10 * loss(0.0) and loss(-0.05) > 10 * loss(0.0)

@@ -145,7 +145,7 @@ def test_changed_region_and_network_are_refused(scene: Scene) -> None:
         engine.train(scene, wider, Listener())
     assert "hidden_dim: 8 -> 12" in caught.value.detail and "FRESH=1" in caught.value.hint
     cameras = transforms.read(scene.transforms)
-    moved = Region.around(cameras.region.center, cameras.region.radius * 1.01, cameras.region.box)
+    moved = Region.around(cameras.region.center, cameras.region.radius * 0.99, cameras.region.box)
     transforms.write(scene.transforms, transforms.Transforms(cameras.frames, moved))
     with pytest.raises(BadInput, match="region was changed after training") as caught:
         engine.train(scene, options(3), Listener())

@@ -48,8 +48,8 @@ class Settings(BaseModel):
 
     # process
     iterations: int = Field(1000, ge=1, description="training iterations; schedules scale with it")
-    preset: Literal["auto", "preview", "standard", "full"] = Field(
-        "auto", description="auto, preview, standard or full; auto looks at the hardware"
+    preset: Literal["auto", "preview", "standard", "full-8gb", "full-12gb", "full-16gb", "full"] = (
+        Field("auto", description="auto, preview, standard or full; auto looks at the hardware")
     )
     fresh: bool = Field(False, description="1: train from zero; the old run is kept aside")
     save_minutes: float = Field(5.0, gt=0, description="minutes between checkpoints")

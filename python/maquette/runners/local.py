@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from maquette.errors import ConfigError, JobFailed
+from maquette.errors import JobFailed
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
 from maquette.runners.base import Handle, Request, Status
@@ -35,11 +35,6 @@ class LocalRunner:
     def plan(self, job: JobSpec) -> Request:
         """Say which process would run, with which files; needs nothing and changes nothing."""
         gpus = int(job.spec.get("resources", {}).get("gpu", 0))
-        if gpus > 1:
-            raise ConfigError(
-                f"GPU={gpus}: training on several GPUs of this machine is not built yet",
-                hint="use GPU=1, or GPU=0 for none",
-            )
         options = job.scene / "stages" / "options" / f"{job.step}.json"
         paths = {"{scene}": str(job.scene), "{options}": str(options)}
         folder = job.logs / job.group / job.model

@@ -50,6 +50,7 @@ class ProcessOptions(StepOptions):
     """Options of `process`."""
 
     iterations: int = 1000
+    gpus: int = 1  # processes that train together, each with a GPU where there are some
     preset: str = "auto"
     fresh: bool = False
     checkpoint: str = ""

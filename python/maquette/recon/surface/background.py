@@ -13,10 +13,13 @@ from maquette.recon.geometry.rays import sphere_exit
 from maquette.recon.surface.field import initialise, mlp_layers, spherical_harmonics
 from maquette.recon.surface.hash_grid import HashGrid
 from maquette.recon.surface.rendering import composite_weights
+from maquette.recon.surface.sampling import draw
 from maquette.recon.surface.settings import Background
 
 _BANDS = 2
 _DENSITY_SCALE = 10.0
+_FARTHEST = 1e-3  # least inverse radius
+_FLOOR = 0.01  # weight that every section gets, so that nothing is never looked at
 
 
 class BackgroundField(nn.Module):
@@ -31,8 +34,7 @@ class BackgroundField(nn.Module):
             settings.encoding.levels, grid.min_logres, grid.max_logres, grid.dict_size, grid.dim,
             half_width=2.0, generator=generator,
         )  # fmt: skip
-        inputs = 3 + self.grid.levels * self.grid.dim
-        self.layers = mlp_layers(inputs, mlp.hidden_dim, mlp.num_layers, generator)
+        self.layers = mlp_layers(self.grid.width, mlp.hidden_dim, mlp.num_layers, generator)
         self.density = nn.Linear(mlp.hidden_dim, 1)
         self.color = nn.Linear(mlp.hidden_dim + _BANDS**2 + embedding, 3)
         initialise(self.density, generator)
@@ -52,27 +54,50 @@ class BackgroundField(nn.Module):
             [R, 3] colours in 0..1; the farthest sample is opaque.
         """
         rays, count = inverse.shape
-        away = sphere_exit(origins, directions, 1.0 / inverse)  # [R, K]
-        points = contract(origins[:, None] + away[..., None] * directions[:, None]).flatten(0, 1)
-        hidden = self.layers(torch.cat([points, self.grid(points)], dim=1))  # [R·K, H]
-        density = nn.functional.softplus(self.density(hidden)).view(rays, count)
-        steps = nn.functional.pad(inverse[:, :-1] - inverse[:, 1:], (0, 1), value=1e3)
-        weights, _ = composite_weights(-torch.expm1(-_DENSITY_SCALE * density * steps))
+        hidden, weights = self._weights(origins, directions, inverse)
         codes = torch.cat([spherical_harmonics(directions, _BANDS), embedding], dim=1)
         codes = codes[:, None].expand(-1, count, -1).flatten(0, 1)
         colors = torch.sigmoid(self.color(torch.cat([hidden, codes], dim=1)))
         return (weights[..., None] * colors.view(rays, count, 3)).sum(1)
 
+    @torch.no_grad()
+    def focus(self, origins: Tensor, directions: Tensor, inverse: Tensor, noise: Tensor) -> Tensor:
+        """Choose inverse radii where the outside is seen, from a look at evenly spread ones.
 
-def inverse_radii(
-    rays: int, count: int, device: torch.device, generator: torch.Generator | None
-) -> Tensor:
-    """Stratified inverse radii from the unit sphere outwards; [R, K] descending in (0, 1]."""
-    steps = torch.arange(count, device=device).expand(rays, count)
-    jitter = (
-        0.5 if generator is None else torch.rand(rays, count, device=device, generator=generator)
-    )
-    return 1.0 - (steps + jitter) / count * (1.0 - 1e-3)
+        Args:
+            inverse: [R, K] descending, as `inverse_radii` gives them.
+            noise: [R, N] in 0..1, where in its stratum each of the N results falls.
+
+        Returns:
+            [R, N] descending inverse radii.
+        """
+        _, weights = self._weights(origins, directions, inverse)
+        edges = nn.functional.pad(0.5 * (inverse[:, 1:] + inverse[:, :-1]), (1, 0), value=1.0)
+        edges = nn.functional.pad(edges, (0, 1), value=_FARTHEST)
+        return 1.0 - draw(1.0 - edges, weights + _FLOOR, noise)
+
+    def _weights(
+        self, origins: Tensor, directions: Tensor, inverse: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Hidden features [R·K, H] and compositing weights [R, K] at inverse radii [R, K]."""
+        away = sphere_exit(origins, directions, 1.0 / inverse)  # [R, K]
+        points = contract(origins[:, None] + away[..., None] * directions[:, None]).flatten(0, 1)
+        hidden = self.layers(self.grid(points))
+        density = nn.functional.softplus(self.density(hidden)).view(inverse.shape)
+        steps = nn.functional.pad(inverse[:, :-1] - inverse[:, 1:], (0, 1), value=1e3)
+        weights, _ = composite_weights(-torch.expm1(-_DENSITY_SCALE * density * steps))
+        return hidden, weights
+
+
+def inverse_radii(noise: Tensor) -> Tensor:
+    """Stratified inverse radii from the unit sphere outwards; [R, K] descending in (0, 1].
+
+    Args:
+        noise: [R, K] in 0..1, where in its stratum each falls.
+    """
+    count = noise.shape[1]
+    steps = torch.arange(count, device=noise.device)
+    return 1.0 - (steps + noise) / count * (1.0 - _FARTHEST)
 
 
 def contract(points: Tensor) -> Tensor:

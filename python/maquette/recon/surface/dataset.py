@@ -14,6 +14,7 @@ from torch import Tensor
 
 from maquette.errors import BadInput
 from maquette.recon.geometry.rays import Cameras, Rays, pixel_centers, sphere_span
+from maquette.recon.surface.draws import Draws
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame
@@ -58,6 +59,7 @@ class PixelDataset:
         scale = _memory_scale(frames)
         images = [read_image(scene, frame, long_side, scale) for frame in frames]
         self.frames = [sized(f, image) for f, image in zip(frames, images, strict=True)]
+        _refuse_copies(images)
         widths = [image.shape[1] for image in images]
         sizes = [image.shape[0] * image.shape[1] for image in images]
         starts = np.concatenate([[0], np.cumsum(sizes)])
@@ -73,14 +75,14 @@ class PixelDataset:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def draw(self, count: int, generator: torch.Generator, focus: float = 0.0) -> Batch:
+    def draw(self, count: int, draws: Draws, focus: float = 0.0) -> Batch:
         """Draw `count` pixels of all photographs.
 
         Args:
             focus: Twice as many are drawn, and those whose rays pass the unit ball's centre
                 within this distance are preferred; 0 = all pixels equally likely.
         """
-        batch = self._draw_evenly(2 * count if focus > 0 else count, generator)
+        batch = self._draw_evenly(2 * count if focus > 0 else count, draws)
         if focus <= 0:
             return batch
         rays = batch.rays
@@ -91,10 +93,9 @@ class PixelDataset:
         chosen = Rays(rays.origins[kept], rays.directions[kept], rays.cosines[kept])
         return Batch(chosen, batch.colors[kept], batch.image[kept])
 
-    def _draw_evenly(self, count: int, generator: torch.Generator) -> Batch:
-        device = self.pixels.device
+    def _draw_evenly(self, count: int, draws: Draws) -> Batch:
         total = len(self.pixels) if self.valid is None else len(self.valid)
-        index = torch.randint(total, (count,), generator=generator, device=device)
+        index = draws.integers(total, count)
         if self.valid is not None:
             index = self.valid[index]
         image = torch.searchsorted(self.starts, index, right=True) - 1
@@ -105,11 +106,12 @@ class PixelDataset:
         return Batch(self.cameras.rays(image, pixels), colors, image)
 
 
-def check(scene: Scene, frames: Sequence[Frame], region: Region) -> None:
+def check(scene: Scene, frames: Sequence[Frame], region: Region, inside_out: bool = False) -> None:
     """Refuse scenes that can not be trained, before any work.
 
     Raises:
-        BadInput: too few images, files that are missing, or a region no camera sees.
+        BadInput: too few images, files that are missing, a region no camera sees, or cameras
+            that stand inside what they should look at from outside.
     """
     if len(frames) < _MIN_FRAMES:
         raise BadInput(
@@ -127,6 +129,22 @@ def check(scene: Scene, frames: Sequence[Frame], region: Region) -> None:
         raise BadInput(
             f"no camera sees the region (center {region.center}, radius {region.radius:g})",
             hint="check the region with `make view`, or let `make prepare` set it again",
+        )
+    centers = region.unit_from_world(np.stack([frame.world_from_cam[:3, 3] for frame in frames]))
+    if not inside_out and bool((np.linalg.norm(centers, axis=1) < 1.0).all()):
+        raise BadInput(
+            f"all {len(frames)} cameras stand inside the region (radius {region.radius:g}), but "
+            "the scene is meant to be seen from outside",
+            hint="for a room use SCENE_TYPE=indoor; else choose a smaller region",
+        )
+
+
+def _refuse_copies(images: Sequence[NDArray[np.uint8]]) -> None:
+    first = images[0]
+    if all(image.shape == first.shape and np.array_equal(image, first) for image in images[1:]):
+        raise BadInput(
+            f"all {len(images)} images are the same picture",
+            hint="photograph the object from all sides, and run `make prepare` again",
         )
 
 

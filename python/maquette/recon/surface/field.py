@@ -58,9 +58,7 @@ class SdfField(nn.Module):
             settings.encoding.levels, grid.min_logres, grid.max_logres, grid.dict_size, grid.dim,
             generator=generator,
         )  # fmt: skip
-        self.hidden = mlp_layers(
-            3 + self.grid.levels * self.grid.dim, mlp.hidden_dim, mlp.num_layers, generator
-        )
+        self.hidden = mlp_layers(self.grid.width, mlp.hidden_dim, mlp.num_layers, generator)
         self.head = nn.Linear(mlp.hidden_dim, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -70,7 +68,7 @@ class SdfField(nn.Module):
 
     def forward(self, points: Tensor, active: int | None = None) -> tuple[Tensor, Tensor]:
         """Evaluate points [N, 3] in unit space -> distance [N], features [N, H]."""
-        features = self.hidden(torch.cat([points, self.grid(points, active)], dim=1))
+        features = self.hidden(self.grid(points, active))
         sphere = (points.square().sum(-1) + 1e-4).sqrt() - self.radius
         return self.sign * sphere + self.head(features)[:, 0], features
 
@@ -138,9 +136,8 @@ class ColorField(nn.Module):
     ) -> Tensor:
         """Colours [N, 3] in 0..1 from [N, 3] points, normals, view directions and [N, ·] codes."""
         seen = spherical_harmonics(views, self.bands)
-        inputs = torch.cat([points, normals, seen, features, embedding], dim=1)
-        if self.grid is not None:
-            inputs = torch.cat([inputs, self.grid(points)], dim=1)
+        place = points if self.grid is None else self.grid(points)
+        inputs = torch.cat([place, normals, seen, features, embedding], dim=1)
         return torch.sigmoid(self.head(self.layers(inputs)))
 
 

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from maquette.errors import BadInput
+from maquette.recon.surface.draws import Draws
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame
@@ -39,16 +41,13 @@ class Landmarks:
     points: Tensor
     eyes: Tensor
 
-    def loss(
-        self, distance: Callable[[Tensor], Tensor], count: int, generator: torch.Generator
-    ) -> Tensor:
+    def loss(self, distance: Callable[[Tensor], Tensor], count: int, draws: Draws) -> Tensor:
         """How far the field contradicts `count` random lines of sight; scalar, unit lengths."""
-        device = self.points.device
-        chosen = torch.randint(len(self.points), (count,), generator=generator, device=device)
+        chosen = draws.integers(len(self.points), count)
         point, way = self.points[chosen], self.eyes[chosen] - self.points[chosen]
         reach = way.norm(dim=1, keepdim=True)
         way = way / reach
-        share = torch.rand(count, 2, generator=generator, device=device)
+        share = draws.uniform(count, 2)
         # Squared: more questions close to the surface, where they matter.
         before = share[:, :1].square() * reach.clamp(max=1.0)
         behind = share[:, 1:] * _BEHIND
@@ -65,6 +64,9 @@ def read(
     """Read the landmarks of `sparse/0`, or None when there is no useful model.
 
     Poses come from `frames`, so a model whose images are named otherwise counts as none.
+
+    Raises:
+        BadInput: there are many points, but none in the region.
     """
     if not (scene.sparse / "points3D.bin").is_file():
         return None
@@ -73,13 +75,21 @@ def read(
     model = pycolmap.Reconstruction(scene.sparse)
     centers = {Path(f.file_path).name: f.world_from_cam[:3, 3] for f in frames}
     seen = {i: centers[image.name] for i, image in model.images.items() if image.name in centers}
-    points, eyes = [], []
+    points, eyes, outside = [], [], 0
     for point in model.points3D.values():
         views = [seen[e.image_id] for e in point.track.elements if e.image_id in seen]
         is_sound = len(views) >= _MIN_TRACK and point.error <= _MAX_ERROR_PX
-        if is_sound and region_holds(region, point.xyz):
+        if is_sound and not region_holds(region, point.xyz):
+            outside += 1
+        elif is_sound:
             points += [point.xyz] * len(views)
             eyes += views
+    if outside >= _MIN_POINTS and not points:
+        raise BadInput(
+            f"the region (center {region.center}, radius {region.radius:g}) holds none of the "
+            f"{outside} points that the photographs agree on",
+            hint="set the region again: `make adjust`, or `make prepare FORCE_STAGE=region`",
+        )
     if len(points) < _MIN_POINTS * _MIN_TRACK:
         return None
 

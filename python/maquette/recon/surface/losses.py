@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from maquette.recon.surface.field import Probe
 from maquette.recon.surface.settings import LossWeight
+
+Mean = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -26,28 +29,30 @@ def color_difference(rgb: Tensor, truth: Tensor) -> Tensor:
     return (rgb - truth).abs().mean()
 
 
-def eikonal(gradient: Tensor) -> Tensor:
+def eikonal(gradient: Tensor, mean: Mean = Tensor.mean) -> Tensor:
     """Mean squared difference of gradient lengths [N, 3] from one. Neuralangelo eq. 6."""
-    return (gradient.norm(dim=-1) - 1.0).square().mean()
+    return mean((gradient.norm(dim=-1) - 1.0).square())
 
 
-def curvature(laplacian: Tensor) -> Tensor:
+def curvature(laplacian: Tensor, mean: Mean = Tensor.mean) -> Tensor:
     """Mean absolute Laplacian [N]. Neuralangelo eq. 9."""
-    return laplacian.abs().mean()
+    return mean(laplacian.abs())
 
 
 def combine(
-    rgb: Tensor, truth: Tensor, probe: Probe, weight: LossWeight, smoothing: float
-) -> Losses:
+    rgb: Tensor, truth: Tensor, probe: Probe, weight: LossWeight, smoothing: float,
+    mean: Mean = Tensor.mean,
+) -> Losses:  # fmt: skip
     """All terms of one batch.
 
     Args:
         rgb, truth: [R, 3] rendered and photographed colours.
         probe: The field where it was differentiated.
         smoothing: Factor on the curvature term, 0..1 (rises and falls with the active cell).
+        mean: How to average over points when several processes share a batch.
     """
     render = color_difference(rgb, truth)
-    unit, smooth = eikonal(probe.gradient), curvature(probe.laplacian)
+    unit, smooth = eikonal(probe.gradient, mean), curvature(probe.laplacian, mean)
     total = weight.render * render + weight.eikonal * unit + weight.curvature * smoothing * smooth
     return Losses(total, render, unit, smooth)
 

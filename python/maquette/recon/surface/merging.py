@@ -195,6 +195,7 @@ def _check(settings: Settings) -> None:
     grid = sdf.encoding.hashgrid
     rules = {
         "max_iter must be at least 1": settings.max_iter >= 1,
+        "model.kernels must be `warp` or `torch`": settings.model.kernels in ("warp", "torch"),
         "model.object.sdf.gradient.mode must be `numerical`": sdf.gradient.mode == "numerical",
         "model.object.sdf.gradient.taps must be 4 or 6": sdf.gradient.taps in (4, 6),
         "model.object.sdf.encoding.levels must be 1 to 24": 1 <= sdf.encoding.levels <= 24,

@@ -10,6 +10,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from maquette.recon.mesh.attributes import to_world
+from maquette.recon.mesh.cleaning import drop_degenerate
+from maquette.recon.mesh.clipping import clip_to_ball
+from maquette.recon.mesh.marching import extract_surface
+from maquette.recon.mesh.ply import write_ply
 from maquette.recon.surface.dataset import read_image
 from maquette.recon.surface.settings import Settings
 from maquette.recon.surface.trained import TrainedSurface
@@ -18,6 +23,7 @@ from maquette.scene.atomic import replacing
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame
 
+_MESH_CELLS = 96
 _PIXELS = {"cpu": 24_000, "cuda": 250_000}  # of a preview: what takes a few seconds
 
 
@@ -41,7 +47,7 @@ class Preview:
         self.pixels = _PIXELS[device.type]
 
     def write(self, trainer: Trainer) -> Path:
-        """Write previews/iteration_XXXXXXXXX.png."""
+        """Write previews/iteration_XXXXXXXXX.png, and a coarse mesh beside it as .ply."""
         frame = self.frames[len(self.frames) // 2]
         photo = self._photo(frame)
         view = _surface(trainer).render(frame, photo.shape[1], photo.shape[0])
@@ -50,7 +56,15 @@ class Preview:
         path = self.run / "previews" / f"iteration_{trainer.iteration:09}.png"
         with replacing(path) as temporary:
             Image.fromarray((panels * 255 + 0.5).astype(np.uint8)).save(temporary)
+        self._write_mesh(_surface(trainer), path.with_suffix(".ply"))
         return path
+
+    def _write_mesh(self, surface: TrainedSurface, path: Path) -> None:
+        box = surface.region.unit_box()
+        mesh = extract_surface(surface.signed_distance, box, _MESH_CELLS, _MESH_CELLS)
+        mesh = drop_degenerate(clip_to_ball(mesh))
+        if len(mesh.faces):
+            write_ply(path, to_world(mesh, surface.region), ("maquette preview; COLMAP units",))
 
     def psnr(self, trainer: Trainer) -> float:
         """Mean PSNR in dB over `data.val.subset` of the views, evenly chosen, at reduced size."""

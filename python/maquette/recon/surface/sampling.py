@@ -3,6 +3,8 @@
 A dense grid of recent signed distances answers "where could the surface be" at a fraction of
 the network's cost, so that the network is only asked near the surface and at a few points
 elsewhere. No gradient flows through anything in this room.
+
+`sample_reference` says in plain PyTorch what is computed; kernels/rays.py computes it fast.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from maquette.recon.geometry.rays import Rays, sphere_span
+from maquette.recon.surface.draws import Draws, uniform
 from maquette.recon.surface.rendering import composite_weights, section_opacity
 from maquette.recon.surface.settings import Render
 
 _PROBES = 64
+_ADDED = 32  # probes that each further pass adds
 _FLOOR = 1e-4  # weight that every section gets, so that nothing is never looked at
 _REFRESH_ITERATIONS = 40
 _NEAR = 0.12  # unit space: values below this are renewed in every round
@@ -78,47 +82,76 @@ class DistanceCache(nn.Module):
 @torch.no_grad()
 def sample_rays(
     rays: Rays, cache: DistanceCache, sharpness: float, settings: Render,
-    generator: torch.Generator | None,
+    draws: Draws | None, fast: bool = True,
 ) -> Tensor:  # fmt: skip
     """Choose sample distances along rays.
 
     Args:
         sharpness: s of the field; the cache's cell limits what is used of it.
-        generator: Jitters the samples; None = regular ones.
+        draws: Jitters the samples; None = regular ones.
+        fast: Compute with the kernel, not with the reference.
 
     Returns:
         [R, coarse + fine] ascending; from entering to leaving the unit ball.
     """
-    near, far = sphere_span(rays.origins, rays.directions)
-    along = _spread(near, far, _PROBES + 1, generator)
-    for level in range(max(settings.num_sample_hierarchy, 1)):
-        sharp = min(sharpness, 64.0 * 4**level)
-        weights = _cached_weights(rays, cache, along, sharp)
-        last = level == max(settings.num_sample_hierarchy, 1) - 1
-        count = settings.num_samples.fine if last else _PROBES // 2
-        chosen = draw(along, weights + _FLOOR, count, generator)
+    passes = max(settings.num_sample_hierarchy, 1)
+    levels = tuple(min(sharpness, 64.0 * 4**level) for level in range(passes))
+    counts = [
+        _PROBES + 1, (passes - 1) * _ADDED, settings.num_samples.fine, settings.num_samples.coarse
+    ]  # fmt: skip
+    noise = torch.split(
+        uniform(draws, len(rays.origins), sum(counts), rays.origins.device), counts, dim=1
+    )
+    span = sphere_span(rays.origins, rays.directions)
+    if not fast:
+        return sample_reference(rays, cache, span, noise, levels)
+    from maquette.recon.surface.kernels.rays import sample  # starts Warp: only when used
+
+    probes, added, fine, coarse = (part.contiguous() for part in noise)
+    return sample(
+        rays.origins.contiguous(), rays.directions.contiguous(), span, cache.values[0, 0],
+        (probes, added, fine, coarse), levels, _FLOOR,
+    )  # fmt: skip
+
+
+def sample_reference(
+    rays: Rays, cache: DistanceCache, span: tuple[Tensor, Tensor], noise: tuple[Tensor, ...],
+    sharpness: tuple[float, ...],
+) -> Tensor:  # fmt: skip
+    """What `sample_rays` computes, in plain PyTorch.
+
+    Args:
+        span: Distances [R] at which each ray enters and leaves.
+        noise: Uniform numbers for probes [R, P], added probes [R, (passes - 1)·A],
+            fine samples [R, F] and coarse samples [R, K].
+        sharpness: One value a pass.
+    """
+    probes, added, fine, coarse = noise
+    along = _spread(span, probes)
+    for level, sharp in enumerate(sharpness):
+        last = level == len(sharpness) - 1
+        fresh = fine if last else added[:, level * _ADDED : (level + 1) * _ADDED]
+        chosen = draw(along, _cached_weights(rays, cache, along, sharp) + _FLOOR, fresh)
         if not last:
             along = torch.cat([along, chosen], dim=1).sort(dim=1).values
-    everywhere = _spread(near, far, settings.num_samples.coarse, generator)
-    return torch.cat([everywhere, chosen], dim=1).sort(dim=1).values
+    return torch.cat([_spread(span, coarse), chosen], dim=1).sort(dim=1).values
 
 
-def draw(edges: Tensor, weights: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+def draw(edges: Tensor, weights: Tensor, noise: Tensor) -> Tensor:
     """Draw distances from a piecewise constant density, stratified.
 
     Args:
         edges: [R, K] ascending.
         weights: [R, K-1] positive, need not sum to one.
-        count: Samples a ray.
+        noise: [R, N] in 0..1, where in its stratum each of the N samples falls.
 
     Returns:
-        [R, count] ascending.
+        [R, N] ascending.
     """
+    count = noise.shape[1]
     total = weights.cumsum(1)
     share = nn.functional.pad(total / total[:, -1:], (1, 0))  # [R, K] from 0 to 1
-    steps = torch.arange(count, device=edges.device).expand(len(edges), count)
-    jitter = _jitter(steps, generator)
-    wanted = (steps + jitter) / count
+    wanted = (torch.arange(count, device=edges.device) + noise) / count
     above = torch.searchsorted(share, wanted, right=True).clamp(1, edges.shape[1] - 1)
     low, high = share.gather(1, above - 1), share.gather(1, above)
     start, end = edges.gather(1, above - 1), edges.gather(1, above)
@@ -130,15 +163,10 @@ def _cached_weights(rays: Rays, cache: DistanceCache, along: Tensor, sharpness: 
     return composite_weights(section_opacity(cache(points), sharpness))[0]
 
 
-def _spread(near: Tensor, far: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
-    """Even distances from near to far, both ends exact, those between jittered; [R, count]."""
-    steps = torch.arange(count, device=near.device).expand(len(near), count)
-    moved = (steps + _jitter(steps, generator) - 0.5) / (count - 1)
+def _spread(span: tuple[Tensor, Tensor], noise: Tensor) -> Tensor:
+    """Even distances from near to far, both ends exact, those between jittered; [R, N]."""
+    near, far = span
+    steps = torch.arange(noise.shape[1], device=near.device)
+    moved = (steps + noise - 0.5) / (noise.shape[1] - 1)
     moved[:, 0], moved[:, -1] = 0.0, 1.0
     return near[:, None] + (far - near)[:, None] * moved
-
-
-def _jitter(like: Tensor, generator: torch.Generator | None) -> Tensor:
-    if generator is None:
-        return torch.full(like.shape, 0.5, device=like.device)
-    return torch.rand(like.shape, device=like.device, generator=generator)

@@ -133,6 +133,7 @@ class NumSamples:
     coarse: int = 64  # spread over the whole ray
     fine: int = 16  # near the surface
     background: int = 32
+    shaded: int = 16  # places a ray whose colour is asked for
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ class AppearEmbed:
 
 @dataclass(frozen=True)
 class Model:
+    kernels: str = "warp"  # how to compute the hot loops: `warp`, or `torch` (the slow reference)
     object: ObjectModel = field(default_factory=ObjectModel)
     background: Background = field(default_factory=Background)
     render: Render = field(default_factory=Render)

@@ -17,7 +17,7 @@ from maquette.scene import checkpoints
 from maquette.scene.atomic import replacing
 from maquette.scene.region import Region
 
-FORMAT = 1
+FORMAT = 2
 _START_AFRESH = "FRESH=1 starts a new run and keeps the old one under another name"
 _ARCHITECTURE = (
     "model.object.sdf.mlp",

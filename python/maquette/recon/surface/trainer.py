@@ -6,14 +6,15 @@ from typing import Any
 
 import torch
 
-from maquette.errors import JobFailed
+from maquette.errors import ConfigError, JobFailed
 from maquette.recon.surface import losses, merging, states
 from maquette.recon.surface.dataset import PixelDataset
-from maquette.recon.surface.hash_grid import follow
+from maquette.recon.surface.draws import Draws
 from maquette.recon.surface.landmarks import Landmarks
 from maquette.recon.surface.model import Phase, SurfaceModel
 from maquette.recon.surface.schedule import Schedule
 from maquette.recon.surface.settings import Settings
+from maquette.recon.surface.team import Team
 from maquette.scene.region import Region
 
 _FREE_POINTS = 0.5  # random points a ray at which the gradient's length is also asked for
@@ -28,6 +29,7 @@ class Trainer:
 
     Attributes:
         iteration: Iterations done so far.
+        rays: Rays of one iteration in this process.
         finals: Names of the checkpoints that ended a run; pruning keeps them.
     """
 
@@ -39,7 +41,9 @@ class Trainer:
         device: torch.device,
         seed: int,
         landmarks: Landmarks | None = None,
+        team: Team | None = None,
     ) -> None:
+        self.team = team or Team()
         self.settings, self.dataset, self.region, self.device = settings, dataset, region, device
         self.landmarks = landmarks
         self.schedule = Schedule(settings)
@@ -47,6 +51,8 @@ class Trainer:
         start = torch.Generator().manual_seed(seed)
         self.model = SurfaceModel(settings.model, len(dataset), start).to(device)
         self.sampler = torch.Generator(device=device).manual_seed(seed + 1)
+        self.draws = Draws(self.sampler, self.team.rank, self.team.world)
+        self.rays = share_of_rays(settings.model.render.rand_rays, self.team.world)
         self.optimizer = _optimizer(self.model, settings)
         self.iteration = 0
         self.finals: list[str] = []
@@ -81,15 +87,25 @@ class Trainer:
             [{"params": rest, "lr": 5e-3}, {"params": [field.grid.table], "lr": rates.lr_encoding}],
             betas=(0.9, 0.99), fused=True,
         )  # fmt: skip
-        follow(optimizer, field)
+        alone = Draws(self.sampler)  # every process does the same
         for _ in range(_MEETING_ITERATIONS):
-            probe = field.probe(self._free_points(), active)
-            met = landmarks.loss(lambda x: field(x, active)[0], _MEETING_BATCH, self.sampler)
+            probe = field.probe(self._free_points(alone), active)
+            met = landmarks.loss(lambda x: field(x, active)[0], _MEETING_BATCH, alone)
             loss = met + _MEETING_EIKONAL * losses.eikonal(probe.gradient)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         self._reached = Phase(active, _MEETING_SHARPNESS)
+
+    def goes_on(self, wanted: bool) -> bool:
+        """Whether all processes do another iteration: the leader's wish decides."""
+        return self.team.agree(wanted, self.device)
+
+    def halve_rays(self) -> int:
+        """Train with half the rays from now on, to need less memory; returns how many."""
+        self.rays = max(1, self.rays // 2)
+        self.optimizer.zero_grad(set_to_none=True)
+        return self.rays
 
     def step(self) -> dict[str, float]:
         """Do one iteration.
@@ -105,18 +121,19 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * rate
         focus = 0.0 if self.inside_out else self.settings.data.train.focus
-        batch = self.dataset.draw(self.settings.model.render.rand_rays, self.sampler, focus)
-        points = self._free_points()
-        shaded = model.shade(batch.rays, batch.image, phase, self.sampler, points)
+        batch = self.dataset.draw(self.rays, self.draws, focus)
+        points = self._free_points(self.draws)
+        shaded = model.shade(batch.rays, batch.image, phase, self.draws, points)
         weight = self.settings.trainer.loss_weight
         terms = losses.combine(
-            shaded.rgb, batch.colors, shaded.probe, weight, self._smoothing(phase)
+            shaded.rgb, batch.colors, shaded.probe, weight, self._smoothing(phase), self.team.mean
         )
         total = terms.total + self._landmark_term(phase)
         if not torch.isfinite(total):
             raise self._not_a_number()
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
+        self.team.average_gradients(model.parameters())
         self.optimizer.step()
         model.cache.refresh(lambda points: model.distance(points, phase), self.iteration)
         self._reached = phase
@@ -149,6 +166,7 @@ class Trainer:
             "region": states.region_to(self.region),
             "settings": merging.to_mapping(self.settings),
             "images": len(self.dataset),
+            "rays": self.rays,
             "finals": list(self.finals),
         }
 
@@ -158,6 +176,11 @@ class Trainer:
         self.optimizer.load_state_dict(state["optim"])
         states.restore_random_state(state["random"], self.sampler)
         self.iteration, self.finals = state["iteration"], list(state["finals"])
+        if (
+            state["settings"]["model"]["render"]["rand_rays"]
+            == self.settings.model.render.rand_rays
+        ):
+            self.rays = min(self.rays, state["rays"])  # it may have been halved for want of memory
         self._reached = Phase(state["phase"]["active"], state["phase"]["sharpness_floor"])
 
     def _landmark_term(self, phase: Phase) -> torch.Tensor | float:
@@ -166,15 +189,14 @@ class Trainer:
         weight = max(left**2, _LANDMARK_REST) * self.settings.trainer.loss_weight.landmark
         if self.landmarks is None or weight <= 0:
             return 0.0
-        count = max(1, self.settings.model.render.rand_rays // 4)
+        count = max(1, self.rays // 4)
         return weight * self.landmarks.loss(
-            lambda points: self.model.distance(points, phase), count, self.sampler
+            lambda points: self.model.distance(points, phase), count, self.draws
         )
 
-    def _free_points(self) -> torch.Tensor:
+    def _free_points(self, draws: Draws) -> torch.Tensor:
         """Random points in the unit ball, [N, 3]."""
-        count = max(1, int(self.settings.model.render.rand_rays * _FREE_POINTS))
-        noise = torch.randn(count, 4, generator=self.sampler, device=self.device)
+        noise = draws.normal(max(1, int(self.rays * _FREE_POINTS)), 4)
         direction = torch.nn.functional.normalize(noise[:, :3], dim=1)
         radius = torch.special.ndtr(noise[:, 3:]).pow(1 / 3)
         return direction * radius
@@ -195,6 +217,20 @@ class Trainer:
         )
 
 
+def share_of_rays(rays: int, world: int) -> int:
+    """Rays of one process, of `rays` in all.
+
+    Raises:
+        ConfigError: they can not be divided evenly.
+    """
+    if rays % world:
+        raise ConfigError(
+            f"model.render.rand_rays is {rays} and can not be shared by GPU={world} evenly",
+            hint=f"try OVERRIDES='model.render.rand_rays={rays // world * world}'",
+        )
+    return rays // world
+
+
 def _optimizer(model: SurfaceModel, settings: Settings) -> torch.optim.Optimizer:
     """AdamW or Adam with one rate for hash tables and one for the rest; no decay on s."""
     rates = settings.optim.params
@@ -208,6 +244,4 @@ def _optimizer(model: SurfaceModel, settings: Settings) -> torch.optim.Optimizer
         {"params": tables, "base_lr": rates.lr_encoding, "weight_decay": rates.weight_decay},
     ]
     kind = torch.optim.AdamW if settings.optim.type == "AdamW" else torch.optim.Adam
-    optimizer = kind(groups, lr=rates.lr, betas=(0.9, 0.99), eps=1e-15, fused=True)
-    follow(optimizer, model)
-    return optimizer
+    return kind(groups, lr=rates.lr, betas=(0.9, 0.99), eps=1e-15, fused=True)

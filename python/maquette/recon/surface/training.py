@@ -13,17 +13,20 @@ import torch
 from maquette.errors import Interrupted, JobFailed
 from maquette.recon.stopping import deferred, stop_requested
 from maquette.recon.surface import landmarks, merging, previews, states
+from maquette.recon.surface.board import Board
 from maquette.recon.surface.dataset import PixelDataset, check, split
-from maquette.recon.surface.settings import Settings
+from maquette.recon.surface.team import Team, led, place
 from maquette.recon.surface.trainer import Trainer
 from maquette.scene import checkpoints, transforms
 from maquette.scene.atomic import write_text
+from maquette.scene.checkpoints import Choice
 from maquette.scene.events import Progress
-from maquette.scene.options import ProcessOptions
+from maquette.scene.options import ProcessOptions, to_mapping
 from maquette.scene.paths import Scene
 
 METRICS = "metrics.jsonl"
 _PREVIEW_AT = (0.25, 0.5, 1.0)
+_PREVIEW_S = 180.0
 _MAX_THREADS = 16
 
 
@@ -38,31 +41,65 @@ def train(scene: Scene, options: ProcessOptions, progress: Progress) -> dict[str
         Interrupted: asked to stop; the state is saved.
         JobFailed: the loss became NaN.
     """
+    trained = scene.run(options.group)
+    if options.fresh:
+        _set_aside(trained, progress)
+    choice = _previous(trained, options.checkpoint, progress)
+    state = None if choice is None else states.read(choice.path)
+    arguments = follower_arguments(scene.root, options, choice)
+    with led(options.gpus, arguments) as team:
+        use_threads(team.world)
+        trainer = build(scene, options, team, state)
+        _announce(trainer, state, trained, progress)
+        begin(trainer, state)
+        kept, held_out = split(transforms.read(scene.transforms).frames)
+        shown = previews.Preview(scene, trained, held_out or kept, trainer.settings, trainer.device)
+        with deferred():
+            loop = Loop(trainer, trained, options.save_minutes, shown, progress)
+            numbers = loop.run_to_end()
+    measured = {"held_out_psnr": shown.psnr(trainer)} if held_out else {}
+    return {**numbers, **measured}
+
+
+def build(
+    scene: Scene, options: ProcessOptions, team: Team, state: dict[str, Any] | None = None
+) -> Trainer:
+    """The trainer of one process, from what the scene and the options say.
+
+    Args:
+        state: The checkpoint that it will continue from: refused here when it does not fit.
+
+    Raises:
+        ConfigError, BadInput: settings, scene or checkpoint are not usable.
+    """
     settings = merging.merge(
         options.preset, scene.config, options.overrides, iterations=options.iterations
     )
     cameras = transforms.read(scene.transforms)
-    check(scene, cameras.frames, cameras.region)
-    _use_threads()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kept, held_out = split(cameras.frames)
-    run = scene.run(options.group)
-    if options.fresh:
-        _set_aside(run, progress)
-    state = _previous_state(run, options.checkpoint, progress)
+    check(scene, cameras.frames, cameras.region, settings.model.object.sdf.mlp.inside_out)
+    kept, _ = split(cameras.frames)
     if state is not None:
         states.check_fits(state, cameras.region, settings, len(kept))
+    device = place(team.world, team.rank)
     size = settings.data.train.image_size
     dataset = PixelDataset(scene, kept, cameras.region, device, max(size) if size else None)
     points = landmarks.read(scene, cameras.frames, cameras.region, device)
-    trainer = Trainer(settings, dataset, cameras.region, device, options.seed, points)
-    _start(trainer, state, run, progress)
-    shown = previews.Preview(scene, run, held_out or kept, settings, device)
-    with deferred():
-        loop = Loop(trainer, run, options.save_minutes, shown, progress)
-        numbers = loop.run_to_end()
-    measured = {"held_out_psnr": shown.psnr(trainer)} if held_out else {}
-    return {**numbers, **measured}
+    return Trainer(settings, dataset, cameras.region, device, options.seed, points, team)
+
+
+def begin(trainer: Trainer, state: dict[str, Any] | None) -> None:
+    """Continue from a state, or start; all processes of a team do this together."""
+    if state is None:
+        trainer.prepare()
+    else:
+        trainer.restore(state)
+    trainer.team.share(trainer.model)
+
+
+def follower_arguments(root: Path, options: ProcessOptions, choice: Choice | None) -> list[str]:
+    """What follower.py needs to build the same trainer."""
+    words = ["--scene", str(root), "--options", json.dumps(to_mapping(options))]
+    return words if choice is None else [*words, "--checkpoint", str(choice.path)]
 
 
 class Loop:
@@ -82,17 +119,25 @@ class Loop:
         self.first = trainer.iteration
         self.train_s = 0.0
         self.recent: list[float] = []
-        self._saved_at = time.monotonic()
+        self.board = Board(run, trainer.iteration)
+        self._saved_at = self._shown_at = time.monotonic()
+        self._stopping = self._lowered = False
 
     def run_to_end(self) -> dict[str, float | int]:
         """Iterate until `max_iter`; see `train`."""
         started = time.monotonic()
-        while self.trainer.iteration < self.total:
+        while self.trainer.goes_on(self.trainer.iteration < self.total and not self._stopping):
             clock = time.monotonic()
-            metrics = self.trainer.step()
+            metrics = self._step()
             self.train_s += time.monotonic() - clock
             self._note(metrics)
             self._tend()
+        self.board.close()
+        if self._stopping and self.trainer.iteration < self.total:
+            raise Interrupted(
+                f"training stopped at iteration {self.trainer.iteration} and was saved",
+                hint="run `make process` again: it continues",
+            )
         seconds = time.monotonic() - started
         done = self.trainer.iteration - self.first
         rate = done / max(self.train_s, 1e-9)
@@ -100,9 +145,25 @@ class Loop:
             "iterations": self.trainer.iteration,
             "psnr": round(sum(self.recent) / max(len(self.recent), 1), 3),
             "it_per_s": round(rate, 3),
-            "rays_per_s": round(rate * self.trainer.settings.model.render.rand_rays),
+            "rays_per_s": round(rate * self.trainer.rays * self.trainer.team.world),
             "seconds": round(seconds, 2),
         }
+
+    def _step(self) -> dict[str, float]:
+        """One iteration; when memory does not suffice, once more with half the rays."""
+        try:
+            return self.trainer.step()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            if self._lowered or self.trainer.team.world > 1:
+                raise out_of_memory(self.trainer.rays) from error
+        self._lowered = True  # outside the handler: it keeps the failed iteration's tensors alive
+        if self.trainer.device.type == "cuda":
+            torch.cuda.empty_cache()
+        before, rays = self.trainer.rays, self.trainer.halve_rays()
+        self.progress.warn(f"out of memory: going on with {rays} rays an iteration, not {before}")
+        return self._step()
 
     def _note(self, metrics: dict[str, float]) -> None:
         iteration = self.trainer.iteration
@@ -114,24 +175,25 @@ class Loop:
             loss=round(metrics["loss"], 5), psnr=round(smooth, 2), its=round(speed, 2),
         )  # fmt: skip
         if iteration % self.trainer.settings.logging_iter == 0 or iteration == self.total:
-            entry = {"iteration": iteration, **metrics, "psnr": smooth, "it_per_s": speed}
+            entry = {**metrics, "psnr": smooth, "it_per_s": speed}
+            line = {
+                key: round(value, 7) for key, value in {"iteration": iteration, **entry}.items()
+            }
             with open(self.run / METRICS, "a", encoding="utf-8") as log:
-                log.write(json.dumps({k: round(v, 7) for k, v in entry.items()}) + "\n")
+                log.write(json.dumps(line) + "\n")
+            self.board.write(iteration, entry)
 
     def _tend(self) -> None:
         iteration, every = self.trainer.iteration, self.trainer.settings.checkpoint.save_iter
         ended = iteration == self.total
-        if iteration in {max(1, round(self.total * share)) for share in _PREVIEW_AT}:
+        marks = {max(1, round(self.total * share)) for share in _PREVIEW_AT}
+        if iteration in marks or time.monotonic() - self._shown_at >= _PREVIEW_S:
             self.shown.write(self.trainer)
+            self._shown_at = time.monotonic()
         due = time.monotonic() - self._saved_at >= self.save_s
-        stopping = stop_requested() and not ended
-        if ended or due or stopping or (every and iteration % every == 0):
+        self._stopping = stop_requested() and not ended
+        if ended or due or self._stopping or (every and iteration % every == 0):
             self._save(ended)
-        if stopping:
-            raise Interrupted(
-                f"training stopped at iteration {iteration} and was saved",
-                hint="run `make process` again: it continues",
-            )
 
     def _save(self, ended: bool) -> None:
         trainer = self.trainer
@@ -149,33 +211,48 @@ class Loop:
         self._saved_at = time.monotonic()
 
 
-def _start(trainer: Trainer, state: dict[str, Any] | None, run: Path, progress: Progress) -> None:
-    """Restore or begin, and say which."""
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether the memory of a GPU or (a plain RuntimeError of torch) of the machine ran out."""
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+
+
+def out_of_memory(rays: int) -> JobFailed:
+    """The error of a machine that is too small for the settings."""
+    return JobFailed(
+        f"training ran out of memory, also with {rays} rays an iteration",
+        detail="the last good checkpoint stays",
+        hint="a smaller model needs FRESH=1: try PRESET=preview, or for a GPU of 8, 12 or 16 GB "
+        "PRESET=full-8gb, full-12gb or full-16gb",
+    )
+
+
+def _announce(
+    trainer: Trainer, state: dict[str, Any] | None, run: Path, progress: Progress
+) -> None:
+    """Say what is about to be done, and bring the run's folder in order."""
     run.mkdir(parents=True, exist_ok=True)
     merging.write(run / "config.yaml", trainer.settings)
     progress.say(trainer.schedule.describe())
+    if trainer.team.world > 1 and trainer.device.type == "cpu":
+        progress.warn(f"no GPU was found: {trainer.team.world} processes share the CPU")
     if state is None:
-        trainer.prepare()
         _cut_metrics(run, 0)
         return
-    trainer.restore(state)
-    before, total = state["sched"]["max_iter"], trainer.settings.max_iter
-    progress.say(f"continuing at iteration {trainer.iteration} of {total}")
+    done, before, total = state["iteration"], state["sched"]["max_iter"], trainer.settings.max_iter
+    progress.say(f"continuing at iteration {done} of {total}")
     if before != total:
         progress.say(f"the schedule was made for {before} iterations and now follows {total}")
-    if trainer.iteration >= total:
-        progress.say(f"trained to iteration {trainer.iteration} already; nothing to do")
-    _cut_metrics(run, trainer.iteration)
+    if done >= total:
+        progress.say(f"trained to iteration {done} already; nothing to do")
+    _cut_metrics(run, done)
 
 
-def _previous_state(run: Path, wanted: str, progress: Progress) -> dict[str, Any] | None:
-    """The state to continue from, or None for a new run."""
+def _previous(run: Path, wanted: str, progress: Progress) -> Choice | None:
+    """The checkpoint to continue from, or None for a new run."""
     choice = checkpoints.chosen(run, wanted) if wanted else checkpoints.newest(run)
-    if choice is None:
-        return None
-    if choice.remark:
+    if choice is not None and choice.remark:
         progress.warn(choice.remark)
-    return states.read(choice.path)
+    return choice
 
 
 def _set_aside(run: Path, progress: Progress) -> None:
@@ -204,10 +281,8 @@ def _cut_metrics(run: Path, iteration: int) -> None:
     write_text(path, "".join(line + "\n" for line in kept))
 
 
-def _use_threads() -> None:
-    """Use the cores this process may run on, unless the person chose a number."""
+def use_threads(processes: int = 1) -> None:
+    """Use this process' part of the cores it may run on, unless the person chose a number."""
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(min(len(os.sched_getaffinity(0)), _MAX_THREADS))
-
-
-__all__ = ["METRICS", "Loop", "Settings", "train"]
+        cores = len(os.sched_getaffinity(0)) // processes
+        torch.set_num_threads(max(1, min(cores, _MAX_THREADS)))

@@ -1,0 +1,50 @@
+"""Random numbers of a whole batch, of which each process of a run takes its share.
+
+Every process draws the numbers of all of them and keeps every `world`-th row: n processes with
+a batch of B / n each see exactly what one process with a batch of B sees.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class Draws:
+    """A seeded source of random numbers.
+
+    Args:
+        generator: Its state is the run's; all processes have the same one.
+        rank, world: Which of how many processes this is.
+    """
+
+    def __init__(self, generator: torch.Generator, rank: int = 0, world: int = 1) -> None:
+        self.generator, self.rank, self.world = generator, rank, world
+
+    def uniform(self, rows: int, columns: int) -> Tensor:
+        """[rows, columns] float32 in 0..1."""
+        whole = torch.rand(
+            rows * self.world, columns, generator=self.generator, device=self.generator.device
+        )
+        return whole[self.rank :: self.world]
+
+    def normal(self, rows: int, columns: int) -> Tensor:
+        """[rows, columns] float32, standard normal."""
+        whole = torch.randn(
+            rows * self.world, columns, generator=self.generator, device=self.generator.device
+        )
+        return whole[self.rank :: self.world]
+
+    def integers(self, limit: int, rows: int) -> Tensor:
+        """[rows] int64 in 0..limit-1."""
+        whole = torch.randint(
+            limit, (rows * self.world,), generator=self.generator, device=self.generator.device
+        )
+        return whole[self.rank :: self.world]
+
+
+def uniform(draws: Draws | None, rows: int, columns: int, device: torch.device) -> Tensor:
+    """[rows, columns] in 0..1; without a source all are 0.5."""
+    if draws is None:
+        return torch.full((rows, columns), 0.5, device=device)
+    return draws.uniform(rows, columns)

@@ -1,0 +1,47 @@
+"""A process that helps the leader of a training run: `python -m maquette.recon.surface.follower`.
+
+It computes gradients for its share of every batch, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from maquette.errors import MaquetteError
+from maquette.recon import stopping
+from maquette.recon.surface import states, team
+from maquette.recon.surface.training import begin, build, use_threads
+from maquette.scene.options import ProcessOptions, from_mapping
+from maquette.scene.paths import Scene
+
+
+def main() -> int:
+    """Follow until the leader has enough."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--scene", type=Path, required=True)
+    parser.add_argument("--options", required=True, help="a JSON object")
+    parser.add_argument("--checkpoint", type=Path)
+    arguments = parser.parse_args()
+    stopping.install()
+    address, rank, world = team.seat()
+    use_threads(world)
+    try:
+        options = from_mapping(ProcessOptions, json.loads(arguments.options))
+        state = states.read(arguments.checkpoint) if arguments.checkpoint else None
+        trainer = build(Scene(arguments.scene), options, team.Team(rank, world), state)
+        team.join(address, rank, world)
+        begin(trainer, state)
+        with stopping.deferred():  # the leader decides when to stop
+            while trainer.goes_on(True):
+                trainer.step()
+    except MaquetteError as error:
+        print(f"training process {rank}: {error.what}", flush=True)
+        return int(error.exit_code)
+    return 0
+
+
+if __name__ == "__main__":
+    os._exit(main())  # not through torch's exit handlers, which may wait for a lost leader

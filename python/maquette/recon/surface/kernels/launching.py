@@ -1,0 +1,80 @@
+"""Start Warp kernels on PyTorch's tensors: on its CUDA stream, or on its number of CPU threads."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+import warp as wp
+from torch import Tensor
+
+wp.config.log_level = wp.LOG_ERROR  # a machine without NVIDIA driver is no news
+wp.config.optimization_level = 3
+wp.init()
+
+_LEAST_ITEMS = 256  # a CPU thread is not worth starting for fewer
+
+
+def over_items(kernel: Any, count: int, device: torch.device, arguments: Sequence[Any]) -> None:
+    """Run a kernel once for each of `count` items; its first parameter is the first item's number.
+
+    Args:
+        arguments: What follows the first parameter; tensors as `array` gave them.
+    """
+    if device.type == "cuda":
+        _on_cuda(kernel, count, device, [0, *arguments])
+        return
+    parts = max(1, min(torch.get_num_threads(), count // _LEAST_ITEMS))
+    edges = [count * part // parts for part in range(parts + 1)]
+
+    def run(part: int) -> None:
+        first, end = edges[part], edges[part + 1]
+        wp.launch(kernel, dim=end - first, inputs=[first, *arguments], device="cpu")
+
+    _run_all(run, parts)
+
+
+def over_groups(
+    kernel: Any, groups: int, count: int, device: torch.device, arguments: Sequence[Any]
+) -> None:
+    """Run a kernel for `count` items in each group; its first parameter is the group's number.
+
+    On the CPU one thread does all items of a group in their order, so that kernels may add to
+    memory that belongs to the group: no races, and the same sum every time.
+    """
+    if device.type == "cuda":
+        for group in range(groups):
+            _on_cuda(kernel, count, device, [group, *arguments])
+        return
+
+    def run(part: int) -> None:
+        for group in range(part, groups, parts):
+            wp.launch(kernel, dim=count, inputs=[group, *arguments], device="cpu")
+
+    parts = max(1, min(torch.get_num_threads(), groups))
+    _run_all(run, parts)
+
+
+def array(tensor: Tensor, kind: Any = wp.float32) -> Any:
+    """A contiguous tensor's memory as a Warp array of scalars or of vectors."""
+    return wp.from_torch(tensor.detach(), dtype=kind)
+
+
+def _on_cuda(kernel: Any, count: int, device: torch.device, inputs: list[Any]) -> None:
+    stream = wp.stream_from_torch(torch.cuda.current_stream(device))
+    wp.launch(kernel, dim=count, inputs=inputs, stream=stream)
+
+
+def _run_all(run: Callable[[int], None], parts: int) -> None:
+    if parts == 1:
+        run(0)
+        return
+    list(_pool(parts).map(run, range(parts)))
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="kernel")

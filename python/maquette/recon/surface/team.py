@@ -1,0 +1,160 @@
+"""Several processes that train one model together: equal parameters, shared batches.
+
+Data parallel by averaged gradients, as torch's DistributedDataParallel does it; that wrapper
+only knows a module's `forward`, while an iteration here calls several parts of the model.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as group
+
+from maquette.errors import ConfigError, JobFailed
+from maquette.recon import stopping
+
+_PATIENCE = timedelta(minutes=10)  # the leader alone writes checkpoints and previews
+_END_GRACE_S = 30.0
+
+
+class Team:
+    """The place of a process among those that train together; alone by default.
+
+    Args:
+        rank: 0 is the leader, which alone writes files and speaks.
+        world: How many processes there are.
+    """
+
+    def __init__(self, rank: int = 0, world: int = 1) -> None:
+        self.rank, self.world = rank, world
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of values [N], N differing between processes.
+
+        Averaged over the processes, its gradient is that of the mean over all their values.
+        """
+        if self.world == 1:
+            return values.mean()
+        count = torch.tensor(float(len(values)), device=values.device)
+        group.all_reduce(count)
+        return values.sum() * (self.world / count)
+
+    def average_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Replace each gradient by its mean over the processes."""
+        if self.world == 1:
+            return
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            group.all_reduce(parameter.grad)
+            parameter.grad /= self.world
+
+    def share(self, model: nn.Module) -> None:
+        """Give every process the leader's parameters and buffers."""
+        if self.world > 1:
+            for tensor in model.state_dict().values():
+                group.broadcast(tensor, src=0)
+
+    def agree(self, wanted: bool, device: torch.device) -> bool:
+        """The leader's answer, in every process."""
+        if self.world == 1:
+            return wanted
+        answer = torch.tensor(int(wanted), device=device)
+        group.broadcast(answer, src=0)
+        return bool(answer.item())
+
+
+def place(gpus: int, rank: int) -> torch.device:
+    """The device of one of `gpus` processes.
+
+    Raises:
+        ConfigError: this machine has GPUs, but fewer.
+    """
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    found = torch.cuda.device_count()
+    if gpus > found:
+        raise ConfigError(
+            f"GPU={gpus}, but this machine has {found}", hint=f"use GPU={found} or fewer"
+        )
+    return torch.device("cuda", rank)
+
+
+@contextmanager
+def led(gpus: int, arguments: Sequence[str]) -> Iterator[Team]:
+    """Lead `gpus` processes: start the others, and see that none is left behind.
+
+    Args:
+        arguments: Command line of follower.py, handed to each other process.
+
+    Raises:
+        JobFailed: another process ended before its time.
+    """
+    if gpus <= 1:
+        yield Team()
+        return
+    address = f"127.0.0.1:{_free_port()}"
+    read_end, write_end = os.pipe()  # closes when this process ends in any way
+    followers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "maquette.recon.surface.follower", *arguments],
+            env={**os.environ, stopping.LIFELINE: str(read_end), **_seat(address, rank, gpus)},
+            pass_fds=[read_end],
+        )
+        for rank in range(1, gpus)
+    ]
+    os.close(read_end)
+    try:
+        join(address, 0, gpus)
+        yield Team(0, gpus)
+        for follower in followers:
+            follower.wait(_END_GRACE_S)
+    except RuntimeError as error:  # what torch raises when a connection breaks
+        if all(follower.poll() in (None, 0) for follower in followers):
+            raise
+        raise JobFailed("one of the training processes ended early", detail=str(error)[:300],
+                        hint="its message is in the log above; run the same command again: "
+                        "it continues") from error  # fmt: skip
+    finally:
+        os.close(write_end)
+        for follower in followers:
+            if follower.poll() is None:
+                follower.kill()
+                follower.wait()
+        if group.is_initialized():
+            group.destroy_process_group()
+
+
+def join(address: str, rank: int, world: int) -> None:
+    """Take a place among the processes; returns when all are there."""
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    group.init_process_group(
+        backend, init_method=f"tcp://{address}", rank=rank, world_size=world, timeout=_PATIENCE
+    )
+
+
+def seat() -> tuple[str, int, int]:
+    """Address, rank and number of processes that the leader gave this one."""
+    address, rank, world = os.environ[_SEAT].split("|")
+    return address, int(rank), int(world)
+
+
+_SEAT = "MAQUETTE_TRAINING_SEAT"
+
+
+def _seat(address: str, rank: int, world: int) -> dict[str, str]:
+    return {_SEAT: f"{address}|{rank}|{world}"}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
