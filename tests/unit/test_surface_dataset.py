@@ -82,6 +82,21 @@ def test_unusable_scenes_are_refused_in_words(tmp_path: Path) -> None:
         check(scene, cameras.frames[:2], cameras.region)
     with pytest.raises(BadInput, match="no camera sees the region"):
         check(scene, cameras.frames, Region.around([0, 0, 80.0], 1.0))
+    far = Region.around(cameras.region.center, 4 * cameras.region.radius)
+    with pytest.raises(BadInput, match="all 4 cameras stand well inside") as caught:
+        check(scene, cameras.frames, far)
+    assert "SCENE_TYPE=indoor" in caught.value.hint
+    check(scene, cameras.frames, far, inside_out=True)
     (scene.images / "0001.png").unlink()
     with pytest.raises(BadInput, match="1 of 4 images"):
         check(scene, cameras.frames, cameras.region)
+
+
+def test_copies_of_one_picture_are_refused(tmp_path: Path) -> None:
+    scene = write_posed_scene(tmp_path, 4, 16, 12)
+    frames = transforms.read(scene.transforms).frames
+    first = (tmp_path / frames[0].file_path).read_bytes()
+    for frame in frames[1:]:
+        (tmp_path / frame.file_path).write_bytes(first)
+    with pytest.raises(BadInput, match="all 4 images are the same picture"):
+        PixelDataset(scene, frames, region(), CPU)

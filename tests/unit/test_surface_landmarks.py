@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
+from maquette.errors import BadInput
 from maquette.recon.surface import landmarks
 from maquette.recon.surface.draws import Draws
 from maquette.scene import transforms
+from maquette.scene.region import Region
 from synthetic_scene import signed_distance, write_landmarks, write_posed_scene
 
 CPU = torch.device("cpu")
@@ -36,3 +39,12 @@ def test_true_surface_satisfies_the_landmarks_and_a_wrong_one_does_not(tmp_path:
 
     assert loss(0.0) < 0.003
     assert loss(0.05) > 10 * loss(0.0) and loss(-0.05) > 10 * loss(0.0)
+
+
+def test_a_region_without_points_is_refused(tmp_path: Path) -> None:
+    scene = write_posed_scene(tmp_path, 12, 32, 24)
+    write_landmarks(scene, 600, noise=0.0)
+    cameras = transforms.read(scene.transforms)
+    beside = Region.around([9.0, 9.0, 9.0], 0.5)
+    with pytest.raises(BadInput, match="holds none of the"):
+        landmarks.read(scene, cameras.frames, beside, CPU)

@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+import trimesh
 
 from maquette.errors import BadInput, Interrupted, JobFailed
 from maquette.recon.surface import engine, states, training
@@ -194,3 +196,50 @@ def test_loaded_surface_answers_in_the_promised_shapes(scene: Scene) -> None:
     assert view.normal.shape == (8, 10, 3) and view.rgb.dtype == "float32"
     solid = view.depth[view.depth > 0]
     assert len(solid) and 0.2 < solid.mean() / cameras.region.radius < 1.0
+
+
+def test_out_of_memory_halves_the_rays_once_and_then_names_a_preset(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original: Callable[..., Any] = Trainer.step
+    limit = 8
+
+    def greedy(self: Trainer) -> dict[str, float]:
+        if self.rays > limit:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        result: dict[str, float] = original(self)
+        return result
+
+    monkeypatch.setattr(Trainer, "step", greedy)
+    listener = Listener()
+    assert engine.train(scene, options(4), listener)["iterations"] == 4
+    assert any("going on with 8 rays an iteration, not 16" in text for text in listener.said)
+    assert state(scene)["rays"] == 8
+    assert engine.train(scene, options(6), Listener())["iterations"] == 6  # still with 8
+    limit = 2
+    with pytest.raises(JobFailed, match="out of memory, also with 4 rays") as caught:
+        engine.train(scene, options(9), Listener())
+    assert "PRESET=full-8gb" in caught.value.hint
+    assert state(scene)["iteration"] == 6
+
+
+def test_metrics_go_to_tensorboard_too(scene: Scene) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    engine.train(scene, options(4), Listener())
+    engine.train(scene, options(8), Listener())
+    board = EventAccumulator(str(scene.run("experiments") / "tensorboard")).Reload()
+    assert [event.step for event in board.Scalars("psnr")] == [2, 4, 6, 8]
+    assert {"loss", "render", "eikonal", "curvature", "s", "it_per_s"} <= set(
+        board.Tags()["scalars"]
+    )
+
+
+def test_a_coarse_mesh_lies_beside_each_preview(scene: Scene) -> None:
+    engine.train(scene, options(4), Listener())
+    found = sorted((scene.run("experiments") / "previews").glob("*.ply"))
+    assert [path.stem for path in found] == [f"iteration_{n:09}" for n in (1, 2, 4)]
+    mesh = trimesh.load(found[-1])
+    region = transforms.read(scene.transforms).region
+    away = np.linalg.norm(region.unit_from_world(mesh.vertices), axis=1)
+    assert len(mesh.faces) > 100 and 0.3 < away.mean() < 0.7  # about the sphere it starts from

@@ -22,6 +22,7 @@ from maquette.scene.transforms import Frame
 _HELD_OUT_EVERY, _HELD_OUT_FIRST, _HELD_OUT_FROM = 8, 4, 12
 _BYTES_LIMIT = 1_500_000_000  # of all photographs together
 _MIN_FRAMES = 3
+_OUTSIDE = 0.7  # unit space; the rule for objects lets cameras stand a little inside
 
 
 def split(frames: Sequence[Frame]) -> tuple[list[Frame], list[Frame]]:
@@ -131,10 +132,10 @@ def check(scene: Scene, frames: Sequence[Frame], region: Region, inside_out: boo
             hint="check the region with `make view`, or let `make prepare` set it again",
         )
     centers = region.unit_from_world(np.stack([frame.world_from_cam[:3, 3] for frame in frames]))
-    if not inside_out and bool((np.linalg.norm(centers, axis=1) < 1.0).all()):
+    if not inside_out and bool((np.linalg.norm(centers, axis=1) < _OUTSIDE).all()):
         raise BadInput(
-            f"all {len(frames)} cameras stand inside the region (radius {region.radius:g}), but "
-            "the scene is meant to be seen from outside",
+            f"all {len(frames)} cameras stand well inside the region (radius {region.radius:g}), "
+            "but the scene is meant to be seen from outside",
             hint="for a room use SCENE_TYPE=indoor; else choose a smaller region",
         )
 

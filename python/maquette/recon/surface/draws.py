@@ -26,21 +26,21 @@ class Draws:
         whole = torch.rand(
             rows * self.world, columns, generator=self.generator, device=self.generator.device
         )
-        return whole[self.rank :: self.world]
+        return whole[self.rank :: self.world].contiguous()
 
     def normal(self, rows: int, columns: int) -> Tensor:
         """[rows, columns] float32, standard normal."""
         whole = torch.randn(
             rows * self.world, columns, generator=self.generator, device=self.generator.device
         )
-        return whole[self.rank :: self.world]
+        return whole[self.rank :: self.world].contiguous()
 
     def integers(self, limit: int, rows: int) -> Tensor:
         """[rows] int64 in 0..limit-1."""
         whole = torch.randint(
             limit, (rows * self.world,), generator=self.generator, device=self.generator.device
         )
-        return whole[self.rank :: self.world]
+        return whole[self.rank :: self.world].contiguous()
 
 
 def uniform(draws: Draws | None, rows: int, columns: int, device: torch.device) -> Tensor:

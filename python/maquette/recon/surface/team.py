@@ -23,6 +23,7 @@ from maquette.recon import stopping
 
 _PATIENCE = timedelta(minutes=10)  # the leader alone writes checkpoints and previews
 _END_GRACE_S = 30.0
+_LAST_WORDS_S = 3.0  # a connection may break a moment before its process is gone
 
 
 class Team:
@@ -118,7 +119,7 @@ def led(gpus: int, arguments: Sequence[str]) -> Iterator[Team]:
         for follower in followers:
             follower.wait(_END_GRACE_S)
     except RuntimeError as error:  # what torch raises when a connection breaks
-        if all(follower.poll() in (None, 0) for follower in followers):
+        if not any(_has_failed(follower) for follower in followers):
             raise
         raise JobFailed("one of the training processes ended early", detail=str(error)[:300],
                         hint="its message is in the log above; run the same command again: "
@@ -131,6 +132,13 @@ def led(gpus: int, arguments: Sequence[str]) -> Iterator[Team]:
                 follower.wait()
         if group.is_initialized():
             group.destroy_process_group()
+
+
+def _has_failed(follower: subprocess.Popen[bytes]) -> bool:
+    try:
+        return follower.wait(_LAST_WORDS_S) != 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def join(address: str, rank: int, world: int) -> None:

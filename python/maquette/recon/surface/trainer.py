@@ -89,7 +89,7 @@ class Trainer:
         )  # fmt: skip
         alone = Draws(self.sampler)  # every process does the same
         for _ in range(_MEETING_ITERATIONS):
-            probe = field.probe(self._free_points(alone), active)
+            probe = field.probe(self._free_points(alone, self.rays * self.team.world), active)
             met = landmarks.loss(lambda x: field(x, active)[0], _MEETING_BATCH, alone)
             loss = met + _MEETING_EIKONAL * losses.eikonal(probe.gradient)
             optimizer.zero_grad(set_to_none=True)
@@ -122,7 +122,7 @@ class Trainer:
             group["lr"] = group["base_lr"] * rate
         focus = 0.0 if self.inside_out else self.settings.data.train.focus
         batch = self.dataset.draw(self.rays, self.draws, focus)
-        points = self._free_points(self.draws)
+        points = self._free_points(self.draws, self.rays)
         shaded = model.shade(batch.rays, batch.image, phase, self.draws, points)
         weight = self.settings.trainer.loss_weight
         terms = losses.combine(
@@ -194,9 +194,9 @@ class Trainer:
             lambda points: self.model.distance(points, phase), count, self.draws
         )
 
-    def _free_points(self, draws: Draws) -> torch.Tensor:
-        """Random points in the unit ball, [N, 3]."""
-        noise = draws.normal(max(1, int(self.rays * _FREE_POINTS)), 4)
+    def _free_points(self, draws: Draws, rays: int) -> torch.Tensor:
+        """Random points in the unit ball, [N, 3], for a batch of so many rays."""
+        noise = draws.normal(max(1, int(rays * _FREE_POINTS)), 4)
         direction = torch.nn.functional.normalize(noise[:, :3], dim=1)
         radius = torch.special.ndtr(noise[:, 3:]).pow(1 / 3)
         return direction * radius

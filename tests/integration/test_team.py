@@ -1,0 +1,122 @@
+"""Several processes train as one: same batches, same gradients, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+
+from maquette.errors import ConfigError, JobFailed
+from maquette.recon.surface import engine, states, team, training
+from maquette.recon.surface.team import Team
+from maquette.recon.surface.trainer import Trainer, share_of_rays
+from maquette.scene import checkpoints
+from maquette.scene.events import Progress
+from maquette.scene.options import ProcessOptions
+from maquette.scene.paths import Scene
+from synthetic_scene import write_landmarks, write_posed_scene
+
+SMALL: dict[str, Any] = {
+    "model.object.sdf.encoding.levels": 4, "model.object.sdf.encoding.hashgrid.max_logres": 6,
+    "model.object.sdf.encoding.hashgrid.dict_size": 10, "model.object.sdf.mlp.hidden_dim": 16,
+    "model.object.rgb.encoding.hashgrid.dict_size": 10, "model.appear_embed.enabled": True,
+    "model.background.encoding.hashgrid.dict_size": 9, "model.render.rand_rays": 96,
+    "model.render.cache_resolution": 24, "data.val.image_size": [12, 16], "data.val.subset": 1,
+    "data.train.focus": 0.0,  # it prefers rays within a process' own share
+}  # fmt: skip
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    made = write_posed_scene(tmp_path / "ball", 12, 40, 30)
+    write_landmarks(made)
+    return made
+
+
+def options(iterations: int, gpus: int, **changes: Any) -> ProcessOptions:
+    return ProcessOptions(
+        iterations=iterations, preset="preview", overrides=SMALL, gpus=gpus, **changes
+    )
+
+
+def gradients_after_one_step(root: Path, rank: int, world: int) -> dict[str, torch.Tensor]:
+    trainer = training.build(Scene(root), options(10, world), Team(rank, world))
+    training.begin(trainer, None)
+    trainer.step()
+    return {name: p.grad for name, p in trainer.model.named_parameters() if p.grad is not None}
+
+
+def _one_of_two(rank: int, address: str, root: Path, result: Path) -> None:
+    torch.set_num_threads(1)
+    team.join(address, rank, 2)
+    torch.save(gradients_after_one_step(root, rank, 2), result / f"{rank}.pt")
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_gradient_of_one_with_the_whole_batch(
+    scene: Scene, tmp_path: Path
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    torch.multiprocessing.spawn(_one_of_two, (address, scene.root, tmp_path), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    whole = gradients_after_one_step(scene.root, 0, 1)
+    assert whole.keys() == first.keys()
+    for name, gradient in whole.items():
+        assert torch.equal(first[name], second[name]), name
+        scale = float(gradient.abs().max())
+        assert scale > 0 or name == "variance", name
+        assert torch.allclose(first[name], gradient, atol=2e-3 * scale), name
+
+
+@pytest.mark.slow
+def test_a_run_of_two_processes_equals_a_run_of_one(scene: Scene) -> None:
+    for group, gpus in (("one", 1), ("two", 2)):
+        engine.train(scene, options(12, gpus, group=group), Progress())
+    one, two = (
+        states.read(checkpoints.chosen(scene.run(group)).path)["model"] for group in ("one", "two")
+    )
+    moved = [float((one[key] - two[key]).abs().mean()) for key in one if "weight" in key]
+    assert max(moved) < 1e-3
+    assert not _followers()
+
+
+@pytest.mark.slow
+def test_a_dead_follower_ends_the_run_with_a_sentence(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Trainer.step
+
+    def then_kill(self: Trainer) -> dict[str, float]:
+        if self.iteration == 3:
+            for follower in _followers():
+                os.kill(follower.pid, signal.SIGKILL)
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "step", then_kill)
+    with pytest.raises(JobFailed, match="one of the training processes ended early"):
+        engine.train(scene, options(50, 2), Progress())
+    assert not _followers()
+
+
+def test_rays_that_can_not_be_shared_are_refused() -> None:
+    assert share_of_rays(96, 3) == 32
+    with pytest.raises(ConfigError, match="can not be shared by GPU=5") as caught:
+        share_of_rays(96, 5)
+    assert "rand_rays=95" in caught.value.hint
+
+
+def _followers() -> list[psutil.Process]:
+    return [
+        child
+        for child in psutil.Process().children()
+        if child.status() != psutil.STATUS_ZOMBIE
+        and "surface.follower" in " ".join(child.cmdline())
+    ]
