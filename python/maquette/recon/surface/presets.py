@@ -26,6 +26,8 @@ PREVIEW: dict[str, Any] = {
     "model.background.encoding.hashgrid.dim": 4,
     "model.background.encoding.hashgrid.dict_size": 16,
     "trainer.loss_weight.curvature": 2e-4,
+    "trainer.loss_weight.eikonal": 0.03,
+    "trainer.loss_weight.landmark": 1.0,
     "model.render.rand_rays": 3072,
     "model.render.num_samples.coarse": 6,
     "model.render.num_samples.fine": 14,
