@@ -23,6 +23,7 @@ FloatArray = NDArray[np.float64]
 Distance = Callable[[FloatArray], NDArray[np.floating]]
 Seams = Sequence[tuple[int, NDArray[np.float32]]]  # (axis, layer)
 COARSE_CELLS = 4
+OUTLINE_CELLS = 16  # of a first look at a whole block, by the same rule
 GRADIENT_ALLOWANCE = 2.0
 _CHUNK_POINTS = 1 << 18
 
@@ -41,7 +42,9 @@ def sample_block(
         Block-shaped distances, in cells; ±inf where the surface can not be (the sign says
         which side) and beyond the ball. None when the surface can not be in the block.
     """
-    knots = [_knots(count) for count in block.cells]
+    if not known and _is_empty(distance, grid, block):
+        return None
+    knots = [_knots(count, COARSE_CELLS) for count in block.cells]
     corner_values = _sample_corners(distance, grid, block, knots)
     active = _may_cross(corner_values, grid, knots)
     if not known and not active.any():
@@ -68,9 +71,15 @@ def evaluate(distance: Distance, points: FloatArray) -> FloatArray:
     return np.concatenate(chunks) if chunks else np.zeros(0)
 
 
-def _knots(cells: int) -> IndexArray:
-    """Coarse lattice along an axis: every 4th point and the last one."""
-    return np.unique(np.append(np.arange(0, cells, COARSE_CELLS), cells))
+def _is_empty(distance: Distance, grid: Grid, block: Block) -> bool:
+    """Whether a lattice of few points already shows that no surface is in the block."""
+    knots = [_knots(count, OUTLINE_CELLS) for count in block.cells]
+    return not _may_cross(_sample_corners(distance, grid, block, knots), grid, knots).any()
+
+
+def _knots(cells: int, step: int) -> IndexArray:
+    """Coarse lattice along an axis: every `step`-th point and the last one."""
+    return np.unique(np.append(np.arange(0, cells, step), cells))
 
 
 def _sample_corners(
