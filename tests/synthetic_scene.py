@@ -24,6 +24,8 @@ from maquette.scene.region import Region
 from maquette.scene.transforms import Frame, Intrinsics, Transforms
 
 Floats = NDArray[np.float64]
+Texture = Callable[[Floats, float], Floats]
+Seen = Callable[[Frame, Floats], NDArray[np.bool_]]
 
 CENTER = np.array([0.4, -0.3, 0.5])  # of the object, world
 BALL_RADIUS, RING_RADIUS, RING_THICKNESS = 0.52, 0.62, 0.17
@@ -95,11 +97,14 @@ def render_views(
 ) -> tuple[NDArray[np.uint8], list[Frame]]:
     """Ray trace the scene: images [N, H, W, 3] sRGB and their frames."""
     frames = orbit(count, width, height)
+    texture = noise_texture(seed)
+    return np.stack([_render(frame, texture) for frame in frames]), frames
+
+
+def noise_texture(seed: int) -> Texture:
+    """A solid texture: points [N, 3] and a blob size to colours [N, 3] in 0..1."""
     noise = np.random.default_rng(seed).random((3, _LATTICE, _LATTICE, _LATTICE)).astype(np.float32)
-    images = [
-        _render(frame, lambda points, size: _texture(noise, points, size)) for frame in frames
-    ]
-    return np.stack(images), frames
+    return lambda points, size: _texture(noise, points, size)
 
 
 def write_posed_scene(
@@ -128,18 +133,20 @@ def write_photos(
     return frames
 
 
-Texture = Callable[[Floats, float], Floats]
-
-
-def _render(frame: Frame, texture: Texture) -> NDArray[np.uint8]:
+def pixel_directions(frame: Frame) -> Floats:
+    """Unit directions [H·W, 3] of a frame's pixels, world."""
     camera = frame.intrinsics
     x, y = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
     local = np.stack(
         [(x - camera.cx) / camera.fl_x, (y - camera.cy) / camera.fl_y, np.ones_like(x)]
     )
     directions = local.reshape(3, -1).T @ frame.world_from_cam[:3, :3].T
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    colors = _shade(frame.world_from_cam[:3, 3], directions, texture)
+    return directions / np.linalg.norm(directions, axis=1, keepdims=True)
+
+
+def _render(frame: Frame, texture: Texture) -> NDArray[np.uint8]:
+    camera = frame.intrinsics
+    colors = _shade(frame.world_from_cam[:3, 3], pixel_directions(frame), texture)
     return (
         (np.clip(colors, 0, 1) * 255 + 0.5).astype(np.uint8).reshape(camera.height, camera.width, 3)
     )
@@ -211,11 +218,26 @@ def write_landmarks(scene: Scene, count: int = 1500, noise: float = 0.01, seed: 
 
     Points lie on object and ground, and are listed with the cameras that truly see them.
     """
+    points = _surface_points(count, np.random.default_rng(seed))
+
+    def seen(frame: Frame, asked: Floats) -> NDArray[np.bool_]:
+        eye = frame.world_from_cam[:3, 3]
+        reach = np.linalg.norm(asked - eye, axis=1)
+        return _trace(eye, (asked - eye) / reach[:, None]) > reach - 0.03
+
+    write_model(scene, points, seen, noise, seed)
+
+
+def write_model(scene: Scene, points: Floats, seen: Seen, noise: float, seed: int = 0) -> None:
+    """Write sparse/0 with the given surface points, `noise` world units off.
+
+    Args:
+        seen: Whether a camera's line of sight to each of the points is free.
+    """
     import pycolmap
 
     frames = transforms.read(scene.transforms).frames
-    points = _surface_points(count, np.random.default_rng(seed))
-    pixels, visible = zip(*(_project(frame, points) for frame in frames), strict=True)
+    pixels, visible = zip(*(_project(frame, points, seen) for frame in frames), strict=True)
     model = pycolmap.Reconstruction()
     lens = frames[0].intrinsics
     parameters = [lens.fl_x, lens.fl_y, lens.cx, lens.cy]
@@ -249,12 +271,10 @@ def _surface_points(count: int, random: np.random.Generator) -> Floats:
     return np.concatenate([on_object[on_object[:, 2] > GROUND_Z], ground])
 
 
-def _project(frame: Frame, points: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+def _project(frame: Frame, points: Floats, seen: Seen) -> tuple[Floats, NDArray[np.bool_]]:
     """Pixels [P, 2] of world points and whether the camera sees them."""
     eye, lens = frame.world_from_cam[:3, 3], frame.intrinsics
     local = (points - eye) @ frame.world_from_cam[:3, :3]
     pixels = local[:, :2] / local[:, 2:] * [lens.fl_x, lens.fl_y] + [lens.cx, lens.cy]
-    reach = np.linalg.norm(points - eye, axis=1)
-    free = _trace(eye, (points - eye) / reach[:, None]) > reach - 0.03
     inside = (pixels > 0).all(1) & (pixels < [lens.width, lens.height]).all(1)
-    return pixels, free & inside & (local[:, 2] > 0)
+    return pixels, seen(frame, points) & inside & (local[:, 2] > 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from maquette.scene import checkpoints
 from maquette.scene.events import Progress
 from maquette.scene.options import ProcessOptions
 from maquette.scene.paths import Scene
+from synthetic_places import Place, room, trace, write_place, yard
 from synthetic_scene import (
     GROUND_Z,
+    pixel_directions,
     signed_distance,
     truth_mesh,
     write_landmarks,
@@ -58,3 +61,32 @@ def test_photographs_alone_move_the_surface_towards_the_truth(tmp_path: Path) ->
     engine.train(scene, options, Progress())
     # The initial sphere is 0.25 away on average; 80 iterations only get it moving (to 0.14).
     assert surface_error(scene) < 0.18
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [room(), yard()], ids=["indoor", "outdoor"])
+def test_places_are_found_from_inside_and_from_outside(tmp_path: Path, place: Place) -> None:
+    scene = write_place(tmp_path / "place", place)
+    engine.train(scene, ProcessOptions(iterations=120, overrides=FAST), Progress())
+    surface = engine.load(checkpoints.chosen(scene.run("experiments")).path)
+    region = surface.region
+    # Every point that a camera sees lies on the model's surface …
+    seen = []
+    for frame in place.frames[::4]:
+        eye, directions = frame.world_from_cam[:3, 3], pixel_directions(frame)[::7]
+        hit = eye + trace(place.distance, eye, directions)[:, None] * directions
+        seen.append(hit[np.linalg.norm(region.unit_from_world(hit), axis=1) < 0.95])
+    missing = np.abs(surface.signed_distance(region.unit_from_world(np.concatenate(seen))))
+    assert float(missing.mean()) < 0.025 and float(np.quantile(missing, 0.95)) < 0.09
+    # … and every point of the model's surface that a camera sees lies on the true one.
+    extra = []
+    for frame in place.frames[::4]:
+        view = surface.render(frame, 40, 30)
+        small = replace(frame, intrinsics=frame.intrinsics.scaled(40, 30))
+        directions = pixel_directions(small)
+        depth = view.depth.reshape(-1) / (directions @ frame.world_from_cam[:3, 2])
+        found = depth > 0
+        points = frame.world_from_cam[:3, 3] + depth[found, None] * directions[found]
+        extra.append(np.abs(place.distance(points)) / region.radius)
+    distances = np.concatenate(extra)
+    assert float(distances.mean()) < 0.025 and float(np.quantile(distances, 0.95)) < 0.09
