@@ -2,15 +2,14 @@
 
     .venv/bin/python benchmarks/kernels.py [--json] [--points 100000] [--runs 15]
 
-Seven levels of two features, as the preview preset had them. numba is measured when it is
-installed, torch.compile when a C++ compiler is; first calls, which compile, are reported apart.
+Seven levels of two features. numba is measured when it is installed; first calls, which
+compile, are reported apart.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import shutil
 import statistics
 import time
 from collections.abc import Callable
@@ -39,9 +38,6 @@ def main() -> None:
         "torch": torch_passes(grid, points, given, lambda x: grid.reference(x, grid.levels)),
         "warp": torch_passes(grid, points, given, grid),
     }
-    if shutil.which("c++"):
-        compiled = torch.compile(lambda x: grid.reference(x, grid.levels))
-        passes["compile"] = torch_passes(grid, points, given, compiled)
     with contextlib.suppress(ImportError):
         passes["numba"] = numba_passes(grid, points, given)
     print_rows(measure(passes, arguments.runs), arguments.json)
