@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,9 +12,8 @@ import torch
 import warp as wp
 from torch import Tensor
 
-wp.config.log_level = wp.LOG_ERROR  # a machine without NVIDIA driver is no news
+wp.config.log_level = wp.LOG_ERROR
 wp.config.optimization_level = 3
-wp.init()
 
 _LEAST_ITEMS = 256  # a CPU thread is not worth starting for fewer
 
@@ -75,6 +75,24 @@ def _run_all(run: Callable[[int], None], parts: int) -> None:
     list(_pool(parts).map(run, range(parts)))
 
 
+def _start() -> None:
+    """Start Warp, whose library tells standard error directly that there is no NVIDIA driver."""
+    if torch.cuda.is_available():
+        wp.init()
+        return
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        wp.init()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 @functools.cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="kernel")
+
+
+_start()
