@@ -15,6 +15,7 @@ from maquette.recon.stopping import deferred, stop_requested
 from maquette.recon.surface import landmarks, merging, previews, states
 from maquette.recon.surface.board import Board
 from maquette.recon.surface.dataset import PixelDataset, check, split
+from maquette.recon.surface.settings import Settings
 from maquette.recon.surface.team import Team, led, place
 from maquette.recon.surface.trainer import Trainer
 from maquette.scene import checkpoints, transforms
@@ -23,6 +24,7 @@ from maquette.scene.checkpoints import Choice
 from maquette.scene.events import Progress
 from maquette.scene.options import ProcessOptions, to_mapping
 from maquette.scene.paths import Scene
+from maquette.scene.transforms import Transforms
 
 METRICS = "metrics.jsonl"
 _PREVIEW_AT = (0.25, 0.5, 1.0)
@@ -42,6 +44,7 @@ def train(scene: Scene, options: ProcessOptions, progress: Progress) -> dict[str
         JobFailed: the loss became NaN.
     """
     trained = scene.run(options.group)
+    _checked(scene, options)  # before anything is moved or started
     if options.fresh:
         _set_aside(trained, progress)
     choice = _previous(trained, options.checkpoint, progress)
@@ -72,11 +75,7 @@ def build(
     Raises:
         ConfigError, BadInput: settings, scene or checkpoint are not usable.
     """
-    settings = merging.merge(
-        options.preset, scene.config, options.overrides, iterations=options.iterations
-    )
-    cameras = transforms.read(scene.transforms)
-    check(scene, cameras.frames, cameras.region, settings.model.object.sdf.mlp.inside_out)
+    settings, cameras = _checked(scene, options)
     kept, _ = split(cameras.frames)
     if state is not None:
         states.check_fits(state, cameras.region, settings, len(kept))
@@ -85,6 +84,15 @@ def build(
     dataset = PixelDataset(scene, kept, cameras.region, device, max(size) if size else None)
     points = landmarks.read(scene, cameras.frames, cameras.region, device)
     return Trainer(settings, dataset, cameras.region, device, options.seed, points, team)
+
+
+def _checked(scene: Scene, options: ProcessOptions) -> tuple[Settings, Transforms]:
+    settings = merging.merge(
+        options.preset, scene.config, options.overrides, iterations=options.iterations
+    )
+    cameras = transforms.read(scene.transforms)
+    check(scene, cameras.frames, cameras.region, settings.model.object.sdf.mlp.inside_out)
+    return settings, cameras
 
 
 def begin(trainer: Trainer, state: dict[str, Any] | None) -> None:
