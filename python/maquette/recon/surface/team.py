@@ -74,7 +74,7 @@ class Team:
 
 
 def place(gpus: int, rank: int) -> torch.device:
-    """The device of one of `gpus` processes.
+    """The device of one of `gpus` processes, made the current one.
 
     Raises:
         ConfigError: this machine has GPUs, but fewer.
@@ -86,6 +86,7 @@ def place(gpus: int, rank: int) -> torch.device:
         raise ConfigError(
             f"GPU={gpus}, but this machine has {found}", hint=f"use GPU={found} or fewer"
         )
+    torch.cuda.set_device(rank)  # collective operations use the current one
     return torch.device("cuda", rank)
 
 
