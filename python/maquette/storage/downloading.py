@@ -124,8 +124,11 @@ def _writer_into(
 
 
 def _write(descriptor: int, data: memoryview, offset: int) -> None:
+    """Write all of `data`; a disk that is nearly full takes only a part of it at first."""
     try:
-        os.pwrite(descriptor, data, offset)
+        while data:
+            count = os.pwrite(descriptor, data, offset)
+            data, offset = data[count:], offset + count
     except OSError as error:
         raise from_os_error(error, "writing what was downloaded") from error
 

@@ -54,7 +54,7 @@ def look(bucket: Bucket, copy: Path, *, relist: bool) -> Snapshot:
     if objects is None or relist:
         listed = {path: item for path, item in bucket.objects().items() if not _is_own(path)}
         return Snapshot(_with_tags(listed, objects or {}), etag, True)
-    if answer.status == 200:
+    if answer.status == 200 and copy.parent.is_dir():  # not while only looking
         _save(copy, content)
     return Snapshot(objects, etag, False)
 
