@@ -120,11 +120,11 @@ class _Handler(BaseHTTPRequestHandler):
             if first and fault.flip:
                 chunk = bytes([chunk[0] ^ 1]) + chunk[1:]
             first = False
-            if 0 <= fault.answer_bytes:
+            if fault.answer_bytes >= 0:
                 chunk = chunk[:left]
                 left -= len(chunk)
             self.wfile.write(chunk)
-            if 0 <= fault.answer_bytes and left == 0:
+            if fault.answer_bytes >= 0 and left == 0:
                 self.close_connection = True
                 return
 

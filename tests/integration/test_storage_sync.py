@@ -109,7 +109,13 @@ def test_a_conflict_keeps_both_names_both_and_moves_the_rest(
     ],
 )
 def test_prefer_decides_a_conflict(
-    scene: Path, tmp_path: Path, bucket: Bucket, move: object, prefer: str, here: bytes, there: bytes
+    scene: Path,
+    tmp_path: Path,
+    bucket: Bucket,
+    move: object,
+    prefer: str,
+    here: bytes,
+    there: bytes,
 ) -> None:
     write_scene(tmp_path / "other", {"report.json": b"theirs"})
     push(tmp_path / "other", bucket)
@@ -202,7 +208,9 @@ def test_selection(scene: Path, tmp_path: Path, bucket: Bucket) -> None:
         assert set(content_of(other)) == wanted
 
 
-def test_a_push_of_a_part_leaves_the_rest_known(scene: Path, tmp_path: Path, bucket: Bucket) -> None:
+def test_a_push_of_a_part_leaves_the_rest_known(
+    scene: Path, tmp_path: Path, bucket: Bucket
+) -> None:
     write_scene(scene, SMALL)
     push(scene, bucket)
     write_scene(scene, {"mesh/thing.ply": b"mesh", "images/9.jpg": b"not yet"})
@@ -255,7 +263,7 @@ def test_a_foreign_large_object_is_recognised_by_its_content(
 
 def test_pointers_follow_the_files_they_name(scene: Path, bucket: Bucket) -> None:
     names = [f"runs/experiments/{POINTER}", CHECKPOINT, "stages/mesh.json", "mesh/thing.ply"]
-    write_scene(scene, {name: b"x" for name in names})
+    write_scene(scene, dict.fromkeys(names, b"x"))
     with proxy_to(bucket.wire.place.endpoint) as proxy:
         push(scene, place_in(proxy.endpoint, bucket.prefix))
         written = [line.split("/")[-1] for line in proxy.seen if line.startswith("PUT")]
@@ -264,7 +272,9 @@ def test_pointers_follow_the_files_they_name(scene: Path, bucket: Bucket) -> Non
     assert written[-1] == "manifest.json"
 
 
-def test_symbolic_links_do_not_move_and_are_told(scene: Path, tmp_path: Path, bucket: Bucket) -> None:
+def test_symbolic_links_do_not_move_and_are_told(
+    scene: Path, tmp_path: Path, bucket: Bucket
+) -> None:
     write_scene(scene, SMALL)
     write_scene(tmp_path / "elsewhere", {"private.txt": b"private"})
     (scene / "images/link.txt").symlink_to(tmp_path / "elsewhere/private.txt")

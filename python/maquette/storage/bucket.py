@@ -150,7 +150,8 @@ class Bucket:
         Raises:
             MaquetteError: the name is taken, or this key may not make buckets.
         """
-        answer = self.wire.request("HEAD", self.name, fine=(404,))
+        few = {"list-type": "2", "max-keys": "1"}  # HEAD would not tell why it is refused
+        answer = self.wire.request("GET", self.name, query=few, fine=(404,))
         if answer.status != 404:
             return
         region = self.wire.place.region

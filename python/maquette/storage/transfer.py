@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -42,19 +43,27 @@ class Meter:
 
 
 class Budget:
-    """Lets threads hold at most so many bytes together; a larger single one goes alone."""
+    """Lets threads hold at most so many bytes together; a larger single one goes alone.
+
+    First come, first served: some stores stall later parts until an earlier one has come.
+    """
 
     def __init__(self, total: int = MEMORY_BYTES) -> None:
         self._free = self._total = total
         self._changed = threading.Condition()
+        self._waiting: deque[object] = deque()
 
     @contextmanager
     def held(self, size: int) -> Iterator[None]:
         """Wait until `size` bytes are free and hold them."""
         size = min(size, self._total)
+        ticket = object()
         with self._changed:
-            self._changed.wait_for(lambda: self._free >= size)
+            self._waiting.append(ticket)
+            self._changed.wait_for(lambda: self._waiting[0] is ticket and self._free >= size)
+            self._waiting.popleft()
             self._free -= size
+            self._changed.notify_all()
         try:
             yield
         finally:
