@@ -47,7 +47,7 @@ def test_make_moves_a_scene_without_any_account(base: Path) -> None:
     assert "pushed 3 files" in make(base, "data-push", "MODEL=thing").stdout
     (base / "scenes").rename(base / "before")
     assert "pulled 2 files" in make(base, "pull-data", "MODEL=thing", "ONLY=results").stdout
-    assert "pulled 1 files" in make(base, "pull-data", "MODEL=thing").stdout
+    assert "pulled 1 file," in make(base, "pull-data", "MODEL=thing").stdout
     assert ".store" in make(base, "store").stdout
     refused = make(base, "clear-data", "MODEL=thing")
     assert refused.returncode and "YES=1" in refused.stderr

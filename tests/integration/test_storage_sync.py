@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fault_proxy import proxy_to
-from maquette.errors import BadInput, NotFound, UsageError
+from maquette.errors import BadInput, JobFailed, NotFound, UsageError
 from maquette.scene.checkpoints import POINTER
 from maquette.storage.bucket import Bucket, Remote
 from maquette.storage.etags import PART_BYTES
@@ -343,3 +343,21 @@ def test_a_torn_index_loses_nothing(scene: Path, bucket: Bucket) -> None:
         journal.write_bytes(journal.read_bytes()[:-7])
         os.utime(scene / "images/1.jpg")
     assert push(scene, bucket).files == 0
+
+
+def test_a_file_that_changes_just_before_it_is_removed_is_kept(
+    scene: Path, tmp_path: Path, bucket: Bucket
+) -> None:
+    other = tmp_path / "other"
+    write_scene(scene, SMALL)
+    push(scene, bucket)
+    pull(other, bucket)
+    (scene / "images/1.jpg").unlink()
+    push(scene, bucket, delete=True)
+
+    def work_on(plan: object) -> None:
+        write_scene(other, {"images/1.jpg": b"worked on"})
+
+    with pytest.raises(JobFailed, match="changed meanwhile and is kept"):
+        syncing(other, bucket).run(Wish("pull", delete=True), lambda *_: None, work_on)
+    assert content_of(other)["images/1.jpg"] == b"worked on"

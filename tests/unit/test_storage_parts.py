@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maquette.config.settings import Settings
@@ -23,6 +23,7 @@ KEYS = signing.Credentials("access", "secret/with+signs", "a-token")
 TAGS = st.sampled_from(["", "a", "b", "c"])
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     path=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30),
     query=st.dictionaries(
@@ -79,6 +80,7 @@ def test_tags_are_the_etags_of_s3(tmp_path: Path, extra: int) -> None:
     assert etags.verdict(path, f"{'0' * 32}-777") is None
 
 
+@settings(deadline=None)
 @given(here=TAGS, there=TAGS, before=TAGS)
 def test_both_sides_see_the_same_difference(here: str, there: str, before: str) -> None:
     """What is `changed here` on one side is `changed there` on the other; equal is never moved."""

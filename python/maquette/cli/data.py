@@ -110,7 +110,7 @@ def _show_plan(survey: Survey, url: str, as_json: bool) -> None:
     moving, removing = plan.moving(), plan.removing()
     total = text.size(sum(item.size for item in moving))
     removed = f", remove {len(removing)}" if removing else ""
-    print(f"would {plan.direction} {len(moving)} files, {total}{removed}{_rest(plan)}  {url}")
+    print(f"would {plan.direction} {text.files(len(moving))}, {total}{removed}{_rest(plan)}  {url}")
 
 
 def _show_removals(plan: Plan) -> None:
@@ -130,7 +130,7 @@ def _summary(outcome: Outcome, url: str) -> str:
     removed = f", removed {outcome.removed}" if outcome.removed else ""
     speed = f" ({rate}/s)" if rate else ""
     return (
-        f"{done} {outcome.files} files, {text.size(outcome.bytes)} in "
+        f"{done} {text.files(outcome.files)}, {text.size(outcome.bytes)} in "
         f"{text.duration(outcome.seconds)}{speed}{removed}{_rest(outcome.plan)}"
         f"{_left_out(outcome)}  {arrow} {url}"
     )

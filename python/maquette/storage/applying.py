@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from maquette.storage.bucket import Remote
-from maquette.storage.downloading import download
+from maquette.storage.downloading import download, remove_unchanged
 from maquette.storage.etags import PART_BYTES
 from maquette.storage.index import Entry, Index
 from maquette.storage.planning import Action, Plan, Verb, phase
@@ -151,6 +151,6 @@ class Applying:
                 self._transfer.bucket.delete(action.path)
             self._done.written[action.path] = None
         else:
-            (self._transfer.root / action.path).unlink(missing_ok=True)
+            remove_unchanged(self._transfer.root / action.path, action.difference.local)
         self._index.forget(action.path)
         self._done.removed += 1

@@ -181,13 +181,10 @@ class Bucket:
                 return {}
         return {path: item for path, item in found.items() if path and not path.endswith("/")}
 
-    def start_upload(self, path: str, tag: str) -> str:
+    def start_upload(self, path: str) -> str:
         """Begin an upload in parts and return its id."""
-        metadata = {TAG_HEADER.removeprefix("x-amz-meta-"): tag} if tag else {}
         with self._explained("writing", path):
-            answer = self._client.create_multipart_upload(
-                Bucket=self.name, Key=self.key(path), Metadata=metadata
-            )
+            answer = self._client.create_multipart_upload(Bucket=self.name, Key=self.key(path))
         return str(answer["UploadId"])
 
     def finished_parts(self, path: str, upload_id: str) -> dict[int, Part] | None:
@@ -242,11 +239,6 @@ class Bucket:
             if error.response["Error"]["Code"] in _NO_UPLOADS:
                 return None
             raise
-
-    def buckets(self) -> list[str]:
-        """The names of all buckets of this key."""
-        with self._explained("listing"):
-            return [item["Name"] for item in self._client.list_buckets()["Buckets"]]
 
     @cached_property
     def _client(self) -> Any:

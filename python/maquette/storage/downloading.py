@@ -46,10 +46,7 @@ def download(
         _verify(transfer, path, wanted, tag, temporary)
         facts = temporary.stat()
         if _facts(file) != before:
-            raise Unsteady(
-                f"the local file changed meanwhile and is kept: `{file}`",
-                hint="run the same command again",
-            )
+            raise _kept(file)
         temporary.replace(file)
     transfer.meter.add(0, 1)
     return Entry(facts.st_size, facts.st_mtime_ns, tag, wanted.etag)
@@ -148,6 +145,25 @@ def _verify(transfer: Transfer, path: str, wanted: Remote, tag: str, file: Path)
             f"the download does not have its checksum: `{transfer.bucket.url(path)}`",
             hint="run the same command again; if it stays so, the object is damaged in the store",
         )
+
+
+def remove_unchanged(file: Path, listed: LocalFile | None) -> None:
+    """Remove a local file that is still the one that was listed; fine if it is gone.
+
+    Raises:
+        Unsteady: it changed meanwhile.
+    """
+    present = _facts(file)
+    if present is not None and present != listed:
+        raise _kept(file)
+    file.unlink(missing_ok=True)
+
+
+def _kept(file: Path) -> Unsteady:
+    return Unsteady(
+        f"the local file changed meanwhile and is kept: `{file}`",
+        hint="run the same command again",
+    )
 
 
 def _facts(file: Path) -> LocalFile | None:

@@ -5,6 +5,7 @@ The data plane speaks no S3, so the control plane fetches the objects and the st
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from maquette.config.settings import Settings
@@ -34,9 +35,9 @@ def fetch(settings: Settings, show: Show) -> Path:
     with opened(settings) as place_of_scene:
         bucket = Bucket(place_of_scene.wire, name, prefix)
         sync = Sync(folder, bucket, selects)
-        sync.run(
-            Wish("pull", delete=True, prefer="remote", relist=True), show, confirm=lambda plan: None
-        )
+        wish = Wish("pull", delete=True, prefer="remote", relist=True)
+        with suppress(NotFound):  # said below, of the address instead of a scene
+            sync.run(wish, show, confirm=lambda plan: None)
     if not place.exists():
         raise NotFound(
             f"there is nothing at `{url}` (INPUT)",

@@ -118,12 +118,16 @@ def _is_theirs(
 
 def _replace(bucket: Bucket, content: bytes, etag: str) -> bool:
     """Write the manifest unless it is no longer the one with `etag`; says whether it did."""
-    condition = {"if-match": f'"{etag}"'} if etag else {"if-none-match": "*"}
+    present = bucket.get_if_changed(MANIFEST, etag)
+    found = (
+        {304: etag, 404: ""}.get(present.status) if present.status != 200 else _md5(present.body)
+    )
+    if found != etag:
+        return False  # the condition below says so too, but not every store knows conditions
+    known = present.etag or etag  # an encrypting store's ETag is not the MD5
+    condition = {"if-match": f'"{known}"'} if etag else {"if-none-match": "*"}
     digest = new_md5()
     digest.update(content)
-    present = bucket.get_if_changed(MANIFEST, etag)
-    if present.status != (304 if etag else 404) and present.etag != etag:
-        return False  # also for stores that know no conditional writes
     answer = bucket.put(MANIFEST, content, digest.digest(), "", condition)
     if answer.status == NOT_IMPLEMENTED:
         answer = bucket.put(MANIFEST, content, digest.digest(), "", {})

@@ -14,7 +14,7 @@ from typing import Any
 
 from maquette.scene.atomic import write_json
 from maquette.storage.bucket import Part, Remote
-from maquette.storage.etags import combined, new_md5, part_size, parts_of
+from maquette.storage.etags import PART_BYTES, combined, new_md5, part_size, parts_of
 from maquette.storage.index import Entry
 from maquette.storage.transfer import Transfer, Unsteady, all_of
 
@@ -126,7 +126,7 @@ class UploadNotes:
             self.forget(path)
         elif noted:
             self.drop(transfer, path)
-        upload_id = transfer.bucket.start_upload(path, "")
+        upload_id = transfer.bucket.start_upload(path)
         self._change(path, [upload_id, facts.st_size, facts.st_mtime_ns])
         return upload_id, {}
 
@@ -171,7 +171,7 @@ def _steady_read(file: Path) -> tuple[bytes, os.stat_result]:
             raise Vanished from None
         after = _stat(file)
         same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
-        if same and len(data) == after.st_size:
+        if same and len(data) == after.st_size <= PART_BYTES:
             return data, after
     raise Unsteady(
         f"the file changes all the time: `{file}`",

@@ -64,3 +64,8 @@ def size(size_bytes: float) -> str:
         value /= 1000
         units.pop(0)
     return f"{value:.0f} B" if units[0] == "B" else f"{value:.3g} {units[0]}"
+
+
+def files(count: int) -> str:
+    """Say how many files: 1 file, 2,700 files."""
+    return f"{count:,} file{'' if count == 1 else 's'}"
