@@ -59,7 +59,7 @@ def serving(folder: Path, *, port: int = 0, keys: Credentials | None = None) -> 
     )
     argv = [
         *("sh", "-c", _KEEPER, "sh", str(program()), "serve", "s3", str(data)),
-        *("--addr", f"127.0.0.1:{port}", "--dir-cache-time", "1s", "--no-unicode-normalization"),
+        *("--addr", f"127.0.0.1:{port}", "--no-unicode-normalization"),
     ]
     environment = {key: text for key, text in os.environ.items() if not key.startswith("RCLONE_")}
     environment |= {

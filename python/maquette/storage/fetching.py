@@ -5,7 +5,6 @@ The data plane speaks no S3, so the control plane fetches the objects and the st
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from maquette.config.settings import Settings
@@ -36,11 +35,17 @@ def fetch(settings: Settings, show: Show) -> Path:
         bucket = Bucket(place_of_scene.wire, name, prefix)
         sync = Sync(folder, bucket, selects)
         wish = Wish("pull", delete=True, prefer="remote", relist=True)
-        with suppress(NotFound):  # said below, of the address instead of a scene
+        try:
             sync.run(wish, show, confirm=lambda plan: None)
+        except NotFound:
+            raise _nothing(url) from None
     if not place.exists():
-        raise NotFound(
-            f"there is nothing at `{url}` (INPUT)",
-            hint="look at the name, and at DATASTORE: which store the bucket is in",
-        )
+        raise _nothing(url)
     return place
+
+
+def _nothing(url: str) -> NotFound:
+    return NotFound(
+        f"there is nothing at `{url}` (INPUT)",
+        hint="look at the name, and at DATASTORE: which store the bucket is in",
+    )
