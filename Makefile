@@ -50,12 +50,14 @@ jobs: $(READY) ## List the jobs of all scenes
 	@$(CLI) jobs
 
 ##@ Data
-push-data data-push: $(READY) ## Upload the scene to a bucket (not built yet: says so)
+push-data data-push: $(READY) ## Upload what is new here to a bucket (DRY_RUN=1 shows it)
 	@$(CLI) data push
-pull-data: $(READY) ## Download the scene from a bucket (not built yet: says so)
+pull-data: $(READY) ## Download what is new there (ONLY=results, checkpoints, glob)
 	@$(CLI) data pull
-clear-data: $(READY) ## Empty the scene's place in the bucket (not built yet: says so)
+clear-data: $(READY) ## Remove the scene from its bucket (asks first)
 	@$(CLI) data clear
+store: $(READY) ## Show the built-in store, used when no data store is added
+	@$(CLI) store
 clean: $(READY) ## Delete the scene and the logs of MODEL (asks first)
 	@$(CLI) clean
 
@@ -74,5 +76,5 @@ $(READY): python/pyproject.toml python/constraints.txt
 	@touch $(READY)
 
 .PHONY: demo help settings prepare process extract evaluate jobs push-data data-push pull-data \
-  clear-data clean test check lock \
+  clear-data store clean test check lock \
   $(foreach step,prepare process extract,$(step)-job $(step)-status $(step)-logs $(step)-stop plan-$(step))

@@ -59,7 +59,8 @@ def test_make_and_its_question_targets_start_nothing(tmp_path: Path) -> None:
         (["run", "prepare", "BACKEND=paperspace"], 10, "no backend"),
         (["run", "process", "GPU=3"], 10, "GPU=3"),
         (["run", "process", "OVERRIDES=nonsense"], 10, "not of the form"),
-        (["data", "push"], 2, "not built yet"),
+        (["data", "push", "MODEL=never"], 13, "no scene"),
+        (["data", "pull", "DATASTORE=nowhere"], 13, "no data store"),
         (["evaluate", "MODEL=never"], 13, "no scene"),
     ],
 )

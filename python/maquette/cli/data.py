@@ -1,23 +1,160 @@
-"""Commands that move a scene to and from a bucket. Not built yet: they say so."""
+"""Commands that move a scene to and from a bucket."""
 
 from __future__ import annotations
 
+import json
+import sys
+from typing import TYPE_CHECKING
+
 import typer
 
-from maquette.errors import UsageError
+from maquette.cli.arguments import AsJson, SettingWords
+from maquette.errors import Interrupted, UsageError
 
-_MISSING = "moving scenes to and from an S3 bucket is not built yet"
-_HINT = "everything stays on this machine; copy the folder scenes/<MODEL>/ to move a scene"
+if TYPE_CHECKING:
+    from maquette.config.settings import Settings
+    from maquette.storage.bucket import Bucket
+    from maquette.storage.planning import Direction, Plan
+    from maquette.storage.syncing import Outcome, Survey, Sync
+
+_SHOWN = 40
 
 
 def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
-    group = typer.Typer(help="Move a scene to and from an S3 bucket (not built yet).")
-    for name in ("push", "pull", "clear"):
-        group.command(name)(_refuse)
+    group = typer.Typer(help="Move a scene to and from an S3 bucket.", no_args_is_help=True)
+    group.command("push")(push)
+    group.command("pull")(pull)
+    group.command("clear")(clear)
     app.add_typer(group, name="data")
 
 
-def _refuse() -> None:
-    """Not built yet."""
-    raise UsageError(_MISSING, hint=_HINT)
+def push(settings: SettingWords = None, as_json: AsJson = False) -> None:
+    """Upload what is new or changed here (DRY_RUN=1: only show it)."""
+    _sync("push", settings, as_json)
+
+
+def pull(settings: SettingWords = None, as_json: AsJson = False) -> None:
+    """Download what is new or changed in the bucket (DRY_RUN=1: only show it)."""
+    _sync("pull", settings, as_json)
+
+
+def clear(settings: SettingWords = None, as_json: AsJson = False) -> None:
+    """Remove the scene from the bucket, after asking (YES=1: without); DRY_RUN=1 only shows it."""
+    from maquette.config.loading import load
+    from maquette.storage.places import opened
+    from maquette.ui import text
+
+    chosen = load(settings or ())
+    with opened(chosen) as bucket:
+        sync = _sync_of(chosen, bucket)
+        stored = sync.stored()
+        total = sum(item.size for item in stored.values())
+        said = f"{len(stored)} objects, {text.size(total)} at {bucket.url()}"
+        if stored and not chosen.dry_run:
+            _confirm_clearing(chosen, said)
+            sync.clear(stored)
+    if as_json:
+        print(json.dumps({"removed": 0 if chosen.dry_run else len(stored), "bytes": total}))
+    else:
+        print(f"would remove {said}" if chosen.dry_run else f"removed {said}")
+
+
+def _sync(direction: Direction, words: list[str] | None, as_json: bool) -> None:
+    from maquette.config.loading import load
+    from maquette.storage.places import opened
+    from maquette.storage.syncing import Wish
+    from maquette.ui.transfers import TransferPrinter
+
+    chosen = load(words or ())
+    wish = Wish(direction, chosen.delete, chosen.prefer, chosen.relist)
+    with opened(chosen) as bucket:
+        sync = _sync_of(chosen, bucket)
+        if chosen.dry_run:
+            _show_plan(sync.survey(wish), bucket.url(), as_json)
+            return
+        printer = TransferPrinter(as_json)
+        try:
+            outcome = sync.run(wish, printer.show, _show_removals)
+        except KeyboardInterrupt:
+            again = f"`make {direction}-data MODEL={chosen.model}` does the rest"
+            raise Interrupted(
+                f"{direction} was interrupted; finished files stay", hint=again
+            ) from None
+        finally:
+            printer.close()
+        print(json.dumps(outcome.to_json()) if as_json else _summary(outcome, bucket.url()))
+
+
+def _sync_of(settings: Settings, bucket: Bucket) -> Sync:
+    from maquette.storage.selection import selection
+    from maquette.storage.syncing import Sync
+
+    selects = selection(settings.scene_dir, settings.only, settings.base_dir.resolve())
+    return Sync(settings.scene_dir, bucket, selects)
+
+
+def _show_plan(survey: Survey, url: str, as_json: bool) -> None:
+    from maquette.ui import text
+
+    plan = survey.plan
+    if as_json:
+        print(json.dumps({**plan.to_json(), "left_out": list(survey.left_out)}))
+        return
+    for action in plan.actions[:_SHOWN]:
+        print(f"{text.size(action.size):>10}  {action.verb:<12}  {action.path}")
+    if len(plan.actions) > _SHOWN:
+        print(f"{'':>10}  … and {len(plan.actions) - _SHOWN} more")
+    for item in plan.conflicts:
+        print(f"{text.size(item.size):>10}  {'conflict':<12}  {item.path}")
+    moving, removing = plan.moving(), plan.removing()
+    total = text.size(sum(item.size for item in moving))
+    removed = f", remove {len(removing)}" if removing else ""
+    print(f"would {plan.direction} {text.files(len(moving))}, {total}{removed}{_rest(plan)}  {url}")
+
+
+def _show_removals(plan: Plan) -> None:
+    """Show what DELETE=1 removes before it does."""
+    from maquette.ui import text
+
+    for action in plan.removing():
+        print(f"{text.size(action.size):>10}  {action.verb:<12}  {action.path}", file=sys.stderr)
+
+
+def _summary(outcome: Outcome, url: str) -> str:
+    from maquette.ui import text
+
+    done = "pushed" if outcome.plan.direction == "push" else "pulled"
+    arrow = "→" if outcome.plan.direction == "push" else "←"
+    rate = text.size(outcome.bytes / outcome.seconds) if outcome.bytes else ""
+    removed = f", removed {outcome.removed}" if outcome.removed else ""
+    speed = f" ({rate}/s)" if rate else ""
+    return (
+        f"{done} {text.files(outcome.files)}, {text.size(outcome.bytes)} in "
+        f"{text.duration(outcome.seconds)}{speed}{removed}{_rest(outcome.plan)}"
+        f"{_left_out(outcome)}  {arrow} {url}"
+    )
+
+
+def _rest(plan: Plan) -> str:
+    other = "there" if plan.direction == "push" else "here"
+    rest = [f"{len(plan.same)} unchanged"]
+    if plan.newer_elsewhere:
+        rest.append(f"{len(plan.newer_elsewhere)} newer {other}, kept")
+    if plan.removable:
+        gone = "here" if plan.direction == "push" else "there"
+        rest.append(f"{len(plan.removable)} removed {gone}, kept (DELETE=1 removes them)")
+    return "; " + ", ".join(rest)
+
+
+def _left_out(outcome: Outcome) -> str:
+    return f"; {len(outcome.left_out)} links or odd names left out" if outcome.left_out else ""
+
+
+def _confirm_clearing(settings: Settings, said: str) -> None:
+    if settings.yes:
+        return
+    if not (sys.stdin.isatty() and typer.confirm(f"remove {said}?")):
+        raise UsageError(
+            f"nothing was removed: {said}", hint="add YES=1 to remove without being asked"
+        )

@@ -62,11 +62,14 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
         MaquetteError: the job failed; carries the step's own words and exit code.
     """
     from maquette.cli.scenes import print_results
+    from maquette.pipelines.bucket_input import is_bucket_address
     from maquette.pipelines.building import build_job
     from maquette.runners import tracking
     from maquette.runners.registry import get_runner
 
     job = build_job(_step(step), settings)
+    if step == "prepare" and is_bucket_address(settings.input):
+        _fetch_input(settings, as_json)
     ledger = tracking.ledger_of(job)
     if settings.force and ledger.path.exists():
         tracking.cancel(ledger)
@@ -123,6 +126,17 @@ def raise_for_end(document: dict[str, Any], ledger: StepLedger) -> None:
     raise from_exit_code(
         int(reason.get("code") or 12), reason["what"], detail=detail, hint=reason.get("hint") or ""
     )
+
+
+def _fetch_input(settings: Settings, as_json: bool) -> None:
+    from maquette.storage.fetching import fetch
+    from maquette.ui.transfers import TransferPrinter
+
+    printer = TransferPrinter(as_json)
+    try:
+        fetch(settings, printer.show)
+    finally:
+        printer.close()
 
 
 def _step(step: str) -> str:

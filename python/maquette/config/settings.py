@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 
+BUCKET_PATTERN = r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$"
+
 SAMPLE = "owl"
 
 
@@ -29,7 +31,9 @@ class Settings(BaseModel):
     base_dir: Path = Field(Path(), description="holds scenes/ and logs/")
 
     # prepare
-    input: str = Field("", description="video, folder of photos, .zip, or https:// URL of one")
+    input: str = Field(
+        "", description="video, folder of photos, .zip, https:// URL of one, or s3://…"
+    )
     downsample_rate: int = Field(2, ge=1, description="take every N-th video frame")
     frames: int = Field(0, ge=0, description="take N sharp frames instead (0: every N-th)")
     scene_type: Literal["object", "indoor", "outdoor"] = Field(
@@ -76,7 +80,21 @@ class Settings(BaseModel):
     seed: int = Field(0, ge=0, description="seed of every random choice")
     gpu: int = Field(1, ge=0, le=16, description="number of GPUs; 0: use none")
     flavor: str = Field("", description="machine type on a remote backend; empty: the step's own")
-    datastore: Name = Field("NEURALANGELO", description="alias of the S3 data store")
+    datastore: Name = Field(
+        "NEURALANGELO", description="alias of the S3 data store; unknown: the built-in one"
+    )
+    bucket_name: str = Field(
+        "", description="bucket for data; empty: one of this user and model", pattern=BUCKET_PATTERN
+    )
+
+    # moving data
+    only: str = Field("", description="results, checkpoints or a glob: move only these files")
+    dry_run: bool = Field(False, description="1: show what would move, with sizes; move nothing")
+    delete: bool = Field(False, description="1: also remove what was removed on the other side")
+    prefer: Literal["", "local", "remote"] = Field(
+        "", description="local or remote: which side counts where both changed"
+    )
+    relist: bool = Field(False, description="1: look at every object, not only at the manifest")
     yes: bool = Field(False, description="1: do not ask before deleting")
 
     @property

@@ -11,6 +11,7 @@ import yaml
 from maquette.config.settings import Settings
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec, new_job_id
+from maquette.pipelines import bucket_input
 from maquette.pipelines.rendering import render_file
 from maquette.scene import options as step_options
 
@@ -77,10 +78,13 @@ def default_flavor(pipeline: str, step: str) -> str:
 def resolve_input(settings: Settings) -> str:
     """The input as the step shall read it: a URL as it is, a path made absolute.
 
+    Objects of a bucket are the files that they will be when the step starts.
     Empty means "what the scene already has"; the bundled sample is the input of its own model.
     """
     if settings.input.startswith(("http://", "https://")):
         return settings.input
+    if bucket_input.is_bucket_address(settings.input):
+        return str(bucket_input.place_of(settings.scene_dir, settings.input))
     if settings.input:
         return str(Path(settings.input).expanduser().resolve())
     sample = ROOT / "samples" / f"{settings.model}.mp4"

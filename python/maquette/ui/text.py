@@ -55,3 +55,17 @@ def event_line(event: dict[str, Any]) -> str | None:
     if kind == "error":
         return f"error: {event['what']}"
     return None
+
+
+def size(size_bytes: float) -> str:
+    """Say an amount of data: 812 B, 4.1 kB, 810 MB, 2.15 GB (powers of ten)."""
+    value, units = float(size_bytes), ["B", "kB", "MB", "GB", "TB"]
+    while abs(value) >= 999.5 and len(units) > 1:
+        value /= 1000
+        units.pop(0)
+    return f"{value:.0f} B" if units[0] == "B" else f"{value:.3g} {units[0]}"
+
+
+def files(count: int) -> str:
+    """Say how many files: 1 file, 2,700 files."""
+    return f"{count:,} file{'' if count == 1 else 's'}"

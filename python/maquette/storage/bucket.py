@@ -1,0 +1,297 @@
+"""The objects of one scene in one bucket: the S3 calls that moving a scene needs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import cached_property, partial
+from http.client import HTTPResponse
+from typing import Any
+
+from maquette.errors import JobFailed
+from maquette.storage.answers import Refusal, explain
+from maquette.storage.etags import is_tag_of
+from maquette.storage.wire import Answer, Damaged, Reader, Wire
+
+TAG_HEADER = "x-amz-meta-maquette-tag"
+PRECONDITION_FAILED = 412
+NOT_IMPLEMENTED = 501
+_NO_UPLOADS = ("NoSuchUpload", "NoSuchBucket", "NotImplemented", "404")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """An object as the store knows it.
+
+    Args:
+        tag: Content tag, see `etags`; empty when neither ETag nor metadata give it.
+        modified_s: The store's time of the last change, Unix seconds; 0 where it is not known.
+    """
+
+    size: int
+    etag: str
+    tag: str = ""
+    modified_s: int = 0
+
+    def is_still(self, present: Remote) -> bool:
+        """Whether an object that was this is unchanged.
+
+        Some stores show a large object's ETag first by its parts and later as a whole; then
+        size and time decide.
+        """
+        if self.etag == present.etag:
+            return True
+        rewritten = "-" in self.etag and "-" not in present.etag and self.size == present.size
+        return rewritten and 0 < present.modified_s <= self.modified_s
+
+
+@dataclass(frozen=True)
+class Part:
+    """A finished part of an upload: number from 1, ETag, length in bytes."""
+
+    number: int
+    etag: str
+    size: int
+
+
+@dataclass
+class Bucket:
+    """Objects below `prefix/` of a bucket; paths are relative to it."""
+
+    wire: Wire
+    name: str
+    prefix: str
+
+    def key(self, path: str) -> str:
+        """The full key of a path; of "" the prefix itself, which ends in a slash."""
+        return f"{self.prefix}/{path}" if self.prefix else path
+
+    def url(self, path: str = "") -> str:
+        """How a person writes the object's place."""
+        return f"s3://{self.name}/{self.key(path)}"
+
+    # Frequent calls, over the wire.
+
+    def put(
+        self, path: str, data: bytes, digest: bytes, tag: str, condition: dict[str, str]
+    ) -> Answer:
+        """Write an object whole; the store checks it against its MD5.
+
+        Args:
+            digest: MD5 of `data`.
+            condition: If-Match or If-None-Match; a store answers 412 or 501 to it.
+        """
+        headers = {"content-md5": base64.b64encode(digest).decode(), TAG_HEADER: tag, **condition}
+        fine = (PRECONDITION_FAILED, NOT_IMPLEMENTED) if condition else ()
+        return self.wire.request(
+            "PUT",
+            self.name,
+            self.key(path),
+            headers=headers,
+            body=data,
+            reader=partial(_checked, digest),
+            fine=fine,
+        )
+
+    def put_part(self, path: str, upload_id: str, number: int, data: bytes, digest: bytes) -> None:
+        """Write one part of an upload; the store checks it against its MD5."""
+        query = {"partNumber": str(number), "uploadId": upload_id}
+        headers = {"content-md5": base64.b64encode(digest).decode()}
+        self.wire.request(
+            "PUT",
+            self.name,
+            self.key(path),
+            query=query,
+            headers=headers,
+            body=data,
+            reader=partial(_checked, digest),
+        )
+
+    def get(self, path: str, reader: Reader, stretch: tuple[int, int] | None = None) -> Answer:
+        """Read an object, or a stretch (offset, length in bytes) of it, through `reader`."""
+        headers = {}
+        if stretch is not None:
+            headers["range"] = f"bytes={stretch[0]}-{stretch[0] + stretch[1] - 1}"
+        return self.wire.request(
+            "GET", self.name, self.key(path), headers=headers, reader=reader, fine=(404,)
+        )
+
+    def get_if_changed(self, path: str, etag: str) -> Answer:
+        """Read a small object unless it still has `etag` (status 304); 404 when there is none."""
+        headers = {"if-none-match": f'"{etag}"'} if etag else {}
+        return self.wire.request(
+            "GET", self.name, self.key(path), headers=headers, fine=(304, 404), attempts=4
+        )
+
+    def head(self, path: str) -> Remote | None:
+        """Look at one object; None when there is none."""
+        answer = self.wire.request("HEAD", self.name, self.key(path), fine=(404,))
+        if answer.status == 404:
+            return None
+        size = int(answer.headers.get("content-length", 0))
+        tag = answer.headers.get(TAG_HEADER) or (
+            answer.etag if is_tag_of(answer.etag, size) else ""
+        )
+        modified = parsedate_to_datetime(answer.headers["last-modified"])
+        return Remote(size, answer.etag, tag, int(modified.timestamp()))
+
+    def delete(self, path: str) -> None:
+        """Remove an object; fine if it is gone."""
+        self.wire.request("DELETE", self.name, self.key(path), fine=(404,))
+
+    # Rare calls, through boto3.
+
+    def ensure(self) -> None:
+        """Make the bucket, private to its owner, unless it is there.
+
+        Raises:
+            MaquetteError: the name is taken, or this key may not make buckets.
+        """
+        few = {"list-type": "2", "max-keys": "1"}  # HEAD would not tell why it is refused
+        answer = self.wire.request("GET", self.name, query=few, fine=(404,))
+        if answer.status != 404:
+            return
+        region = self.wire.place.region
+        options: dict[str, Any] = {}
+        if region != "us-east-1":
+            options["CreateBucketConfiguration"] = {"LocationConstraint": region}
+        known = suppress(self._client.exceptions.BucketAlreadyOwnedByYou)
+        with self._explained("making"), known:
+            self._client.create_bucket(Bucket=self.name, **options)
+
+    def objects(self) -> dict[str, Remote]:
+        """Every object below the prefix by its path; none when there is no such bucket."""
+        found: dict[str, Remote] = {}
+        start = len(self.key(""))
+        with self._explained("listing"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.name, Prefix=self.key("")
+            )
+            try:
+                for page in pages:
+                    for item in page.get("Contents", ()):
+                        etag, size = item["ETag"].strip('"'), item["Size"]
+                        tag = etag if is_tag_of(etag, size) else ""
+                        modified = int(item["LastModified"].timestamp())
+                        found[item["Key"][start:]] = Remote(size, etag, tag, modified)
+            except self._client.exceptions.NoSuchBucket:
+                return {}
+        return {path: item for path, item in found.items() if path and not path.endswith("/")}
+
+    def start_upload(self, path: str) -> str:
+        """Begin an upload in parts and return its id."""
+        with self._explained("writing", path):
+            answer = self._client.create_multipart_upload(Bucket=self.name, Key=self.key(path))
+        return str(answer["UploadId"])
+
+    def finished_parts(self, path: str, upload_id: str) -> dict[int, Part] | None:
+        """The parts that an interrupted upload has in the store; None when it is unknown there."""
+        with self._explained("looking at", path):
+            pages = self._client.get_paginator("list_parts").paginate(
+                Bucket=self.name, Key=self.key(path), UploadId=upload_id
+            )
+            items = self._items(pages, "Parts")
+        if items is None:
+            return None
+        parts = [Part(item["PartNumber"], item["ETag"].strip('"'), item["Size"]) for item in items]
+        return {part.number: part for part in parts}
+
+    def complete_upload(self, path: str, upload_id: str, parts: list[Part], tag: str) -> Remote:
+        """Make the object out of its parts."""
+        listed = [{"PartNumber": part.number, "ETag": f'"{part.etag}"'} for part in parts]
+        with self._explained("writing", path):
+            answer = self._client.complete_multipart_upload(
+                Bucket=self.name,
+                Key=self.key(path),
+                UploadId=upload_id,
+                MultipartUpload={"Parts": listed},
+            )
+        done = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        etag, size = str(answer["ETag"]).strip('"'), sum(part.size for part in parts)
+        return Remote(size, etag, tag, int(done.timestamp()))
+
+    def abort_upload(self, path: str, upload_id: str) -> None:
+        """Drop an upload and its parts; fine if it is unknown."""
+        unknown = suppress(self._client.exceptions.NoSuchUpload)
+        with self._explained("removing", path), unknown:
+            self._client.abort_multipart_upload(
+                Bucket=self.name, Key=self.key(path), UploadId=upload_id
+            )
+
+    def unfinished_uploads(self) -> list[tuple[str, str, Any]]:
+        """Path, id and begin (UTC datetime) of every upload under way below the prefix."""
+        start = len(self.key(""))
+        with self._explained("listing"):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.name, Prefix=self.key("")
+            )
+            items = self._items(pages, "Uploads") or []
+        return [(item["Key"][start:], item["UploadId"], item["Initiated"]) for item in items]
+
+    def _items(self, pages: Any, name: str) -> list[dict[str, Any]] | None:
+        """Everything on all pages; None when the store knows no such upload, or no such call."""
+        try:
+            return [item for page in pages for item in page.get(name, ())]
+        except self._client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] in _NO_UPLOADS:
+                return None
+            raise
+
+    @cached_property
+    def _client(self) -> Any:
+        """A boto3 client that reads no file and no variable: all it needs is given here."""
+        import boto3
+        import botocore.session
+        from botocore.config import Config
+
+        place, keys = self.wire.place, self.wire.credentials
+        nothing = {"profile": (None, None, None, None), "config_file": (None, None, "", None)}
+        session = boto3.session.Session(
+            aws_access_key_id=keys.access_key,
+            aws_secret_access_key=keys.secret_key,
+            aws_session_token=keys.token or None,
+            region_name=place.region,
+            botocore_session=botocore.session.Session(session_vars=nothing),
+        )
+        config = Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "virtual" if place.host_style else "path"},
+            retries={"mode": "standard", "max_attempts": 6},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            proxies={},
+        )
+        return session.client("s3", endpoint_url=place.endpoint, config=config)
+
+    @contextmanager
+    def _explained(self, doing: str, path: str = "") -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            told, meta = error.response["Error"], error.response["ResponseMetadata"]
+            refusal = Refusal(meta["HTTPStatusCode"], told["Code"], told.get("Message", ""))
+            raise explain(refusal, f"{doing} `{self.url(path)}`") from None
+        except BotoCoreError as error:
+            raise JobFailed(
+                f"the store does not answer as it should, while {doing} `{self.url(path)}`",
+                detail=f"{self.wire.place.endpoint}: {type(error).__name__}",
+                hint="check endpoint and network, then run the same command again: it continues",
+            ) from None
+
+
+def _checked(digest: bytes, response: HTTPResponse) -> None:
+    """Compare what the store says it has with what was sent; its ETag is the MD5 of the bytes.
+
+    A store that encrypts with keys of its own has another ETag; it compared Content-MD5 itself.
+    """
+    response.read()
+    etag = (response.getheader("etag") or "").strip('"')
+    if etag != digest.hex() and not response.getheader(
+        "x-amz-server-side-encryption", ""
+    ).startswith("aws:kms"):
+        raise Damaged(f"the store has another checksum: {etag}")

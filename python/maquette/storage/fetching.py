@@ -1,0 +1,51 @@
+"""INPUT=s3://bucket/prefix or s3://bucket/photos.zip: brought here before the step starts.
+
+The data plane speaks no S3, so the control plane fetches the objects and the step reads files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from maquette.config.settings import Settings
+from maquette.errors import NotFound
+from maquette.pipelines.bucket_input import folder_of, place_of, split
+from maquette.storage.bucket import Bucket
+from maquette.storage.places import opened
+from maquette.storage.selection import is_own_or_leftover
+from maquette.storage.syncing import Show, Sync, Wish
+
+
+def fetch(settings: Settings, show: Show) -> Path:
+    """Bring the objects of INPUT here, only those that changed since the last time.
+
+    Raises:
+        NotFound: there are none.
+    """
+    url = settings.input
+    name, key = split(url)
+    folder, place = folder_of(settings.scene_dir, url), place_of(settings.scene_dir, url)
+    is_file = place != folder
+    prefix, _, file = key.rpartition("/") if is_file else (key, "", "")
+
+    def selects(path: str) -> bool:
+        return path == file if is_file else not is_own_or_leftover(path)
+
+    with opened(settings) as place_of_scene:
+        bucket = Bucket(place_of_scene.wire, name, prefix)
+        sync = Sync(folder, bucket, selects)
+        wish = Wish("pull", delete=True, prefer="remote", relist=True)
+        try:
+            sync.run(wish, show, confirm=lambda plan: None)
+        except NotFound:
+            raise _nothing(url) from None
+    if not place.exists():
+        raise _nothing(url)
+    return place
+
+
+def _nothing(url: str) -> NotFound:
+    return NotFound(
+        f"there is nothing at `{url}` (INPUT)",
+        hint="look at the name, and at DATASTORE: which store the bucket is in",
+    )

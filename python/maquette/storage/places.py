@@ -1,0 +1,64 @@
+"""From settings to a bucket: which store, which keys, which name."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from maquette.config.settings import Settings
+from maquette.storage import credentials, datastores, embedded
+from maquette.storage.bucket import Bucket
+from maquette.storage.signing import Credentials
+from maquette.storage.wire import Place, Wire
+
+STORE_FOLDER = ".store"
+_LONGEST_NAME = 63
+
+
+def uses_embedded_store(settings: Settings) -> bool:
+    """Whether no data store is asked for and none has the default alias."""
+    return "datastore" not in settings.model_fields_set and (
+        settings.datastore not in datastores.known()
+    )
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Bucket]:
+    """Open the scene's place: in the data store of DATASTORE, or in the embedded store.
+
+    Raises:
+        NotFound: DATASTORE names none.
+        CredentialsError: there are no keys for it.
+    """
+    if uses_embedded_store(settings):
+        folder = (settings.base_dir / STORE_FOLDER).resolve()
+        with embedded.serving(folder) as running, _wire(running.place, running.credentials) as wire:
+            yield Bucket(wire, bucket_name(settings), settings.model)
+        return
+    store = datastores.find(settings.datastore)
+    with _wire(store.place, credentials.find(store.profile)) as wire:
+        yield Bucket(wire, bucket_name(settings), settings.model)
+
+
+def bucket_name(settings: Settings) -> str:
+    """BUCKET_NAME, or one of this user and model, within the rules for bucket names."""
+    if settings.bucket_name:
+        return settings.bucket_name
+    wanted = f"maquette-{getpass.getuser()}-{settings.model}"
+    allowed = re.sub(r"[^a-z0-9-]+", "-", wanted.lower()).strip("-")
+    if allowed == wanted and len(wanted) <= _LONGEST_NAME:
+        return wanted
+    digest = hashlib.sha256(wanted.encode()).hexdigest()[:8]
+    return f"{allowed[: _LONGEST_NAME - 9].rstrip('-')}-{digest}"
+
+
+@contextmanager
+def _wire(place: Place, keys: Credentials) -> Iterator[Wire]:
+    wire = Wire(place, keys)
+    try:
+        yield wire
+    finally:
+        wire.close()

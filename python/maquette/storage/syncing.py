@@ -1,0 +1,231 @@
+"""Push and pull: list both sides, compare, plan, apply, and publish what the bucket holds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from maquette.errors import BadInput, JobFailed, NotFound, shown_path
+from maquette.storage.applying import Applying, Done
+from maquette.storage.bucket import Bucket, Remote
+from maquette.storage.diffing import diff
+from maquette.storage.etags import content_tag, verdict
+from maquette.storage.index import Index
+from maquette.storage.planning import Direction, Plan, Prefer, plan
+from maquette.storage.remote import Outdated, Snapshot, look, publish
+from maquette.storage.safety import refuse_unsafe
+from maquette.storage.selection import Selects, scan
+from maquette.storage.transfer import FEWEST_IN_FLIGHT, Meter, Transfer
+
+_ROUNDS = 4
+_SHOWN = 20
+
+
+class Conflict(BadInput):
+    """Files changed on both sides since they last agreed; both are kept."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person asked for."""
+
+    direction: Direction
+    delete: bool = False
+    prefer: Prefer = ""
+    relist: bool = False
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Both sides at one moment, and what is to be done about them."""
+
+    plan: Plan
+    snapshot: Snapshot
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a push or pull did.
+
+    Args:
+        seconds: Wall time.
+        left_out: Symbolic links and names that are not text; they never move.
+    """
+
+    plan: Plan
+    files: int
+    bytes: int
+    removed: int
+    seconds: float
+    left_out: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome for programs."""
+        plan = self.plan.to_json()
+        return {
+            "direction": self.plan.direction,
+            "files": self.files,
+            "bytes": self.bytes,
+            "removed": self.removed,
+            "seconds": round(self.seconds, 3),
+            "left_out": list(self.left_out),
+            **{
+                key: plan[key] for key in ("unchanged", "conflicts", "newer_elsewhere", "removable")
+            },
+        }
+
+
+Show = Callable[[Survey, Meter], None]
+Confirm = Callable[[Plan], None]
+
+
+class Sync:
+    """A scene's folder and its place in a bucket.
+
+    Args:
+        selects: Which paths take part.
+    """
+
+    def __init__(self, root: Path, bucket: Bucket, selects: Selects) -> None:
+        self._root = root
+        self._bucket = bucket
+        self._selects = selects
+        place = bucket.wire.place
+        self._index = Index(root, f"{place.identity or place.endpoint} {bucket.url()}")
+
+    def survey(self, wish: Wish) -> Survey:
+        """List, compare and plan; changes nothing on either side.
+
+        Raises:
+            NotFound: there is nothing to push or pull.
+            BadInput: keys in the bucket would leave the scene folder.
+        """
+        with self._index.opened(write=False):
+            return self._confirmed_survey(wish, wish.relist)
+
+    def run(self, wish: Wish, show: Show, confirm: Confirm) -> Outcome:
+        """Make the other side hold what this one has (push), or the other way round (pull).
+
+        Args:
+            show: Called several times a second while files move.
+            confirm: Called with the plan before anything is removed; raises to refuse.
+
+        Raises:
+            Conflict: files changed on both sides; everything else has moved.
+            MaquetteError: what can not go on; the same command continues.
+        """
+        begun, done = time.monotonic(), Done()
+        if wish.direction == "push":
+            self._require_scene()
+        with self._index.opened(write=True):
+            survey = self._apply(wish, done, show, confirm)
+            lost = self._publish(survey.snapshot, done) if wish.direction == "push" else []
+        if done.unsteady:
+            raise done.unsteady[0]
+        conflicts = [item.path for item in survey.plan.conflicts] + lost
+        if conflicts:
+            raise self._conflict(conflicts, wish.direction)
+        seconds = time.monotonic() - begun
+        return Outcome(survey.plan, done.files, done.bytes, done.removed, seconds, survey.left_out)
+
+    def stored(self) -> dict[str, Remote]:
+        """Every object of the scene that the bucket holds, its manifest among them."""
+        return self._bucket.objects()
+
+    def clear(self, paths: Iterable[str]) -> None:
+        """Remove objects of the scene from the bucket and forget that both sides agreed."""
+        with self._index.opened(write=True):
+            with ThreadPoolExecutor(FEWEST_IN_FLIGHT) as pool:
+                list(pool.map(self._bucket.delete, paths))
+            self._index.clear()
+
+    def _apply(self, wish: Wish, done: Done, show: Show, confirm: Confirm) -> Survey:
+        relist, confirmed = wish.relist, False
+        for _ in range(_ROUNDS):
+            survey = self._confirmed_survey(wish, relist)
+            if survey.plan.removing() and not confirmed:
+                confirm(survey.plan)
+                confirmed = True
+            if wish.direction == "push" and not survey.snapshot.manifest_etag:
+                self._bucket.ensure()
+            transfer = Transfer(self._bucket, self._root, self._index.folder / "incoming")
+            applying = Applying(
+                transfer, self._index, survey.snapshot, done, partial(show, survey, transfer.meter)
+            )
+            try:
+                applying.run(survey.plan)
+                return survey
+            except Outdated:
+                relist = True
+            finally:
+                done.files += transfer.meter.files
+                done.bytes += transfer.meter.bytes
+        raise JobFailed(
+            f"the bucket changed {_ROUNDS} times meanwhile: `{self._bucket.url()}`",
+            hint="let the other push end, then run the same command again",
+        )
+
+    def _confirmed_survey(self, wish: Wish, relist: bool) -> Survey:
+        """Survey by the manifest; when it tells of somebody else's changes, look at the objects."""
+        survey = self._survey(wish, relist)
+        if not survey.snapshot.is_listed and survey.plan.is_surprising():
+            survey = self._survey(wish, True)
+        return survey
+
+    def _survey(self, wish: Wish, relist: bool) -> Survey:
+        found = scan(self._root, self._selects)
+        snapshot = look(self._bucket, self._index.manifest_copy, relist=relist)
+        if wish.direction == "pull":
+            if not snapshot.objects:
+                raise NotFound(
+                    f"there is no scene at `{self._bucket.url()}`",
+                    hint="`make push-data` puts it there; look at MODEL, BUCKET_NAME and DATASTORE",
+                )
+            refuse_unsafe(snapshot.objects, self._bucket.url())
+        there = {path: item for path, item in snapshot.objects.items() if self._selects(path)}
+        differences = diff(found.files, there, self._index.entries, self._tag_of, self._same_as)
+        chosen = plan(differences, wish.direction, delete=wish.delete, prefer=wish.prefer)
+        return Survey(chosen, snapshot, found.left_out)
+
+    def _publish(self, snapshot: Snapshot, done: Done) -> list[str]:
+        """Write the manifest; returns the paths where another push was faster."""
+        if not done.written and not (snapshot.is_listed and snapshot.objects):
+            return []
+        lost = publish(self._bucket, self._index.manifest_copy, snapshot, done.written)
+        for path in lost:
+            self._index.forget(path)
+        return lost
+
+    def _tag_of(self, path: str) -> str:
+        return content_tag(self._root / path)
+
+    def _same_as(self, path: str, there: Remote, tag: str) -> bool:
+        """Ask for the tag in an object's metadata, then try how other programs make ETags."""
+        present = self._bucket.head(path)
+        if present is not None and present.tag == tag:
+            return True
+        return verdict(self._root / path, there.etag) is True
+
+    def _require_scene(self) -> None:
+        if not self._root.is_dir():
+            raise NotFound(
+                f"there is no scene `{self._root.name}` to push",
+                hint=f"`make prepare MODEL={self._root.name} INPUT=…` makes it",
+            )
+
+    def _conflict(self, paths: list[str], direction: Direction) -> Conflict:
+        pairs = [f"{shown_path(self._root / path)}  ≠  {self._bucket.url(path)}" for path in paths]
+        rest = [f"… and {len(pairs) - _SHOWN} more"] if len(pairs) > _SHOWN else []
+        taken, kept = ("local", "remote") if direction == "push" else ("remote", "local")
+        return Conflict(
+            f"changed here and in the bucket, both are kept: {len(paths)} of the files",
+            detail="\n".join(pairs[:_SHOWN] + rest),
+            hint=f"PREFER={taken} with this command replaces the {kept} files, PREFER={kept} "
+            "leaves them",
+        )

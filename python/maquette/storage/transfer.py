@@ -1,0 +1,109 @@
+"""What all moving files share: the wire's bucket, a meter, and a bound on memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from maquette.errors import JobFailed
+from maquette.storage.bucket import Bucket
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+MEMORY_BYTES = 96 << 20
+FEWEST_IN_FLIGHT = 16
+MOST_IN_FLIGHT = 128
+_IN_FLIGHT_PER_SECOND = 2000
+
+
+class Unsteady(JobFailed):
+    """A file was written to while it moved; other files go on."""
+
+
+class Meter:
+    """Counts bytes and files as they move; read by whoever shows progress."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self.files = 0
+        self._guard = threading.Lock()
+
+    def add(self, size_bytes: int, files: int = 0) -> None:
+        """Count what has moved; negative when an attempt has to be repeated."""
+        with self._guard:
+            self.bytes += size_bytes
+            self.files += files
+
+
+class Budget:
+    """Lets threads hold at most so many bytes together; a larger single one goes alone.
+
+    First come, first served: some stores stall later parts until an earlier one has come.
+    """
+
+    def __init__(self, total: int = MEMORY_BYTES) -> None:
+        self._free = self._total = total
+        self._changed = threading.Condition()
+        self._waiting: deque[object] = deque()
+
+    @contextmanager
+    def held(self, size: int) -> Iterator[None]:
+        """Wait until `size` bytes are free and hold them."""
+        size = min(size, self._total)
+        ticket = object()
+        with self._changed:
+            self._waiting.append(ticket)
+            self._changed.wait_for(lambda: self._waiting[0] is ticket and self._free >= size)
+            self._waiting.popleft()
+            self._free -= size
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += size
+                self._changed.notify_all()
+
+
+@dataclass
+class Transfer:
+    """One push or pull at work.
+
+    Args:
+        root: The scene's folder.
+        incoming: Holds downloads until they are whole; on the same file system.
+    """
+
+    bucket: Bucket
+    root: Path
+    incoming: Path
+    meter: Meter = field(default_factory=Meter)
+    budget: Budget = field(default_factory=Budget)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests to have under way: more, the longer the way to the store."""
+        wanted = int(self.bucket.wire.round_trip_s * _IN_FLIGHT_PER_SECOND)
+        return min(max(wanted, FEWEST_IN_FLIGHT), MOST_IN_FLIGHT)
+
+
+def all_of(
+    pool: Executor, work: Callable[[Piece], Result], pieces: Iterable[Piece]
+) -> list[Result]:
+    """Do all pieces of one file; when one fails, first wait for those under way."""
+    futures = [pool.submit(work, piece) for piece in pieces]
+    try:
+        return [future.result() for future in futures]
+    finally:
+        for future in futures:
+            future.cancel()
+        for future in futures:
+            if not future.cancelled():
+                future.exception()
