@@ -1,6 +1,6 @@
 """Signed HTTP requests to one store, many at once, over kept connections.
 
-Bulk data goes through here and rare calls through boto3, see docs/decisions/0002-storage.md.
+Bulk data goes through here and rare calls through boto3, see docs/decisions/0003-storage.md.
 Nothing is ever sent anywhere but the configured endpoint: redirects and proxies are not followed.
 """
 
