@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import bpy
 import numpy as np
+from mathutils import Matrix, Vector
+
 from maquette.scene.colmap_model import SparseModel
 from maquette.scene.workspace import Workspace
-from mathutils import Matrix, Vector
 
 from . import session
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from mathutils import Vector
+
 from maquette.errors import BadInput, MaquetteError, from_os_error
 from maquette.scene import aftermath, region_fits, region_search
 from maquette.scene.region import Region
 from maquette.scene.region_file import ChangedMeanwhile
 from maquette.scene.workspace import open_workspace, scene_type_of
-from mathutils import Vector
 
 from . import building, session, syncing, viewport
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import bpy
 import numpy as np
+
 from maquette.scene.region import Region
 from maquette.scene.workspace import Workspace
 

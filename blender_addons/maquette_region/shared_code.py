@@ -20,4 +20,6 @@ def find() -> None:
             if str(place) not in sys.path:
                 sys.path.append(str(place))
             return
-    raise ImportError("maquette_region is incomplete: install the zip that `make blender-addon` makes")
+    raise ImportError(
+        "maquette_region is incomplete: install the zip that `make blender-addon` makes"
+    )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import bpy
 import numpy as np
+
 from maquette.errors import BadInput
 from maquette.scene.region import Region
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -50,7 +51,7 @@ def view(settings: SettingWords = None) -> None:
 
     stopped = threading.Event()
 
-    def build(server: serving.viser.ViserServer) -> None:
+    def build(server: Any) -> None:
         page = ViewPage(server, Scene(chosen.scene_dir))
         threading.Thread(target=page.follow, args=(stopped,), daemon=True).start()
 
@@ -67,7 +68,7 @@ def blender_addon() -> None:
     print(blender.build_addon())
 
 
-def _serving():  # type: ignore[no-untyped-def]
+def _serving() -> ModuleType:
     try:
         from maquette.viewer import serving
     except ModuleNotFoundError as error:

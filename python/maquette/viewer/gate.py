@@ -75,20 +75,18 @@ class Gate:
         Raises:
             UsageError: the address is taken or not of this machine.
         """
+        threading.Thread(target=self._loop.run_forever, daemon=True, name="gate").start()
+        starting = asyncio.start_server(
+            self._meet, self.address.host, self.address.port, limit=_HEAD_BYTES
+        )
         try:
-            server = self._loop.run_until_complete(
-                asyncio.start_server(
-                    self._meet, self.address.host, self.address.port, limit=_HEAD_BYTES
-                )
-            )
+            server = asyncio.run_coroutine_threadsafe(starting, self._loop).result()
         except OSError as error:
             raise UsageError(
                 f"can not listen on {self.address.host}:{self.address.port}: {error.strerror}",
                 hint="another page may be open there; choose another port: LISTEN=127.0.0.1:8081",
             ) from error
-        port = server.sockets[0].getsockname()[1]
-        self.address = Address(self.address.host, port)
-        threading.Thread(target=self._loop.run_forever, daemon=True, name="gate").start()
+        self.address = Address(self.address.host, server.sockets[0].getsockname()[1])
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -46,7 +46,7 @@ class Handles:
         """Put each handle where its part of the region is, but leave the one in the hand."""
         region = self.editor.region
         box = np.asarray(region.box)
-        rim = np.asarray(region.center) + [region.radius, 0, 0]
+        rim = np.add(region.center, (region.radius, 0, 0))
         places = (
             (self.center, region.center), (self.rim, rim),
             (self.low, box[:, 0]), (self.high, box[:, 1]),

@@ -34,7 +34,7 @@ class PhotoPanel:
             self.look = gui.add_button("Look through it", disabled=True)
             self.hide = gui.add_button("Hide the photo", disabled=True)
         self.show_all.on_update(self._toggle)
-        self.number.on_update(lambda event: event.client and self.choose(self.number.value))
+        self.number.on_update(self._numbered)
         self.depth.on_update(self._slide)
         self.look.on_click(self._look_through)
         self.hide.on_click(lambda _: self.close())
@@ -58,6 +58,10 @@ class PhotoPanel:
         if event.instance_index is not None:
             self.number.value = event.instance_index
             self.choose(event.instance_index)
+
+    def _numbered(self, event: Any) -> None:
+        if event.client is not None:
+            self.choose(self.number.value)
 
     def _toggle(self, _: Any) -> None:
         self.nodes.visible = self.show_all.value

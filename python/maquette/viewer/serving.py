@@ -31,7 +31,7 @@ def start(build: Build, listen: str) -> tuple[viser.ViserServer, Gate]:
     address = Address.parse(listen)
     with contextlib.redirect_stdout(io.StringIO()):  # it would name the inner address
         server = viser.ViserServer(host="127.0.0.1", port=_ANY_PORT, verbose=False)
-    server.request_share_url = _refuse_to_share  # type: ignore[method-assign]
+    server.request_share_url = _refuse_to_share
     try:
         build(server)
         gate = Gate(address, server.get_port())

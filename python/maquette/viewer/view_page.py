@@ -34,9 +34,7 @@ class ViewPage:
         self._lock = threading.RLock()
         scenery.begin(server, cameras, self.display)
         scenery.draw_region(server, region, self.display)
-        server.gui.configure_theme(
-            control_width="large", show_logo=False, show_share_button=False
-        )
+        server.gui.configure_theme(control_width="large", show_logo=False, show_share_button=False)
         server.gui.add_markdown(f"**{scene.name}** · {len(cameras)} cameras")
         self._add_mesh_choice()
         self._add_runs()
@@ -64,7 +62,7 @@ class ViewPage:
 
     def _add_mesh_choice(self) -> None:
         self.mesh = self.server.gui.add_dropdown("mesh", (_NO_MESH,))
-        self.mesh.on_update(lambda event: event.client and self.refresh())
+        self.mesh.on_update(self._chosen)
 
     def _add_runs(self) -> None:
         gui = self.server.gui
@@ -75,7 +73,7 @@ class ViewPage:
             blank = np.full((90, 270, 3), 235, np.uint8)
             self.preview = gui.add_image(blank, label="photo, rendering, normals", format="jpeg")
         for part in (self.group, self.iteration):
-            part.on_update(lambda event: event.client and self.refresh())
+            part.on_update(self._chosen)
 
     def _add_layers(self, region: Any) -> None:
         gui = self.server.gui
@@ -88,6 +86,10 @@ class ViewPage:
         shapes.on_update(lambda _: self._show_region(shapes.value))
         points.on_update(lambda _: self._show_points(points.value, region))
         self._show_region(False)
+
+    def _chosen(self, event: Any) -> None:
+        if event.client is not None:
+            self.refresh()
 
     def _show_region(self, shown: bool) -> None:
         for name in ("sphere", "skin", "box"):

@@ -90,7 +90,8 @@ def check_region(trained: Region, current: Region, checkpoint: Path) -> None:
         return
     raise BadInput(
         f"the region changed after `{checkpoint.name}` was trained",
-        detail=f"trained in: {region_file.describe(trained)}\ntransforms.json: {region_file.describe(current)}",
+        detail=f"trained in: {region_file.describe(trained)}\n"
+        f"transforms.json: {region_file.describe(current)}",
         hint="run `make process` with FRESH=1, or `make region` to see both and set it back",
     )
 
