@@ -20,6 +20,8 @@ def _sphere_typed(settings, context) -> None:
 
 def _box_typed(settings, context) -> None:
     low, high = settings.box_min, settings.box_max
+    if syncing.is_quiet():
+        return
     if any(low[axis] >= high[axis] for axis in range(3)):
         syncing.show_region(context.scene)  # a minimum never crosses its maximum
     else:

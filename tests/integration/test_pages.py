@@ -59,6 +59,7 @@ class Window:
 def browser() -> Iterator[object]:
     with sync_api.sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+        arguments += ["--ignore-gpu-blocklist"]
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser
         browser.close()
@@ -77,7 +78,7 @@ def workspace(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(browser: object, workspace: Path) -> Iterator[Callable[[], Window]]:
-    servers = []
+    servers, contents = [], []
 
     def open_page() -> Window:
         pages = []
@@ -87,11 +88,14 @@ def opened(browser: object, workspace: Path) -> Iterator[Callable[[], Window]]:
         )
         servers.append(server)
         content = browser.new_page(viewport={"width": 1280, "height": 800})
+        contents.append(content)
         content.goto(gate.url)
         content.get_by_text("points inside").wait_for()
         return Window(browser, content, pages[0], gate)
 
     yield open_page
+    for content in contents:
+        content.close()  # each one keeps drawing
     for server in servers:
         server.stop()
 
@@ -108,7 +112,7 @@ def saved(workspace: Path) -> Region:
 
 
 def type_into(window: Window, label: str, which: int, value: str) -> None:
-    folder = window.content.get_by_text(label, exact=True).locator("xpath=../..")
+    folder = window.content.get_by_text(label, exact=True).locator("xpath=../../..")
     field = folder.locator("input").nth(which)
     field.fill(value)
     field.press("Enter")
@@ -187,7 +191,7 @@ def test_dragging_moves_the_sphere_along_an_axis(
 
 def test_fit_to_visible_points_and_to_cameras(opened: Callable[[], Window]) -> None:
     window = opened()
-    window.content.get_by_text("hide points outside").locator("xpath=../..").locator(
+    window.content.get_by_text("hide points outside").locator("xpath=../../..").locator(
         "input[type=checkbox]"
     ).check()
     until(lambda: window.page.cloud.hides_outside)
