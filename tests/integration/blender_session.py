@@ -35,7 +35,9 @@ def run() -> dict:
     now = session.current()
     model, first = now.opened.model, now.region
     facts["loaded"] = [len(model.names), len(session.find(session.POINTS).data.vertices)]
-    facts["first_color"] = list(session.find(session.POINTS).data.attributes["color"].data[0].color_srgb)
+    facts["first_color"] = list(
+        session.find(session.POINTS).data.attributes["color"].data[0].color_srgb
+    )
     facts["reprojection_px"] = [worst_reprojection(scene, session, index) for index in (0, 1)]
     facts["timeline"] = [scene.frame_start, scene.frame_end]
     facts["photo"] = Path(session.find(session.PHOTO).data.filepath).name

@@ -31,6 +31,8 @@ from maquette.viewer.view_page import ViewPage  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 SHOTS = os.environ.get("MAQUETTE_SHOTS", "")  # a folder to keep the screenshots in
+SIZE = {"width": 1000, "height": 640}
+LIMIT_S = 150.0  # WebGL in software, on a machine that may be busy
 CENTER = np.array([3.0, -2.0, 5.0])
 BOX = [[2, 4], [-3, -1], [4, 6]]
 
@@ -87,7 +89,8 @@ def opened(browser: object, workspace: Path) -> Iterator[Callable[[], Window]]:
             "127.0.0.1:0",
         )
         servers.append(server)
-        content = browser.new_page(viewport={"width": 1280, "height": 800})
+        content = browser.new_page(viewport=SIZE)
+        content.set_default_timeout(1000 * LIMIT_S)
         contents.append(content)
         content.goto(gate.url)
         content.get_by_text("points inside").wait_for()
@@ -100,7 +103,7 @@ def opened(browser: object, workspace: Path) -> Iterator[Callable[[], Window]]:
         server.stop()
 
 
-def until(condition: Callable[[], object], limit_s: float = 20.0) -> None:
+def until(condition: Callable[[], object], limit_s: float = LIMIT_S) -> None:
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
@@ -157,8 +160,8 @@ def pixel_of(window: Window, world: np.ndarray) -> np.ndarray:
     w, x, y, z = client.camera.wxyz
     rotation = viser.transforms.SO3(np.array([w, x, y, z])).as_matrix()
     local = rotation.T @ (window.page.display.points(world) - client.camera.position)
-    high = 800 / 2 / np.tan(client.camera.fov / 2)
-    return np.array([640, 400]) + local[:2] / local[2] * high
+    high = SIZE["height"] / 2 / np.tan(client.camera.fov / 2)
+    return np.array([SIZE["width"], SIZE["height"]]) / 2 + local[:2] / local[2] * high
 
 
 def test_dragging_moves_the_sphere_along_an_axis(
@@ -175,7 +178,7 @@ def test_dragging_moves_the_sphere_along_an_axis(
         start = pixel_of(window, CENTER + arrow * step)
         drag_axis(window, start, pixel_of(window, CENTER + (arrow + 0.5) * step))
         try:
-            until(lambda: window.page.editor.region != before, 4)
+            until(lambda: window.page.editor.region != before, 10)
         except AssertionError:
             continue  # this arrow points at the viewer or lies behind another
         moved = axis
@@ -210,7 +213,7 @@ def test_clicking_a_camera_shows_its_photo(opened: Callable[[], Window]) -> None
     places = [pixel_of(window, c.world_from_cam[:3, 3] + 0.08 * c.world_from_cam[:3, 2])
               for c in window.page.cameras]  # fmt: skip
     for place in places:
-        if 20 < place[0] < 900 and 20 < place[1] < 780:
+        if 20 < place[0] < 640 and 20 < place[1] < 620:
             window.content.mouse.click(*place)
             time.sleep(0.4)
             if window.page.photos.frustum is not None:
@@ -292,6 +295,7 @@ def test_listening_elsewhere_wants_the_token(browser: object, workspace: Path) -
         stranger.goto(f"http://127.0.0.1:{port}/")
         assert "token" in stranger.content()
         guest = browser.new_context().new_page()
+        guest.set_default_timeout(1000 * LIMIT_S)
         guest.goto(f"http://127.0.0.1:{port}/?token={gate.token}")
         guest.get_by_text("points inside").wait_for()
         assert gate.token not in guest.url
@@ -316,7 +320,8 @@ def test_view_follows_runs_and_previews_and_shows_the_mesh(
     pages = []
     server, gate = serving.start(lambda s: pages.append(ViewPage(s, scene)), "127.0.0.1:0")
     try:
-        content = browser.new_page(viewport={"width": 1280, "height": 800})
+        content = browser.new_page(viewport=SIZE)
+        content.set_default_timeout(1000 * LIMIT_S)
         content.goto(gate.url)
         content.get_by_text("iteration 250").wait_for()
         Image.new("RGB", (90, 30), "blue").save(previews / "iteration_000000500.png")
@@ -329,7 +334,7 @@ def test_view_follows_runs_and_previews_and_shows_the_mesh(
         def is_red() -> bool:
             pixels = window.shot("view").astype(int)
             red = (pixels[..., 0] > 90) & (pixels[..., 0] > 2 * pixels[..., 1])
-            return bool(red[:, :800].sum() > 5000)
+            return bool(red[:, :600].sum() > 3000)
 
         until(is_red)
         with content.expect_download() as download:
