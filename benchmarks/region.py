@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 from rows import Row, print_rows
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -60,7 +60,7 @@ def flight(seed: int = 0, far: float = 0.0) -> KnownScene:
     poses = np.tile(np.eye(4), (36, 1, 1))
     for number in range(36):
         row, column = divmod(number, 6)
-        poses[number, :3, 3] = CENTER + [4 * column - 10, -40, 4 * row - 10]
+        poses[number, :3, 3] = np.add(CENTER, (4 * column - 10, -40, 4 * row - 10))
     poses[:, :3, :3] = [[1, 0, 0], [0, 0, 1], [0, -1, 0]]  # x right, y to the back, z down
     return KnownScene("outdoor", _model(poses, points), truth)
 

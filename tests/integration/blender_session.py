@@ -14,10 +14,11 @@ WORKSPACE, ADDON, RESULT = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 sys.path.insert(0, str(ADDON))
 
 import bpy  # noqa: E402
-import maquette_region  # noqa: E402
 import numpy as np  # noqa: E402
 from bpy_extras.object_utils import world_to_camera_view  # noqa: E402
 from mathutils import Vector  # noqa: E402
+
+import maquette_region  # noqa: E402
 
 
 def run() -> dict:

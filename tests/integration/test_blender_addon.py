@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import sparse_models
+from maquette.scene import colmap_model
 from maquette.scene.region import Region
 from maquette.scene.workspace import open_workspace
 from maquette.viewer import blender
@@ -62,7 +63,7 @@ def test_every_operator_in_real_blender(
     done = subprocess.run([*argv, str(result)], capture_output=True, text=True, timeout=240)
     assert result.exists(), done.stdout + done.stderr
     facts = json.loads(result.read_text())
-    model = open_workspace_of(workspace)
+    model = colmap_model.read(workspace / "sparse" / "0")
     assert str(addon) in facts["shared"] or place == "checkout"
     assert facts["greyed_out"] == [True, True, True, True]
     assert facts["loaded"] == [6, 800]
@@ -94,12 +95,6 @@ def test_every_operator_in_real_blender(
         assert wanted in said
 
 
-def open_workspace_of(root: Path):  # type: ignore[no-untyped-def]
-    from maquette.scene import colmap_model
-
-    return colmap_model.read(root / "sparse" / "0")
-
-
 def test_the_zip_is_the_same_each_time_and_carries_what_it_needs(tmp_path: Path) -> None:
     first = blender.build_addon(tmp_path / "a.zip").read_bytes()
     assert first == blender.build_addon(tmp_path / "b.zip").read_bytes()
@@ -125,10 +120,10 @@ def test_the_start_script_draws_panels_and_points_on_a_screen(
     )
     argv = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", "blender", "--window-geometry"]
     argv += ["0", "0", "1600", "1000", "--python", str(blender.START), "--python-expr", quit_later]
+    software = {**os.environ, "LIBGL_ALWAYS_SOFTWARE": "1"}
     done = subprocess.run(
-        [*argv, "--", str(workspace)],
-        capture_output=True, text=True, timeout=240, env={**os.environ, "LIBGL_ALWAYS_SOFTWARE": "1"},
-    )  # fmt: skip
+        [*argv, "--", str(workspace)], capture_output=True, text=True, timeout=240, env=software
+    )
     shot = tmp_path / "shot.png"
     assert shot.exists(), done.stdout + done.stderr
     assert "Traceback" not in done.stderr + done.stdout

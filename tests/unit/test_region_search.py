@@ -70,7 +70,7 @@ def slow_view_radius(center: np.ndarray, pose: np.ndarray, lens: Intrinsics) -> 
 
 def test_view_radii_against_their_slow_twin() -> None:
     model = region_scenes.object_on_ground().model
-    center = region_scenes.CENTER + [0.2, -0.1, 0.3]
+    center = np.add(region_scenes.CENTER, (0.2, -0.1, 0.3))
     lens = Intrinsics(640, 480, 500.0, 560.0, 300.0, 260.0)
     fast = region_search.view_radii(center, model.world_from_cam[:3], [lens] * 3)
     slow = [slow_view_radius(center, pose, lens) for pose in model.world_from_cam[:3]]
