@@ -93,7 +93,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scene]:
     return base, scene
 
 
-def test_training_extraction_and_evaluation_stop_when_the_region_changed(
+def test_training_and_extraction_stop_when_the_region_changed(
     trained: tuple[Path, Scene],
 ) -> None:
     base, scene = trained
@@ -169,3 +169,35 @@ def test_pictures_frame_what_lies_in_the_region() -> None:
     half = len(near.vertices)
     assert first.subject[:half].all() and not first.subject[half:].any()
     assert second.subject[half:].all() and not second.subject[:half].any()
+
+
+def test_evaluation_measures_in_the_regions_radius(tmp_path: Path) -> None:
+    from maquette.recon.evaluate.evaluation import run as evaluate
+    from maquette.recon.mesh.ply import write_ply
+    from maquette.recon.mesh.triangles import TriangleMesh
+
+    scene = synthetic_scene.write_posed_scene(tmp_path / "ring", 6, 48, 36)
+    truth = synthetic_scene.truth_mesh(48)
+    scene.ground_truth.mkdir()
+    truth.export(scene.ground_truth / "t.ply")
+    frames = transforms.read(scene.transforms).frames
+    poses = [
+        {"name": Path(frame.file_path).name, "world_from_cam": frame.world_from_cam.tolist()}
+        for frame in frames
+    ]
+    document = {"frames": poses, "object_mesh": "t.ply"}
+    (scene.ground_truth / "ground_truth.json").write_text(json.dumps(document))
+    images = [{"name": pose["name"], "original": pose["name"], "index": None} for pose in poses]
+    (scene.root / "images_raw.json").write_text(json.dumps({"images": images}))
+    vertices = np.add(truth.vertices, (0.02, 0, 0))
+    mesh = TriangleMesh(vertices, np.asarray(truth.faces), np.asarray(truth.vertex_normals), None)
+    write_ply(scene.mesh / "ring.ply", mesh, ())
+    measured = []
+    for radius in (1.0, 2.0):
+        region = Region.around(synthetic_scene.CENTER, radius)
+        transforms.write(
+            scene.transforms, replace(transforms.read(scene.transforms), region=region)
+        )
+        result = evaluate(scene, "experiments", Progress(None, StringIO()), samples=4000)
+        measured.append(result["chamfer_relative"])
+    assert measured[0] == pytest.approx(2 * measured[1], rel=1e-4)

@@ -39,7 +39,7 @@ def is_wanted(view: str, program: str) -> bool:
             f"there is no Blender: `{program or 'blender'}`",
             hint="install it, name it with BLENDER=/path/to/blender, or use VIEW=browser",
         )
-    return view == "blender" or (view == "auto" and find(program) is not None and _has_screen())
+    return view == "blender" or (view == "auto" and find(program) is not None and has_screen())
 
 
 def adjust(opened: Workspace, program: str) -> None:
@@ -89,7 +89,8 @@ def _sources(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.suffix in (".py", ".toml")]
 
 
-def _has_screen() -> bool:
+def has_screen() -> bool:
+    """Whether a window can open here."""
     if sys.platform in ("darwin", "win32"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

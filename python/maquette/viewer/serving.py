@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import viser
 
+from maquette.viewer.blender import has_screen
 from maquette.viewer.gate import Address, Gate
 
 _ANY_PORT = 0
@@ -48,7 +49,8 @@ def serve(build: Build, listen: str) -> None:
     print(f"open {gate.url}   (Ctrl-C ends it)", flush=True)
     if gate.address.is_loopback:
         print(f"from another machine: ssh -L {gate.address.port}:localhost:{gate.address.port} …")
-        webbrowser.open(gate.url)
+        if has_screen():  # else a text browser would take the terminal
+            webbrowser.open(gate.url)
     try:
         server.sleep_forever()
     except KeyboardInterrupt:
