@@ -18,7 +18,7 @@ from maquette.viewer.editing import RegionEditor, seen_by
 from maquette.viewer.handles import Handles
 from maquette.viewer.photos import PhotoPanel
 from maquette.viewer.picture import redraw
-from maquette.viewer.scenery import Camera, Cloud, Display
+from maquette.viewer.scenery import Camera, Cloud, Display, Shapes
 from maquette.viewer.screenshot import add_screenshot_button, view_of
 
 Button = viser.GuiButtonHandle
@@ -34,6 +34,7 @@ class AdjustPage:
         self._telling = threading.RLock()
         scenery.begin(server, self.cameras, self.display)
         server.gui.configure_theme(show_logo=False, show_share_button=False)
+        self.shapes = Shapes(server, opened.region, self.display)
         self.cloud = Cloud(server, self.display, opened.model.points, opened.model.colors)
         self.status = server.gui.add_markdown("")
         self._add_numbers()
@@ -56,7 +57,7 @@ class AdjustPage:
             box = np.asarray(region.box)
             self.center.value, self.radius.value = region.center, region.radius
             self.low.value, self.high.value = tuple(box[:, 0]), tuple(box[:, 1])
-            scenery.draw_region(self.server, region, self.display)
+            self.shapes.show(region)
             self.handles.follow()
             self.status.content = self._status()
 

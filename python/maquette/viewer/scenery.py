@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import viser
@@ -20,7 +21,7 @@ from maquette.scene.transforms import Intrinsics
 from maquette.viewer.rotations import quaternions
 
 SPHERE, BOX, CAMERA, CHOSEN = (10, 98, 200), (194, 65, 12), (21, 128, 61), (234, 179, 8)
-_RINGS, _RING_STEPS = 3, 96
+_RING_STEPS = 96
 _LONGEST_PHOTO_PX = 1280
 _FRUSTUM = 0.12  # depth of a camera's pyramid, display units
 _MOST_FAR = 25.0  # display units: points beyond are left out, or the scene looks like a dot
@@ -167,34 +168,47 @@ class Cloud:
         )
 
 
-def draw_region(server: viser.ViserServer, region: Region, display: Display) -> None:
-    """Draw the sphere as three rings and a faint skin, the box as its edges."""
-    center, radius = display.points(region.center), display.length(region.radius)
-    server.scene.add_line_segments(
-        "/region/sphere", _rings(center, radius), SPHERE, thickness=2.5, thickness_units="screen"
-    )
-    server.scene.add_icosphere(
-        "/region/skin", radius, SPHERE, subdivisions=4, opacity=0.07, position=center,
-        side="double", cast_shadow=False, receive_shadow=False,
-    )  # fmt: skip
-    server.scene.add_line_segments(
-        "/region/box", box_edges(region, display), BOX, thickness=2.5, thickness_units="screen"
-    )
+class Shapes:
+    """The sphere as three rings and a faint skin, the box as its edges; they move, not resend."""
+
+    def __init__(self, server: viser.ViserServer, region: Region, display: Display) -> None:
+        self._display, scene = display, server.scene
+        thin: dict[str, Any] = {"thickness": 2.5, "thickness_units": "screen"}
+        self._sphere = scene.add_line_segments("/region/sphere", _rings(), SPHERE, **thin)
+        self._skin = scene.add_icosphere(
+            "/region/skin", 1.0, SPHERE, subdivisions=4, opacity=0.07, side="double",
+            cast_shadow=False, receive_shadow=False,
+        )  # fmt: skip
+        self._box = scene.add_line_segments("/region/box", _box_edges(), BOX, **thin)
+        self.show(region)
+
+    def show(self, region: Region) -> None:
+        """Put the shapes where the region is."""
+        for part in (self._sphere, self._skin):
+            part.position = self._display.points(region.center).astype(np.float64)
+            part.scale = self._display.length(region.radius)
+        low, high = self._display.points(np.asarray(region.box).T).astype(np.float64)
+        self._box.position = (low + high) / 2
+        self._box.scale = tuple((high - low) / 2)
+
+    def switch(self, shown: bool) -> None:
+        """Show or hide them."""
+        for part in (self._sphere, self._skin, self._box):
+            part.visible = shown
 
 
-def box_edges(region: Region, display: Display) -> NDArray[np.float32]:
-    """The box's twelve edges, [12, 2, 3], display."""
-    low, high = display.points(np.asarray(region.box).T)
-    bits = np.array([[number >> axis & 1 for axis in range(3)] for number in range(8)])
-    corners = np.where(bits, high, low)
+def _box_edges() -> NDArray[np.float32]:
+    """The twelve edges of the cube from -1 to 1, [12, 2, 3]."""
+    corners = np.array([[n >> axis & 1 for axis in range(3)] for n in range(8)]) * 2.0 - 1.0
     pairs = [(i, i | 1 << axis) for i in range(8) for axis in range(3) if not i >> axis & 1]
     return np.asarray(corners[np.array(pairs)], np.float32)
 
 
-def _rings(center: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
+def _rings() -> NDArray[np.float32]:
+    """Three unit circles, one about each axis, as segments [S, 2, 3]."""
     turn = np.linspace(0, 2 * np.pi, _RING_STEPS + 1)
     flat = np.stack([np.cos(turn), np.sin(turn), np.zeros_like(turn)], axis=1)
-    rings = [np.roll(flat, shift, axis=1) * radius + center for shift in range(_RINGS)]
+    rings = [np.roll(flat, shift, axis=1) for shift in range(3)]
     lines = [np.stack([ring[:-1], ring[1:]], axis=1) for ring in rings]
     return np.concatenate(lines).astype(np.float32)
 

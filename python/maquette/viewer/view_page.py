@@ -14,7 +14,7 @@ from maquette.scene import colmap_model
 from maquette.scene.paths import Scene
 from maquette.viewer import results, scenery
 from maquette.viewer.photos import PhotoPanel
-from maquette.viewer.scenery import Cloud, Display
+from maquette.viewer.scenery import Cloud, Display, Shapes
 from maquette.viewer.screenshot import add_screenshot_button
 
 _POLL_S = 2.0
@@ -33,7 +33,7 @@ class ViewPage:
         self._previewed: tuple[Path, float] | None = None
         self._lock = threading.RLock()
         scenery.begin(server, cameras, self.display)
-        scenery.draw_region(server, region, self.display)
+        self.shapes = Shapes(server, region, self.display)
         server.gui.configure_theme(control_width="large", show_logo=False, show_share_button=False)
         server.gui.add_markdown(f"**{scene.name}** · {len(cameras)} cameras")
         self._add_mesh_choice()
@@ -83,19 +83,13 @@ class ViewPage:
             shapes = gui.add_checkbox("region", False)
         self._mesh_is_shown = mesh
         mesh.on_update(lambda _: self._show_mesh())
-        shapes.on_update(lambda _: self._show_region(shapes.value))
+        shapes.on_update(lambda _: self.shapes.switch(shapes.value))
         points.on_update(lambda _: self._show_points(points.value, region))
-        self._show_region(False)
+        self.shapes.switch(False)
 
     def _chosen(self, event: Any) -> None:
         if event.client is not None:
             self.refresh()
-
-    def _show_region(self, shown: bool) -> None:
-        for name in ("sphere", "skin", "box"):
-            handle = self.server.scene.get_handle_by_name(f"/region/{name}")
-            if handle is not None:
-                handle.visible = shown
 
     def _show_points(self, shown: bool, region: Any) -> None:
         if shown:
