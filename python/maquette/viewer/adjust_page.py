@@ -47,7 +47,8 @@ class AdjustPage:
         self.editor.listeners.append(self.show)
         self.cloud.draw(self.editor.region)
         self.show()
-        for remark in opened.remarks:
+        thinned = ("not every point is drawn; counts and fits use all",)
+        for remark in opened.remarks + thinned * self.cloud.is_thinned:
             server.gui.add_markdown(f"⚠ {remark}")
 
     def show(self) -> None:

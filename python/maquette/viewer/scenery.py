@@ -24,6 +24,7 @@ SPHERE, BOX, CAMERA, CHOSEN = (10, 98, 200), (194, 65, 12), (21, 128, 61), (234,
 _RING_STEPS = 96
 _LONGEST_PHOTO_PX = 1280
 _FRUSTUM = 0.12  # depth of a camera's pyramid, display units
+_MOST_DRAWN = 300_000  # points; counts and fits use all
 _MOST_FAR = 25.0  # display units: points beyond are left out, or the scene looks like a dot
 
 
@@ -136,8 +137,15 @@ class Cloud:
         self._world, self._colors = points, colors
         self._shown = display.points(points)
         self._near = np.linalg.norm(self._shown, axis=1) < _MOST_FAR
+        self._drawn = np.zeros(len(points), bool)
+        self._drawn[:: -(-len(points) // _MOST_DRAWN)] = True
         self._inside: NDArray[np.bool_] | None = None
         self.size, self.hides_outside = 0.006, False
+
+    @property
+    def is_thinned(self) -> bool:
+        """Whether only every n-th point is drawn."""
+        return not self._drawn.all()
 
     @property
     def visible(self) -> NDArray[np.bool_]:
@@ -150,8 +158,9 @@ class Cloud:
         """Send the points as this region divides them."""
         self._inside = region.contains(self._world)
         pale = (0.3 * self._colors + 0.7 * 235).astype(np.uint8)
-        self._send("/points/inside", self._inside & self._near, self._colors, self.size)
-        outside = ~self._inside & self._near & (not self.hides_outside)
+        drawn = self._drawn & self._near
+        self._send("/points/inside", self._inside & drawn, self._colors, self.size)
+        outside = ~self._inside & drawn & (not self.hides_outside)
         self._send("/points/outside", outside, pale, 0.6 * self.size)
 
     def _send(
