@@ -35,6 +35,16 @@ extract: $(READY) ## Turn the newest checkpoint into a mesh and pictures
 evaluate: $(READY) ## Measure the result, against ground truth where there is one
 	@$(CLI) evaluate
 
+##@ Look and adjust
+adjust: $(READY) ## Set the region by hand (VIEW=blender or browser)
+	@$(CLI) adjust
+view: $(READY) ## Show mesh, cameras, photos, runs and previews in the browser
+	@$(CLI) view
+region: $(READY) ## Print the region; `maquette region set|auto|fit` change it
+	@$(CLI) region show
+blender-addon: $(READY) ## Make the installable zip of the Blender add-on in dist/
+	@$(CLI) blender-addon
+
 ##@ Jobs (these never start anything)
 prepare-job process-job extract-job: %-job: $(READY) ## Print the whole job document
 	@$(CLI) job $*
@@ -72,9 +82,9 @@ lock: $(READY) ## Pin the newest versions that fit python/pyproject.toml
 $(READY): python/pyproject.toml python/constraints.txt
 	@echo "installing into $(VENV) (once) …"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e 'python[recon,dev]' -c python/constraints.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e 'python[recon,view,dev]' -c python/constraints.txt
 	@touch $(READY)
 
-.PHONY: demo help settings prepare process extract evaluate jobs push-data data-push pull-data \
-  clear-data store clean test check lock \
+.PHONY: demo help settings prepare process extract evaluate adjust view region blender-addon jobs \
+  push-data data-push pull-data clear-data store clean test check lock \
   $(foreach step,prepare process extract,$(step)-job $(step)-status $(step)-logs $(step)-stop plan-$(step))

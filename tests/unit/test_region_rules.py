@@ -15,8 +15,7 @@ from scipy.spatial.transform import Rotation
 from maquette.errors import BadInput
 from maquette.recon.pictures import points as points_picture
 from maquette.recon.pictures.points import Subject
-from maquette.recon.sfm import region_file, region_rules
-from maquette.scene import transforms
+from maquette.scene import region_file, region_rules, transforms
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame, Intrinsics, Transforms
 

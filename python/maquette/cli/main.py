@@ -7,7 +7,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from maquette.cli import data, jobs, run, scenes, stores
+from maquette.cli import adjust, data, jobs, region, run, scenes, stores
 from maquette.errors import ExitCode, MaquetteError, format_error, from_os_error
 
 HELP = """Turn a video or a set of photos into a 3D model.
@@ -21,7 +21,7 @@ Exit codes: 0 ok · 1 a bug · 2 usage · 10 configuration · 11 credentials or 
 app = typer.Typer(
     help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
-for module in (run, jobs, scenes, data, stores):
+for module in (run, jobs, scenes, region, adjust, data, stores):
     module.add_to(app)
 
 

@@ -71,6 +71,15 @@ class Settings(BaseModel):
     keep_lcc: bool = Field(False, description="1: keep only the largest part of the whole mesh")
     ground_truth: str = Field("", description="folder with true cameras and mesh, for evaluate")
 
+    # see and adjust
+    view: Literal["auto", "blender", "browser"] = Field(
+        "auto", description="adjust in blender or browser; auto: Blender if it is there"
+    )
+    blender: str = Field("", description="the Blender program; empty: the one on the PATH")
+    listen: str = Field(
+        "127.0.0.1:8080", description="host:port of pages; beyond this machine: with a token"
+    )
+
     # how the job runs
     wait: bool = Field(True, description="0: submit and return at once")
     force: bool = Field(False, description="1: stop a running job of this step and replace it")

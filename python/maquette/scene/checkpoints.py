@@ -11,6 +11,7 @@ from maquette.errors import NotFound
 from maquette.scene.atomic import write_text
 
 POINTER = "latest_checkpoint.txt"
+_LARGEST_PICKLE_BYTES = 64 << 20
 _NAME = re.compile(r"epoch_(\d{5,})_iteration_(\d{9,})_checkpoint\.pt")
 
 
@@ -98,3 +99,21 @@ def chosen(run: Path, wanted: str = "") -> Choice:
             return Choice(path)
     names = ", ".join(path.name for path in listed(run)) or "none"
     raise NotFound(f"no checkpoint `{wanted}` in `{run}`", detail=f"there are: {names}")
+
+
+def mentions_region(path: Path, digest: str) -> bool:
+    """Whether a checkpoint was trained in the region with this digest.
+
+    The tensors' pickle names the digest as plain text, so this needs no torch. An unreadable
+    file mentions nothing.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            pickles = [item for item in archive.infolist() if item.filename.endswith("data.pkl")]
+            return any(
+                digest.encode() in archive.read(item)
+                for item in pickles
+                if item.file_size < _LARGEST_PICKLE_BYTES
+            )
+    except (OSError, zipfile.BadZipFile, EOFError, ValueError, RuntimeError):
+        return False

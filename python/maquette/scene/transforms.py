@@ -105,7 +105,6 @@ def read_document(path: Path) -> dict[str, Any]:
 def write(path: Path, transforms: Transforms, *, extra: dict[str, Any] | None = None) -> None:
     """Write `transforms.json`; `extra` adds top-level keys (unknown ones are kept by readers)."""
     first = transforms.frames[0].intrinsics
-    region = transforms.region
     document = {
         "camera_model": "OPENCV",
         "camera_angle_x": 2 * math.atan(first.width / (2 * first.fl_x)),
@@ -113,15 +112,22 @@ def write(path: Path, transforms: Transforms, *, extra: dict[str, Any] | None = 
         **_intrinsics_to(first),
         **dict.fromkeys(("sk_x", "sk_y", "k1", "k2", "k3", "k4", "p1", "p2"), 0.0),
         "is_fisheye": False,
-        "aabb_scale": 2.0 ** round(math.log2(region.radius)),
-        "aabb_range": [list(limits) for limits in region.box],
-        "sphere_center": list(region.center),
-        "sphere_radius": region.radius,
+        **region_to(transforms.region),
         "applied_transform": np.eye(4)[:3].tolist(),
         **(extra or {}),
         "frames": [_frame_to(frame, first) for frame in transforms.frames],
     }
     write_json(path, document)
+
+
+def region_to(region: Region) -> dict[str, Any]:
+    """A region under the keys that `transforms.json` has for it."""
+    return {
+        "aabb_scale": 2.0 ** round(math.log2(region.radius)),
+        "aabb_range": [list(limits) for limits in region.box],
+        "sphere_center": list(region.center),
+        "sphere_radius": region.radius,
+    }
 
 
 _INTRINSIC_KEYS = ("w", "h", "fl_x", "fl_y", "cx", "cy")

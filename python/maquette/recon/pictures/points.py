@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from maquette.scene.atomic import replacing
+from maquette.scene.colmap_model import SparseModel
 from maquette.scene.region import Region
 
 Floats = NDArray[np.float64]
@@ -26,6 +28,18 @@ class Subject:
     colors: NDArray[np.uint8]
     world_from_cam: Floats
     region: Region
+
+    @classmethod
+    def of(cls, model: SparseModel, region: Region) -> Subject:
+        """A COLMAP model and a region in it."""
+        return cls(model.points, model.colors, model.world_from_cam, region)
+
+
+def write(target: Path, subject: Subject, title: str) -> Path:
+    """Draw into a PNG file in one step; returns its path."""
+    with replacing(target) as temporary:
+        draw(subject, title, temporary)
+    return target
 
 
 def draw(subject: Subject, title: str, target: Path) -> None:

@@ -25,7 +25,7 @@ from maquette.recon.mesh.surface_protocol import Surface
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.mesh.upright import up_direction
 from maquette.recon.stages.stage import Report, Stage
-from maquette.scene import checkpoints, transforms
+from maquette.scene import checkpoints, region_file, transforms
 from maquette.scene.checkpoints import Choice
 from maquette.scene.events import Progress
 from maquette.scene.options import ExtractOptions
@@ -90,15 +90,10 @@ def check_region(trained: Region, current: Region, checkpoint: Path) -> None:
         return
     raise BadInput(
         f"the region changed after `{checkpoint.name}` was trained",
-        detail=f"trained in: {_describe(trained)}\ntransforms.json: {_describe(current)}",
-        hint="run `make process` with FRESH=1, or restore the region in transforms.json",
+        detail=f"trained in: {region_file.describe(trained)}\n"
+        f"transforms.json: {region_file.describe(current)}",
+        hint="run `make process` with FRESH=1, or `make region` to see both and set it back",
     )
-
-
-def _describe(region: Region) -> str:
-    x, y, z = region.center
-    box = ", ".join(f"{low:.4g} .. {high:.4g}" for low, high in region.box)
-    return f"center ({x:.4g}, {y:.4g}, {z:.4g}), radius {region.radius:.4g}, box {box}"
 
 
 def _load(checkpoint: Path) -> Surface:

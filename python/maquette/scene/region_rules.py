@@ -1,9 +1,9 @@
-"""Where the region of interest lies, from cameras and points; one rule a scene type.
+"""Where the region of interest lies, by the two rules of Neuralangelo's data preparation.
 
 World units and axes are COLMAP's. Notation: camera i stands at c_i [3] and looks along the
 unit vector d_i [3]. The sphere turns and scales with the scene; the box is axis-aligned.
 
-Source: the bounding rules of Neuralangelo's data preparation; differs, each where noted.
+Differs from its source where noted. `region_search` is what this program uses by itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SHARE_KEPT = 0.98
 
 @dataclass(frozen=True)
 class Estimate:
-    """A region, the rule that gave it (`poses` or `points`), and a remark or ""."""
+    """A region, the rule that gave it (`poses`, `points`, `view`, `density`), a remark or ""."""
 
     region: Region
     rule: str
@@ -43,13 +43,13 @@ def estimate(scene_type: str, centers: Floats, axes: Floats, points: Floats) -> 
     Raises:
         BadInput: too few points, or all cameras stand at the same place.
     """
-    _check(centers, points)
+    check(centers, points)
     if scene_type == "indoor":
         return Estimate(by_points(points), "points")
     if scene_type == "outdoor" and not circles_its_centroid(centers, axes):
         return Estimate(by_points(points), "points")
     meeting = meeting_point(centers, axes)
-    if meeting is None or not _is_in_view(meeting, centers, axes):
+    if meeting is None or not is_in_view(meeting, centers, axes):
         return Estimate(
             by_points(points),
             "points",
@@ -122,20 +122,35 @@ def circles_its_centroid(centers: Floats, axes: Floats) -> bool:
     return bool((looks & near).mean() > 0.5)
 
 
-def _is_in_view(point: Floats, centers: Floats, axes: Floats) -> bool:
+def is_in_view(point: Floats, centers: Floats, axes: Floats) -> bool:
+    """Whether a point [3] lies in front of most cameras."""
     return bool((((point - centers) * axes).sum(axis=1) > 0).mean() > 0.5)
 
 
-def _check(centers: Floats, points: Floats) -> None:
-    if len(points) < MIN_POINTS:
-        raise BadInput(
-            f"the model has only {len(points)} points, a region needs at least {MIN_POINTS}",
-            hint="sharper or closer pictures help; try `make prepare FRAMES=200`",
-        )
+def check(centers: Floats, points: Floats) -> None:
+    """Refuse a model that says nothing about a region.
+
+    Raises:
+        BadInput: too few points, or all cameras stand at the same place.
+    """
+    check_points(points)
     around = np.linalg.norm(centers - centers.mean(axis=0), axis=1).max(initial=0.0)
     depth = np.median(np.linalg.norm(points - centers.mean(axis=0), axis=1))
     if around <= 1e-4 * depth:
         raise BadInput(
             f"all {len(centers)} cameras stand at the same place: a turn on the spot has no depth",
             hint="walk around the object while filming",
+        )
+
+
+def check_points(points: Floats) -> None:
+    """Refuse a model that has too few points to place a region.
+
+    Raises:
+        BadInput: there are too few.
+    """
+    if len(points) < MIN_POINTS:
+        raise BadInput(
+            f"the model has only {len(points)} points, a region needs at least {MIN_POINTS}",
+            hint="sharper or closer pictures help; try `make prepare FRAMES=200`",
         )

@@ -1,0 +1,25 @@
+"""Where `maquette.scene` lies: beside this file in the installed zip, else in the checkout."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+_PLACES = (_HERE / "shared", _HERE.parents[1] / "python")
+
+
+def find() -> None:
+    """Make `maquette.scene` importable.
+
+    Raises:
+        ImportError: it is in neither place; the add-on was copied without it.
+    """
+    for place in _PLACES:
+        if (place / "maquette" / "scene").is_dir():
+            if str(place) not in sys.path:
+                sys.path.append(str(place))
+            return
+    raise ImportError(
+        "maquette_region is incomplete: install the zip that `make blender-addon` makes"
+    )

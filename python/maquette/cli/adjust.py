@@ -1,0 +1,79 @@
+"""`maquette adjust` and `maquette view`: windows on a scene."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from maquette.cli.arguments import SettingWords
+from maquette.errors import ConfigError
+
+if TYPE_CHECKING:
+    from maquette.config.settings import Settings
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this group's commands."""
+    app.command("adjust")(adjust)
+    app.command("view")(view)
+    app.command("blender-addon")(blender_addon)
+
+
+def adjust(settings: SettingWords = None) -> None:
+    """Set the region by hand, in Blender or in the browser (VIEW=auto, blender or browser)."""
+    from maquette.config.loading import load
+    from maquette.scene.workspace import open_workspace
+    from maquette.viewer import blender
+
+    chosen = load(settings or ())
+    opened = open_workspace(chosen.scene_dir)
+    if blender.is_wanted(chosen.view, chosen.blender):
+        blender.adjust(opened, chosen.blender)
+        return
+    serving = _serving()
+    from maquette.viewer.adjust_page import AdjustPage
+
+    serving.serve(lambda server: AdjustPage(server, opened), chosen.listen)
+
+
+def view(settings: SettingWords = None) -> None:
+    """Show mesh, cameras, photos, runs and previews in the browser."""
+    import threading
+
+    from maquette.config.loading import load
+    from maquette.scene.paths import Scene
+
+    chosen: Settings = load(settings or ())
+    serving = _serving()
+    from maquette.viewer.view_page import ViewPage
+
+    stopped = threading.Event()
+
+    def build(server: Any) -> None:
+        page = ViewPage(server, Scene(chosen.scene_dir))
+        threading.Thread(target=page.follow, args=(stopped,), daemon=True).start()
+
+    try:
+        serving.serve(build, chosen.listen)
+    finally:
+        stopped.set()
+
+
+def blender_addon() -> None:
+    """Make the installable zip of the Blender add-on in dist/."""
+    from maquette.viewer import blender
+
+    print(blender.build_addon())
+
+
+def _serving() -> ModuleType:
+    try:
+        from maquette.viewer import serving
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"the browser page needs the part `view`, which is not installed: {error.name}",
+            hint="pip install -e 'python[view]'; the Makefile's own environment has it",
+        ) from error
+    return serving

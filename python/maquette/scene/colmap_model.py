@@ -1,0 +1,230 @@
+"""Read COLMAP's binary model files with numpy alone.
+
+Every count that a file states is checked against the file's size before anything is allocated,
+so that a damaged file ends in a sentence.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maquette.errors import BadInput
+from maquette.scene.lens_models import BY_ID, Lens, check_undistorted
+from maquette.scene.transforms import Frame
+
+Floats = NDArray[np.float64]
+FILES = ("cameras.bin", "images.bin", "points3D.bin")
+_LONGEST_NAME = 4096
+_MOST_PIXELS = 1 << 20  # along a side
+_POINT = np.dtype(
+    [("id", "<u8"), ("xyz", "<f8", 3), ("rgb", "u1", 3), ("error", "<f8"), ("track", "<u8")]
+)
+_CHUNK = 100_000  # points gathered at once
+
+
+@dataclass(frozen=True)
+class SparseModel:
+    """Cameras and points, world frame, images sorted by name.
+
+    Attributes:
+        lenses: The camera of each image.
+        world_from_cam: [N, 4, 4], COLMAP's camera axes (z forward).
+        points: [P, 3]; `colors` [P, 3] are their 8-bit RGB.
+        views: [P] how many images see each point.
+    """
+
+    names: tuple[str, ...]
+    lenses: tuple[Lens, ...]
+    world_from_cam: Floats
+    points: Floats
+    colors: NDArray[np.uint8]
+    views: NDArray[np.int64]
+
+    @property
+    def centers(self) -> Floats:
+        """Where the cameras stand, [N, 3]."""
+        return self.world_from_cam[:, :3, 3]
+
+    @property
+    def axes(self) -> Floats:
+        """Where the cameras look, unit vectors, [N, 3]."""
+        return self.world_from_cam[:, :3, 2]
+
+    def frames(self) -> tuple[Frame, ...]:
+        """The cameras as `transforms.json` lists them.
+
+        Raises:
+            BadInput: a camera has distortion.
+        """
+        check_undistorted(self.lenses)
+        parts = zip(self.names, self.world_from_cam, self.lenses, strict=True)
+        return tuple(Frame(f"images/{name}", pose, lens.pinhole()) for name, pose, lens in parts)
+
+
+def read(folder: Path) -> SparseModel:
+    """Read `cameras.bin`, `images.bin` and `points3D.bin`.
+
+    Raises:
+        BadInput: a file is missing or damaged, or they are not of one model.
+    """
+    lenses = _read_lenses(_File.open(folder / FILES[0]))
+    images = sorted(_read_images(_File.open(folder / FILES[1])), key=lambda image: image.name)
+    strangers = {image.lens for image in images} - lenses.keys()
+    if strangers:
+        raise BadInput(
+            f"`{folder}` mixes models: images.bin names camera {min(strangers)}, "
+            "which cameras.bin does not have",
+            hint="copy all files of one COLMAP model together",
+        )
+    points, colors, views = _read_points(_File.open(folder / FILES[2]))
+    return SparseModel(
+        names=tuple(image.name for image in images),
+        lenses=tuple(lenses[image.lens] for image in images),
+        world_from_cam=np.array([image.world_from_cam for image in images]).reshape(-1, 4, 4),
+        points=points,
+        colors=colors,
+        views=views,
+    )
+
+
+@dataclass(frozen=True)
+class _Image:
+    name: str
+    lens: int
+    world_from_cam: Floats
+
+
+@dataclass
+class _File:
+    """Bytes read from the front; whatever does not fit into them is damage."""
+
+    path: Path
+    data: bytes
+    at: int = 0
+
+    @classmethod
+    def open(cls, path: Path) -> _File:
+        try:
+            return cls(path, path.read_bytes())
+        except FileNotFoundError as error:
+            raise BadInput(
+                f"the COLMAP model lacks `{path.name}`: `{path.parent}`",
+                hint=f"a model is {', '.join(FILES)}; text models: `colmap model_converter`",
+            ) from error
+
+    def take(self, layout: str) -> tuple[int | float, ...]:
+        size = struct.calcsize(layout)
+        self.skip(size)
+        return struct.unpack_from(layout, self.data, self.at - size)
+
+    def skip(self, size: int) -> None:
+        self.at += size
+        if self.at > len(self.data):
+            raise self.damage("it ends too early")
+
+    def count(self, smallest: int) -> int:
+        """Read a count of entries that take at least `smallest` bytes each."""
+        (count,) = self.take("<Q")
+        if count * smallest > len(self.data) - self.at:
+            raise self.damage(f"it states {count:,} entries, which do not fit into it")
+        return int(count)
+
+    def text(self) -> str:
+        end = self.data.find(b"\0", self.at, self.at + _LONGEST_NAME)
+        if end < 0:
+            raise self.damage("a name has no end")
+        start, self.at = self.at, end + 1
+        try:
+            return self.data[start:end].decode()
+        except UnicodeDecodeError as error:
+            raise self.damage("a name is no text") from error
+
+    def check_end(self) -> None:
+        if self.at != len(self.data):
+            raise self.damage(f"{len(self.data) - self.at:,} bytes follow its end")
+
+    def damage(self, what: str) -> BadInput:
+        return BadInput(
+            f"`{self.path}` is damaged: {what}",
+            hint="copy the file again, or run `make prepare` again with FORCE_STAGE=undistort",
+        )
+
+
+def _read_lenses(file: _File) -> dict[int, Lens]:
+    lenses = {}
+    for _ in range(file.count(24)):
+        number, model_id, width, height = map(int, file.take("<IiQQ"))
+        if model_id not in BY_ID:
+            raise file.damage(f"camera {number} has the unknown model {model_id}")
+        model = BY_ID[model_id]
+        parameters = file.take(f"<{model.parameters}d")
+        if not (0 < width <= _MOST_PIXELS and 0 < height <= _MOST_PIXELS):
+            raise file.damage(f"camera {number} has {width} × {height} pixels")
+        if not np.isfinite(parameters).all() or any(f <= 0 for f in parameters[: model.focals]):
+            raise file.damage(f"camera {number} has unusable parameters")
+        lenses[number] = Lens(model, width, height, parameters)
+    file.check_end()
+    return lenses
+
+
+def _read_images(file: _File) -> list[_Image]:
+    images = []
+    for _ in range(file.count(73)):
+        _, *pose, lens = file.take("<I7dI")
+        name = file.text()
+        file.skip(24 * file.count(24))
+        if not name:
+            raise file.damage("an image has no name")
+        images.append(_Image(name, int(lens), _world_from_cam(file, np.array(pose))))
+    file.check_end()
+    return images
+
+
+def _world_from_cam(file: _File, pose: Floats) -> Floats:
+    """Invert a quaternion (w x y z) and translation [7], camera from world, to [4, 4]."""
+    length = float(np.linalg.norm(pose[:4]))
+    if not np.isfinite(pose).all() or not 0.5 < length < 2:
+        raise file.damage("an image has an unusable pose")
+    w, x, y, z = pose[:4] / length
+    cam_from_world = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    matrix = np.eye(4)
+    matrix[:3, :3] = cam_from_world.T
+    matrix[:3, 3] = -cam_from_world.T @ pose[4:]
+    return matrix
+
+
+def _read_points(file: _File) -> tuple[Floats, NDArray[np.uint8], NDArray[np.int64]]:
+    """Points [P, 3], colours [P, 3] and track lengths [P]; entries have a length of their own."""
+    starts = np.empty(file.count(_POINT.itemsize), dtype=np.int64)
+    size = _POINT.itemsize
+    data, at, end = file.data, file.at, len(file.data)
+    track_length = struct.Struct("<Q").unpack_from
+    for index in range(len(starts)):
+        if at + size > end:
+            raise file.damage("it ends too early")
+        starts[index] = at
+        at += size + 8 * track_length(data, at + size - 8)[0]
+    file.at = min(at, end + 1)
+    file.check_end()
+    raw = np.frombuffer(data, dtype=np.uint8)
+    points = np.empty((len(starts), 3))
+    colors = np.empty((len(starts), 3), dtype=np.uint8)
+    views = np.empty(len(starts), dtype=np.int64)
+    for first in range(0, len(starts), _CHUNK):
+        part = slice(first, first + _CHUNK)
+        entries = raw[starts[part, None] + np.arange(size)].view(_POINT)[:, 0]
+        points[part], colors[part], views[part] = entries["xyz"], entries["rgb"], entries["track"]
+    if not np.isfinite(points).all():
+        raise file.damage("a point has no place")
+    return points, colors, views

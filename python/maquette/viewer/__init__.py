@@ -1,0 +1,1 @@
+"""Pages and pictures served from a scene: adjust the region, look at results."""

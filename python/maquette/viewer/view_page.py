@@ -1,0 +1,133 @@
+"""`make view`: results in the browser, also while training goes on."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import trimesh
+import viser
+
+from maquette.scene import colmap_model
+from maquette.scene.paths import Scene
+from maquette.viewer import results, scenery
+from maquette.viewer.photos import PhotoPanel
+from maquette.viewer.scenery import Cloud, Display, Shapes
+from maquette.viewer.screenshot import add_screenshot_button
+
+_POLL_S = 2.0
+_NO_MESH = "no mesh yet"
+_LATEST = "follow the newest"
+
+
+class ViewPage:
+    """Mesh, cameras and photos in 3D; previews and figures of each run beside them."""
+
+    def __init__(self, server: viser.ViserServer, scene: Scene) -> None:
+        self.server, self.scene = server, scene
+        cameras, region = results.cameras_and_region(scene)
+        self.display = Display(region)
+        self._drawn: tuple[Path, float] | None = None
+        self._previewed: tuple[Path, float] | None = None
+        self._lock = threading.RLock()
+        scenery.begin(server, cameras, self.display)
+        self.shapes = Shapes(server, region, self.display)
+        server.gui.configure_theme(control_width="large", show_logo=False, show_share_button=False)
+        server.gui.add_markdown(f"**{scene.name}** · {len(cameras)} cameras")
+        self._add_mesh_choice()
+        self._add_runs()
+        self._add_layers(region)
+        self.photos = PhotoPanel(server, cameras, self.display)
+        add_screenshot_button(server, scene.name)
+        self.refresh()
+
+    def follow(self, stopped: threading.Event) -> None:
+        """Bring the page up to date every two seconds until told to stop."""
+        while not stopped.wait(_POLL_S):
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Show meshes, runs and previews that came since the last look."""
+        with self._lock:
+            names = [path.name for path in results.meshes(self.scene)] or [_NO_MESH]
+            _offer(self.mesh, names)
+            _offer(self.group, results.groups(self.scene) or ["no run yet"])
+            found = results.previews(self.scene, self.group.value)
+            _offer(self.iteration, [_LATEST, *(str(preview.iteration) for preview in found)])
+            self.figures.content = results.figures(self.scene, self.group.value) or "*no figures*"
+            self._show_preview(found)
+            self._show_mesh()
+
+    def _add_mesh_choice(self) -> None:
+        self.mesh = self.server.gui.add_dropdown("mesh", (_NO_MESH,))
+        self.mesh.on_update(self._chosen)
+
+    def _add_runs(self) -> None:
+        gui = self.server.gui
+        with gui.add_folder("Training"):
+            self.group = gui.add_dropdown("run", ("no run yet",))
+            self.iteration = gui.add_dropdown("iteration", (_LATEST,))
+            self.figures = gui.add_markdown("")
+            blank = np.full((90, 270, 3), 235, np.uint8)
+            self.preview = gui.add_image(blank, label="photo, rendering, normals", format="jpeg")
+        for part in (self.group, self.iteration):
+            part.on_update(self._chosen)
+
+    def _add_layers(self, region: Any) -> None:
+        gui = self.server.gui
+        with gui.add_folder("Show"):
+            mesh = gui.add_checkbox("mesh", True)
+            points = gui.add_checkbox("points", False)
+            shapes = gui.add_checkbox("region", False)
+        self._mesh_is_shown = mesh
+        mesh.on_update(lambda _: self._show_mesh())
+        shapes.on_update(lambda _: self.shapes.switch(shapes.value))
+        points.on_update(lambda _: self._show_points(points.value, region))
+        self.shapes.switch(False)
+
+    def _chosen(self, event: Any) -> None:
+        if event.client is not None:
+            self.refresh()
+
+    def _show_points(self, shown: bool, region: Any) -> None:
+        if shown:
+            model = colmap_model.read(self.scene.sparse)
+            Cloud(self.server, self.display, model.points, model.colors).draw(region)
+        else:
+            self.server.scene.remove_by_name("/points")
+
+    def _show_mesh(self) -> None:
+        """Send the chosen mesh, when it is another than the page has."""
+        path = self.scene.mesh / self.mesh.value
+        if not path.is_file() or not self._mesh_is_shown.value:
+            self.server.scene.remove_by_name("/mesh")
+            self._drawn = None
+            return
+        wanted = (path, path.stat().st_mtime)
+        if wanted == self._drawn:
+            return
+        mesh = trimesh.load_mesh(path, process=False)
+        mesh.vertices = self.display.points(mesh.vertices)
+        self.server.scene.add_mesh_trimesh("/mesh", mesh, cast_shadow=False, receive_shadow=False)
+        self._drawn = wanted
+
+    def _show_preview(self, found: list[results.Preview]) -> None:
+        chosen = [p for p in found if str(p.iteration) == self.iteration.value] or found[-1:]
+        if not chosen:
+            return
+        path = chosen[0].path
+        wanted = (path, path.stat().st_mtime)
+        if wanted != self._previewed:
+            self.preview.image = scenery.read_photo(path)
+            self.preview.label = f"iteration {chosen[0].iteration}: photo, rendering, normals"
+            self._previewed = wanted
+
+
+def _offer(choice: Any, options: list[str]) -> None:
+    """Renew a list to choose from without touching the choice, while it still stands."""
+    if tuple(options) != tuple(choice.options):
+        kept = choice.value if choice.value in options else options[0]
+        choice.options = tuple(options)
+        choice.value = kept

@@ -1,0 +1,203 @@
+"""`maquette region` as a person uses it, and that every later step honours what it set."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+import sparse_models
+import synthetic_scene
+from command_line import maquette
+from maquette.errors import BadInput
+from maquette.recon.pictures.framing import set_stage
+from maquette.recon.stages import mesh as mesh_stage
+from maquette.recon.stages.stage import run_stages
+from maquette.recon.surface import engine
+from maquette.scene import checkpoints, transforms
+from maquette.scene.events import Progress
+from maquette.scene.options import ExtractOptions, ProcessOptions
+from maquette.scene.paths import Scene
+from maquette.scene.region import Region
+
+CENTER = np.array([3.0, -2.0, 5.0])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A working folder with scenes/owl, prepared by COLMAP alone."""
+    sketch = sparse_models.around(CENTER, 4.0, 8, sparse_models.ball(900, CENTER, 0.6))
+    sparse_models.write_workspace(tmp_path / "scenes" / "owl", sketch)
+    return tmp_path
+
+
+def ask(folder: Path, *words: str) -> dict:
+    done = maquette(folder, "region", *words, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_set_show_fit_and_auto(folder: Path) -> None:
+    scene = Scene(folder / "scenes" / "owl")
+    assert ask(folder, "show")["set_by"] == "not saved yet"
+    assert not scene.transforms.exists()
+    said = ask(folder, "set", "--sphere", "-1,2,3.5,0.25")
+    assert (said["center"], said["radius"], said["set_by"]) == ([-1, 2, 3.5], 0.25, "user")
+    assert said["box"] == [[-1.25, -0.75], [1.75, 2.25], [3.25, 3.75]]
+    said = ask(folder, "set", "--box", "0,1,2,3,4,5")
+    assert said["radius"] == 0.25 and said["box"] == [[0, 1], [2, 3], [4, 5]]
+    assert transforms.read(scene.transforms).region.box == ((0, 1), (2, 3), (4, 5))
+    said = ask(folder, "fit", "--points-inside", "0.9")
+    assert 0.9 * 900 <= said["points_inside"] <= 0.93 * 900
+    assert ask(folder, "fit", "--cameras")["center"] == pytest.approx(CENTER, abs=1e-6)
+    said = ask(folder, "auto")
+    assert said["set_by"] == "auto" and said["points_inside"] == 900
+    assert ask(folder, "auto", "--rule", "upstream")["radius"] > 2 * said["radius"]
+    with Image.open(scene.stages / "region.png") as picture:
+        assert picture.size[0] > 1000
+    shown = maquette(folder, "region", "show", "--picture", "mine.png")
+    assert "points inside" in shown.stdout and (folder / "mine.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["set"], 2, "nothing to set"), (["set", "--sphere", "1,2,3"], 2, "3 numbers"),
+        (["set", "--sphere", "1,2,3,x"], 2, "not a list"),
+        (["set", "--sphere", "1,2,3,-1"], 14, "not usable"),
+        (["set", "--box", "1,0,0,1,0,1"], 14, "box is empty"),
+        (["fit", "--points-inside", "1.2"], 14, "share"),
+        (["show", "MODEL=nothing"], 13, "no folder"),
+    ],
+)  # fmt: skip
+def test_refusals_write_nothing(folder: Path, words: list[str], code: int, says: str) -> None:
+    done = maquette(folder, "region", *words)
+    assert (done.returncode, says in done.stderr) == (code, True), done.stderr
+    assert not (folder / "scenes" / "owl" / "transforms.json").exists()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scene]:
+    """A scene that was trained for a moment."""
+    base = tmp_path_factory.mktemp("trained")
+    scene = synthetic_scene.write_posed_scene(base / "scenes" / "ring", 8, 48, 36)
+    synthetic_scene.write_landmarks(scene, 300)
+    engine.train(scene, ProcessOptions(iterations=3, preset="preview"), Progress(None, StringIO()))
+    return base, scene
+
+
+def test_training_and_extraction_stop_when_the_region_changed(
+    trained: tuple[Path, Scene],
+) -> None:
+    base, scene = trained
+    checkpoint = checkpoints.chosen(scene.run("experiments")).path
+    before = transforms.read(scene.transforms).region
+    assert engine.load(checkpoint).region == before  # training space is this region's
+    assert checkpoints.mentions_region(checkpoint, before.digest)
+    said = ask(base, "set", "MODEL=ring", "--sphere", "0.4,-0.3,0.5,1.2")
+    assert "make process MODEL=ring GROUP=experiments FRESH=1" in said["run_again"][0]
+    progress = Progress(None, StringIO())
+    with pytest.raises(BadInput, match="region was changed after training"):
+        engine.train(scene, ProcessOptions(iterations=6, preset="preview"), progress)
+    with pytest.raises(BadInput, match="region changed"):
+        run_stages([mesh_stage.STAGE], "extract", scene, ExtractOptions(resolution=16), progress)
+    restored = ask(base, "set", "MODEL=ring", *as_words(before))
+    assert restored["digest"] == before.digest and restored["run_again"] == []
+
+
+def as_words(region: Region) -> list[str]:
+    sphere = ",".join(map(repr, [*region.center, region.radius]))
+    return ["--sphere", sphere, "--box", ",".join(repr(float(x)) for x in np.ravel(region.box))]
+
+
+class Ring:
+    """A perfectly trained model of the synthetic scene, in whatever region it is asked for."""
+
+    def __init__(self, checkpoint: Path, region: Region) -> None:
+        self.iteration, self.region = checkpoints.iteration_of(checkpoint.name), region
+
+    def signed_distance(self, points: np.ndarray) -> np.ndarray:
+        world = self.region.world_from_unit(points)
+        return synthetic_scene.signed_distance(world) / self.region.radius
+
+    def colors(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+        return 0.5 + 0.5 * normals
+
+
+def test_extraction_keeps_to_sphere_and_box_and_to_world_units(
+    trained: tuple[Path, Scene],
+) -> None:
+    _, scene = trained
+    kept = transforms.read(scene.transforms)
+    x, y, z = synthetic_scene.CENTER
+    region = Region.around(
+        synthetic_scene.CENTER, 0.7, [[x, x + 2], [y - 2, y + 2], [z - 2, z + 2]]
+    )
+    transforms.write(scene.transforms, replace(kept, region=region))
+    stage = replace(
+        mesh_stage.STAGE, run=partial(mesh_stage.run, load=partial(Ring, region=region))
+    )
+    options = ExtractOptions(resolution=96, block_res=32)
+    run_stages([stage], "extract", scene, options, Progress(None, StringIO()))
+    mesh = trimesh.load(scene.mesh / "ring.ply", process=False)
+    away = np.linalg.norm(mesh.vertices - synthetic_scene.CENTER, axis=1)
+    assert away.max() <= 0.7 + 1e-3  # the ring reaches 0.79: cut at the sphere
+    assert mesh.vertices[:, 0].min() >= x - 2 * 0.7 / 96  # and at the box
+    off = np.abs(synthetic_scene.signed_distance(np.asarray(mesh.vertices)))
+    assert off.max() < 0.02  # world units, not shifted or scaled
+    transforms.write(scene.transforms, kept)
+
+
+def test_pictures_frame_what_lies_in_the_region() -> None:
+    from maquette.recon.mesh.triangles import TriangleMesh
+
+    near = trimesh.creation.icosphere(radius=0.3)
+    far = trimesh.creation.icosphere(radius=0.3)
+    far.apply_translation([6.0, 0, 0])
+    both = trimesh.util.concatenate([near, far])
+    mesh = TriangleMesh(np.asarray(both.vertices), np.asarray(both.faces), None, None)
+    up, front = np.array([0, 0, 1.0]), np.array([0, -5.0, 0])
+    first = set_stage(mesh, Region.around([0, 0, 0], 1.0), up, front)
+    second = set_stage(mesh, Region.around([6.0, 0, 0], 1.0), up, front)
+    half = len(near.vertices)
+    assert first.subject[:half].all() and not first.subject[half:].any()
+    assert second.subject[half:].all() and not second.subject[:half].any()
+
+
+def test_evaluation_measures_in_the_regions_radius(tmp_path: Path) -> None:
+    from maquette.recon.evaluate.evaluation import run as evaluate
+    from maquette.recon.mesh.ply import write_ply
+    from maquette.recon.mesh.triangles import TriangleMesh
+
+    scene = synthetic_scene.write_posed_scene(tmp_path / "ring", 6, 48, 36)
+    truth = synthetic_scene.truth_mesh(48)
+    scene.ground_truth.mkdir()
+    truth.export(scene.ground_truth / "t.ply")
+    frames = transforms.read(scene.transforms).frames
+    poses = [
+        {"name": Path(frame.file_path).name, "world_from_cam": frame.world_from_cam.tolist()}
+        for frame in frames
+    ]
+    document = {"frames": poses, "object_mesh": "t.ply"}
+    (scene.ground_truth / "ground_truth.json").write_text(json.dumps(document))
+    images = [{"name": pose["name"], "original": pose["name"], "index": None} for pose in poses]
+    (scene.root / "images_raw.json").write_text(json.dumps({"images": images}))
+    vertices = np.add(truth.vertices, (0.02, 0, 0))
+    mesh = TriangleMesh(vertices, np.asarray(truth.faces), np.asarray(truth.vertex_normals), None)
+    write_ply(scene.mesh / "ring.ply", mesh, ())
+    measured = []
+    for radius in (1.0, 2.0):
+        region = Region.around(synthetic_scene.CENTER, radius)
+        transforms.write(
+            scene.transforms, replace(transforms.read(scene.transforms), region=region)
+        )
+        result = evaluate(scene, "experiments", Progress(None, StringIO()), samples=4000)
+        measured.append(result["chamfer_relative"])
+    assert measured[0] == pytest.approx(2 * measured[1], rel=1e-4)
