@@ -5,20 +5,21 @@ from __future__ import annotations
 from maquette.recon.pictures import points
 from maquette.recon.sfm.engine import pycolmap
 from maquette.recon.stages.stage import Report, Stage
-from maquette.scene import colmap_model, region_file, region_search, transforms
+from maquette.scene import colmap_model, region_file, region_rules, region_search, transforms
 from maquette.scene.atomic import replacing, write_json
 from maquette.scene.colmap_model import SparseModel
 from maquette.scene.events import Progress
 from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
+from maquette.scene.region_rules import Estimate
 from maquette.scene.transforms import Transforms
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     """Place the region by the scene type's rule, or keep the one that the person set."""
     model = colmap_model.read(scene.sparse)
-    found = region_search.find(options.scene_type, model)
+    found = _find(options.scene_type, model)
     kept, remark = region_file.kept_region(scene.transforms, model.frames())
     if remark and kept is None:
         before = transforms.read(scene.transforms).region
@@ -33,6 +34,15 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     ply = scene.sparse / "points3D.ply"
     mutable = [scene.transforms, picture]  # both change when a person sets the region
     return Report([ply], mutable=mutable, numbers=_numbers(model, region, rule), remarks=remarks)
+
+
+def _find(scene_type: str, model: SparseModel) -> Estimate:
+    """The cameras' orbit for an object they circle, whose width training is tuned to; else ours."""
+    if scene_type == "object":
+        wide = region_rules.estimate(scene_type, model.centers, model.axes, model.points)
+        if wide.rule == "poses":
+            return wide
+    return region_search.find(scene_type, model)
 
 
 def _write(scene: Scene, model: SparseModel, region: Region, source: str) -> None:
