@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import sparse_models
 from maquette.scene import transforms
 from maquette.scene.region import Region
 from maquette.scene.workspace import open_workspace
+from waiting import wait_for
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 viser = pytest.importorskip("viser", reason="pip install -e 'python[view]'")
@@ -104,10 +105,7 @@ def opened(browser: object, workspace: Path) -> Iterator[Callable[[], Window]]:
 
 
 def until(condition: Callable[[], object], limit_s: float = LIMIT_S) -> None:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)
+    wait_for(condition, limit_s)
 
 
 def saved(workspace: Path) -> Region:
@@ -169,24 +167,25 @@ def test_dragging_moves_the_sphere_along_an_axis(
 ) -> None:
     window = opened()
     until(lambda: window.page.server.get_clients())
-    time.sleep(2)  # software rendering: the first frames take their time
     before = window.page.editor.region
     arrow = 0.28 * before.radius  # on the shaft of the handle, world units
-    moved = None
-    for axis in range(3):
-        step = np.eye(3)[axis]
-        start = pixel_of(window, CENTER + arrow * step)
-        drag_axis(window, start, pixel_of(window, CENTER + (arrow + 0.5) * step))
-        try:
-            until(lambda: window.page.editor.region != before, 10)
-        except AssertionError:
-            continue  # this arrow points at the viewer or lies behind another
-        moved = axis
-        break
-    assert moved is not None, "no arrow could be dragged"
+    moved = []
+
+    def drag_one() -> bool:
+        """Whether an arrow followed; one may point at the viewer or lie behind another."""
+        for axis, step in enumerate(np.eye(3)):
+            start = pixel_of(window, CENTER + arrow * step)
+            drag_axis(window, start, pixel_of(window, CENTER + (arrow + 0.5) * step))
+            with suppress(AssertionError):
+                until(lambda: window.page.editor.region != before, 5)
+                moved.append(axis)
+                return True
+        return False
+
+    until(drag_one)  # nothing can be dragged before the first frames are drawn
     after = window.page.editor.region
     shift = np.subtract(after.center, before.center)
-    assert abs(shift[moved]) > 0.1 and np.abs(np.delete(shift, moved)).max() < 1e-6
+    assert abs(shift[moved[0]]) > 0.1 and np.abs(np.delete(shift, moved[0])).max() < 1e-6
     assert (after.radius, after.box) == (before.radius, before.box)
     assert saved(workspace) == before
     window.shot("dragged")
@@ -209,16 +208,19 @@ def test_fit_to_visible_points_and_to_cameras(opened: Callable[[], Window]) -> N
 def test_clicking_a_camera_shows_its_photo(opened: Callable[[], Window]) -> None:
     window = opened()
     until(lambda: window.page.server.get_clients())
-    time.sleep(2)  # as above
     places = [pixel_of(window, c.world_from_cam[:3, 3] + 0.08 * c.world_from_cam[:3, 2])
               for c in window.page.cameras]  # fmt: skip
-    for place in places:
-        if 20 < place[0] < 640 and 20 < place[1] < 620:
+    reachable = [place for place in places if 20 < place[0] < 640 and 20 < place[1] < 620]
+
+    def click_one() -> bool:
+        for place in reachable:
             window.content.mouse.click(*place)
-            time.sleep(0.4)
-            if window.page.photos.frustum is not None:
-                break
-    until(lambda: window.page.photos.frustum is not None)
+            with suppress(AssertionError):
+                until(lambda: window.page.photos.frustum is not None, 1)
+                return True
+        return False
+
+    until(click_one)
     window.content.get_by_text(".jpg").first.wait_for()
     window.shot("photo")
 
