@@ -111,6 +111,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(tmp_path: Path) -> 
     with subprocess.Popen(
         [sys.executable, "-m", "maquette.cli.main", *words],
         cwd=tmp_path, env=environment(), stdout=terminal, stderr=terminal, stdin=terminal,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # may be ignored here
     ) as following:  # fmt: skip
         os.close(terminal)
 
