@@ -20,18 +20,24 @@ from . import shared_code  # noqa: E402  # Blender reads bl_info before anything
 
 shared_code.find()
 
+import bpy  # noqa: E402
+
 from . import handlers, operators, panels, properties  # noqa: E402  # they need shared code
 
-_PARTS = (properties, operators, panels, handlers)
+_CLASSES = (*operators.CLASSES, *panels.CLASSES)
 
 
 def register() -> None:
     """Called by Blender when the add-on is switched on."""
-    for part in _PARTS:
-        part.register()
+    properties.register()
+    for kind in _CLASSES:
+        bpy.utils.register_class(kind)
+    handlers.register()
 
 
 def unregister() -> None:
     """Called by Blender when the add-on is switched off."""
-    for part in reversed(_PARTS):
-        part.unregister()
+    handlers.unregister()
+    for kind in reversed(_CLASSES):
+        bpy.utils.unregister_class(kind)
+    properties.unregister()

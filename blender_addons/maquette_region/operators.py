@@ -175,7 +175,7 @@ class MAQUETTE_OT_fit_cameras(_Operator):
 
 
 class MAQUETTE_OT_automatic(_Operator):
-    """Let cameras and points decide, as prepare does"""
+    """Let what the cameras have in view together decide"""
 
     bl_idname = "maquette.automatic"
     bl_label = "Automatic"
@@ -252,18 +252,6 @@ CLASSES = (
     MAQUETTE_OT_look_through,
     MAQUETTE_OT_export,
 )
-
-
-def register() -> None:
-    """Make the operators known."""
-    for kind in CLASSES:
-        bpy.utils.register_class(kind)
-
-
-def unregister() -> None:
-    """Take them away."""
-    for kind in reversed(CLASSES):
-        bpy.utils.unregister_class(kind)
 
 
 def _look_at_region(opened) -> None:

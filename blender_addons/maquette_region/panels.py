@@ -123,15 +123,3 @@ CLASSES = (
     MAQUETTE_PT_photo,
     MAQUETTE_PT_save,
 )
-
-
-def register() -> None:
-    """Make the panels known."""
-    for kind in CLASSES:
-        bpy.utils.register_class(kind)
-
-
-def unregister() -> None:
-    """Take them away."""
-    for kind in reversed(CLASSES):
-        bpy.utils.unregister_class(kind)

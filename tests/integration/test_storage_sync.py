@@ -27,6 +27,16 @@ NAMES = (
 )  # fmt: skip
 
 
+@pytest.fixture
+def other(scene: Path, tmp_path: Path, bucket: Bucket) -> Path:
+    """A second copy of the scene, pulled from the bucket: both sides agree."""
+    copy = tmp_path / "other"
+    write_scene(scene, SMALL)
+    push(scene, bucket)
+    pull(copy, bucket)
+    return copy
+
+
 def test_a_scene_comes_back_as_it_was_and_a_second_time_nothing_moves(
     scene: Path, tmp_path: Path, bucket: Bucket
 ) -> None:
@@ -61,12 +71,8 @@ def test_only_what_changed_moves(scene: Path, bucket: Bucket) -> None:
 
 
 def test_newer_files_are_never_replaced_by_older_ones(
-    scene: Path, tmp_path: Path, bucket: Bucket
+    scene: Path, other: Path, bucket: Bucket
 ) -> None:
-    other = tmp_path / "other"
-    write_scene(scene, SMALL)
-    push(scene, bucket)
-    pull(other, bucket)
     write_scene(other, {"report.json": b"newer"})
     push(other, bucket)
     outcome = push(scene, bucket)
@@ -80,12 +86,8 @@ def test_newer_files_are_never_replaced_by_older_ones(
 
 @pytest.mark.parametrize("move", [push, pull])
 def test_a_conflict_keeps_both_names_both_and_moves_the_rest(
-    scene: Path, tmp_path: Path, bucket: Bucket, move: object
+    scene: Path, other: Path, bucket: Bucket, move: object
 ) -> None:
-    other = tmp_path / "other"
-    write_scene(scene, SMALL)
-    push(scene, bucket)
-    pull(other, bucket)
     write_scene(other, {"report.json": b"theirs", "images/theirs.jpg": b"t"})
     push(other, bucket)
     write_scene(scene, {"report.json": b"mine!", "images/mine.jpg": b"m"})
@@ -146,11 +148,7 @@ def test_only_delete_removes_and_only_what_both_sides_had(
     assert set(content_of(other)) == {"images/2.jpg", "images/foreign.jpg", "report.json"}
 
 
-def test_a_file_that_changed_is_not_removed(scene: Path, tmp_path: Path, bucket: Bucket) -> None:
-    other = tmp_path / "other"
-    write_scene(scene, SMALL)
-    push(scene, bucket)
-    pull(other, bucket)
+def test_a_file_that_changed_is_not_removed(scene: Path, other: Path, bucket: Bucket) -> None:
     (scene / "images/1.jpg").unlink()
     push(scene, bucket, delete=True)
     write_scene(other, {"images/1.jpg": b"worked on"})
@@ -346,12 +344,8 @@ def test_a_torn_index_loses_nothing(scene: Path, bucket: Bucket) -> None:
 
 
 def test_a_file_that_changes_just_before_it_is_removed_is_kept(
-    scene: Path, tmp_path: Path, bucket: Bucket
+    scene: Path, other: Path, bucket: Bucket
 ) -> None:
-    other = tmp_path / "other"
-    write_scene(scene, SMALL)
-    push(scene, bucket)
-    pull(other, bucket)
     (scene / "images/1.jpg").unlink()
     push(scene, bucket, delete=True)
 

@@ -53,7 +53,10 @@ class Settings(BaseModel):
     # process
     iterations: int = Field(1000, ge=1, description="training iterations; schedules scale with it")
     preset: Literal["auto", "preview", "standard", "full-8gb", "full-12gb", "full-16gb", "full"] = (
-        Field("auto", description="auto, preview, standard or full; auto looks at the hardware")
+        Field(
+            "auto",
+            description="how much to compute; full-8gb … fit smaller GPUs; auto: by hardware",
+        )
     )
     fresh: bool = Field(False, description="1: train from zero; the old run is kept aside")
     save_minutes: float = Field(5.0, gt=0, description="minutes between checkpoints")
@@ -90,7 +93,8 @@ class Settings(BaseModel):
     gpu: int = Field(1, ge=0, le=16, description="number of GPUs; 0: use none")
     flavor: str = Field("", description="machine type on a remote backend; empty: the step's own")
     datastore: Name = Field(
-        "NEURALANGELO", description="alias of the S3 data store; unknown: the built-in one"
+        "NEURALANGELO",
+        description="alias of the S3 data store; the default one, until it is added: the built-in",
     )
     bucket_name: str = Field(
         "", description="bucket for data; empty: one of this user and model", pattern=BUCKET_PATTERN

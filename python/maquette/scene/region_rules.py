@@ -3,7 +3,7 @@
 World units and axes are COLMAP's. Notation: camera i stands at c_i [3] and looks along the
 unit vector d_i [3]. The sphere turns and scales with the scene; the box is axis-aligned.
 
-Differs from its source where noted. `region_search` is what this program uses by itself.
+Differs from its source where noted. `region_search` has this program's own rules.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class RegionEditor:
         self.change(region_fits.around_cameras(self.model.centers, self.model.axes))
 
     def fit_automatically(self) -> None:
-        """Use the region that prepare would choose."""
+        """Use what the cameras have in view together."""
         scene_type = scene_type_of(self.workspace.scene)
         self.change(region_search.find(scene_type, self.model).region)
 
