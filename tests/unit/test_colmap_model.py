@@ -127,11 +127,11 @@ def test_damage_is_a_sentence_or_a_model_and_quick(
         if data:
             data[int(place * (len(data) - 1))] = value
     (folder / name).write_bytes(data)
-    began = time.monotonic()
+    began = time.process_time()
     try:
         model = colmap_model.read(folder)
     except BadInput as error:
         assert str(folder) in error.what
     else:
         assert np.isfinite(model.points).all() and np.isfinite(model.world_from_cam).all()
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5

@@ -83,6 +83,14 @@ def test_distances_agree_with_brute_force():
     np.testing.assert_allclose(distances(points, mesh, 5000), expected, atol=2e-4)
 
 
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+@pytest.mark.parametrize("corners", [[[0, 0, 0]] * 3, [[0, 0, 0], [0, 0, 0], [0, 0, 1e-20]]])
+def test_triangles_without_area_are_points_or_lines(corners, precision):
+    points = np.array([[3.0, 4.0, 0.0], [0.0, 0.0, 0.0]])
+    found = to_triangles(points, np.array([corners, corners], dtype=precision))
+    assert found.tolist() == [5.0, 0.0]
+
+
 def test_point_to_triangle_agrees_with_a_dense_search():
     random = np.random.default_rng(1)
     corners, points = random.normal(size=(40, 3, 3)), random.normal(size=(40, 3))

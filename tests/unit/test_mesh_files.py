@@ -6,13 +6,13 @@ import trimesh
 
 from maquette.errors import BadInput, NotFound
 from maquette.recon.mesh.attributes import field_normals, to_world, with_colors, with_normals
-from maquette.recon.mesh.color_space import linear_from_srgb, srgb_from_linear
 from maquette.recon.mesh.gltf import write_glb
 from maquette.recon.mesh.marching import extract_surface
 from maquette.recon.mesh.ply import write_ply
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.triangles import vertex_normals
 from maquette.recon.mesh.upright import rotation_between, up_direction
+from maquette.scene.color_space import linear_from_srgb, srgb_from_linear
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame, Intrinsics
 
@@ -74,7 +74,33 @@ def test_our_reader_gives_back_what_was_written(mesh, tmp_path):
     write_ply(tmp_path / "m.ply", mesh)
     ours = read_mesh(tmp_path / "m.ply")
     np.testing.assert_allclose(ours.vertices, mesh.vertices, atol=1e-6)
-    np.testing.assert_allclose(ours.colors, mesh.colors, atol=0.5 / 255 + 1e-9)
+    np.testing.assert_allclose(ours.normals, mesh.normals, atol=1e-6)
+    np.testing.assert_allclose(ours.colors, mesh.colors, atol=0.5 / 255 + 1e-7)
+
+
+SQUARE = """ply
+format ascii 1.0
+element vertex 4
+property double x
+property double y
+property double z
+element face 1
+property list uchar uint vertex_index
+end_header
+0 0 0
+1 0 0
+1 1 0
+0 1 0
+4 0 1 2 3
+"""
+
+
+@pytest.mark.parametrize("name", ["vertex_index", "vertex_indices"])
+def test_files_of_other_programs_are_read(name, tmp_path):
+    (tmp_path / "m.ply").write_text(SQUARE.replace("vertex_index", name))
+    square = read_mesh(tmp_path / "m.ply")
+    assert len(square.faces) == 2 and square.colors is None
+    assert square.vertices.tolist() == [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]
 
 
 def test_unreadable_meshes_are_said(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -306,6 +307,26 @@ signal.sigtimedwait([], 5)
     )
     assert "stack trace" not in done.stderr
     assert done.returncode == (7 if before == "stop" else -signal.SIGTERM)
+
+
+def test_errors_of_colmap_are_shown_and_leave_no_files(tmp_path: Path) -> None:
+    program = """
+from maquette.recon.sfm.engine import hush, pycolmap
+model = pycolmap.synthesize_dataset(pycolmap.SyntheticDatasetOptions())
+pycolmap.bundle_adjustment(model, pycolmap.BundleAdjustmentOptions())
+hush()
+pycolmap.logging.info("not shown")
+pycolmap.logging.error("shown")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"TMPDIR": str(tmp_path), "TEST_TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "] shown" in done.stderr and "not shown" not in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def facts(scene_type: str, images: int = 20, exposure: bool = False) -> DatasetFacts:

@@ -29,6 +29,13 @@ def test_field_starts_as_a_sphere(inside_out: bool) -> None:
     assert features.shape == (200, 16)
 
 
+def test_mixed_precision_leaves_the_distance_exact() -> None:
+    field, x = small(), points()
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = field(x)[0]
+    assert mixed.dtype == torch.float32 and torch.equal(mixed, field(x)[0])
+
+
 @pytest.mark.parametrize("taps", [4, 6])
 def test_probe_of_the_sphere_has_unit_outward_normals(taps: int) -> None:
     x = points()

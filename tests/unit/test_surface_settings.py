@@ -95,8 +95,9 @@ def test_every_run_activates_all_levels_and_leaves_warm_up(preset: str, iteratio
     schedule = Schedule(settings)
     levels = settings.model.object.sdf.encoding.levels
     assert schedule.active_levels(0) < levels
-    assert schedule.active_levels(round(0.7 * iterations)) == levels
-    rates = [schedule.rate(round(share * (iterations - 1))) for share in (0.0, 0.3, 0.7, 0.95)]
+    shaping = schedule.shape_iterations
+    assert schedule.active_levels(round(0.7 * shaping)) == levels
+    rates = [schedule.rate(round(share * (shaping - 1))) for share in (0.0, 0.3, 0.7, 0.95)]
     assert rates[0] < 1.0 and rates[1] == 1.0 and rates[1] > rates[2] > rates[3] > 0
     counts = [schedule.active_levels(i) for i in range(0, iterations, max(1, iterations // 50))]
     assert counts == sorted(counts)
@@ -109,3 +110,12 @@ def test_sharpness_ends_alike_but_stays_soft_for_longer_without_landmarks() -> N
     assert guided == sorted(guided) and alone == sorted(alone)
     assert all(soft <= sharp + 1e-9 for soft, sharp in zip(alone, guided, strict=True))
     assert alone[-1] == guided[-1] > guided[0] == alone[0]
+
+
+def test_colours_begin_again_at_the_full_rate_when_the_shape_stands() -> None:
+    schedule = Schedule(merging.merge("preview", None, iterations=100))
+    assert not schedule.shape_stands(49) and schedule.shape_stands(50)
+    rates = [schedule.rate(iteration) for iteration in range(50, 100)]
+    assert rates[0] == 1.0 and rates == sorted(rates, reverse=True) and rates[-1] < 0.05
+    whole = Schedule(merging.merge("full", None, iterations=100))
+    assert not whole.shape_stands(99)

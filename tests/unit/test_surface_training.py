@@ -15,7 +15,7 @@ import torch
 import trimesh
 
 from maquette.errors import BadInput, Interrupted, JobFailed
-from maquette.recon.surface import engine, states, training
+from maquette.recon.surface import engine, states, trainer, training
 from maquette.recon.surface.trainer import Trainer
 from maquette.scene import checkpoints, transforms
 from maquette.scene.events import Progress
@@ -91,6 +91,22 @@ def test_stopped_and_resumed_run_equals_the_uninterrupted_one(
     for part in ("model", "optim", "sched", "phase", "iteration", "epoch", "settings"):
         assert same(whole[part], resumed[part]), part
     assert same(whole["random"]["sampler"], resumed["random"]["sampler"])
+
+
+def test_a_shape_that_stands_is_left_alone_while_colours_go_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(patch, 6)  # of 12, half of which change the shape
+        with pytest.raises(Interrupted):
+            engine.train(scene, options(12), Listener())
+    before = state(scene)["model"]
+    engine.train(scene, options(12), Listener())
+    after = state(scene)["model"]
+    still = {key for key in before if same(before[key], after[key])}
+    shape = {key for key in before if key.startswith("sdf.")} | {"variance"}
+    assert shape <= still and shape
+    assert not {"color.head.weight", "color.grid.table", "background.grid.table"} & still
 
 
 def test_run_folder_holds_what_the_design_says(scene: Scene) -> None:
@@ -169,7 +185,7 @@ def test_nan_ends_the_run_and_keeps_the_last_good_checkpoint(
 
     monkeypatch.setattr(Trainer, "step", poisoned)
     with pytest.raises(JobFailed, match="not a number at iteration 4"):
-        engine.train(scene, options(8), Listener())
+        engine.train(scene, options(12), Listener())
     assert state(scene)["iteration"] == 3
 
 
@@ -181,6 +197,13 @@ def test_pruning_keeps_the_newest_and_those_that_ended_a_run(scene: Scene) -> No
         checkpoints.iteration_of(path.name) for path in checkpoints.listed(scene.run("experiments"))
     ]
     assert kept == [12, 11, 10, 2]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full: only Linux has it")
+def test_a_full_disk_is_no_bug_of_torch() -> None:
+    """Torch tells a RuntimeError of its own and hides what the system said."""
+    with pytest.raises(OSError, match="No space left"):
+        states._write({"big": torch.zeros(1 << 20)}, Path("/dev/full"))
 
 
 def test_loaded_surface_answers_in_the_promised_shapes(scene: Scene) -> None:
@@ -221,6 +244,19 @@ def test_out_of_memory_halves_the_rays_once_and_then_names_a_preset(
         engine.train(scene, options(9), Listener())
     assert "PRESET=full-8gb" in caught.value.hint
     assert state(scene)["iteration"] == 6
+
+
+def test_mixed_precision_trains_like_full_precision(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = []
+    for mixed in (False, True):
+        monkeypatch.setattr(trainer, "has_bfloat16", lambda device, mixed=mixed: mixed)
+        training.train(scene, options(20, group=f"mixed-{mixed}"), Listener())
+        lines = (scene.run(f"mixed-{mixed}") / "metrics.jsonl").read_text().splitlines()
+        losses.append(json.loads(lines[-1])["render"])
+    assert losses[0] != losses[1]
+    assert abs(losses[0] - losses[1]) < 0.1 * losses[0]
 
 
 def test_metrics_go_to_tensorboard_too(scene: Scene) -> None:

@@ -11,6 +11,7 @@ from maquette.errors import NotFound
 from maquette.scene.atomic import write_text
 
 POINTER = "latest_checkpoint.txt"
+CHECKSUM_SUFFIX = ".sha256"  # of the file beside a checkpoint, as `sha256sum` writes it
 _LARGEST_PICKLE_BYTES = 64 << 20
 _NAME = re.compile(r"epoch_(\d{5,})_iteration_(\d{9,})_checkpoint\.pt")
 

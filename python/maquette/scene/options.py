@@ -49,7 +49,7 @@ class PrepareOptions(StepOptions):
 class ProcessOptions(StepOptions):
     """Options of `process`."""
 
-    iterations: int = 1000
+    iterations: int = 2000
     gpus: int = 1  # processes that train together, each with a GPU where there are some
     preset: str = "auto"
     fresh: bool = False

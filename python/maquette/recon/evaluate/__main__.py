@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maquette.errors import MaquetteError, from_os_error
+from maquette.recon import stopping
 from maquette.recon.evaluate.evaluation import KEYS, run
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -16,6 +17,7 @@ from maquette.scene.paths import Scene
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate, telling progress as events; return the exit code (`maquette.errors`)."""
     arguments = _parser().parse_args(argv)
+    stopping.install()
     progress = Progress()
     try:
         with progress.stage("evaluate"):

@@ -141,6 +141,7 @@ def to_triangles(points: FloatArray, corners: FloatArray) -> FloatArray:
     With v = p - a and the edges e = b - a, f = c - a, everything follows from six products.
     Rounding leaves about 1e-8 of the triangle's size.
     """
+    corners = np.asarray(corners, dtype=np.float64)  # what is read from a file has single precision
     a = corners[..., 0, :]
     v, e, f = points - a, corners[..., 1, :] - a, corners[..., 2, :] - a
     vv, ve, vf, ee, ef, ff = (

@@ -24,6 +24,7 @@ def bring_in(scene: Scene, wanted: str, progress: Progress) -> list[Path]:
 
     Args:
         wanted: A video, photo folder or `.zip`, or its address; "" for what `input/` holds.
+            A relative path is one below the scene, wherever that lies.
 
     Returns:
         The files of `input/`.
@@ -33,6 +34,7 @@ def bring_in(scene: Scene, wanted: str, progress: Progress) -> list[Path]:
         BadInput: the source can not make a scene; `input/` stays as it was.
     """
     recover(scene.input)
+    wanted = _inside(scene, wanted)
     if wanted and not _is_input_itself(scene, wanted):
         fingerprint = _fingerprint(wanted)
         if fingerprint != _known_fingerprint(scene) or not sources.files_below(scene.input):
@@ -45,6 +47,11 @@ def bring_in(scene: Scene, wanted: str, progress: Progress) -> list[Path]:
             hint="set INPUT= to a video, a folder of photos, a .zip or an https:// address",
         )
     return files
+
+
+def _inside(scene: Scene, wanted: str) -> str:
+    is_relative = bool(wanted) and not download.is_url(wanted) and not Path(wanted).is_absolute()
+    return str(scene.root / wanted) if is_relative and (scene.root / wanted).exists() else wanted
 
 
 def _shown(wanted: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from maquette.recon.mesh.sampling import Distance, evaluate
 from maquette.recon.mesh.surface_protocol import Field
-from maquette.recon.mesh.triangles import FloatArray, TriangleMesh, vertex_normals
+from maquette.recon.mesh.triangles import FloatArray, TriangleMesh, unit_vectors, vertex_normals
 from maquette.scene.region import Region
 
 _CHUNK_POINTS = 1 << 16
@@ -22,34 +23,42 @@ def with_normals(mesh: TriangleMesh, distance: Distance, step: float) -> Triangl
         mesh: In unit space.
         step: How far from a vertex the field is sampled, unit space; a cell's size.
     """
-    from_faces = vertex_normals(mesh)
-    from_field = field_normals(distance, mesh.vertices, step)
-    agree = (from_field * from_faces).sum(axis=1, keepdims=True) > 0
-    return replace(mesh, normals=np.where(agree, from_field, from_faces))
+    normals = vertex_normals(mesh)
+    for part in _parts(len(normals)):
+        from_field = field_normals(distance, mesh.vertices[part], step)
+        agree = np.einsum("ij,ij->i", from_field, normals[part])[:, None] > 0
+        np.copyto(normals[part], from_field, where=agree)
+    return replace(mesh, normals=normals)
 
 
 def field_normals(distance: Distance, points: FloatArray, step: float) -> FloatArray:
     """Unit normals [N, 3] of a field at points [N, 3]: differences at a tetrahedron's corners."""
     gradient = np.zeros_like(points)
-    for corner in _TETRAHEDRON:
-        gradient += corner * evaluate(distance, points + step * corner / 3**0.5)[:, None]
-    length = np.linalg.norm(gradient, axis=1, keepdims=True)
-    normals: FloatArray = np.divide(gradient, length, out=np.zeros_like(gradient), where=length > 0)
-    return normals
+    for corner in _TETRAHEDRON.astype(points.dtype):
+        gradient += corner * evaluate(distance, points + step / 3**0.5 * corner)[:, None]
+    return unit_vectors(gradient)
 
 
 def with_colors(mesh: TriangleMesh, field: Field) -> TriangleMesh:
     """Give the mesh (unit space, with normals) the field's colours, sRGB 0..1."""
     assert mesh.normals is not None
-    colors = np.zeros_like(mesh.vertices)
-    for first in range(0, len(colors), _CHUNK_POINTS):
-        part = slice(first, first + _CHUNK_POINTS)
+    colors = np.zeros(mesh.vertices.shape, np.float32)
+    for part in _parts(len(colors)):
         colors[part] = field.colors(
             mesh.vertices[part].astype(np.float32), mesh.normals[part].astype(np.float32)
         )
-    return replace(mesh, colors=np.clip(colors, 0.0, 1.0))
+    return replace(mesh, colors=np.clip(colors, 0.0, 1.0, out=colors))
 
 
 def to_world(mesh: TriangleMesh, region: Region) -> TriangleMesh:
     """Move a mesh from unit space to the world; normals keep, as the map only scales evenly."""
-    return replace(mesh, vertices=region.world_from_unit(mesh.vertices))
+    vertices = np.empty_like(mesh.vertices)
+    for part in _parts(len(vertices)):
+        vertices[part] = region.world_from_unit(mesh.vertices[part].astype(np.float64))
+    return replace(mesh, vertices=vertices)
+
+
+def _parts(count: int) -> Iterator[slice]:
+    """Vertices in chunks of bounded memory."""
+    for first in range(0, count, _CHUNK_POINTS):
+        yield slice(first, first + _CHUNK_POINTS)

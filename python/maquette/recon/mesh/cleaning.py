@@ -3,34 +3,63 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from maquette.recon.mesh.triangles import IndexArray, TriangleMesh, face_cross, keep_faces
+from maquette.recon.mesh.triangles import (
+    FaceArray,
+    FloatArray,
+    TriangleMesh,
+    cross_products,
+    face_chunks,
+    keep_faces,
+    renumbered,
+)
+
+_VERTICES_AT_ONCE = 1 << 21
 
 
 def drop_degenerate(mesh: TriangleMesh) -> TriangleMesh:
     """Drop faces without area: a corner twice, or three corners in a line."""
-    a, b, c = mesh.faces.T
-    proper = (a != b) & (b != c) & (c != a) & (face_cross(mesh) != 0).any(axis=1)
-    return mesh if proper.all() else keep_faces(mesh, proper)
+    proper = [_are_proper(mesh.vertices, faces) for faces in face_chunks(mesh)]
+    chosen = np.concatenate([np.zeros(0, bool), *proper])
+    return mesh if chosen.all() else keep_faces(mesh, chosen)
 
 
-def face_components(mesh: TriangleMesh) -> IndexArray:
+def _are_proper(vertices: FloatArray, faces: FaceArray) -> NDArray[np.bool_]:
+    a, b, c = faces.T
+    has_area = (cross_products(vertices, faces) != 0).any(axis=1)
+    return np.asarray((a != b) & (b != c) & (c != a) & has_area)
+
+
+def face_components(mesh: TriangleMesh) -> NDArray[np.int32]:
     """The connected part each face belongs to, [F]; parts are numbered by size, largest 0.
 
     Faces are connected when they share a vertex. Size is the number of faces.
     """
-    if len(mesh.faces) == 0:
-        return np.zeros(0, dtype=np.int64)
-    pairs = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]]])
-    links = coo_array((np.ones(len(pairs), dtype=bool), tuple(pairs.T)), [len(mesh.vertices)] * 2)
-    _, label = connected_components(links, directed=False)
-    labels = label[mesh.faces[:, 0]]
-    order = np.argsort(-np.bincount(labels), kind="stable")
-    rank = np.empty_like(order)
+    part_of = np.arange(len(mesh.vertices), dtype=np.int32)
+    for faces in face_chunks(mesh):
+        _join(part_of, part_of[faces])
+    labels = part_of[mesh.faces[:, 0]]
+    sizes = np.bincount(labels, minlength=1)
+    order = np.argsort(-sizes, kind="stable")
+    rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order))
-    return np.asarray(rank[labels], dtype=np.int64)
+    return rank[labels]
+
+
+def _join(part_of: FaceArray, triples: FaceArray) -> None:
+    """Make one part, with one number, of all parts [V] that triples [N, 3] connect."""
+    parts, places = renumbered(triples, len(part_of))
+    a, b, c = places.T
+    pairs = np.concatenate([a, b]), np.concatenate([b, c])
+    links = coo_array((np.ones(len(pairs[0]), np.int8), pairs), [len(parts)] * 2)
+    _, label = connected_components(links.tocsr(), directed=False)
+    _, first = np.unique(label, return_index=True)
+    number = np.arange(len(part_of), dtype=np.int32)
+    number[parts] = parts[first][label]
+    part_of[:] = number[part_of]
 
 
 def largest_component(mesh: TriangleMesh) -> TriangleMesh:
@@ -45,12 +74,22 @@ def count_components(mesh: TriangleMesh) -> int:
 
 def is_watertight(mesh: TriangleMesh) -> bool:
     """Whether every edge is used by exactly two faces, once in each direction."""
-    ends = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
-    count = len(mesh.vertices)
-    forward = np.sort(ends[:, 0] * count + ends[:, 1])
-    backward = np.sort(ends[:, 1] * count + ends[:, 0])
-    once = len(forward) > 0 and bool((np.diff(forward) > 0).all())
-    return once and bool(np.array_equal(forward, backward))
+    return len(mesh.faces) > 0 and all(
+        _meet_twice(mesh.faces, first, first + _VERTICES_AT_ONCE)
+        for first in range(0, len(mesh.vertices), _VERTICES_AT_ONCE)
+    )
+
+
+def _meet_twice(faces: FaceArray, first: int, end: int) -> bool:
+    """`is_watertight` for the edges whose lower vertex is in first .. end - 1."""
+    forward, backward = [], []
+    for start, goal in ((0, 1), (1, 2), (2, 0)):
+        low = np.minimum(faces[:, start], faces[:, goal])
+        ends = faces[(low >= first) & (low < end)][:, [start, goal]].astype(np.int64)
+        forward.append((ends[:, 0] << 32) + ends[:, 1])
+        backward.append((ends[:, 1] << 32) + ends[:, 0])
+    there, back = (np.sort(np.concatenate(numbers)) for numbers in (forward, backward))
+    return bool((np.diff(there) > 0).all()) and bool(np.array_equal(there, back))
 
 
 def euler_characteristic(mesh: TriangleMesh) -> int:

@@ -19,7 +19,13 @@ from skimage.measure import marching_cubes
 
 from maquette.recon.mesh.blocks import Block, Grid, check_limits, divide, touches_ball
 from maquette.recon.mesh.sampling import Distance, sample_block
-from maquette.recon.mesh.triangles import FloatArray, IndexArray, TriangleMesh
+from maquette.recon.mesh.triangles import (
+    FaceArray,
+    FloatArray,
+    IndexArray,
+    TriangleMesh,
+    renumbered,
+)
 
 Told = Callable[[int, int], None]
 _FAR_CELLS = np.float32(1e3)
@@ -63,7 +69,7 @@ def extract_surface(
     return pieces.welded()
 
 
-def march(values: NDArray[np.float32]) -> tuple[FloatArray, IndexArray]:
+def march(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], FaceArray]:
     """Triangles of one block.
 
     Values nearer to zero than a thousandth of a cell are moved to that distance. So a vertex
@@ -79,9 +85,9 @@ def march(values: NDArray[np.float32]) -> tuple[FloatArray, IndexArray]:
     close = np.abs(volume) < _NUDGE_CELLS
     volume[close] = np.where(volume[close] < 0, -_NUDGE_CELLS, _NUDGE_CELLS)
     if not volume.min() < 0 < volume.max():
-        return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
+        return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32)
     vertices, faces, _, _ = marching_cubes(volume, 0.0, gradient_direction="descent")
-    return vertices.astype(np.float64), faces.astype(np.int64)
+    return vertices, faces
 
 
 class Seams:
@@ -109,27 +115,39 @@ class Pieces:
     def __init__(self, grid: Grid, block_res: int) -> None:
         self._grid = grid
         self._block_res = block_res
-        self._vertices: list[FloatArray] = [np.zeros((0, 3))]
-        self._faces: list[IndexArray] = [np.zeros((0, 3), dtype=np.int64)]
+        self._vertices: list[NDArray[np.float32]] = [np.zeros((0, 3), np.float32)]  # unit space
+        self._faces: list[FaceArray] = [np.zeros((0, 3), np.int32)]
+        self._seams: list[IndexArray] = [np.zeros(0, np.int64)]  # vertices that two blocks share
+        self._edges: list[IndexArray] = [np.zeros(0, np.int64)]  # and the grid edge of each
         self._count = 0
 
-    def add(self, block: Block, vertices: FloatArray, faces: IndexArray) -> None:
+    def add(self, block: Block, vertices: NDArray[np.float32], faces: FaceArray) -> None:
         """Add a block's triangles, in the block's grid coordinates."""
-        self._vertices.append(vertices + np.asarray(block.start))
-        self._faces.append(faces + self._count)
+        placed = vertices.astype(np.float64) + np.asarray(block.start)
+        seam = np.flatnonzero(_on_seam(placed, self._block_res))
+        self._seams.append(seam + self._count)
+        self._edges.append(_edge_numbers(placed[seam], self._grid))
+        self._vertices.append(self._grid.position(placed).astype(np.float32))
+        self._faces.append(faces + np.int32(self._count))
         self._count += len(vertices)
 
     def welded(self) -> TriangleMesh:
-        """One mesh in unit space, in which every grid edge has at most one vertex."""
-        vertices, faces = np.concatenate(self._vertices), np.concatenate(self._faces)
-        target = np.arange(len(vertices))
-        seam = np.flatnonzero(_on_seam(vertices, self._block_res))
-        _, first, which = np.unique(
-            _edge_numbers(vertices[seam], self._grid), return_index=True, return_inverse=True
-        )
+        """One mesh in unit space, in which every grid edge has at most one vertex.
+
+        To be called once: the pieces are given up, as a fine mesh is not to be in memory twice.
+        """
+        seam, edges = np.concatenate(self._seams), np.concatenate(self._edges)
+        _, first, which = np.unique(edges, return_index=True, return_inverse=True)
+        target = np.arange(self._count, dtype=np.int32)
         target[seam] = seam[first][which]
-        kept, joined = np.unique(target[faces], return_inverse=True)
-        return TriangleMesh(self._grid.position(vertices[kept]), joined.reshape(-1, 3))
+        for faces in self._faces:
+            faces[:] = target[faces]
+        faces = np.concatenate(self._faces)
+        self._faces.clear()
+        kept, joined = renumbered(faces, self._count)
+        vertices = np.concatenate(self._vertices)
+        self._vertices.clear()
+        return TriangleMesh(vertices[kept], joined)
 
 
 def _on_seam(vertices: FloatArray, block_res: int) -> NDArray[np.bool_]:

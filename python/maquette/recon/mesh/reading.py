@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import trimesh
+from numpy.typing import NDArray
+from plyfile import PlyData, PlyElement, PlyParseError
 
 from maquette.errors import BadInput, NotFound
 from maquette.recon.mesh.triangles import TriangleMesh
@@ -14,12 +17,45 @@ from maquette.recon.mesh.triangles import TriangleMesh
 def read_mesh(path: Path) -> TriangleMesh:
     """Read a PLY (or any format trimesh knows) as it is stored, in its own units.
 
+    PLY files of triangles, as `write_ply` makes them, are mapped into memory: trimesh takes many
+    times a file's size to read one.
+
     Raises:
         NotFound: there is no such file.
         BadInput: it holds no triangles or is not a mesh file.
     """
     if not path.is_file():
         raise NotFound(f"no mesh: `{path}`", hint="run `make extract` first")
+    return _read_triangles(path) or _read_any(path)
+
+
+def _read_triangles(path: Path) -> TriangleMesh | None:
+    """A PLY file with nothing but triangles; None for every other file."""
+    try:
+        stored = PlyData.read(path, mmap="c", known_list_len={"face": {"vertex_indices": 3}})
+        vertices, faces = stored["vertex"], stored["face"]["vertex_indices"]
+        positions = _columns(vertices, "x", "y", "z")
+    except (PlyParseError, KeyError, ValueError):
+        return None
+    if positions is None or faces.dtype.kind == "O" or len(faces) == 0:
+        return None
+    colors = _columns(vertices, "red", "green", "blue")
+    return TriangleMesh(
+        positions,
+        np.array(faces, dtype=np.int32),
+        _columns(vertices, "nx", "ny", "nz"),
+        None if colors is None or colors.dtype != np.uint8 else colors / np.float32(255),
+    )
+
+
+def _columns(element: PlyElement, *names: str) -> NDArray[Any] | None:
+    """Columns side by side, [N, 3]; None when the element lacks one."""
+    if not set(names) <= set(element.data.dtype.names):
+        return None
+    return np.stack([element[name] for name in names], axis=1)
+
+
+def _read_any(path: Path) -> TriangleMesh:
     try:
         loaded = trimesh.load_mesh(path, process=False)
     except Exception as error:  # trimesh's readers raise whatever they stumble over
@@ -31,7 +67,7 @@ def read_mesh(path: Path) -> TriangleMesh:
         colors = np.asarray(loaded.visual.vertex_colors)[:, :3] / 255.0
     return TriangleMesh(
         np.asarray(loaded.vertices, dtype=np.float64),
-        np.asarray(loaded.faces, dtype=np.int64),
+        np.asarray(loaded.faces, dtype=np.int32),
         np.asarray(loaded.vertex_normals, dtype=np.float64),
         colors,
     )

@@ -115,10 +115,10 @@ def _corner_stack(values: NDArray[np.floating]) -> NDArray[np.floating]:
 
 def _fill(corner_values: FloatArray, knots: list[IndexArray]) -> NDArray[np.float32]:
     """Every point of the block as ±inf by the sign of a corner of its coarse cell."""
-    nearest = [np.searchsorted(knot, np.arange(knot[-1] + 1), side="right") - 1 for knot in knots]
     far = np.where(corner_values > 0, np.float32(np.inf), np.float32(-np.inf))
-    filled: NDArray[np.float32] = far[np.ix_(*nearest)]
-    return filled
+    for axis in (2, 1, 0):
+        far = np.repeat(far, np.append(np.diff(knots[axis]), 1), axis=axis)
+    return far
 
 
 def _points_of(cells: NDArray[np.bool_], knots: list[IndexArray]) -> NDArray[np.bool_]:
@@ -139,9 +139,10 @@ def _near_ball(grid: Grid, block: Block) -> NDArray[np.bool_]:
     make triangles outside the ball only, and those are clipped away.
     """
     x, y, z = (axis**2 for axis in block.axes(grid))
-    square = x[:, None, None] + y[:, None] + z
-    near: NDArray[np.bool_] = square <= (1.0 + grid.cell_diagonal) ** 2
-    return near
+    limit = (1.0 + grid.cell_diagonal) ** 2
+    if x.max() + y.max() + z.max() <= limit:
+        return np.broadcast_to(np.True_, block.points)
+    return np.asarray(x[:, None, None] + y[:, None] + z <= limit)
 
 
 def _take_over(values: NDArray[np.float32], known: Seams) -> None:
@@ -159,9 +160,10 @@ def _compute(
     wanted: NDArray[np.bool_],
 ) -> None:
     """Write distances, in cells, at the wanted points that have none yet."""
-    index = np.argwhere(wanted & np.isinf(values))
+    place = np.flatnonzero(wanted & np.isinf(values))
+    index = np.stack(np.unravel_index(place, values.shape), axis=1)
     points = grid.position(index + np.asarray(block.start))
-    values[tuple(index.T)] = evaluate(distance, points) / grid.step
+    values.reshape(-1)[place] = evaluate(distance, points) / grid.step
 
 
 def _mixed(values: NDArray[np.float32], knots: list[IndexArray]) -> NDArray[np.bool_]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from maquette.recon.mesh.color_space import srgb_from_linear
 from maquette.recon.pictures.framing import Staged
 from maquette.recon.pictures.rays import Hits, RayScene
+from maquette.scene.color_space import srgb_from_linear
 
 FloatArray = NDArray[np.floating]
 SUPERSAMPLING = 2

@@ -22,8 +22,19 @@ _before = {number: signal.getsignal(number) for number in _SIGNALS}
 
 import pycolmap as pycolmap  # noqa: E402
 
-pycolmap.logging.minloglevel = pycolmap.logging.Level.ERROR.value
-pycolmap.logging.alsologtostderr = True
+
+def hush() -> None:
+    """Show COLMAP's errors alone, on the terminal; no files in the temporary folder.
+
+    `pycolmap.bundle_adjustment` sets the first two back, so this is to be said again after it.
+    """
+    pycolmap.logging.minloglevel = pycolmap.logging.Level.ERROR.value
+    pycolmap.logging.logtostderr = True
+    for level in pycolmap.logging.Level.__members__.values():
+        pycolmap.logging.set_log_destination(level, "")
+
+
+hush()
 if threading.current_thread() is threading.main_thread():
     for _number, _handler in _before.items():
         signal.signal(_number, _handler)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from maquette.recon.sfm import engine
-from maquette.recon.sfm.engine import pycolmap
+from maquette.recon.sfm.engine import hush, pycolmap
 from maquette.scene.events import Progress
 from maquette.scene.options import PrepareOptions
 
@@ -144,6 +144,7 @@ def adjust(model: Any, options: PrepareOptions) -> None:
     chosen.refine_principal_point = options.refine_principal_point
     for _ in range(2):
         pycolmap.bundle_adjustment(model, chosen)
+        hush()
         manager = pycolmap.ObservationManager(model)
         manager.filter_all_points3D(_FILTER_ERROR_PX, _FILTER_ANGLE_DEG)
     model.update_point_3d_errors()

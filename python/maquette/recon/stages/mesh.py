@@ -127,9 +127,9 @@ def _unit_mesh(
     def tell(done: int, total: int) -> None:
         progress.step("blocks", done, total)
 
-    box = surface.region.unit_box()
-    raw = extract_surface(surface.signed_distance, box, options.resolution, options.block_res, tell)
-    mesh = drop_degenerate(clip_to_ball(raw))
+    distance, box = surface.signed_distance, surface.region.unit_box()
+    mesh = extract_surface(distance, box, options.resolution, options.block_res, tell)
+    mesh = drop_degenerate(clip_to_ball(mesh))
     if len(mesh.faces) == 0:
         raise JobFailed(
             f"the model of `{name}` has no surface inside the region",
@@ -140,7 +140,7 @@ def _unit_mesh(
         mesh = largest_component(mesh)
     component = face_components(mesh)
     parts = Parts(int(component.max()) + 1, float((component == 0).mean()))
-    mesh = with_normals(mesh, surface.signed_distance, 2.0 / options.resolution)
+    mesh = with_normals(mesh, distance, 2.0 / options.resolution)
     return (with_colors(mesh, surface) if options.textured else mesh), parts
 
 

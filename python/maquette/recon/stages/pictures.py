@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from maquette.recon.mesh.coarsening import coarsened
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.upright import up_direction
 from maquette.recon.pictures.contact_sheet import draw_sheet
@@ -14,12 +15,17 @@ from maquette.scene.events import Progress
 from maquette.scene.options import ExtractOptions
 from maquette.scene.paths import Scene
 
+_MOST_FACES = 3_000_000  # of a mesh that is drawn as it is
+_CELLS = 1024  # along a larger one
+
 
 def run(scene: Scene, options: ExtractOptions, progress: Progress) -> Report:
     """Write `mesh/<MODEL>_views.png` from `mesh/<MODEL>.ply`."""
     clock = time.monotonic()
     cameras = transforms.read(scene.transforms)
     mesh = read_mesh(scene.mesh / f"{scene.name}.ply")
+    if len(mesh.faces) > _MOST_FACES:
+        mesh = coarsened(mesh, _CELLS)
     first = cameras.frames[0].world_from_cam[:3, 3]
     sheet = draw_sheet(
         mesh,
@@ -41,5 +47,5 @@ STAGE = Stage(
     run=run,
     after=("mesh",),
     files=lambda scene, options: (scene.transforms,),
-    packages=("embreex", "pillow", "trimesh"),
+    packages=("embreex", "pillow", "plyfile", "trimesh"),
 )

@@ -6,6 +6,8 @@ a batch of B / n each see exactly what one process with a batch of B sees.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -19,27 +21,22 @@ class Draws:
     """
 
     def __init__(self, generator: torch.Generator, rank: int = 0, world: int = 1) -> None:
-        self.generator, self.rank, self.world = generator, rank, world
+        self.rank, self.world = rank, world
+        self._source: Any = {"generator": generator, "device": generator.device}
 
     def uniform(self, rows: int, columns: int) -> Tensor:
         """[rows, columns] float32 in 0..1."""
-        whole = torch.rand(
-            rows * self.world, columns, generator=self.generator, device=self.generator.device
-        )
-        return whole[self.rank :: self.world].contiguous()
+        return self._share(torch.rand(rows * self.world, columns, **self._source))
 
     def normal(self, rows: int, columns: int) -> Tensor:
         """[rows, columns] float32, standard normal."""
-        whole = torch.randn(
-            rows * self.world, columns, generator=self.generator, device=self.generator.device
-        )
-        return whole[self.rank :: self.world].contiguous()
+        return self._share(torch.randn(rows * self.world, columns, **self._source))
 
     def integers(self, limit: int, rows: int) -> Tensor:
         """[rows] int64 in 0..limit-1."""
-        whole = torch.randint(
-            limit, (rows * self.world,), generator=self.generator, device=self.generator.device
-        )
+        return self._share(torch.randint(limit, (rows * self.world,), **self._source))
+
+    def _share(self, whole: Tensor) -> Tensor:
         return whole[self.rank :: self.world].contiguous()
 
 

@@ -68,9 +68,10 @@ class SdfField(nn.Module):
 
     def forward(self, points: Tensor, active: int | None = None) -> tuple[Tensor, Tensor]:
         """Evaluate points [N, 3] in unit space -> distance [N], features [N, H]."""
-        features = self.hidden(self.grid(points, active))
-        sphere = (points.square().sum(-1) + 1e-4).sqrt() - self.radius
-        return self.sign * sphere + self.head(features)[:, 0], features
+        with torch.autocast(points.device.type, enabled=False):  # differences need every bit
+            features = self.hidden(self.grid(points, active))
+            sphere = (points.square().sum(-1) + 1e-4).sqrt() - self.radius
+            return self.sign * sphere + self.head(features)[:, 0], features
 
     def probe(self, points: Tensor, active: int | None = None) -> Probe:
         """Evaluate points [N, 3] and their surroundings at the finest active cell's width."""

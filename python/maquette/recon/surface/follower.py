@@ -24,21 +24,24 @@ def main() -> int:
     parser.add_argument("--scene", type=Path, required=True)
     parser.add_argument("--options", required=True, help="a JSON object")
     parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--address", required=True, help="host:port of the leader")
+    parser.add_argument("--rank", type=int, required=True)
+    parser.add_argument("--world", type=int, required=True, help="processes in all")
     arguments = parser.parse_args()
     stopping.install()
-    address, rank, world = team.seat()
-    use_threads(world)
+    use_threads(arguments.world)
     try:
         options = from_mapping(ProcessOptions, json.loads(arguments.options))
         state = states.read(arguments.checkpoint) if arguments.checkpoint else None
-        trainer = build(Scene(arguments.scene), options, team.Team(rank, world), state)
-        team.join(address, rank, world)
+        place = team.Team(arguments.rank, arguments.world)
+        trainer = build(Scene(arguments.scene), options, place, state)
+        team.join(arguments.address, arguments.rank, arguments.world)
         begin(trainer, state)
         with stopping.deferred():  # the leader decides when to stop
             while trainer.goes_on(True):
                 trainer.step()
     except MaquetteError as error:
-        print(f"training process {rank}: {error.what}", flush=True)
+        print(f"training process {arguments.rank}: {error.what}", flush=True)
         return int(error.exit_code)
     return 0
 

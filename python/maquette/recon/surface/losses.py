@@ -13,6 +13,8 @@ from maquette.recon.surface.settings import LossWeight
 
 Mean = Callable[[Tensor], Tensor]
 
+_SQUARES = 4.0
+
 
 @dataclass(frozen=True)
 class Losses:
@@ -27,6 +29,14 @@ class Losses:
 def color_difference(rgb: Tensor, truth: Tensor) -> Tensor:
     """Mean L1 difference of colours [R, 3]. Neuralangelo eq. 5."""
     return (rgb - truth).abs().mean()
+
+
+def squared_difference(rgb: Tensor, truth: Tensor) -> Tensor:
+    """Mean squared difference of colours [R, 3], about as large as `color_difference`.
+
+    Its best answer is the mean of what photographs show, not the median: best in PSNR.
+    """
+    return _SQUARES * (rgb - truth).square().mean()
 
 
 def eikonal(gradient: Tensor, mean: Mean = Tensor.mean) -> Tensor:

@@ -25,7 +25,7 @@ _FOREIGN = (
 
 def merge(
     preset: str, config: Path | None = None, overrides: dict[str, Any] | None = None,
-    *, iterations: int = 1000,
+    *, iterations: int = 2000,
 ) -> Settings:  # fmt: skip
     """Settings of a run: preset, then the scene's file, then `iterations` and overrides.
 
@@ -213,6 +213,9 @@ def _check(settings: Settings) -> None:
         "optim.type must be `AdamW` or `Adam`": settings.optim.type in ("AdamW", "Adam"),
         "optim.sched.type must be `two_steps_with_warmup`": (
             settings.optim.sched.type == "two_steps_with_warmup"
+        ),
+        "optim.sched.shape_share must be above 0 and at most 1": (
+            0 < settings.optim.sched.shape_share <= 1
         ),
         "optim.sched.gamma must be at least 1": settings.optim.sched.gamma >= 1,
         "checkpoint.keep must be at least 1": settings.checkpoint.keep >= 1,

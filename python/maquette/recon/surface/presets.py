@@ -39,6 +39,7 @@ PREVIEW: dict[str, Any] = {
     "optim.params.lr_encoding": 2e-2,
     "optim.sched.warm_up_end": 10_000,
     "optim.sched.gamma": 4.0,
+    "optim.sched.shape_share": 0.5,
 }
 STANDARD: dict[str, Any] = {
     "model.object.s_var.anneal_end": 350_000,

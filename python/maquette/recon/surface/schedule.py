@@ -1,4 +1,4 @@
-"""What changes during training: learning rate, active levels, sharpness.
+"""What changes during training: learning rate, active levels, sharpness, shape or colours only.
 
 All are functions of the iteration and of `max_iter`; nothing here has state, so a resumed run
 follows the same path. Neuralangelo (arXiv:2306.03092) section 3.2 introduces the levels.
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from maquette.recon.surface.settings import REFERENCE_ITERATIONS, Settings
 
+_LAST_RATE = 0.03  # of the learning rate, when colours are finished
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -18,9 +20,18 @@ class Schedule:
     settings: Settings
 
     @property
+    def shape_iterations(self) -> int:
+        """How many iterations change the shape; the others only finish the colours."""
+        return max(1, round(self.settings.max_iter * self.settings.optim.sched.shape_share))
+
+    @property
     def scale(self) -> float:
-        """Iterations of this run per iteration of REFERENCE_ITERATIONS."""
-        return self.settings.max_iter / REFERENCE_ITERATIONS
+        """Iterations that change the shape per iteration of REFERENCE_ITERATIONS."""
+        return self.shape_iterations / REFERENCE_ITERATIONS
+
+    def shape_stands(self, iteration: int) -> bool:
+        """Whether an iteration (0-based) leaves the shape as it is."""
+        return iteration >= self.shape_iterations
 
     def active_levels(self, iteration: int) -> int:
         """How many encoding levels count at an iteration (0-based)."""
@@ -32,8 +43,14 @@ class Schedule:
         return int(min(encoding.levels, growth.init_active_level + iteration // step))
 
     def rate(self, iteration: int) -> float:
-        """Factor on the learning rates: linear warm-up, then divided by gamma twice."""
+        """Factor on the learning rates: linear warm-up, then divided by gamma twice.
+
+        Colours then begin once more at the full rate, which falls exponentially.
+        """
         sched = self.settings.optim.sched
+        if self.shape_stands(iteration):
+            finishing = max(self.settings.max_iter - self.shape_iterations, 1)
+            return float(_LAST_RATE ** ((iteration - self.shape_iterations) / finishing))
         warm_up = sched.warm_up_end * self.scale
         if iteration < warm_up:
             return (iteration + 1) / (warm_up + 1)
@@ -59,7 +76,7 @@ class Schedule:
 
         Until the colour network knows something, its errors say nothing about the surface.
         """
-        return min(1.0, iteration / (0.1 * self.settings.max_iter))
+        return min(1.0, iteration / (0.1 * self.shape_iterations))
 
     def describe(self) -> str:
         """The scaled schedule in one sentence."""
@@ -68,8 +85,9 @@ class Schedule:
         steps = growth.levels - start if growth.coarse2fine.enabled else 0
         all_active = steps * growth.coarse2fine.step * self.scale
         first, second = (round(step * self.scale) for step in sched.two_steps)
+        rest = f", colours only from {self.shape_iterations}" if sched.shape_share < 1 else ""
         return (
             f"schedule for {self.settings.max_iter} iterations: warm-up until "
             f"{round(sched.warm_up_end * self.scale)}, all {growth.levels} levels from "
-            f"{round(all_active)}, rate falls at {first} and {second}"
+            f"{round(all_active)}, rate falls at {first} and {second}{rest}"
         )

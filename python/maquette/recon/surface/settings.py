@@ -5,8 +5,8 @@ generated form, `_parent_` ignored), and the person's overrides `a.b.c=value`. U
 unusable values are errors, all reported together.
 
 Counts of iterations in `coarse2fine.step`, `warm_up_end`, `two_steps` and `anneal_end` are
-stated for REFERENCE_ITERATIONS and are scaled to `max_iter` by schedule.py, so that a short run
-goes through all phases too.
+stated for REFERENCE_ITERATIONS and are scaled by schedule.py to the iterations that change the
+shape, so that a short run goes through all phases too.
 """
 
 from __future__ import annotations
@@ -168,7 +168,13 @@ class LossWeight:
 
 
 @dataclass(frozen=True)
+class AmpConfig:
+    enabled: bool = True  # colours in bfloat16, on GPUs that compute with it
+
+
+@dataclass(frozen=True)
 class TrainerSettings:
+    amp_config: AmpConfig = field(default_factory=AmpConfig)
     loss_weight: LossWeight = field(default_factory=LossWeight)
 
 
@@ -185,6 +191,7 @@ class Sched:
     warm_up_end: float = 5000  # iterations, of REFERENCE_ITERATIONS
     two_steps: tuple[float, float] = (300_000, 400_000)  # the same
     gamma: float = 10.0  # the rate is divided by this at each of the two steps
+    shape_share: float = 1.0  # of the run; then the shape stands still and colours are finished
 
 
 @dataclass(frozen=True)
@@ -204,7 +211,7 @@ class CheckpointSettings:
 class Settings:
     """All settings of one run."""
 
-    max_iter: int = 1000
+    max_iter: int = 2000
     logging_iter: int = 20
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)

@@ -35,12 +35,22 @@ def save(run: Path, state: dict[str, Any], keep: int) -> Path:
     """Write a checkpoint, then the pointer, then prune: never fewer whole files than before."""
     path = run / checkpoints.checkpoint_name(state["epoch"], state["iteration"])
     with replacing(path) as temporary:
-        torch.save(state, temporary)
+        _write(state, temporary)
     checkpoints.write_pointer(run, path.name)
     for old in checkpoints.listed(run)[keep:]:
         if old.name not in state["finals"] and old != path:
             old.unlink(missing_ok=True)
     return path
+
+
+def _write(state: dict[str, Any], path: Path) -> None:
+    try:
+        with open(path, "wb") as file:
+            torch.save(state, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):  # torch hides that the disk is full
+            raise error.__context__ from None
+        raise
 
 
 def read(path: Path) -> dict[str, Any]:

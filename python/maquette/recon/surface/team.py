@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import torch
@@ -107,18 +107,22 @@ def led(gpus: int, arguments: Sequence[str]) -> Iterator[Team]:
     read_end, write_end = os.pipe()  # closes when this process ends in any way
     followers = [
         subprocess.Popen(
-            [sys.executable, "-m", "maquette.recon.surface.follower", *arguments],
-            env={**os.environ, stopping.LIFELINE: str(read_end), **_seat(address, rank, gpus)},
+            [
+                sys.executable, "-m", "maquette.recon.surface.follower", *arguments,
+                "--address", address, "--rank", str(rank), "--world", str(gpus),
+            ],
+            env={**os.environ, stopping.LIFELINE: str(read_end)},
             pass_fds=[read_end],
         )
         for rank in range(1, gpus)
-    ]
+    ]  # fmt: skip
     os.close(read_end)
     try:
         join(address, 0, gpus)
         yield Team(0, gpus)
         for follower in followers:
-            follower.wait(_END_GRACE_S)
+            with suppress(subprocess.TimeoutExpired):
+                follower.wait(_END_GRACE_S)
     except RuntimeError as error:  # what torch raises when a connection breaks
         if not any(_has_failed(follower) for follower in followers):
             raise
@@ -148,19 +152,6 @@ def join(address: str, rank: int, world: int) -> None:
     group.init_process_group(
         backend, init_method=f"tcp://{address}", rank=rank, world_size=world, timeout=_PATIENCE
     )
-
-
-def seat() -> tuple[str, int, int]:
-    """Address, rank and number of processes that the leader gave this one."""
-    address, rank, world = os.environ[_SEAT].split("|")
-    return address, int(rank), int(world)
-
-
-_SEAT = "MAQUETTE_TRAINING_SEAT"
-
-
-def _seat(address: str, rank: int, world: int) -> dict[str, str]:
-    return {_SEAT: f"{address}|{rank}|{world}"}
 
 
 def _free_port() -> int:

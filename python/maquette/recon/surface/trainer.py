@@ -120,22 +120,28 @@ class Trainer:
         rate = self.schedule.rate(self.iteration)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * rate
-        focus = 0.0 if self.inside_out else self.settings.data.train.focus
+        stands = self._hold_shape()
+        focus = 0.0 if self.inside_out or stands else self.settings.data.train.focus
         batch = self.dataset.draw(self.rays, self.draws, focus)
-        points = self._free_points(self.draws, self.rays)
-        shaded = model.shade(batch.rays, batch.image, phase, self.draws, points)
+        points = None if stands else self._free_points(self.draws, self.rays)
+        with self._mixed_precision():
+            shaded = model.shade(batch.rays, batch.image, phase, self.draws, points)
         weight = self.settings.trainer.loss_weight
         terms = losses.combine(
             shaded.rgb, batch.colors, shaded.probe, weight, self._smoothing(phase), self.team.mean
         )
-        total = terms.total + self._landmark_term(phase)
+        if stands:
+            total = weight.render * losses.squared_difference(shaded.rgb, batch.colors)
+        else:
+            total = terms.total + self._landmark_term(phase)
         if not torch.isfinite(total):
             raise self._not_a_number()
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
-        self.team.average_gradients(model.parameters())
+        self.team.average_gradients(p for p in model.parameters() if p.requires_grad)
         self.optimizer.step()
-        model.cache.refresh(lambda points: model.distance(points, phase), self.iteration)
+        if not stands:
+            model.cache.refresh(lambda points: model.distance(points, phase), self.iteration)
         self._reached = phase
         self.iteration += 1
         return {
@@ -183,9 +189,23 @@ class Trainer:
             self.rays = min(self.rays, state["rays"])  # it may have been halved for want of memory
         self._reached = Phase(state["phase"]["active"], state["phase"]["sharpness_floor"])
 
+    def _hold_shape(self) -> bool:
+        """Let the coming iteration change the shape, or colours only; says whether only these."""
+        stands = self.schedule.shape_stands(self.iteration)
+        self.model.sdf.requires_grad_(not stands)
+        self.model.variance.requires_grad_(not stands)
+        if self.iteration == self.schedule.shape_iterations:
+            self.model.cache.rebuild(lambda points: self.model.distance(points, self.phase))
+        return stands
+
+    def _mixed_precision(self) -> torch.autocast:
+        """Networks in bfloat16 where they can be; the distance field itself stays in float32."""
+        enabled = self.settings.trainer.amp_config.enabled and has_bfloat16(self.device)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+
     def _landmark_term(self, phase: Phase) -> torch.Tensor | float:
-        """The landmarks' loss; its weight falls to a small rest by the middle of the run."""
-        left = max(0.0, 1.0 - 2.0 * self.iteration / self.settings.max_iter)
+        """The landmarks' loss; its weight falls to a small rest while the shape changes."""
+        left = max(0.0, 1.0 - 2.0 * self.iteration / self.schedule.shape_iterations)
         weight = max(left**2, _LANDMARK_REST) * self.settings.trainer.loss_weight.landmark
         if self.landmarks is None or weight <= 0:
             return 0.0
@@ -215,6 +235,11 @@ class Trainer:
             detail="the learning rate is probably too high; the last good checkpoint stays",
             hint="try again with a lower rate, e.g. OVERRIDES='optim.params.lr=0.001'",
         )
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is worth computing with: GPUs since compute capability 8.0."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def share_of_rays(rays: int, world: int) -> int:

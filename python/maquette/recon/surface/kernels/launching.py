@@ -27,32 +27,50 @@ def over_items(kernel: Any, count: int, device: torch.device, arguments: Sequenc
     if device.type == "cuda":
         _on_cuda(kernel, count, device, [0, *arguments])
         return
-    parts = max(1, min(torch.get_num_threads(), count // _LEAST_ITEMS))
-    edges = [count * part // parts for part in range(parts + 1)]
+    edges = _shares(count)
 
     def run(part: int) -> None:
         first, end = edges[part], edges[part + 1]
         wp.launch(kernel, dim=end - first, inputs=[first, *arguments], device="cpu")
 
-    _run_all(run, parts)
+    _run_all(run, len(edges) - 1)
+
+
+def over_ranges(kernel: Any, count: int, device: torch.device, arguments: Sequence[Any]) -> None:
+    """Run a kernel for ranges that cover `count` items.
+
+    Its first two parameters are the first item's number and a range's length: thread t does the
+    range that begins t lengths later. A CUDA thread has one item, a CPU thread its whole share.
+    """
+    if device.type == "cuda":
+        _on_cuda(kernel, count, device, [0, 1, *arguments])
+        return
+    edges = _shares(count)
+
+    def run(part: int) -> None:
+        first, end = edges[part], edges[part + 1]
+        wp.launch(kernel, dim=1, inputs=[first, end - first, *arguments], device="cpu")
+
+    _run_all(run, len(edges) - 1)
 
 
 def over_groups(
     kernel: Any, groups: int, count: int, device: torch.device, arguments: Sequence[Any]
 ) -> None:
-    """Run a kernel for `count` items in each group; its first parameter is the group's number.
+    """Run a kernel for ranges that cover `count` items in each group.
 
-    On the CPU one thread does all items of a group in their order, so that kernels may add to
+    Its first two parameters are the group's number and a range's length, as in `over_ranges`. On
+    the CPU one thread does all items of a group in their order, so that kernels may add to
     memory that belongs to the group: no races, and the same sum every time.
     """
     if device.type == "cuda":
         for group in range(groups):
-            _on_cuda(kernel, count, device, [group, *arguments])
+            _on_cuda(kernel, count, device, [group, 1, *arguments])
         return
 
     def run(part: int) -> None:
         for group in range(part, groups, parts):
-            wp.launch(kernel, dim=count, inputs=[group, *arguments], device="cpu")
+            wp.launch(kernel, dim=1, inputs=[group, count, *arguments], device="cpu")
 
     parts = max(1, min(torch.get_num_threads(), groups))
     _run_all(run, parts)
@@ -61,6 +79,12 @@ def over_groups(
 def array(tensor: Tensor, kind: Any = wp.float32) -> Any:
     """A contiguous tensor's memory as a Warp array of scalars or of vectors."""
     return wp.from_torch(tensor.detach(), dtype=kind)
+
+
+def _shares(count: int) -> list[int]:
+    """Where the shares of the CPU's threads begin, and where the last one ends."""
+    parts = max(1, min(torch.get_num_threads(), count // _LEAST_ITEMS))
+    return [count * part // parts for part in range(parts + 1)]
 
 
 def _on_cuda(kernel: Any, count: int, device: torch.device, inputs: list[Any]) -> None:
