@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from maquette.storage.bucket import Bucket, Remote
+from maquette.storage.diffing import Difference, Kind
 from maquette.storage.downloading import download
 from maquette.storage.embedded import Running, serving
 from maquette.storage.transfer import Transfer
@@ -69,19 +70,25 @@ def ours(running: Running) -> tuple[Move, Move]:
     def up(files: list[Path], folder: Path, in_flight: int) -> None:
         transfer = Transfer(bucket, folder, folder)
         with ThreadPoolExecutor(in_flight) as pool:
-            done = pool.map(lambda path: upload_whole(transfer, path.name), files)
+            done = pool.map(lambda path: upload_whole(transfer, path.name, unheard), files)
             known.update({path.name: item.remote for path, item in zip(files, done, strict=True)})
 
     def down(files: list[Path], folder: Path, in_flight: int) -> None:
         transfer = Transfer(bucket, folder, folder)
 
         def one(path: Path) -> None:
-            download(transfer, path.name, known[path.name], None, pool)
+            there = known[path.name]
+            found = Difference(path.name, Kind.ONLY_THERE, None, there, None)
+            download(transfer, found, unheard, pool)
 
         with ThreadPoolExecutor(in_flight) as pool:
             list(pool.map(one, files))
 
     return up, down
+
+
+def unheard(*_: Any) -> None:
+    """Nobody keeps an index here."""
 
 
 def with_boto3(running: Running) -> tuple[Move, Move]:

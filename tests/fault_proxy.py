@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +23,8 @@ class Fault:
         request_bytes: Read only so many bytes of the request's body, then hang up.
         etag: Put this ETag into the answer.
         flip: Change the first byte of the answer's body.
+        said: More elements of the refusal's body.
+        headers: More headers of the refusal.
     """
 
     status: int = 0
@@ -31,29 +33,45 @@ class Fault:
     request_bytes: int = -1
     etag: str = ""
     flip: bool = False
+    said: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 Judge = Callable[[str, str], Fault | None]
+Gate = Callable[[Mapping[str, str]], Fault | None]
 
 
 @dataclass
 class Proxy:
-    """A running proxy; `judge(method, path)` chooses a fault for each request."""
+    """A running proxy.
+
+    Args:
+        judge: Chooses a fault by a request's method and path.
+        gate: Chooses one by its headers, before.
+    """
 
     endpoint: str
     upstream: str
     judge: Judge = lambda method, path: None
     delay_s: float = 0.0
+    gate: Gate = lambda headers: None
     seen: list[str] = field(default_factory=list)
 
 
 @contextmanager
-def proxy_to(upstream: str, judge: Judge | None = None, delay_s: float = 0.0) -> Iterator[Proxy]:
-    """Serve on the loopback address until the block ends."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+def proxy_to(
+    upstream: str,
+    judge: Judge | None = None,
+    delay_s: float = 0.0,
+    gate: Gate | None = None,
+    host: str = "127.0.0.1",
+) -> Iterator[Proxy]:
+    """Serve on an address of this machine, the loopback one if none is given, until the end."""
+    server = ThreadingHTTPServer((host, 0), _Handler)
     server.daemon_threads = True
-    proxy = Proxy(f"http://127.0.0.1:{server.server_port}", upstream)
+    proxy = Proxy(f"http://{host}:{server.server_port}", upstream)
     proxy.judge, proxy.delay_s = judge or proxy.judge, delay_s
+    proxy.gate = gate or proxy.gate
     server.proxy = proxy  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
@@ -72,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         proxy.seen.append(f"{self.command} {self.path}")
         if proxy.delay_s:
             threading.Event().wait(proxy.delay_s)
-        fault = proxy.judge(self.command, self.path) or Fault()
+        fault = proxy.gate(self.headers) or proxy.judge(self.command, self.path) or Fault()
         length = int(self.headers.get("content-length", 0))
         if fault.request_bytes >= 0:
             self.rfile.read(min(fault.request_bytes, length))
@@ -88,8 +106,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # upstream is away: hang up, as a gateway would
 
     def _refuse(self, fault: Fault) -> None:
-        text = f"<Error><Code>{fault.word}</Code><Message>told by a test</Message></Error>".encode()
-        self.send_response(fault.status)
+        told = f"<Code>{fault.word}</Code><Message>told by a test</Message>{fault.said}"
+        text = f"<Error>{told}</Error>".encode()
+        self.send_response_only(fault.status)
+        for name, value in fault.headers:
+            self.send_header(name, value)
         self.send_header("content-length", str(len(text)))
         self.end_headers()
         if self.command != "HEAD":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +17,7 @@ from maquette.storage.selection import selection
 from maquette.storage.signing import Credentials
 from maquette.storage.syncing import Outcome, Sync, Wish
 from maquette.storage.wire import Place, Wire
+from waiting import wait_for
 
 KEYS = Credentials("maquette-tests", "a-secret-that-no-output-may-hold")
 BUCKET = "maquette-tests"
@@ -65,3 +69,65 @@ def in_thread(work: object) -> threading.Thread:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread
+
+
+def unfinished_uploads(bucket: Bucket) -> list[str]:
+    """Ids of the uploads in parts that are under way below the prefix."""
+    answer = bucket._client.list_multipart_uploads(Bucket=bucket.name, Prefix=bucket.key(""))
+    return [item["UploadId"] for item in answer.get("Uploads", ())]
+
+
+def put_foreign(bucket: Bucket, path: str, content: bytes) -> None:
+    """Write an object as another program would, which knows nothing of our manifest."""
+    bucket._client.put_object(Bucket=bucket.name, Key=bucket.key(path), Body=content)
+
+
+@contextmanager
+def host_style_server(folder: Path) -> Iterator[str]:
+    """A server that takes the bucket's name from the host name alone; yields its endpoint."""
+    with _serving(folder, "--force-path-style=false") as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def tls_server(folder: Path, certificates: Path) -> Iterator[str]:
+    """A server that is spoken to over TLS; yields its endpoint.
+
+    Args:
+        certificates: Folder of `remote_engines.write_certificates`.
+    """
+    pair = (
+        "--cert",
+        str(certificates / "server.pem"),
+        "--key",
+        str(certificates / "server-key.pem"),
+    )
+    with _serving(folder, *pair) as port:
+        yield f"https://127.0.0.1:{port}"
+
+
+@contextmanager
+def _serving(folder: Path, *words: str) -> Iterator[int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    argv = [
+        *(str(embedded.program()), "serve", "s3", str(folder), "--addr", f"127.0.0.1:{port}"),
+        *("--no-unicode-normalization", *words),
+    ]
+    pair = f'"{KEYS.access_key},{KEYS.secret_key}"'
+    variables = {**os.environ, "RCLONE_CONFIG": os.devnull, "RCLONE_AUTH_KEY": pair}
+    with (
+        open(folder.with_suffix(".log"), "wb") as log,
+        subprocess.Popen(argv, env=variables, stdout=log, stderr=log) as server,
+    ):
+        try:
+            wait_for(lambda: _listens(port), what="the server to listen")
+            yield port
+        finally:
+            server.terminate()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from maquette.storage.bucket import Bucket, Remote
 from maquette.storage.etags import PART_BYTES
 from maquette.storage.remote import MANIFEST, Snapshot, publish
 from maquette.storage.syncing import Conflict, Wish
-from s3_server import content_of, place_in, pull, push, syncing, write_scene
+from s3_server import content_of, place_in, pull, push, put_foreign, syncing, write_scene
 
+pytestmark = pytest.mark.parametrize("bucket", ["process", "container"], indirect=True)
 CHECKPOINT = "runs/experiments/epoch_00001_iteration_000000010_checkpoint.pt"
 SMALL = {"images/1.jpg": b"one", "images/2.jpg": b"two", "report.json": b"{}"}
 NAMES = (
@@ -217,29 +219,55 @@ def test_a_push_of_a_part_leaves_the_rest_known(
     assert set(content_of(tmp_path / "other")) == {*SMALL, "mesh/thing.ply"}
 
 
-def test_nobody_else_wrote_means_one_request(scene: Path, bucket: Bucket) -> None:
+def test_a_push_without_changes_is_one_request_and_a_pull_two_at_once(
+    scene: Path, bucket: Bucket
+) -> None:
     write_scene(scene, SMALL)
     push(scene, bucket)
     with proxy_to(bucket.wire.place.endpoint) as proxy:
         near = place_in(proxy.endpoint, bucket.prefix)
         assert push(scene, near).files == 0
+        assert [line.split()[0] for line in proxy.seen] == ["GET"]
         assert pull(scene, near).files == 0
-        assert [line.split()[0] for line in proxy.seen] == ["GET", "GET"]
+        assert [line.split()[0] for line in proxy.seen] == ["GET"] * 3
+        near.wire.place = replace(near.wire.place, is_ours_alone=True)
+        assert pull(scene, near).files == 0
+        assert len(proxy.seen) == 4
 
 
-def test_what_other_programs_write_is_seen_and_not_overwritten(
-    scene: Path, tmp_path: Path, bucket: Bucket
+def test_what_other_programs_write_is_not_overwritten_by_a_push(
+    scene: Path, bucket: Bucket
 ) -> None:
     """The manifest does not tell of it; the look before each overwrite does."""
     write_scene(scene, SMALL)
     push(scene, bucket)
-    bucket._client.put_object(Bucket=bucket.name, Key=bucket.key("report.json"), Body=b"foreign")
+    put_foreign(bucket, "report.json", b"foreign")
     write_scene(scene, {"report.json": b"mine"})
     with pytest.raises(Conflict):
         push(scene, bucket)
     assert bucket.get_if_changed("report.json", "").body == b"foreign"
-    bucket._client.put_object(Bucket=bucket.name, Key=bucket.key("new.txt"), Body=b"new")
-    assert pull(tmp_path / "other", bucket, relist=True).files == 4
+
+
+def test_a_pull_brings_what_other_programs_wrote(scene: Path, other: Path, bucket: Bucket) -> None:
+    put_foreign(bucket, "report.json", b"foreign")
+    put_foreign(bucket, "new.txt", b"new")
+    assert pull(other, bucket).files == 2
+    assert content_of(other) == {**SMALL, "report.json": b"foreign", "new.txt": b"new"}
+    write_scene(scene, {"report.json": b"mine"})
+    with pytest.raises(Conflict):
+        pull(scene, bucket)
+    assert content_of(scene)["new.txt"] == b"new"
+
+
+def test_a_push_of_many_files_lists_instead_of_looking_at_each(scene: Path, bucket: Bucket) -> None:
+    write_scene(scene, SMALL)
+    push(scene, bucket)
+    write_scene(scene, {f"images/more{number}.jpg": b"more" for number in range(60)})
+    put_foreign(bucket, "images/more7.jpg", b"foreign")
+    with proxy_to(bucket.wire.place.endpoint) as proxy, pytest.raises(Conflict):
+        push(scene, place_in(proxy.endpoint, bucket.prefix))
+    assert not any(line.startswith("HEAD") and "more8" in line for line in proxy.seen)
+    assert bucket.get_if_changed("images/more7.jpg", "").body == b"foreign"
 
 
 def test_a_foreign_large_object_is_recognised_by_its_content(
@@ -282,24 +310,29 @@ def test_symbolic_links_do_not_move_and_are_told(
     assert set(bucket.objects()) == {*SMALL, MANIFEST}
 
 
+@pytest.mark.parametrize("is_ours_alone", [False, True], ids=["listed", "by manifest"])
 @pytest.mark.parametrize(
     "key", ["../escaped.txt", "a/../../escaped.txt", "/absolute.txt", "a//b.txt", "./a", "a/.."]
 )
 def test_keys_that_leave_the_scene_are_refused_before_anything_moves(
-    scene: Path, tmp_path: Path, bucket: Bucket, key: str
+    scene: Path, tmp_path: Path, bucket: Bucket, key: str, is_ours_alone: bool
 ) -> None:
-    """The manifest is as untrusted as the listing, and holds any key that a bucket can."""
+    """Manifest and listing are both untrusted; the test's server itself takes no such key."""
     write_scene(scene, SMALL)
     push(scene, bucket)
     other = tmp_path / "victim" / "scene"
     known = {path: item for path, item in bucket.objects().items() if path != MANIFEST}
-    etag = bucket.head(MANIFEST).etag
-    snapshot = Snapshot(known, etag, False)
-    publish(bucket, tmp_path / "copy", snapshot, {key: Remote(3, "0" * 32, "0" * 32, 1)})
+    hostile = {key: Remote(3, "0" * 32, "0" * 32, 1)}
+    if is_ours_alone:
+        snapshot = Snapshot(known, bucket.head(MANIFEST).etag, False)
+        publish(bucket, tmp_path / "copy", snapshot, hostile)
+        bucket.wire.place = replace(bucket.wire.place, is_ours_alone=True)
+    else:
+        bucket.objects = lambda guesses: {**known, **hostile}
     with pytest.raises(BadInput, match="would leave the scene folder"):
         pull(other, bucket)
     assert content_of(other) == {}
-    assert [path.name for path in (tmp_path / "victim").iterdir()] == ["scene"]
+    assert {path.name for path in (tmp_path / "victim").iterdir()} <= {"scene"}
 
 
 def test_a_pull_never_writes_through_a_symbolic_link(

@@ -2,60 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import struct
-import threading
-import zipfile
-from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from input_scenes import contents, empty_scene, photo, photo_folder, prepare
 from PIL import Image
 from test_frames_video import texture, write_film
 
-from maquette.errors import BadInput, MaquetteError, NotFound
-from maquette.recon.frames import archives, download, intake, sources
+from maquette.errors import BadInput, NotFound
+from maquette.recon.frames import intake
 from maquette.recon.frames.names import Names, is_noise
-from maquette.recon.stages import input as input_stage
-from maquette.recon.stages.stage import run_stages
-from maquette.scene import stage_records
-from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
-
-quiet = partial(Progress, None, io.StringIO())
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:
-    scene = Scene(tmp_path / "scenes" / "lego")
-    scene.stages.mkdir(parents=True)
-    return scene
-
-
-def photo(path: Path, seed: int = 0, size: tuple[int, int] = (96, 64)) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    texture(seed).resize(size).save(path)
-    return path
-
-
-def photo_folder(folder: Path, count: int = 4) -> Path:
-    for index in range(count):
-        photo(folder / f"IMG {index} 'é'.jpg", index)
-    return folder
-
-
-def prepare(scene: Scene, wanted: str) -> stage_records.StageRecord:
-    options = PrepareOptions(input=wanted)
-    return run_stages([input_stage.STAGE], "prepare", scene, options, quiet())[0]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sources.files_below(folder)}
+    return empty_scene(tmp_path)
 
 
 def test_photos_are_copied_unchanged_under_their_own_names(scene: Scene, tmp_path: Path) -> None:
@@ -230,99 +196,6 @@ def test_a_missing_source_is_not_found(scene: Scene) -> None:
         prepare(scene, "/no such/folder")
 
 
-def zipped(path: Path, members: dict[str, bytes], **kwargs: int) -> Path:
-    with zipfile.ZipFile(path, "w", **kwargs) as archive:
-        for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name), data, kwargs.get("compression"))
-    return path
-
-
-def jpeg(seed: int) -> bytes:
-    texture(seed).save(stream := io.BytesIO(), format="JPEG")
-    return stream.getvalue()
-
-
-def test_a_zip_is_flattened_with_unique_names(scene: Scene, tmp_path: Path) -> None:
-    members = {"day 1/a.jpg": jpeg(1), "day 2/a.jpg": jpeg(2), "day 2/b.jpg": jpeg(3)}
-    noise = {"__MACOSX/day 1/._a.jpg": b"x", ".DS_Store": b"x", "day 1/.hidden": b"x"}
-    prepare(scene, str(zipped(tmp_path / "p.zip", members | noise)))
-    assert contents(scene.input) == {
-        "a.jpg": members["day 1/a.jpg"],
-        "day 2_a.jpg": members["day 2/a.jpg"],
-        "b.jpg": members["day 2/b.jpg"],
-    }
-
-
-def test_a_zip_may_hold_one_video(scene: Scene, tmp_path: Path) -> None:
-    film = write_film(tmp_path / "f.mp4", [texture(seed) for seed in range(5)])
-    record = prepare(scene, str(zipped(tmp_path / "p.zip", {"clip/f.mp4": film.read_bytes()})))
-    assert record.numbers["kind"] == "video"
-
-
-@pytest.mark.parametrize(
-    "name", ["../evil.jpg", "a/../../evil.jpg", "/etc/evil.jpg", "C:\\evil.jpg", "..\\evil.jpg"]
-)
-def test_zip_members_that_point_outside_are_refused(
-    scene: Scene, tmp_path: Path, name: str
-) -> None:
-    archive = zipped(tmp_path / "p.zip", {name: jpeg(0), "b.jpg": jpeg(1), "c.jpg": jpeg(2)})
-    with pytest.raises(BadInput, match="outside"):
-        prepare(scene, str(archive))
-    assert not list(tmp_path.rglob("evil.jpg"))
-
-
-def test_links_in_a_zip_are_refused(scene: Scene, tmp_path: Path) -> None:
-    link = zipfile.ZipInfo("link.jpg")
-    link.external_attr = 0o120777 << 16
-    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
-        archive.writestr(link, "/etc/passwd")
-    with pytest.raises(BadInput, match="is a link"):
-        prepare(scene, str(tmp_path / "p.zip"))
-
-
-def test_zip_bombs_are_refused_before_they_unpack(scene: Scene, tmp_path: Path) -> None:
-    bomb = zipped(
-        tmp_path / "p.zip", {"a.jpg": b"\0" * (12 << 20)}, compression=zipfile.ZIP_DEFLATED
-    )
-    assert bomb.stat().st_size < 1 << 20
-    with pytest.raises(BadInput, match="zip bomb"):
-        prepare(scene, str(bomb))
-
-
-def test_a_zip_larger_than_the_disk_is_refused(
-    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(archives.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(BadInput, match="1000 are free"):
-        prepare(scene, str(zipped(tmp_path / "p.zip", {f"{i}.jpg": jpeg(i) for i in range(3)})))
-
-
-def test_an_encrypted_zip_is_refused(scene: Scene, tmp_path: Path) -> None:
-    archive = zipped(tmp_path / "p.zip", {"a.jpg": jpeg(0)})
-    data = bytearray(archive.read_bytes())
-    data[data.index(b"PK\x01\x02") + 8] |= 1
-    archive.write_bytes(data)
-    with pytest.raises(BadInput, match="encrypted"):
-        prepare(scene, str(archive))
-
-
-def test_a_damaged_zip_is_refused(scene: Scene, tmp_path: Path) -> None:
-    archive = zipped(tmp_path / "p.zip", {f"{i}.jpg": jpeg(i) for i in range(3)})
-    data = bytearray(archive.read_bytes())
-    data[100:140] = b"\xff" * 40
-    archive.write_bytes(data)
-    with pytest.raises(BadInput, match="damaged"):
-        prepare(scene, str(archive))
-
-
-def test_a_truncated_zip_is_refused(scene: Scene, tmp_path: Path) -> None:
-    archive = zipped(tmp_path / "p.zip", {f"{i}.jpg": jpeg(i) for i in range(3)})
-    archive.write_bytes(archive.read_bytes()[:-200])
-    with pytest.raises(BadInput):
-        prepare(scene, str(archive))
-
-
 def test_names_stay_unique_whatever_comes() -> None:
     names = Names()
     given = ["a.jpg", "x/a.jpg", "y/x/A.JPG", "x_a.jpg", "a.jpg", "x/a.jpg", "2_a.jpg"]
@@ -335,83 +208,6 @@ def test_names_stay_unique_whatever_comes() -> None:
 def test_leftovers_are_noise(name: str) -> None:
     assert is_noise(Path(name))
     assert not is_noise(Path("dir/a.jpg"))
-
-
-class Shop(BaseHTTPRequestHandler):
-    """Serves one body; `breaks` times it hangs up half way. Understands Range."""
-
-    body = b""
-    breaks = 0
-
-    def do_GET(self) -> None:
-        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
-        if self.path.startswith("/missing"):
-            self.send_error(404)
-            return
-        if self.path.startswith("/away"):
-            self.send_response(302)
-            self.send_header("Location", "file:///etc/passwd")
-            self.end_headers()
-            return
-        rest = type(self).body[start:]
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(rest)))
-        self.end_headers()
-        if type(self).breaks:
-            type(self).breaks -= 1
-            rest = rest[: len(rest) // 2]
-        self.wfile.write(rest)
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def shop() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Shop) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-def test_a_url_is_fetched_and_a_broken_line_taken_up(
-    scene: Scene, tmp_path: Path, shop: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    archive = zipped(tmp_path / "p.zip", {f"{i}.jpg": jpeg(i) for i in range(3)})
-    monkeypatch.setattr(Shop, "body", archive.read_bytes())
-    monkeypatch.setattr(Shop, "breaks", 2)
-    key = prepare(scene, f"{shop}/my%20photos.zip?signature=secret").key
-    assert set(contents(scene.input)) == {"0.jpg", "1.jpg", "2.jpg"}
-    assert prepare(scene, "").key == key
-
-
-@pytest.mark.parametrize(
-    ("address", "sentence"),
-    [
-        ("file:///etc/passwd", "only http"),
-        ("ftp://x/y.mp4", "only http"),
-        ("{shop}/missing.mp4", "404"),
-        ("{shop}/away.mp4", "302|redirects"),
-    ],
-)
-def test_bad_addresses(scene: Scene, shop: str, address: str, sentence: str) -> None:
-    with pytest.raises(MaquetteError, match=sentence):
-        prepare(scene, address.format(shop=shop))
-    assert sorted(path.name for path in scene.root.iterdir()) == ["stages"]
-
-
-def test_a_download_larger_than_the_limit_is_refused(
-    scene: Scene, shop: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Shop, "body", b"x" * 5000)
-    monkeypatch.setattr(download, "MAX_BYTES", 4000)
-    with pytest.raises(BadInput, match="5000"):
-        prepare(scene, f"{shop}/a.mp4")
-
-
-def test_secrets_of_an_address_are_not_shown() -> None:
-    shown = download.without_secrets("https://me:pw@host/a.zip?sig=1#x")
-    assert shown == "https://host/a.zip"
 
 
 def test_the_source_is_not_read_again_while_it_stands_unchanged(

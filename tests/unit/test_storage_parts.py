@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maquette.config.settings import Settings
-from maquette.errors import ConfigError, CredentialsError
+from maquette.errors import ConfigError, CredentialsError, NotFound
 from maquette.storage import answers, credentials, datastores, etags, places, selection, signing
 from maquette.storage.bucket import Remote
 from maquette.storage.diffing import Kind, classify
@@ -145,6 +146,27 @@ def test_a_budget_serves_in_order() -> None:
     assert order == ["large", "small"]
 
 
+def test_a_budget_of_three_pieces_never_takes_memory_for_more() -> None:
+    budget, seen = Budget(3000), set()
+
+    def use(size: int) -> None:
+        with budget.buffer(size) as buffer:
+            assert len(buffer) == size
+            buffer[:] = b"x" * size
+            seen.add(id(buffer.obj))
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(use, [1000] * 500))
+    assert len(seen) <= 3 and len(budget._buffers) <= 3
+
+
+def test_a_buffer_grows_with_what_is_wanted() -> None:
+    budget = Budget(3000)
+    for size in (10, 2000, 0, 5000):
+        with budget.buffer(size) as buffer:
+            assert len(buffer) == size
+
+
 @pytest.mark.parametrize("model", ["shoe", "Shoe", "a_b", "x" * 64])
 def test_bucket_names_are_allowed_and_differ(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "Jane.Doe")
@@ -211,6 +233,20 @@ def test_where_keys_come_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 )
 def test_refusals_become_sentences(word: str, code: int, told: str) -> None:
     body = f"<Error><Code>{word}</Code><Message>m &amp; n</Message></Error>".encode()
-    error = answers.explain(answers.read_refusal(400, body), "writing `s3://b/k`")
+    error = answers.explain(answers.read_refusal(400, body, {}, 0.0), "writing `s3://b/k`")
     assert error.exit_code == code and told in error.what and error.hint
     assert "m & n" in error.what + error.detail
+
+
+def test_data_stores_that_can_not_be_kept_are_said_why(tmp_path: Path) -> None:
+    file = tmp_path / "stores.json"
+    with pytest.raises(ConfigError, match=r"`s3\.gra\.io`"):
+        datastores.add("GRA", datastores.DataStore("s3.gra.io", "gra"), file)
+    with pytest.raises(ConfigError) as caught:
+        datastores.add("GRA", datastores.DataStore("ftp://me:pass@s3.gra.io?key=pass", "gra"), file)
+    assert "pass@" not in str(caught.value) and "key=pass" not in str(caught.value)
+    with pytest.raises(ConfigError, match="not a name for a data store: `a b`"):
+        datastores.add("a b", datastores.DataStore("https://s3.gra.io", "gra"), file)
+    with pytest.raises(NotFound) as missing:
+        datastores.remove("GRA", file)
+    assert "list" in missing.value.hint and not file.exists()

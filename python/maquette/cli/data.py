@@ -56,6 +56,8 @@ def clear(settings: SettingWords = None, as_json: AsJson = False) -> None:
             sync.clear(stored)
     if as_json:
         print(json.dumps({"removed": 0 if chosen.dry_run else len(stored), "bytes": total}))
+    elif not stored:
+        print(f"there is nothing to remove at {bucket.url()}")
     else:
         print(f"would remove {said}" if chosen.dry_run else f"removed {said}")
 
@@ -63,7 +65,7 @@ def clear(settings: SettingWords = None, as_json: AsJson = False) -> None:
 def _sync(direction: Direction, words: list[str] | None, as_json: bool) -> None:
     from maquette.config.loading import load
     from maquette.storage.places import opened
-    from maquette.storage.syncing import Wish
+    from maquette.storage.syncing import Conflict, Wish
     from maquette.ui.transfers import TransferPrinter
 
     chosen = load(words or ())
@@ -71,11 +73,18 @@ def _sync(direction: Direction, words: list[str] | None, as_json: bool) -> None:
     with opened(chosen) as bucket:
         sync = _sync_of(chosen, bucket)
         if chosen.dry_run:
-            _show_plan(sync.survey(wish), bucket.url(), as_json)
+            survey = sync.survey(wish)
+            _show_plan(survey, bucket.url(), as_json)
+            _note_unused_selection(survey.plan, chosen.only)
             return
         printer = TransferPrinter(as_json)
         try:
             outcome = sync.run(wish, printer.show, _show_removals)
+        except Conflict as conflict:
+            printer.close()
+            if conflict.outcome:
+                _show_outcome(conflict.outcome, bucket.url(), as_json)
+            raise
         except KeyboardInterrupt:
             again = f"`make {direction}-data MODEL={chosen.model}` does the rest"
             raise Interrupted(
@@ -83,7 +92,8 @@ def _sync(direction: Direction, words: list[str] | None, as_json: bool) -> None:
             ) from None
         finally:
             printer.close()
-        print(json.dumps(outcome.to_json()) if as_json else _summary(outcome, bucket.url()))
+        _show_outcome(outcome, bucket.url(), as_json)
+        _note_unused_selection(outcome.plan, chosen.only)
 
 
 def _sync_of(settings: Settings, bucket: Bucket) -> Sync:
@@ -121,6 +131,16 @@ def _show_removals(plan: Plan) -> None:
         print(f"{text.size(action.size):>10}  {action.verb:<12}  {action.path}", file=sys.stderr)
 
 
+def _show_outcome(outcome: Outcome, url: str, as_json: bool) -> None:
+    print(json.dumps(outcome.to_json()) if as_json else _summary(outcome, url))
+
+
+def _note_unused_selection(plan: Plan, only: str) -> None:
+    if only and not any((plan.actions, plan.same, *plan.left())):
+        known = "results, checkpoints or a glob such as '*.ply'"
+        print(f"note: no file fits ONLY={only} ({known})", file=sys.stderr)
+
+
 def _summary(outcome: Outcome, url: str) -> str:
     from maquette.ui import text
 
@@ -139,6 +159,8 @@ def _summary(outcome: Outcome, url: str) -> str:
 def _rest(plan: Plan) -> str:
     other = "there" if plan.direction == "push" else "here"
     rest = [f"{len(plan.same)} unchanged"]
+    if plan.conflicts:
+        rest.append(f"{len(plan.conflicts)} changed on both sides, kept")
     if plan.newer_elsewhere:
         rest.append(f"{len(plan.newer_elsewhere)} newer {other}, kept")
     if plan.removable:

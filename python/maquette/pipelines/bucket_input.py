@@ -12,7 +12,7 @@ SCHEME = "s3://"
 
 def is_bucket_address(text: str) -> bool:
     """Whether an input names objects in a bucket."""
-    return text.startswith(SCHEME)
+    return text.lower().startswith(SCHEME)
 
 
 def split(url: str) -> tuple[str, str]:
@@ -21,7 +21,7 @@ def split(url: str) -> tuple[str, str]:
     Raises:
         ConfigError: no bucket is named.
     """
-    bucket, _, key = url.removeprefix(SCHEME).partition("/")
+    bucket, _, key = url[len(SCHEME) :].partition("/")
     if not bucket:
         raise ConfigError(f"INPUT={url} names no bucket", hint="INPUT=s3://bucket/prefix")
     return bucket, key.strip("/")

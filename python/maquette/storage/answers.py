@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from html import unescape
 
 from maquette.errors import (
@@ -49,7 +51,8 @@ _WORDS: dict[str, tuple[type[MaquetteError], str, str]] = {
     "NoSuchBucket": (
         NotFound,
         "there is no such bucket",
-        "`make push-data` makes it; or set BUCKET_NAME=",
+        "look at BUCKET_NAME; if it is right, the store may want the other --addressing "
+        "(path or host): `maquette datastore add NAME --endpoint … --addressing …`",
     ),
     "NoSuchKey": (NotFound, "there is no such object", "look with `make pull-data DRY_RUN=1`"),
 }
@@ -66,11 +69,20 @@ PASSING_WORDS = frozenset({"SlowDown", "RequestTimeout", "BadDigest", "Incomplet
 
 @dataclass(frozen=True)
 class Refusal:
-    """A store's error answer."""
+    """A store's error answer.
+
+    Args:
+        region: The one that the store says is right; empty when it says none.
+        endpoint: The one that the store says is right, without the bucket's name.
+        clock_ahead_s: By how much this machine's clock is ahead of the store's.
+    """
 
     status: int
     word: str = ""
     message: str = ""
+    region: str = ""
+    endpoint: str = ""
+    clock_ahead_s: float = 0.0
 
     @property
     def is_passing(self) -> bool:
@@ -78,11 +90,25 @@ class Refusal:
         return self.status in PASSING_STATUSES or self.word in PASSING_WORDS
 
 
-def read_refusal(status: int, body: bytes) -> Refusal:
-    """Take the store's own words out of an error body; an empty one gives those of its status."""
+def read_refusal(status: int, body: bytes, headers: Mapping[str, str], now_s: float) -> Refusal:
+    """Take the store's own words out of an error answer; without words, its status gives them.
+
+    Args:
+        headers: Lower-case names.
+        now_s: This machine's time, Unix seconds.
+    """
     text = body.decode("utf-8", errors="replace")
+    region = _plain(headers.get("x-amz-bucket-region") or _element(text, "Region"))
+    word = _element(text, "Code") or _BY_STATUS.get(status, "")
+    if not word and status == 400 and region:
+        word = "AuthorizationHeaderMalformed"  # an answer to HEAD has no body
     return Refusal(
-        status, _element(text, "Code") or _BY_STATUS.get(status, ""), _element(text, "Message")
+        status,
+        word,
+        _element(text, "Message"),
+        region,
+        _plain(_element(text, "Endpoint").removeprefix(f"{_element(text, 'Bucket')}.")),
+        now_s - _time_of(headers.get("date", ""), now_s),
     )
 
 
@@ -95,11 +121,46 @@ def explain(refusal: Refusal, doing: str) -> MaquetteError:
     own = f"{refusal.status} {refusal.word}: {refusal.message}".rstrip(": ")
     if refusal.word in _WORDS:
         kind, sentence, hint = _WORDS[refusal.word]
+        if refusal.word == "RequestTimeTooSkewed":
+            sentence = _skew(refusal.clock_ahead_s) or sentence
+        elif hint == _REGION:
+            hint = _place_of(refusal) or hint
         return kind(f"{sentence}, while {doing}", detail=f"the store says: {own}", hint=hint)
     return JobFailed(
         f"the store refused while {doing}: {own}",
         hint="run the same command again: it continues; `maquette datastore check` looks closer",
     )
+
+
+def _place_of(refusal: Refusal) -> str:
+    """How to go where the store points to; never done unasked."""
+    endpoint, region = refusal.endpoint, refusal.region
+    named = (("region", region), ("endpoint", endpoint))
+    said = ", ".join(f"{name} {value}" for name, value in named if value)
+    if not said:
+        return ""
+    words = f"--endpoint https://{endpoint or '…'} --region {region or '…'}"
+    return f"it says: {said}; `maquette datastore add NAME {words}`"
+
+
+def _skew(ahead_s: float) -> str:
+    minutes = round(abs(ahead_s) / 60)
+    if not minutes:
+        return ""
+    way = "ahead of" if ahead_s > 0 else "behind"
+    return f"this machine's clock is {minutes} minutes {way} the store's"
+
+
+def _time_of(date: str, now_s: float) -> float:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return now_s
+
+
+def _plain(text: str) -> str:
+    """A region or host as the store gave it, if it is plain enough to be shown in a command."""
+    return text if re.fullmatch(r"[A-Za-z0-9.:-]{1,100}", text) else ""
 
 
 def _element(text: str, name: str) -> str:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
+from queue import Empty, SimpleQueue
 
+from maquette.storage import partial, unfinished
 from maquette.storage.bucket import Remote
 from maquette.storage.downloading import download, remove_unchanged
 from maquette.storage.etags import PART_BYTES
 from maquette.storage.index import Entry, Index
 from maquette.storage.planning import Action, Plan, Verb, phase
 from maquette.storage.remote import Snapshot, guarded
-from maquette.storage.transfer import Transfer, Unsteady
-from maquette.storage.uploading import UploadNotes, Vanished, upload_in_parts, upload_whole
+from maquette.storage.transfer import FEWEST_IN_FLIGHT, Transfer, Unsteady
+from maquette.storage.unfinished import UploadNotes
+from maquette.storage.uploading import Vanished, upload_in_parts, upload_whole
 
 _LARGE_AT_ONCE = 3
 _SHOW_EVERY_S = 0.2
@@ -39,6 +42,18 @@ class Done:
     written: dict[str, Remote | None] = field(default_factory=dict)
     removed: int = 0
     unsteady: list[Exception] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Pools:
+    """Threads: for small files, for parts of large ones, and for these, which wait for their parts.
+
+    Parts keep a connection busy however far the store is, so there are never more of them.
+    """
+
+    single: ThreadPoolExecutor
+    parts: ThreadPoolExecutor
+    large: ThreadPoolExecutor
 
 
 class Applying:
@@ -66,15 +81,15 @@ class Applying:
             MaquetteError: what can not go on; all that is done is written down.
         """
         self._adopt(plan)
-        shutil.rmtree(self._transfer.incoming, ignore_errors=True)
-        self._transfer.incoming.mkdir(parents=True)
-        with self._pools() as (pool, large):
-            self._sweep(plan)
+        if plan.direction == "pull":
+            partial.sweep(self._transfer.incoming, _coming(plan))
+        with self._pools() as pools:
+            self._sweep(plan, pools.single)
             for _, actions in groupby(plan.moving(), key=lambda action: phase(action.path)):
-                self._together([self._begin(action, pool, large) for action in actions])
+                self._together([self._begin(action, pools) for action in actions])
                 if self._done.unsteady:
                     return
-            self._together([pool.submit(self._remove, item) for item in plan.removing()])
+            self._together([pools.single.submit(self._remove, item) for item in plan.removing()])
 
     def _adopt(self, plan: Plan) -> None:
         """Remember files that are the same on both sides without having been moved by us."""
@@ -84,65 +99,77 @@ class Applying:
             if entry != item.base:
                 self._index.record(item.path, entry)
 
-    def _sweep(self, plan: Plan) -> None:
+    def _sweep(self, plan: Plan, pool: ThreadPoolExecutor) -> None:
+        """Abort uploads of ours that nobody resumes; old ones beside the transfer."""
         large = {item.path for item in plan.moving() if item.size > PART_BYTES}
-        uploads = plan.direction == "push" and (large or not self._notes.is_empty())
-        if uploads:
-            self._notes.sweep(self._transfer, large)
+        if plan.direction == "push" and (large or not self._notes.is_empty()):
+            self._notes.drop_all_but(self._transfer.bucket, large)
+            pool.submit(unfinished.sweep, self._transfer.bucket, self._notes.ids())
 
     @contextmanager
-    def _pools(self) -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor]]:
-        """Threads for single requests, and for the few large files that wait for their parts."""
-        pool = ThreadPoolExecutor(self._transfer.in_flight)
-        large = ThreadPoolExecutor(_LARGE_AT_ONCE)
+    def _pools(self) -> Iterator[_Pools]:
+        pools = _Pools(
+            ThreadPoolExecutor(self._transfer.in_flight),
+            ThreadPoolExecutor(FEWEST_IN_FLIGHT),
+            ThreadPoolExecutor(_LARGE_AT_ONCE),
+        )
         stop = self._transfer.bucket.wire.stop
         try:
-            yield pool, large
+            yield pools
         except BaseException:
             stop.set()
             raise
         finally:
-            large.shutdown(cancel_futures=stop.is_set())
-            pool.shutdown(cancel_futures=stop.is_set())
+            for pool in (pools.large, pools.parts, pools.single):
+                pool.shutdown(cancel_futures=stop.is_set())
             stop.clear()
 
-    def _begin(
-        self, action: Action, pool: ThreadPoolExecutor, large: ThreadPoolExecutor
-    ) -> Future[None]:
+    def _begin(self, action: Action, pools: _Pools) -> Future[None]:
         move = self._upload if action.verb is Verb.UPLOAD else self._download
-        chosen = large if action.size > PART_BYTES else pool
-        return chosen.submit(move, action, pool)
+        chosen = pools.large if action.size > PART_BYTES else pools.single
+        return chosen.submit(move, action, pools.parts)
 
     def _together(self, futures: list[Future[None]]) -> None:
-        pending = set(futures)
-        while pending:
-            ended, pending = wait(pending, _SHOW_EVERY_S, FIRST_EXCEPTION)
-            self._show()
-            for future in ended:
-                error = future.exception()
-                if isinstance(error, Unsteady):
-                    self._done.unsteady.append(error)
-                elif error is not None:
-                    raise error
+        ended: SimpleQueue[Future[None]] = SimpleQueue()
+        for future in futures:
+            future.add_done_callback(ended.put)
+        shown = time.monotonic()
+        for _ in futures:
+            future = self._next(ended)
+            error = future.exception()
+            if isinstance(error, Unsteady):
+                self._done.unsteady.append(error)
+            elif error is not None:
+                raise error
+            if time.monotonic() - shown > _SHOW_EVERY_S:
+                self._show()
+                shown = time.monotonic()
+        self._show()
+
+    def _next(self, ended: SimpleQueue[Future[None]]) -> Future[None]:
+        while True:
+            try:
+                return ended.get(timeout=_SHOW_EVERY_S)
+            except Empty:
+                self._show()
 
     def _upload(self, action: Action, pool: ThreadPoolExecutor) -> None:
         path = action.path
         if not self._snapshot.is_listed:
             guarded(self._transfer.bucket, self._snapshot, path)
+        sending = self._index.note_sent
         try:
             if action.size > PART_BYTES:
-                moved = upload_in_parts(self._transfer, path, self._notes, pool)
+                moved = upload_in_parts(self._transfer, path, sending, self._notes, pool)
             else:
-                moved = upload_whole(self._transfer, path)
+                moved = upload_whole(self._transfer, path, sending)
         except Vanished:
             return
         self._index.record(path, moved.entry)
         self._done.written[path] = moved.remote
 
     def _download(self, action: Action, pool: ThreadPoolExecutor) -> None:
-        found = action.difference
-        assert found.remote
-        entry = download(self._transfer, action.path, found.remote, found.local, pool)
+        entry = download(self._transfer, action.difference, self._index.note_coming, pool)
         self._index.record(action.path, entry)
 
     def _remove(self, action: Action) -> None:
@@ -154,3 +181,10 @@ class Applying:
             remove_unchanged(self._transfer.root / action.path, action.difference.local)
         self._index.forget(action.path)
         self._done.removed += 1
+
+
+def _coming(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Path and ETag of every object that is to be downloaded."""
+    for action in plan.moving():
+        if action.difference.remote:
+            yield action.path, action.difference.remote.etag

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from functools import cached_property, partial
-from http.client import HTTPResponse
 from typing import Any
 
-from maquette.errors import JobFailed
+from maquette.errors import CredentialsError, JobFailed
 from maquette.storage.answers import Refusal, explain
-from maquette.storage.etags import is_tag_of
-from maquette.storage.wire import Answer, Damaged, Reader, Wire
+from maquette.storage.bodies import (
+    Page,
+    completion,
+    read_completed_etag,
+    read_page,
+    read_upload_id,
+)
+from maquette.storage.connection import Damaged, Response
+from maquette.storage.etags import is_tag_of, new_md5
+from maquette.storage.listing import listed
+from maquette.storage.wire import Answer, Reader, Wire
 
 TAG_HEADER = "x-amz-meta-maquette-tag"
 PRECONDITION_FAILED = 412
@@ -29,12 +37,14 @@ class Remote:
     Args:
         tag: Content tag, see `etags`; empty when neither ETag nor metadata give it.
         modified_s: The store's time of the last change, Unix seconds; 0 where it is not known.
+        crcs: CRC-32 of each part, eight hexadecimal digits each; empty where they are not known.
     """
 
     size: int
     etag: str
     tag: str = ""
     modified_s: int = 0
+    crcs: str = ""
 
     def is_still(self, present: Remote) -> bool:
         """Whether an object that was this is unchanged.
@@ -50,11 +60,16 @@ class Remote:
 
 @dataclass(frozen=True)
 class Part:
-    """A finished part of an upload: number from 1, ETag, length in bytes."""
+    """A finished part of an upload: number from 1, ETag, length in bytes.
+
+    Args:
+        crc: CRC-32 of what was read for it, eight hexadecimal digits.
+    """
 
     number: int
     etag: str
     size: int
+    crc: str = ""
 
 
 @dataclass
@@ -96,7 +111,9 @@ class Bucket:
             fine=fine,
         )
 
-    def put_part(self, path: str, upload_id: str, number: int, data: bytes, digest: bytes) -> None:
+    def put_part(
+        self, path: str, upload_id: str, number: int, data: memoryview, digest: bytes
+    ) -> None:
         """Write one part of an upload; the store checks it against its MD5."""
         query = {"partNumber": str(number), "uploadId": upload_id}
         headers = {"content-md5": base64.b64encode(digest).decode()}
@@ -108,22 +125,40 @@ class Bucket:
             headers=headers,
             body=data,
             reader=partial(_checked, digest),
+            timeout_s=self.wire.patience_s,
         )
 
-    def get(self, path: str, reader: Reader, stretch: tuple[int, int] | None = None) -> Answer:
-        """Read an object, or a stretch (offset, length in bytes) of it, through `reader`."""
-        headers = {}
+    def get(
+        self, path: str, reader: Reader, stretch: tuple[int, int] | None = None, etag: str = ""
+    ) -> Answer:
+        """Read an object, or a stretch (offset, length in bytes) of it, through `reader`.
+
+        Args:
+            etag: The store answers 412 when the object has another one; not every store knows.
+        """
+        headers = {"if-match": f'"{etag}"'} if etag else {}
         if stretch is not None:
             headers["range"] = f"bytes={stretch[0]}-{stretch[0] + stretch[1] - 1}"
         return self.wire.request(
-            "GET", self.name, self.key(path), headers=headers, reader=reader, fine=(404,)
+            "GET",
+            self.name,
+            self.key(path),
+            headers=headers,
+            reader=reader,
+            fine=(404, PRECONDITION_FAILED),
         )
 
     def get_if_changed(self, path: str, etag: str) -> Answer:
         """Read a small object unless it still has `etag` (status 304); 404 when there is none."""
         headers = {"if-none-match": f'"{etag}"'} if etag else {}
         return self.wire.request(
-            "GET", self.name, self.key(path), headers=headers, fine=(304, 404), attempts=4
+            "GET",
+            self.name,
+            self.key(path),
+            headers=headers,
+            reader=_read_checked,
+            fine=(304, 404),
+            attempts=4,
         )
 
     def head(self, path: str) -> Remote | None:
@@ -142,6 +177,82 @@ class Bucket:
         """Remove an object; fine if it is gone."""
         self.wire.request("DELETE", self.name, self.key(path), fine=(404,))
 
+    def objects(self, guesses: Iterable[str] = ()) -> dict[str, Remote] | None:
+        """List every object below the prefix by its path.
+
+        Args:
+            guesses: Paths that may be there; they let a long listing be read in several places.
+
+        Returns:
+            None when there is no such bucket.
+        """
+        start = len(self.key(""))
+        found = listed(self._page, map(self.key, guesses))
+        if found is None:
+            return None
+        objects = {
+            item.key[start:]: Remote(
+                item.size,
+                item.etag,
+                item.etag if is_tag_of(item.etag, item.size) else "",
+                item.modified_s,
+            )
+            for item in found
+        }
+        return {path: item for path, item in objects.items() if path and not path.endswith("/")}
+
+    def start_upload(self, path: str) -> str:
+        """Begin an upload in parts and return its id."""
+        answer = self.wire.request(
+            "POST",
+            self.name,
+            self.key(path),
+            query={"uploads": ""},
+            reader=lambda response: read_upload_id(response.read()),
+        )
+        return str(answer.body)
+
+    def complete_upload(
+        self, path: str, upload_id: str, parts: list[Part], tag: str, is_ours: Callable[[str], bool]
+    ) -> Remote:
+        """Make the object out of its parts; fine if a request whose answer was lost did it.
+
+        Args:
+            is_ours: Whether an ETag is of the file that was uploaded; asked only then.
+        """
+        answer = self.wire.request(
+            "POST",
+            self.name,
+            self.key(path),
+            query={"uploadId": upload_id},
+            body=completion([part.etag for part in parts]),
+            reader=lambda response: read_completed_etag(response.read()),
+            fine=(404,),
+            timeout_s=self.wire.patience_s,
+        )
+        if answer.status == 404:
+            present = self.head(path)
+            if present is None or not (present.etag == tag or is_ours(present.etag)):
+                raise explain(answer.body, f"writing `{self.url(path)}`")
+            return replace(present, tag=tag)
+        done = parsedate_to_datetime(answer.headers["date"])
+        size = sum(part.size for part in parts)
+        return Remote(size, answer.body, tag, int(done.timestamp()))
+
+    def _page(self, start_after: str, token: str) -> Page | None:
+        query = {"list-type": "2", "prefix": self.key(""), "encoding-type": "url"}
+        if token or start_after:
+            query |= {"continuation-token": token} if token else {"start-after": start_after}
+        answer = self.wire.request(
+            "GET",
+            self.name,
+            query=query,
+            reader=lambda response: read_page(response.read()),
+            fine=(404,),
+        )
+        page: Page | None = None if answer.status == 404 else answer.body
+        return page
+
     # Rare calls, through boto3.
 
     def ensure(self) -> None:
@@ -150,9 +261,7 @@ class Bucket:
         Raises:
             MaquetteError: the name is taken, or this key may not make buckets.
         """
-        few = {"list-type": "2", "max-keys": "1"}  # HEAD would not tell why it is refused
-        answer = self.wire.request("GET", self.name, query=few, fine=(404,))
-        if answer.status != 404:
+        if self._is_there(fine=(404,)):
             return
         region = self.wire.place.region
         options: dict[str, Any] = {}
@@ -160,32 +269,23 @@ class Bucket:
             options["CreateBucketConfiguration"] = {"LocationConstraint": region}
         known = suppress(self._client.exceptions.BucketAlreadyOwnedByYou)
         with self._explained("making"), known:
-            self._client.create_bucket(Bucket=self.name, **options)
-
-    def objects(self) -> dict[str, Remote]:
-        """Every object below the prefix by its path; none when there is no such bucket."""
-        found: dict[str, Remote] = {}
-        start = len(self.key(""))
-        with self._explained("listing"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.name, Prefix=self.key("")
-            )
             try:
-                for page in pages:
-                    for item in page.get("Contents", ()):
-                        etag, size = item["ETag"].strip('"'), item["Size"]
-                        tag = etag if is_tag_of(etag, size) else ""
-                        modified = int(item["LastModified"].timestamp())
-                        found[item["Key"][start:]] = Remote(size, etag, tag, modified)
-            except self._client.exceptions.NoSuchBucket:
-                return {}
-        return {path: item for path, item in found.items() if path and not path.endswith("/")}
+                self._client.create_bucket(Bucket=self.name, **options)
+            except self._client.exceptions.BucketAlreadyExists:
+                if not self._is_there(fine=(403, 404)):  # else we made it elsewhere just now
+                    raise
+            except self._client.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] != "AccessDenied":
+                    raise
+                raise CredentialsError(
+                    f"there is no bucket `{self.name}`, and this key may not make one",
+                    detail=f"the store says: {error.response['Error'].get('Message', '')}",
+                    hint="ask its owner to make it, or set BUCKET_NAME= to one that is there",
+                ) from None
 
-    def start_upload(self, path: str) -> str:
-        """Begin an upload in parts and return its id."""
-        with self._explained("writing", path):
-            answer = self._client.create_multipart_upload(Bucket=self.name, Key=self.key(path))
-        return str(answer["UploadId"])
+    def _is_there(self, fine: tuple[int, ...]) -> bool:
+        few = {"list-type": "2", "max-keys": "1"}  # HEAD would not tell why it is refused
+        return self.wire.request("GET", self.name, query=few, fine=fine).status not in fine
 
     def finished_parts(self, path: str, upload_id: str) -> dict[int, Part] | None:
         """The parts that an interrupted upload has in the store; None when it is unknown there."""
@@ -193,25 +293,14 @@ class Bucket:
             pages = self._client.get_paginator("list_parts").paginate(
                 Bucket=self.name, Key=self.key(path), UploadId=upload_id
             )
-            items = self._items(pages, "Parts")
-        if items is None:
-            return None
+            try:
+                items = [item for page in pages for item in page.get("Parts", ())]
+            except self._client.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] in _NO_UPLOADS:
+                    return None
+                raise
         parts = [Part(item["PartNumber"], item["ETag"].strip('"'), item["Size"]) for item in items]
         return {part.number: part for part in parts}
-
-    def complete_upload(self, path: str, upload_id: str, parts: list[Part], tag: str) -> Remote:
-        """Make the object out of its parts."""
-        listed = [{"PartNumber": part.number, "ETag": f'"{part.etag}"'} for part in parts]
-        with self._explained("writing", path):
-            answer = self._client.complete_multipart_upload(
-                Bucket=self.name,
-                Key=self.key(path),
-                UploadId=upload_id,
-                MultipartUpload={"Parts": listed},
-            )
-        done = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-        etag, size = str(answer["ETag"]).strip('"'), sum(part.size for part in parts)
-        return Remote(size, etag, tag, int(done.timestamp()))
 
     def abort_upload(self, path: str, upload_id: str) -> None:
         """Drop an upload and its parts; fine if it is unknown."""
@@ -220,25 +309,6 @@ class Bucket:
             self._client.abort_multipart_upload(
                 Bucket=self.name, Key=self.key(path), UploadId=upload_id
             )
-
-    def unfinished_uploads(self) -> list[tuple[str, str, Any]]:
-        """Path, id and begin (UTC datetime) of every upload under way below the prefix."""
-        start = len(self.key(""))
-        with self._explained("listing"):
-            pages = self._client.get_paginator("list_multipart_uploads").paginate(
-                Bucket=self.name, Prefix=self.key("")
-            )
-            items = self._items(pages, "Uploads") or []
-        return [(item["Key"][start:], item["UploadId"], item["Initiated"]) for item in items]
-
-    def _items(self, pages: Any, name: str) -> list[dict[str, Any]] | None:
-        """Everything on all pages; None when the store knows no such upload, or no such call."""
-        try:
-            return [item for page in pages for item in page.get(name, ())]
-        except self._client.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in _NO_UPLOADS:
-                return None
-            raise
 
     @cached_property
     def _client(self) -> Any:
@@ -270,28 +340,38 @@ class Bucket:
     def _explained(self, doing: str, path: str = "") -> Iterator[None]:
         from botocore.exceptions import BotoCoreError, ClientError
 
+        place = self.url(path) if path else f"s3://{self.name}/"
         try:
             yield
         except ClientError as error:
             told, meta = error.response["Error"], error.response["ResponseMetadata"]
             refusal = Refusal(meta["HTTPStatusCode"], told["Code"], told.get("Message", ""))
-            raise explain(refusal, f"{doing} `{self.url(path)}`") from None
+            raise explain(refusal, f"{doing} `{place}`") from None
         except BotoCoreError as error:
             raise JobFailed(
-                f"the store does not answer as it should, while {doing} `{self.url(path)}`",
+                f"the store does not answer as it should, while {doing} `{place}`",
                 detail=f"{self.wire.place.endpoint}: {type(error).__name__}",
                 hint="check endpoint and network, then run the same command again: it continues",
             ) from None
 
 
-def _checked(digest: bytes, response: HTTPResponse) -> None:
-    """Compare what the store says it has with what was sent; its ETag is the MD5 of the bytes.
-
-    A store that encrypts with keys of its own has another ETag; it compared Content-MD5 itself.
-    """
+def _checked(digest: bytes, response: Response) -> None:
+    """Compare what the store says it has with what was sent; its ETag is the MD5 of the bytes."""
     response.read()
-    etag = (response.getheader("etag") or "").strip('"')
-    if etag != digest.hex() and not response.getheader(
-        "x-amz-server-side-encryption", ""
-    ).startswith("aws:kms"):
-        raise Damaged(f"the store has another checksum: {etag}")
+    if not _encrypts(response) and response.etag != digest.hex():
+        raise Damaged(f"the store has another checksum: {response.etag}")
+
+
+def _read_checked(response: Response) -> bytes:
+    """Read an object and compare it with its ETag, unless it was put together out of parts."""
+    content, md5 = response.read(), new_md5()
+    md5.update(content)
+    is_whole = len(response.etag) == len(md5.hexdigest())
+    if is_whole and not _encrypts(response) and response.etag != md5.hexdigest():
+        raise Damaged("the checksum differs")
+    return content
+
+
+def _encrypts(response: Response) -> bool:
+    """Whether the store has keys of its own, and so another ETag; it compared Content-MD5."""
+    return response.headers.get("x-amz-server-side-encryption", "").startswith("aws:kms")

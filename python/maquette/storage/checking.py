@@ -46,7 +46,7 @@ def _acts(bucket: Bucket, path: str) -> list[tuple[str, Callable[[], None]]]:
             raise JobFailed(f"another content comes back: `{bucket.url(path)}`")
 
     def listed() -> None:
-        if path not in bucket.objects():
+        if path not in (bucket.objects() or {}):
             raise JobFailed(f"the object is not in the listing: `{bucket.url(path)}`")
 
     return [("write: yes", write), ("read: yes", read), ("list: yes", listed)]

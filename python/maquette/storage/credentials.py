@@ -6,8 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from dotenv import dotenv_values
-
+from maquette.config.loading import dotenv_of
 from maquette.errors import CredentialsError
 from maquette.storage.signing import Credentials
 
@@ -26,7 +25,10 @@ def find(profile: str = "", folder: Path | None = None) -> Credentials:
         CredentialsError: there is none, or half of one.
     """
     if not profile:
-        for source, values in (("environment", os.environ), (".env", _dotenv(folder))):
+        for source, values in (
+            ("environment", os.environ),
+            (".env", dotenv_of(folder or Path.cwd())),
+        ):
             pair = _from(values, source)
             if pair:
                 return pair
@@ -38,11 +40,6 @@ def find(profile: str = "", folder: Path | None = None) -> Credentials:
             hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment or in .env",
         )
     return found
-
-
-def _dotenv(folder: Path | None) -> Mapping[str, str]:
-    values = dotenv_values((folder or Path.cwd()) / ".env")
-    return {key: value for key, value in values.items() if value}
 
 
 def _from(values: Mapping[str, str], source: str) -> Credentials | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -60,18 +61,24 @@ def add(alias: str, store: DataStore, file: Path | None = None) -> None:
     """Keep a data store under an alias; one of the same name is replaced.
 
     Raises:
-        ConfigError: the endpoint is not one, or holds a password.
+        ConfigError: the endpoint is not one, or holds a password; or the alias is no word.
     """
-    parts = urlsplit(store.endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", alias):
         raise ConfigError(
-            f"the endpoint of `{alias}` is not an http(s) address",
-            hint="an endpoint looks like https://s3.gra.io.cloud.ovh.net",
+            f"not a name for a data store: `{alias}`",
+            hint="letters, digits, `.`, `_` and `-`, for example NEURALANGELO",
         )
-    if parts.username or parts.password:
+    parts = urlsplit(store.endpoint)
+    if "@" in store.endpoint:
         raise ConfigError(
             f"the endpoint of `{alias}` holds a user or a password",
             hint="give keys as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or with --profile",
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        raise ConfigError(
+            f"the endpoint of `{alias}` is not an http(s) address: "
+            f"`{store.endpoint.partition('?')[0]}`",
+            hint="an endpoint looks like https://s3.gra.io.cloud.ovh.net",
         )
     _write({**known(file), alias: store}, file)
 
@@ -83,8 +90,10 @@ def remove(alias: str, file: Path | None = None) -> None:
         NotFound: there is no such alias.
     """
     stores = known(file)
-    find(alias, file)
-    del stores[alias]
+    if stores.pop(alias, None) is None:
+        raise NotFound(
+            f"there is no data store `{alias}`", hint="`maquette datastore list` shows them"
+        )
     _write(stores, file)
 
 
@@ -102,6 +111,13 @@ def find(alias: str, file: Path | None = None) -> DataStore:
             hint=f"`maquette datastore add {alias} --endpoint https://… --region …`",
         )
     return stores[alias]
+
+
+def alias_of(endpoint: str, region: str) -> str:
+    """The alias under which a place is known here; empty where it is not."""
+    place = (endpoint, region)
+    found = (alias for alias, one in known().items() if (one.endpoint, one.region) == place)
+    return next(found, "")
 
 
 def default_file() -> Path:

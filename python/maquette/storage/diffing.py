@@ -52,6 +52,7 @@ def diff(
     base: Mapping[str, Entry],
     tag_of: TagOf,
     same_as: SameAs,
+    sent: Mapping[str, set[str]],
 ) -> list[Difference]:
     """Compare every path of either side, sorted.
 
@@ -59,18 +60,38 @@ def diff(
         tag_of: The content tag of a local file; called only where it decides.
         same_as: Whether an object has the content of a local file although its ETag does not say
             so; called with path, object and the file's tag where nothing else decides.
+        sent: Tags of contents that an interrupted push of ours may have brought there.
     """
     found = []
     for path in sorted(local.keys() | remote.keys()):
         here, there, before = local.get(path), remote.get(path), base.get(path)
-        tag = local_tag(path, here, there, before, tag_of) if here else ""
-        there_tag = remote_tag(there, before)
-        unknown = here and there and here.size == there.size and tag != there_tag
-        if here and there and unknown and (before is None or there.etag != before.etag):
-            there_tag = tag if same_as(path, there, tag) else there_tag
-        kind = classify(tag, there_tag, before.tag if before else "")
-        found.append(Difference(path, kind, here, there, before, tag))
+        mine = sent.get(path, set())
+        try:
+            found.append(_compared(path, here, there, before, tag_of, same_as, mine))
+        except FileNotFoundError:  # it was removed since it was listed
+            if there:
+                found.append(_compared(path, None, there, before, tag_of, same_as, mine))
     return found
+
+
+def _compared(
+    path: str,
+    here: LocalFile | None,
+    there: Remote | None,
+    before: Entry | None,
+    tag_of: TagOf,
+    same_as: SameAs,
+    sent: set[str],
+) -> Difference:
+    tag = local_tag(path, here, there, before, tag_of) if here else ""
+    there_tag = remote_tag(there, before)
+    unknown = here and there and here.size == there.size and tag != there_tag
+    if here and there and unknown and (before is None or there.etag != before.etag):
+        there_tag = tag if same_as(path, there, tag) else there_tag
+    kind = classify(tag, there_tag, before.tag if before else "")
+    if kind is Kind.CONFLICT and there and sent & {there_tag, there.etag}:
+        kind = Kind.CHANGED_HERE  # the other side is our own, and we went on since
+    return Difference(path, kind, here, there, before, tag)
 
 
 def local_tag(

@@ -54,9 +54,8 @@ def serving(folder: Path, *, port: int = 0, keys: Credentials | None = None) -> 
     folder.chmod(0o700)
     keys = keys or Credentials(secrets.token_hex(10), secrets.token_hex(20))
     port = port or _free_port()
-    running = Running(
-        Place(f"http://127.0.0.1:{port}", identity=IDENTITY), keys, folder / "server.log"
-    )
+    place = Place(f"http://127.0.0.1:{port}", identity=IDENTITY, is_ours_alone=True)
+    running = Running(place, keys, folder / "server.log")
     argv = [
         *("sh", "-c", _KEEPER, "sh", str(program()), "serve", "s3", str(data)),
         *("--addr", f"127.0.0.1:{port}", "--no-unicode-normalization"),

@@ -56,16 +56,22 @@ def content_tag(path: Path) -> str:
 def tag_in_parts(path: Path, size: int, part: int) -> str:
     """The tag that a file would have when uploaded in parts of `part` bytes."""
     with open(path, "rb") as file:
-        return combined([digest(file.fileno(), *piece) for piece in parts_of(size, part)])
+        return combined([_digest(file.fileno(), *piece) for piece in parts_of(size, part)])
 
 
-def digest(descriptor: int, offset: int, length: int) -> bytes:
+def _digest(descriptor: int, offset: int, length: int) -> bytes:
     """The MD5 of a stretch of an open file."""
-    total, end = new_md5(), offset + length
+    total = new_md5()
+    add_stretch(total, descriptor, offset, length)
+    return bytes(total.digest())
+
+
+def add_stretch(total: Any, descriptor: int, offset: int, length: int) -> None:
+    """Go on with a sum over a stretch (bytes) of an open file, read in small pieces."""
+    end = offset + length
     while offset < end and (chunk := os.pread(descriptor, min(_CHUNK_BYTES, end - offset), offset)):
         total.update(chunk)
         offset += len(chunk)
-    return total.digest()
 
 
 def is_tag_of(etag: str, size: int) -> bool:

@@ -5,6 +5,8 @@ The data plane speaks no S3, so the control plane fetches the objects and the st
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from maquette.config.settings import Settings
@@ -31,17 +33,30 @@ def fetch(settings: Settings, show: Show) -> Path:
     def selects(path: str) -> bool:
         return path == file if is_file else not is_own_or_leftover(path)
 
+    is_new = not folder.exists()
     with opened(settings) as place_of_scene:
         bucket = Bucket(place_of_scene.wire, name, prefix)
         sync = Sync(folder, bucket, selects)
         wish = Wish("pull", delete=True, prefer="remote", relist=True)
         try:
             sync.run(wish, show, confirm=lambda plan: None)
+            is_there = place.exists()
         except NotFound:
-            raise _nothing(url) from None
-    if not place.exists():
-        raise _nothing(url)
-    return place
+            is_there = False
+    if is_there:
+        return place
+    if is_new:
+        _forget(folder, settings.scene_dir)
+    raise _nothing(url)
+
+
+def _forget(folder: Path, scene: Path) -> None:
+    """Leave nothing that looks like a scene."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # the first one that holds something else stays
+        while folder != scene:
+            folder = folder.parent
+            folder.rmdir()
 
 
 def _nothing(url: str) -> NotFound:

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from maquette.config.settings import Settings
 from maquette.storage import credentials, datastores, embedded
 from maquette.storage.bucket import Bucket
-from maquette.storage.signing import Credentials
-from maquette.storage.wire import Place, Wire
+from maquette.storage.interrupting import interruptible
+from maquette.storage.wire import Wire
 
 STORE_FOLDER = ".store"
 _LONGEST_NAME = 63
@@ -35,11 +35,14 @@ def opened(settings: Settings) -> Iterator[Bucket]:
     """
     if uses_embedded_store(settings):
         folder = (settings.base_dir / STORE_FOLDER).resolve()
-        with embedded.serving(folder) as running, _wire(running.place, running.credentials) as wire:
+        with (
+            embedded.serving(folder) as running,
+            interruptible(Wire(running.place, running.credentials)) as wire,
+        ):
             yield Bucket(wire, bucket_name(settings), settings.model)
         return
     store = datastores.find(settings.datastore)
-    with _wire(store.place, credentials.find(store.profile)) as wire:
+    with interruptible(Wire(store.place, credentials.find(store.profile))) as wire:
         yield Bucket(wire, bucket_name(settings), settings.model)
 
 
@@ -53,12 +56,3 @@ def bucket_name(settings: Settings) -> str:
         return wanted
     digest = hashlib.sha256(wanted.encode()).hexdigest()[:8]
     return f"{allowed[: _LONGEST_NAME - 9].rstrip('-')}-{digest}"
-
-
-@contextmanager
-def _wire(place: Place, keys: Credentials) -> Iterator[Wire]:
-    wire = Wire(place, keys)
-    try:
-        yield wire
-    finally:
-        wire.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-from maquette.scene.checkpoints import POINTER
+from maquette.scene.checkpoints import CHECKSUM_SUFFIX, POINTER
 from maquette.storage.diffing import Difference, Kind
 
 Direction = Literal["push", "pull"]
@@ -60,6 +60,10 @@ class Plan:
     def removing(self) -> list[Action]:
         """The removals; they come last."""
         return [item for item in self.actions if item.verb in (Verb.REMOVE_THERE, Verb.REMOVE_HERE)]
+
+    def left(self) -> tuple[tuple[Difference, ...], ...]:
+        """What differs and stays as it is: conflicts, newer ones elsewhere, removable ones."""
+        return self.conflicts, self.newer_elsewhere, self.removable
 
     def is_surprising(self) -> bool:
         """Whether somebody else seems to have changed what we thought to know."""
@@ -129,4 +133,5 @@ def phase(path: str) -> int:
     """When a path moves: files first, then the records that speak of them, pointers last."""
     if path.rpartition("/")[2] == POINTER:
         return 2
-    return int(path == "report.json" or (path.startswith("stages/") and path.endswith(".json")))
+    is_record = path.startswith("stages/") and path.endswith(".json")
+    return int(path == "report.json" or is_record or path.endswith(CHECKSUM_SUFFIX))

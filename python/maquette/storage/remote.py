@@ -1,15 +1,18 @@
 """What the bucket holds: by its manifest when that is enough, else by a listing.
 
-`<prefix>/.maquette/manifest.json` names every object with size, ETag and content tag. While its
-ETag is that of our copy, nobody pushed since, and one small request replaces the listing.
-Programs that write to the bucket without it are met by `guarded`: each object that is about to
-be replaced or removed is looked at first.
+`<prefix>/.maquette/manifest.json` names every object with size, ETag and content tag, and those
+that we pushed with the CRC-32 of their parts. While its ETag is that of our copy, nobody pushed
+since, and one small request replaces the listing of a push. Programs that write to the bucket
+without it are met by `guarded`: each object that is about to be replaced or removed is looked at
+first. A pull lists, so it sees them.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,27 +36,37 @@ class Snapshot:
     Args:
         manifest_etag: Of the manifest then; empty when there was none.
         is_listed: Read from a listing, so it holds also what other programs wrote.
+        has_bucket: The bucket is there, even if nothing is in it.
     """
 
     objects: dict[str, Remote]
     manifest_etag: str
     is_listed: bool
+    has_bucket: bool = True
 
 
-def look(bucket: Bucket, copy: Path, *, relist: bool) -> Snapshot:
-    """Read the manifest if it differs from our `copy` of it; list when there is none.
+def look(bucket: Bucket, copy: Path, *, relist: bool, doubted: Collection[str] = ()) -> Snapshot:
+    """Read the manifest if it differs from our `copy` of it; list beside it, or when there is none.
 
     Args:
-        relist: List in any case.
+        relist: List in any case, to see also what other programs wrote.
+        doubted: Paths whose objects turned out not to be what the manifest says.
     """
     known = copy.read_bytes() if copy.is_file() else b""
-    answer = bucket.get_if_changed(MANIFEST, _md5(known) if known else "")
-    content = known if answer.status == 304 else answer.body if answer.status == 200 else b""
-    objects = _decoded(content)
-    etag = _md5(content) if content else ""
+    before = _decoded(known) or {}
+    with ThreadPoolExecutor(1) as beside:
+        listing = beside.submit(bucket.objects, before) if relist or not before else None
+        answer = bucket.get_if_changed(MANIFEST, _md5(known) if known else "")
+        content = known if answer.status == 304 else answer.body if answer.status == 200 else b""
+        objects = before if answer.status == 304 else _decoded(content)
+        etag = _md5(content) if content else ""
+        if listing is None and objects is None:
+            listing = beside.submit(bucket.objects, before)
     if objects is None or relist:
-        listed = {path: item for path, item in bucket.objects().items() if not _is_own(path)}
-        return Snapshot(_with_tags(listed, objects or {}), etag, True)
+        assert listing is not None
+        found = listing.result()
+        listed = {path: item for path, item in (found or {}).items() if not _is_own(path)}
+        return Snapshot(_with_tags(listed, objects or {}, doubted), etag, True, found is not None)
     if answer.status == 200 and copy.parent.is_dir():  # not while only looking
         _save(copy, content)
     return Snapshot(objects, etag, False)
@@ -134,27 +147,38 @@ def _replace(bucket: Bucket, content: bytes, etag: str) -> bool:
     return answer.status != PRECONDITION_FAILED
 
 
-def _with_tags(listed: dict[str, Remote], known: dict[str, Remote]) -> dict[str, Remote]:
+def _with_tags(
+    listed: dict[str, Remote], known: dict[str, Remote], doubted: Collection[str]
+) -> dict[str, Remote]:
     """Keep what the manifest knows of objects that are still the same: their tag above all."""
     tagged = {}
     for path, item in listed.items():
         before = known.get(path)
-        tagged[path] = before if before is not None and before.is_still(item) else item
+        trusted = before is not None and before.is_still(item) and path not in doubted
+        tagged[path] = before if before is not None and trusted else item
     return tagged
 
 
 def _encoded(objects: dict[str, Remote]) -> bytes:
-    rows = {path: astuple(item) for path, item in sorted(objects.items())}
-    return json.dumps({"version": 1, "objects": rows}, separators=(",", ":")).encode()
+    rows = {
+        path: (item.size, item.etag, item.tag, item.modified_s)
+        for path, item in sorted(objects.items())
+    }
+    crcs = {path: item.crcs for path, item in sorted(objects.items()) if item.crcs}
+    content = {"version": 1, "objects": rows, **({"crc32": crcs} if crcs else {})}
+    return json.dumps(content, separators=(",", ":")).encode()
 
 
 def _decoded(content: bytes) -> dict[str, Remote] | None:
     """The manifest's objects; None when it is missing or damaged."""
     try:
-        rows: Any = json.loads(content)["objects"]
+        read: Any = json.loads(content)
+        crcs = read.get("crc32", {})  # manifests of earlier versions have none
         return {
-            str(path): Remote(int(size), str(etag), str(tag), int(modified_s))
-            for path, (size, etag, tag, modified_s) in rows.items()
+            str(path): Remote(
+                int(size), str(etag), str(tag), int(modified_s), str(crcs.get(path, ""))
+            )
+            for path, (size, etag, tag, modified_s) in read["objects"].items()
         }
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -48,13 +49,15 @@ def target(root: Path, path: str) -> Path:
     Raises:
         BadInput: a folder on the way is a symbolic link.
     """
-    folder = root
-    for part in path.split("/")[:-1]:
-        folder = folder / part
-        if folder.is_symlink():
-            raise BadInput(
-                f"a pull would write through a symbolic link: `{folder}`",
-                hint="replace the link by a folder, or move it out of the scene",
-            )
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = str(root)
+    try:
+        for part in path.split("/")[:-1]:
+            folder = f"{folder}/{part}"
+            if stat.S_ISLNK(os.lstat(folder).st_mode):
+                raise BadInput(
+                    f"a pull would write through a symbolic link: `{folder}`",
+                    hint="replace the link by a folder, or move it out of the scene",
+                )
+    except FileNotFoundError:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
     return root / path

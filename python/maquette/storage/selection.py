@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
 from maquette.storage.safety import OWN_FOLDER
@@ -47,6 +49,7 @@ def selection(root: Path, only: str = "", project: Path | None = None) -> Select
     patterns = _BY_WORD.get(only, (only,) if only else ())
     ignored = list(_ignore_rules(root, project))
 
+    @cache  # both sides name mostly the same paths
     def selects(path: str) -> bool:
         if is_own_or_leftover(path) or (patterns and not _fits(path, patterns)):
             return False
@@ -73,11 +76,21 @@ def scan(root: Path, selects: Selects) -> Scan:
         if not selects(path):
             continue
         if entry.is_file(follow_symlinks=False) and _is_text(path):
-            facts = entry.stat(follow_symlinks=False)
-            files[path] = LocalFile(facts.st_size, facts.st_mtime_ns)
+            with suppress(FileNotFoundError):  # removed since its folder was listed
+                facts = entry.stat(follow_symlinks=False)
+                files[path] = LocalFile(facts.st_size, facts.st_mtime_ns)
         else:
             left_out.append(path)
     return Scan(files, tuple(sorted(left_out)))
+
+
+def facts_of(file: Path) -> LocalFile | None:
+    """A file as it is now, also if it is a link; None when there is none."""
+    try:
+        facts = file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return LocalFile(facts.st_size, facts.st_mtime_ns)
 
 
 def _walk(folder: Path, start: str) -> Iterator[tuple[os.DirEntry[str], str]]:

@@ -64,14 +64,46 @@ def signed_headers(
     lines = [f"{name}:{' '.join(signed[name].split())}" for name in sorted(signed)]
     canonical = "\n".join([method, path, query, *lines, "", names, UNSIGNED])
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
-    digest = hashlib.sha256(canonical.encode()).hexdigest()
-    text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, digest])
-    signature = _mac(_signing_key(credentials.secret_key, stamp[:8], region), text).hex()
+    signature = _signature(canonical, stamp, region, credentials)
     signed["authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope},"
         f"SignedHeaders={names},Signature={signature}"
     )
     return signed
+
+
+def signed_query(
+    path: str, host: str, region: str, credentials: Credentials, now: datetime, lifetime_s: int
+) -> str:
+    """Return the query with which anybody may GET an object, once or often, for a while.
+
+    Source: Amazon S3 API reference, "Authenticating Requests: Using Query Parameters".
+
+    Args:
+        path: Already encoded, see `quoted_path`.
+        now: UTC.
+        lifetime_s: At most a week.
+    """
+    stamp = now.strftime("%Y%m%dT%H%M%SZ")
+    given = {
+        "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+        "X-Amz-Credential": f"{credentials.access_key}/{stamp[:8]}/{region}/s3/aws4_request",
+        "X-Amz-Date": stamp,
+        "X-Amz-Expires": str(lifetime_s),
+        "X-Amz-SignedHeaders": "host",
+    }
+    if credentials.token:
+        given["X-Amz-Security-Token"] = credentials.token
+    query = quoted_query(given)
+    canonical = "\n".join(["GET", path, query, f"host:{host}", "", "host", UNSIGNED])
+    return f"{query}&X-Amz-Signature={_signature(canonical, stamp, region, credentials)}"
+
+
+def _signature(canonical: str, stamp: str, region: str, credentials: Credentials) -> str:
+    scope = f"{stamp[:8]}/{region}/s3/aws4_request"
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, digest])
+    return _mac(_signing_key(credentials.secret_key, stamp[:8], region), text).hex()
 
 
 @lru_cache(maxsize=8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,19 +15,27 @@ from maquette.storage.applying import Applying, Done
 from maquette.storage.bucket import Bucket, Remote
 from maquette.storage.diffing import diff
 from maquette.storage.etags import content_tag, verdict
-from maquette.storage.index import Index
+from maquette.storage.index import Entry, Index
 from maquette.storage.planning import Direction, Plan, Prefer, plan
 from maquette.storage.remote import Outdated, Snapshot, look, publish
 from maquette.storage.safety import refuse_unsafe
 from maquette.storage.selection import Selects, scan
 from maquette.storage.transfer import FEWEST_IN_FLIGHT, Meter, Transfer
+from maquette.storage.unfinished import UploadNotes
 
 _ROUNDS = 4
 _SHOWN = 20
+_MANY = 50
 
 
 class Conflict(BadInput):
-    """Files changed on both sides since they last agreed; both are kept."""
+    """Files changed on both sides since they last agreed; both are kept.
+
+    Args:
+        outcome: What was done about all the other files.
+    """
+
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,7 @@ class Sync:
         self._selects = selects
         place = bucket.wire.place
         self._index = Index(root, f"{place.identity or place.endpoint} {bucket.url()}")
+        self._doubted: set[str] = set()
 
     def survey(self, wish: Wish) -> Survey:
         """List, compare and plan; changes nothing on either side.
@@ -129,20 +138,37 @@ class Sync:
         if done.unsteady:
             raise done.unsteady[0]
         conflicts = [item.path for item in survey.plan.conflicts] + lost
-        if conflicts:
-            raise self._conflict(conflicts, wish.direction)
         seconds = time.monotonic() - begun
-        return Outcome(survey.plan, done.files, done.bytes, done.removed, seconds, survey.left_out)
+        outcome = Outcome(
+            survey.plan, done.files, done.bytes, done.removed, seconds, survey.left_out
+        )
+        if conflicts:
+            conflict = self._conflict(conflicts, wish.direction)
+            conflict.outcome = outcome
+            raise conflict
+        return outcome
 
     def stored(self) -> dict[str, Remote]:
         """Every object of the scene that the bucket holds, its manifest among them."""
-        return self._bucket.objects()
+        return self._bucket.objects() or {}
+
+    def agreed(self) -> dict[str, Entry]:
+        """What both sides held when they last agreed, by path."""
+        with self._index.opened(write=False):
+            return dict(self._index.entries)
+
+    def learn(self, entries: Mapping[str, Entry]) -> None:
+        """Take over what another folder of the same scene has agreed on with this place."""
+        with self._index.opened(write=True):
+            for path, entry in entries.items():
+                self._index.record(path, entry)
 
     def clear(self, paths: Iterable[str]) -> None:
         """Remove objects of the scene from the bucket and forget that both sides agreed."""
         with self._index.opened(write=True):
             with ThreadPoolExecutor(FEWEST_IN_FLIGHT) as pool:
                 list(pool.map(self._bucket.delete, paths))
+            UploadNotes(self._index.uploads).drop_all_but(self._bucket, set())
             self._index.clear()
 
     def _apply(self, wish: Wish, done: Done, show: Show, confirm: Confirm) -> Survey:
@@ -152,7 +178,8 @@ class Sync:
             if survey.plan.removing() and not confirmed:
                 confirm(survey.plan)
                 confirmed = True
-            if wish.direction == "push" and not survey.snapshot.manifest_etag:
+            uploads = wish.direction == "push" and survey.plan.moving()
+            if uploads and not survey.snapshot.has_bucket:
                 self._bucket.ensure()
             transfer = Transfer(self._bucket, self._root, self._index.folder / "incoming")
             applying = Applying(
@@ -161,7 +188,8 @@ class Sync:
             try:
                 applying.run(survey.plan)
                 return survey
-            except Outdated:
+            except Outdated as found:
+                self._doubted.update(found.args)
                 relist = True
             finally:
                 done.files += transfer.meter.files
@@ -172,24 +200,37 @@ class Sync:
         )
 
     def _confirmed_survey(self, wish: Wish, relist: bool) -> Survey:
-        """Survey by the manifest; when it tells of somebody else's changes, look at the objects."""
-        survey = self._survey(wish, relist)
-        if not survey.snapshot.is_listed and survey.plan.is_surprising():
-            survey = self._survey(wish, True)
-        return survey
+        """Survey by a listing where other programs may have written what is to be pulled.
+
+        A push goes by the manifest, and by a listing when it is to move so much that looking at
+        each object costs more, or when the manifest tells of somebody else's changes.
+        """
+        alone = self._bucket.wire.place.is_ours_alone
+        survey = self._survey(wish, relist or (wish.direction == "pull" and not alone))
+        if survey.snapshot.is_listed:
+            return survey
+        many = not alone and len(survey.plan.moving()) > _MANY
+        return self._survey(wish, True) if many or survey.plan.is_surprising() else survey
 
     def _survey(self, wish: Wish, relist: bool) -> Survey:
-        found = scan(self._root, self._selects)
-        snapshot = look(self._bucket, self._index.manifest_copy, relist=relist)
+        with ThreadPoolExecutor(1) as beside:
+            copy, doubted = self._index.manifest_copy, frozenset(self._doubted)
+            looking = beside.submit(look, self._bucket, copy, relist=relist, doubted=doubted)
+            found = scan(self._root, self._selects)
+        snapshot = looking.result()
         if wish.direction == "pull":
             if not snapshot.objects:
+                what = "scene at" if snapshot.has_bucket else f"bucket `{self._bucket.name}` for"
                 raise NotFound(
-                    f"there is no scene at `{self._bucket.url()}`",
+                    f"there is no {what} `{self._bucket.url()}`",
                     hint="`make push-data` puts it there; look at MODEL, BUCKET_NAME and DATASTORE",
                 )
             refuse_unsafe(snapshot.objects, self._bucket.url())
         there = {path: item for path, item in snapshot.objects.items() if self._selects(path)}
-        differences = diff(found.files, there, self._index.entries, self._tag_of, self._same_as)
+        index = self._index
+        differences = diff(
+            found.files, there, index.entries, self._tag_of, self._same_as, index.sent
+        )
         chosen = plan(differences, wish.direction, delete=wish.delete, prefer=wish.prefer)
         return Survey(chosen, snapshot, found.left_out)
 
@@ -222,9 +263,10 @@ class Sync:
     def _conflict(self, paths: list[str], direction: Direction) -> Conflict:
         pairs = [f"{shown_path(self._root / path)}  ≠  {self._bucket.url(path)}" for path in paths]
         rest = [f"… and {len(pairs) - _SHOWN} more"] if len(pairs) > _SHOWN else []
+        files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
         taken, kept = ("local", "remote") if direction == "push" else ("remote", "local")
         return Conflict(
-            f"changed here and in the bucket, both are kept: {len(paths)} of the files",
+            f"{files} changed both here and in the bucket; both sides are kept",
             detail="\n".join(pairs[:_SHOWN] + rest),
             hint=f"PREFER={taken} with this command replaces the {kept} files, PREFER={kept} "
             "leaves them",

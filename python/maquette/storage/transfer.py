@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +18,8 @@ from maquette.storage.bucket import Bucket
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
-MEMORY_BYTES = 96 << 20
+MEMORY_BYTES = 64 << 20
+_CHUNK_BYTES = 1 << 18
 FEWEST_IN_FLIGHT = 16
 MOST_IN_FLIGHT = 128
 _IN_FLIGHT_PER_SECOND = 2000
@@ -52,6 +54,24 @@ class Budget:
         self._free = self._total = total
         self._changed = threading.Condition()
         self._waiting: deque[object] = deque()
+        self._buffers: list[bytearray] = []
+
+    @contextmanager
+    def buffer(self, size: int) -> Iterator[memoryview]:
+        """Hold `size` bytes to write to; the same memory serves again and again.
+
+        Memory given back to the allocator stays with the thread that had it, which with many
+        threads came to several times the budget.
+        """
+        with self.held(size):
+            with self._changed:
+                buffer = self._buffers.pop() if self._buffers else bytearray()
+            if len(buffer) < size:
+                buffer = bytearray(size)
+            try:
+                yield memoryview(buffer)[:size]
+            finally:
+                self._buffers.append(buffer)
 
     @contextmanager
     def held(self, size: int) -> Iterator[None]:
@@ -79,6 +99,7 @@ class Transfer:
     Args:
         root: The scene's folder.
         incoming: Holds downloads until they are whole; on the same file system.
+        numbers: Tell their names apart.
     """
 
     bucket: Bucket
@@ -86,6 +107,20 @@ class Transfer:
     incoming: Path
     meter: Meter = field(default_factory=Meter)
     budget: Budget = field(default_factory=Budget)
+    numbers: Iterator[int] = field(default_factory=count)
+    _chunks: list[memoryview] = field(default_factory=list)
+
+    @contextmanager
+    def chunk(self) -> Iterator[memoryview]:
+        """Hold memory to read into (256 KiB); the same serves again and again."""
+        try:
+            chunk = self._chunks.pop()
+        except IndexError:
+            chunk = memoryview(bytearray(_CHUNK_BYTES))
+        try:
+            yield chunk
+        finally:
+            self._chunks.append(chunk)
 
     @property
     def in_flight(self) -> int:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
-from maquette.scene.atomic import write_json
 from maquette.storage.bucket import Part, Remote
-from maquette.storage.etags import PART_BYTES, combined, new_md5, part_size, parts_of
+from maquette.storage.etags import PART_BYTES, combined, part_size, parts_of, verdict
 from maquette.storage.index import Entry
+from maquette.storage.sums import both_sums
 from maquette.storage.transfer import Transfer, Unsteady, all_of
+from maquette.storage.unfinished import UploadNotes, mark, unmark
 
 _READS = 5
-_ABANDONED = timedelta(hours=24)
+
+Sending = Callable[[str, str], None]
 
 
 class Vanished(Exception):
@@ -34,8 +33,11 @@ class Uploaded:
     entry: Entry
 
 
-def upload_whole(transfer: Transfer, path: str) -> Uploaded:
+def upload_whole(transfer: Transfer, path: str, sending: Sending) -> Uploaded:
     """Upload a file of up to one part in one request.
+
+    Args:
+        sending: Called with the content's tag before it can arrive.
 
     Raises:
         Vanished: the file is gone.
@@ -44,17 +46,22 @@ def upload_whole(transfer: Transfer, path: str) -> Uploaded:
     file = transfer.root / path
     with transfer.budget.held(_stat(file).st_size):
         data, facts = _steady_read(file)
-        md5 = new_md5()
-        md5.update(data)
+        md5, crc = both_sums(data)
         tag = md5.hexdigest()
+        sending(path, tag)
         answer = transfer.bucket.put(path, data, md5.digest(), tag, {})
     transfer.meter.add(len(data), 1)
-    remote = Remote(len(data), answer.etag, tag)
+    remote = Remote(len(data), answer.etag, tag, crcs=crc.hexdigest())
     return Uploaded(remote, Entry(len(data), facts.st_mtime_ns, tag, answer.etag))
 
 
-def upload_in_parts(transfer: Transfer, path: str, notes: UploadNotes, pool: Executor) -> Uploaded:
+def upload_in_parts(
+    transfer: Transfer, path: str, sending: Sending, notes: UploadNotes, pool: Executor
+) -> Uploaded:
     """Upload a file in parts; parts that an interrupted upload left in the store are kept.
+
+    Args:
+        sending: Called with the content's tag before it can arrive.
 
     Raises:
         Vanished: the file is gone.
@@ -62,21 +69,28 @@ def upload_in_parts(transfer: Transfer, path: str, notes: UploadNotes, pool: Exe
     """
     file = transfer.root / path
     before = _stat(file)
-    upload_id, finished = notes.resume(transfer, path, before)
-    with open(file, "rb") as opened:
+    upload_id, finished = notes.resume(transfer.bucket, path, before)
+    marked = pool.submit(mark, transfer.bucket, path, upload_id)
+    with _opened(file) as opened:
         pieces = enumerate(parts_of(before.st_size, part_size(before.st_size)), start=1)
         send = _part_sender(transfer, path, upload_id, opened.fileno(), finished)
         parts = all_of(pool, send, pieces)
     after = _stat(file)
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        notes.drop(transfer, path)
+        notes.drop(transfer.bucket, path)
         raise Unsteady(
             f"the file changed while it was uploaded: `{file}`",
             hint="run the same command again when it is finished",
         )
+    marked.result()
     tag = combined([bytes.fromhex(part.etag) for part in parts])
-    remote = transfer.bucket.complete_upload(path, upload_id, parts, tag)
+    sending(path, tag)
+    remote = transfer.bucket.complete_upload(
+        path, upload_id, parts, tag, lambda etag: verdict(file, etag) is True
+    )
+    remote = replace(remote, crcs="".join(part.crc for part in parts))
     notes.forget(path)
+    pool.submit(unmark, transfer.bucket, upload_id)
     transfer.meter.add(0, 1)
     return Uploaded(remote, Entry(remote.size, before.st_mtime_ns, tag, remote.etag))
 
@@ -86,79 +100,16 @@ def _part_sender(
 ) -> Callable[[tuple[int, tuple[int, int]]], Part]:
     def send(piece: tuple[int, tuple[int, int]]) -> Part:
         number, (offset, length) = piece
-        with transfer.budget.held(length):
-            data = os.pread(descriptor, length, offset)
-            md5 = new_md5()
-            md5.update(data)
+        with transfer.budget.buffer(length) as buffer:
+            size = os.preadv(descriptor, [buffer], offset)
+            md5, crc = both_sums(buffer[:size])
             known = finished.get(number)
-            if known is None or (known.etag, known.size) != (md5.hexdigest(), len(data)):
-                transfer.bucket.put_part(path, upload_id, number, data, md5.digest())
-            transfer.meter.add(len(data))
-        return Part(number, md5.hexdigest(), len(data))
+            if known is None or (known.etag, known.size) != (md5.hexdigest(), size):
+                transfer.bucket.put_part(path, upload_id, number, buffer[:size], md5.digest())
+            transfer.meter.add(size)
+        return Part(number, md5.hexdigest(), size, crc.hexdigest())
 
     return send
-
-
-class UploadNotes:
-    """Which uploads in parts are ours and under way; a file beside the index.
-
-    Args:
-        file: JSON: path → upload id, size and time of the file it belongs to.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._guard = threading.Lock()
-        try:
-            self._notes: dict[str, list[Any]] = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            self._notes = {}
-
-    def resume(
-        self, transfer: Transfer, path: str, facts: os.stat_result
-    ) -> tuple[str, dict[int, Part]]:
-        """The id and finished parts of this file's upload; a new one if there is none to resume."""
-        noted = self._notes.get(path)
-        if noted and noted[1:] == [facts.st_size, facts.st_mtime_ns]:
-            finished = transfer.bucket.finished_parts(path, noted[0])
-            if finished is not None:
-                return noted[0], finished
-            self.forget(path)
-        elif noted:
-            self.drop(transfer, path)
-        upload_id = transfer.bucket.start_upload(path)
-        self._change(path, [upload_id, facts.st_size, facts.st_mtime_ns])
-        return upload_id, {}
-
-    def drop(self, transfer: Transfer, path: str) -> None:
-        """Abort the upload of a path."""
-        transfer.bucket.abort_upload(path, self._notes[path][0])
-        self.forget(path)
-
-    def forget(self, path: str) -> None:
-        """Note that a path's upload has ended."""
-        self._change(path, None)
-
-    def sweep(self, transfer: Transfer, wanted: set[str]) -> None:
-        """Abort our uploads of files that are no longer wanted, and old ones of anybody here."""
-        for path in self._notes.keys() - wanted:
-            self.drop(transfer, path)
-        kept = {note[0] for note in self._notes.values()}
-        for path, upload_id, begun in transfer.bucket.unfinished_uploads():
-            if upload_id not in kept and datetime.now(UTC) - begun > _ABANDONED:
-                transfer.bucket.abort_upload(path, upload_id)
-
-    def is_empty(self) -> bool:
-        """Whether no upload of ours is under way."""
-        return not self._notes
-
-    def _change(self, path: str, note: list[Any] | None) -> None:
-        with self._guard:
-            if note is None:
-                self._notes.pop(path, None)
-            else:
-                self._notes[path] = note
-            write_json(self._file, self._notes)
 
 
 def _steady_read(file: Path) -> tuple[bytes, os.stat_result]:
@@ -177,6 +128,13 @@ def _steady_read(file: Path) -> tuple[bytes, os.stat_result]:
         f"the file changes all the time: `{file}`",
         hint="run the same command again when it is finished",
     )
+
+
+def _opened(file: Path) -> BinaryIO:
+    try:
+        return open(file, "rb")
+    except FileNotFoundError:
+        raise Vanished from None
 
 
 def _stat(file: Path) -> os.stat_result:

@@ -6,15 +6,14 @@ Nothing is ever sent anywhere but the configured endpoint: redirects and proxies
 
 from __future__ import annotations
 
-import http.client
 import os
 import queue
 import random
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -23,19 +22,20 @@ from urllib.parse import urlsplit
 from maquette.errors import ConfigError, JobFailed
 from maquette.storage import signing
 from maquette.storage.answers import Refusal, explain, read_refusal
+from maquette.storage.connection import Connection, Damaged, Response
 from maquette.storage.signing import Credentials
 
 ATTEMPTS = 8
 TIMEOUT_S = 60.0
+_LONG_TIMEOUT_S = 900.0
+_NO_TIMEOUT_S = 24 * 3600.0
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 4.0
+_LOOK_AGAIN_S = 0.02
 _MOST_ERROR_BYTES = 1 << 16
+_BY_PATH = " else: `maquette datastore add NAME --endpoint … --addressing path`"
 
-Reader = Callable[[http.client.HTTPResponse], Any]
-
-
-class Damaged(Exception):
-    """What came is not what was sent: truncated, or its checksum differs. Worth another try."""
+Reader = Callable[[Response], Any]
 
 
 class Stopped(Exception):
@@ -49,12 +49,14 @@ class Place:
     Args:
         host_style: Buckets are host names, not part of the path.
         identity: What stays the same when the endpoint moves; empty: the endpoint.
+        is_ours_alone: No other program writes there, so our manifest tells everything.
     """
 
     endpoint: str
     region: str = "us-east-1"
     host_style: bool = False
     identity: str = ""
+    is_ours_alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,20 @@ class Wire:
         self._tls: ssl.SSLContext | None = None
         if parts.scheme == "https":
             self._tls = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
-        self._idle: queue.LifoQueue[tuple[str, http.client.HTTPConnection]] = queue.LifoQueue()
+        self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
+        self._busy: set[Connection] = set()
+        self._is_cut = False
         self.round_trip_s = 0.0
+
+    @property
+    def patience_s(self) -> float:
+        """How long to wait for an answer that may take its time: of parts, and of their end.
+
+        A store may put thousands of parts together before it answers; rclone's server keeps the
+        answer to one part back while it writes all that came after it. A connection that is lost
+        is noticed sooner, see `connection`.
+        """
+        return _NO_TIMEOUT_S if self.place.is_ours_alone else _LONG_TIMEOUT_S
 
     def request(
         self,
@@ -108,6 +122,7 @@ class Wire:
         reader: Reader | None = None,
         fine: tuple[int, ...] = (),
         attempts: int = ATTEMPTS,
+        timeout_s: float = 0.0,
     ) -> Answer:
         """Send a request until it is answered, with growing pauses between the attempts.
 
@@ -115,22 +130,30 @@ class Wire:
             key: Of the object; empty for the bucket itself.
             reader: Reads the body of a success; called anew for each attempt. May raise Damaged.
             fine: Error statuses that are an answer, not an error.
+            timeout_s: Of each wait for the store; 0: `TIMEOUT_S`.
 
         Raises:
             MaquetteError: refused for good, or still failing after `attempts`.
-            Stopped: `stop` was set.
+            Stopped: `stop` was set, or the wire is cut.
         """
-        doing = f"{_VERBS[method]} `s3://{bucket}/{key}`"
-        call = _Call(method, *self._address(bucket, key), dict(query or {}), dict(headers or {}))
+        verb = _VERBS[method] if key or method != "GET" else "listing"
+        doing = f"{verb} `s3://{bucket}/{key}`"
+        call = _Call(
+            method,
+            *self._address(bucket, key),
+            dict(query or {}),
+            dict(headers or {}),
+            timeout_s or TIMEOUT_S,
+        )
         for attempt in range(1, attempts + 1):
             if self.stop.is_set():
                 raise Stopped
             begun = time.monotonic()
             try:
                 answer = self._once(call, body, reader)
-            except (OSError, http.client.HTTPException, Damaged) as error:
+            except (OSError, Damaged) as error:
                 if attempt == attempts or isinstance(error, ssl.SSLCertVerificationError):
-                    raise self._broken(error, doing, attempt) from error
+                    raise self._broken(error, doing, call.host, attempt) from error
             else:
                 self.round_trip_s = self.round_trip_s or time.monotonic() - begun
                 if answer.status < 300 or answer.status in fine:
@@ -141,6 +164,15 @@ class Wire:
             self.stop.wait(_pause_s(attempt))
         raise AssertionError("unreachable")
 
+    def address_to_read(self, bucket: str, key: str, lifetime_s: int) -> str:
+        """An address under which anybody may read an object for a while; a secret therefore."""
+        host, path = self._address(bucket, key)
+        path, now = signing.quoted_path(path), datetime.now(UTC)
+        query = signing.signed_query(
+            path, host, self.place.region, self.credentials, now, lifetime_s
+        )
+        return f"{self._parts.scheme}://{host}{path}?{query}"
+
     def _address(self, bucket: str, key: str) -> tuple[str, str]:
         host, base = self._parts.netloc.rpartition("@")[2], self._parts.path.rstrip("/")
         if self.place.host_style:
@@ -150,48 +182,61 @@ class Wire:
     def _once(self, call: _Call, body: bytes | memoryview, reader: Reader | None) -> Answer:
         target, headers = call.signed(self.place.region, self.credentials)
         connection = self._connection(call.host)
+        self._busy.add(connection)
         try:
-            # A store that refuses early answers, then hangs up: its answer is still to be read.
-            with suppress(BrokenPipeError, ConnectionResetError):
-                connection.request(call.method, target, body or None, headers)
-            response = connection.getresponse()
+            if self._is_cut:  # asked only now, so that `cut` sees every connection that goes on
+                raise Stopped
+            response = connection.ask(call.method, target, headers, body, call.timeout_s)
             answer = _read(response, reader)
         except BaseException:
             connection.close()
             raise
-        if response.will_close or not response.isclosed():
-            connection.close()
+        finally:
+            self._busy.discard(connection)
+        if response.leaves_connection:
+            self._idle.put(connection)
         else:
-            self._idle.put((call.host, connection))
+            connection.close()
         return answer
 
-    def _connection(self, host: str) -> http.client.HTTPConnection:
+    def _connection(self, host: str) -> Connection:
         try:
-            kept_host, connection = self._idle.get_nowait()
+            kept = self._idle.get_nowait()
         except queue.Empty:
-            pass
-        else:
-            if kept_host == host:
-                return connection
-            connection.close()
-        if self._tls is None:
-            return http.client.HTTPConnection(host, timeout=TIMEOUT_S, blocksize=1 << 18)
-        return http.client.HTTPSConnection(
-            host, timeout=TIMEOUT_S, context=self._tls, blocksize=1 << 18
-        )
+            return Connection(host, self._tls)
+        if kept.host == host:
+            return kept
+        kept.close()
+        return Connection(host, self._tls)
+
+    def cut(self) -> None:
+        """Make every request fail for good, those under way too; returns when none is left.
+
+        What was being written may be in the store or not.
+        """
+        self._is_cut = True
+        self.stop.set()
+        while self._busy:
+            for connection in tuple(self._busy):
+                connection.abort()
+            time.sleep(_LOOK_AGAIN_S)  # one may just have connected
 
     def close(self) -> None:
         """Close the kept connections."""
         while not self._idle.empty():
-            self._idle.get()[1].close()
+            self._idle.get().close()
 
-    def _broken(self, error: Exception, doing: str, attempt: int) -> Exception:
+    def _broken(self, error: Exception, doing: str, host: str, attempt: int) -> Exception:
         if isinstance(error, OSError) and error.filename is not None:
             return error  # a local file's error, not the network's
+        where = f"{self._parts.scheme}://{host}"
+        hint = "check endpoint and network, then run the same command again: it continues"
+        if isinstance(error, socket.gaierror) and self.place.host_style:
+            hint = f"look at the endpoint; does it take buckets in host names?{_BY_PATH}"
         return JobFailed(
             f"the store does not answer as it should, while {doing}",
-            detail=f"{self.place.endpoint}: {error or type(error).__name__} ({attempt} attempts)",
-            hint="check endpoint and network, then run the same command again: it continues",
+            detail=f"{where}: {error or type(error).__name__} ({attempt} attempts)",
+            hint=hint,
         )
 
 
@@ -211,6 +256,7 @@ class _Call:
     path: str
     query: dict[str, str]
     headers: dict[str, str]
+    timeout_s: float
 
     def signed(self, region: str, credentials: Credentials) -> tuple[str, dict[str, str]]:
         path, query = signing.quoted_path(self.path), signing.quoted_query(self.query)
@@ -221,13 +267,14 @@ class _Call:
         return (f"{path}?{query}" if query else path), signed
 
 
-def _read(response: http.client.HTTPResponse, reader: Reader | None) -> Answer:
-    headers = {name.lower(): value for name, value in response.getheaders()}
+def _read(response: Response, reader: Reader | None) -> Answer:
     if response.status >= 300:
-        refusal = read_refusal(response.status, response.read(_MOST_ERROR_BYTES))
-        return Answer(response.status, headers, refusal)
-    body = reader(response) if reader else response.read()
-    return Answer(response.status, headers, body)
+        body = response.read(_MOST_ERROR_BYTES)
+        refusal = read_refusal(response.status, body, response.headers, time.time())
+        return Answer(response.status, response.headers, refusal)
+    return Answer(
+        response.status, response.headers, reader(response) if reader else response.read()
+    )
 
 
 def _pause_s(attempt: int) -> float:

@@ -1,0 +1,119 @@
+"""The bytes of one object into an open file, stretch by stretch, each checked as it arrives.
+
+Every request says which content it expects (If-Match), so no file is made of two.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+
+from maquette.errors import JobFailed, from_os_error
+from maquette.storage import etags
+from maquette.storage.bucket import PRECONDITION_FAILED, Remote
+from maquette.storage.connection import Damaged, Response
+from maquette.storage.remote import Outdated
+from maquette.storage.sums import sums_of
+from maquette.storage.transfer import Transfer
+from maquette.storage.wire import ATTEMPTS
+
+
+class DamagedForGood(JobFailed):
+    """What came does not have the object's checksum, although each request went well."""
+
+
+class Source:
+    """An object that is to be downloaded.
+
+    `sums` tells how what comes is checked, `stretches` the offset and length (bytes) of what each
+    request asks for.
+    """
+
+    def __init__(self, transfer: Transfer, path: str, wanted: Remote) -> None:
+        self.transfer = transfer
+        self.path = path
+        self.wanted = wanted
+        self.stretches = list(etags.parts_of(wanted.size, etags.part_size(wanted.size)))
+        self.sums = sums_of(wanted, len(self.stretches))
+
+    def read(self, number: int, descriptor: int) -> str:
+        """Write a stretch, by its number from 0, to its place in an open file; returns its sum.
+
+        Raises:
+            Outdated: the object is gone or has changed since it was listed.
+            DamagedForGood: what comes has a wrong sum again and again.
+        """
+        stretch = self.stretches[number]
+        asked = stretch if len(self.stretches) > 1 else None
+        reader = partial(self._write, descriptor, stretch)
+        for _ in range(ATTEMPTS):
+            answer = self.transfer.bucket.get(self.path, reader, asked, self.wanted.etag)
+            if answer.status in (404, PRECONDITION_FAILED):
+                raise Outdated(self.path)
+            if not self.sums.is_wrong(number, answer.body):
+                return str(answer.body)
+            self.transfer.meter.add(-stretch[1])
+        raise self._why_wrong()
+
+    def tag_of(self, found: list[str], file: Path) -> str:
+        """The content tag of the whole file, whose stretches have the sums `found`.
+
+        Raises:
+            Outdated: the object has changed since it was listed.
+            DamagedForGood: the file has not the object's content.
+        """
+        if self.sums.right:
+            return self.wanted.tag
+        tag = etags.combined([bytes.fromhex(digits) for digits in found])
+        right = tag == self.wanted.tag if self.wanted.tag else etags.verdict(file, self.wanted.etag)
+        if right is False:
+            raise self._why_wrong()
+        return tag
+
+    def _write(self, descriptor: int, stretch: tuple[int, int], response: Response) -> str:
+        meter, total, (offset, left) = self.transfer.meter, self.sums.new(), stretch
+        try:
+            with self.transfer.chunk() as chunk:
+                while count := response.readinto(chunk):
+                    if count > left:
+                        raise Damaged("more bytes came than the object has")
+                    total.update(chunk[:count])
+                    _write(descriptor, chunk[:count], offset)
+                    meter.add(count)
+                    offset, left = offset + count, left - count
+            if left:
+                raise Damaged(f"{stretch[1] - left} of {stretch[1]} bytes came")
+            if not _may_be(self.wanted, response.etag):
+                raise Outdated(self.path)
+        except BaseException:
+            meter.add(left - stretch[1])
+            raise
+        return str(total.hexdigest())
+
+    def _why_wrong(self) -> Exception:
+        """Look whether the object is still the one that was listed."""
+        present = self.transfer.bucket.head(self.path)
+        # Time does not tell here: another object may stand there since the same second.
+        if present is None or present.etag != self.wanted.etag:
+            return Outdated(self.path)
+        return DamagedForGood(
+            f"the download does not have its checksum: `{self.transfer.bucket.url(self.path)}`",
+            hint="run the same command again; if it stays so, the object is damaged in the store",
+        )
+
+
+def _may_be(wanted: Remote, etag: str) -> bool:
+    """Whether an answer with this ETag is of the object; some stores rewrite that of parts."""
+    rewritten = "-" in wanted.etag and "-" not in etag
+    return etag in ("", wanted.etag) or rewritten
+
+
+def _write(descriptor: int, data: memoryview, offset: int) -> None:
+    """Write all of `data`; a disk that is nearly full takes only a part of it at first."""
+    try:
+        while data:
+            count = os.pwrite(descriptor, data, offset)
+            data, offset = data[count:], offset + count
+    except OSError as error:
+        raise from_os_error(error, "writing what was downloaded") from error

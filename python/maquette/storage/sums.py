@@ -1,0 +1,69 @@
+"""What the bytes of a download are compared with, stretch by stretch as they arrive.
+
+Where the manifest has the CRC-32 of each part, each is checked by itself, in a fifth of the time
+that MD5 takes. Else MD5: at once where the tag is that of one part, at the end where it is of many.
+Which content is which is decided by tags alone, see `etags`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from maquette.storage.bucket import Remote
+from maquette.storage.etags import new_md5
+
+_DIGITS = 8
+_CHUNK_BYTES = 1 << 18  # stays in the processor's cache for the second sum
+
+
+class Crc32:
+    """A running CRC-32 with the face of hashlib's sums."""
+
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Go on with more bytes."""
+        self._value = zlib.crc32(data, self._value)
+
+    def hexdigest(self) -> str:
+        """The sum so far, eight digits."""
+        return f"{self._value:0{_DIGITS}x}"
+
+
+@dataclass(frozen=True)
+class Sums:
+    """How the stretches of one object are checked.
+
+    Args:
+        new: Begins a sum.
+        right: The sum of each stretch; empty where only all of them together can tell.
+    """
+
+    new: Callable[[], Any]
+    right: tuple[str, ...]
+
+    def is_wrong(self, number: int, found: str) -> bool:
+        """Whether the stretch of this number, from 0, has another sum than it should."""
+        return bool(self.right) and self.right[number] != found
+
+
+def sums_of(wanted: Remote, count: int) -> Sums:
+    """Choose how to check an object of `count` stretches, by what is known of it."""
+    if wanted.tag and len(wanted.crcs) == count * _DIGITS:
+        starts = range(0, len(wanted.crcs), _DIGITS)
+        return Sums(Crc32, tuple(wanted.crcs[start : start + _DIGITS] for start in starts))
+    return Sums(new_md5, (wanted.tag,) if wanted.tag and count == 1 else ())
+
+
+def both_sums(data: bytes | memoryview) -> tuple[Any, Crc32]:
+    """The MD5 and the CRC-32 of what is in memory, in one pass."""
+    md5, crc, view = new_md5(), Crc32(), memoryview(data)
+    for start in range(0, len(view), _CHUNK_BYTES):
+        piece = view[start : start + _CHUNK_BYTES]
+        md5.update(piece)
+        crc.update(piece)
+    return md5, crc

@@ -1,0 +1,245 @@
+"""Kills, restarts, full disks: the same command does the rest."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from fault_proxy import proxy_to
+from maquette.errors import MaquetteError, NotFound
+from maquette.storage.bucket import Bucket
+from maquette.storage.etags import PART_BYTES
+from maquette.storage.syncing import Conflict
+from s3_server import (
+    content_of,
+    in_thread,
+    place_in,
+    pull,
+    push,
+    s3_server,
+    write_scene,
+)
+from storage_scenes import files, large, moving
+from waiting import wait_for
+
+ROUNDS = 12
+CHANGED = 20
+POINTER = "runs/experiments/latest_checkpoint.txt"
+
+
+def test_a_server_that_restarts_in_between_is_waited_for(tmp_path: Path) -> None:
+    scene = tmp_path / "scene"
+    write_scene(scene, {**files(8, 200, 2000), **large(8)})
+    with s3_server(tmp_path / "server") as running:
+        port = int(running.place.endpoint.rpartition(":")[2])
+        bucket = place_in(running.place.endpoint, "thing")
+        errors: list[Exception] = []
+
+        def work() -> None:
+            try:
+                push(scene, bucket)
+            except MaquetteError as error:
+                errors.append(error)
+
+        thread = in_thread(work)
+        folder = tmp_path / "server" / "buckets" / "maquette-tests" / "thing" / "images"
+        wait_for(lambda: folder.is_dir() and len(list(folder.iterdir())) > 20, what="a beginning")
+    with s3_server(tmp_path / "server", port):
+        thread.join(60)
+        assert not thread.is_alive()
+        push(scene, bucket)  # the server forgot the upload in parts; everything else is there
+        pull(tmp_path / "other", bucket)
+    assert content_of(tmp_path / "other") == content_of(scene)
+
+
+def test_a_server_that_restarts_during_a_pull_is_waited_for(tmp_path: Path) -> None:
+    scene, other = tmp_path / "scene", tmp_path / "other"
+    write_scene(scene, {**files(8, 60, 2000), **large(8)})
+    reached, is_away = threading.Event(), threading.Event()
+    asked: list[str] = []
+
+    def judge(method: str, path: str) -> None:
+        asked.append(path)
+        if "images/" in path and len(asked) > 20:
+            reached.set()
+            is_away.wait(30)
+
+    with s3_server(tmp_path / "server") as running:
+        endpoint = running.place.endpoint
+        push(scene, place_in(endpoint, "thing"))
+        proxied = contextlib.ExitStack()
+        proxy = proxied.enter_context(proxy_to(endpoint, judge))
+        thread = in_thread(lambda: pull(other, place_in(proxy.endpoint, "thing")))
+        assert reached.wait(30)
+    is_away.set()
+    before = len(asked)
+    wait_for(lambda: len(asked) > before, what="another attempt while the server is away")
+    with proxied, s3_server(tmp_path / "server", int(endpoint.rpartition(":")[2])):
+        thread.join(60)
+        assert not thread.is_alive()
+    assert content_of(other) == content_of(scene)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("move", ["push", "pull"])
+def test_killed_at_random_moments_the_next_one_does_the_rest(
+    scene: Path, tmp_path: Path, bucket: Bucket, move: str
+) -> None:
+    """Each round trains on and is killed at some request: what arrived is whole and in order."""
+    choose, other, written = random.Random(move), tmp_path / "other", dict[str, set[bytes]]()
+    for round_ in range(ROUNDS):
+        train_on(scene, choose, round_, written)
+        if move == "pull":
+            push(scene, bucket)
+        kill_at_a_request(choose.randint(1, CHANGED // 2), move, scene, other, bucket)
+        arrived = other
+        if move == "push":
+            arrived = tmp_path / f"arrived{round_}"
+            with contextlib.suppress(NotFound):  # killed before anything was there
+                pull(arrived, bucket, relist=True)
+        for path, content in content_of(arrived).items():
+            assert content in written[path], path
+        if (arrived / POINTER).exists():
+            named = (arrived / POINTER).read_text()
+            assert (arrived / named).read_bytes() in written[named]
+    push(scene, bucket)
+    pull(other, bucket)
+    assert content_of(other) == content_of(scene)
+    assert [item for item in other.rglob("*") if "incoming/" in str(item)] == []
+
+
+@pytest.mark.parametrize("newer", [files(31, 1, 9000), large(31)], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "moment", ["downloading.facts_of", "index.Index.record"], ids=["before", "after"]
+)
+def test_a_pull_killed_while_a_file_gets_its_name_is_no_change_here(
+    scene: Path, tmp_path: Path, bucket: Bucket, moment: str, newer: dict[str, bytes]
+) -> None:
+    """Only one who works on the file has changed it."""
+    other = killed_pull_of_a_change(scene, tmp_path, bucket, moment, newer)
+    assert (content_of(other) == newer) == ("record" in moment)
+    write_scene(scene, dict.fromkeys(newer, b"newest"))
+    push(scene, bucket)
+    assert pull(other, bucket).files == 1
+    assert content_of(other) == content_of(scene)
+
+
+@pytest.mark.parametrize(
+    "moment", ["downloading.facts_of", "index.Index.record"], ids=["before", "after"]
+)
+def test_work_on_a_file_of_a_killed_pull_is_never_replaced(
+    scene: Path, tmp_path: Path, bucket: Bucket, moment: str
+) -> None:
+    other = killed_pull_of_a_change(scene, tmp_path, bucket, moment, {"report.json": b"newer"})
+    write_scene(other, {"report.json": b"mine!"})
+    write_scene(scene, {"report.json": b"newest"})
+    push(scene, bucket)
+    for move in (pull, push):
+        with pytest.raises(Conflict):
+            move(other, bucket)
+    assert content_of(other) == {"report.json": b"mine!"}
+    assert bucket.get_if_changed("report.json", "").body == b"newest"
+
+
+def killed_pull_of_a_change(
+    scene: Path, tmp_path: Path, bucket: Bucket, moment: str, newer: dict[str, bytes]
+) -> Path:
+    """A copy whose pull of changed files was killed when it was about to call `moment`."""
+    other = tmp_path / "other"
+    write_scene(scene, dict.fromkeys(newer, b"older"))
+    push(scene, bucket)
+    pull(other, bucket)
+    write_scene(scene, newer)
+    push(scene, bucket)
+    die = (
+        "import os, signal, maquette.storage.downloading, maquette.storage.index\n"
+        f"maquette.storage.{moment} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    child = moving("pull", other, bucket, before=die)
+    child.communicate(timeout=120)
+    assert child.returncode == -signal.SIGKILL
+    return other
+
+
+def train_on(
+    scene: Path, choose: random.Random, round_: int, written: dict[str, set[bytes]]
+) -> None:
+    """Change pictures, add a checkpoint of several parts, point to it."""
+    name = f"runs/experiments/{round_}.pt"
+    changed = {f"images/{choose.randrange(60)}.jpg": choose.randbytes(9000) for _ in range(CHANGED)}
+    changed |= {name: choose.randbytes(PART_BYTES + 777), POINTER: name.encode()}
+    write_scene(scene, changed)
+    for path, content in changed.items():
+        written.setdefault(path, set()).add(content)
+
+
+def kill_at_a_request(number: int, move: str, scene: Path, other: Path, bucket: Bucket) -> None:
+    """Start a move and kill it with SIGKILL while its request of that number is under way."""
+    started = threading.Event()
+
+    def judge(method: str, path: str) -> None:
+        if len(proxy.seen) >= number and started.wait(30):
+            child.kill()
+
+    with proxy_to(bucket.wire.place.endpoint, judge) as proxy:
+        near = place_in(proxy.endpoint, bucket.prefix)
+        child = moving(move, scene if move == "push" else other, near)
+        started.set()
+        child.communicate(timeout=120)
+    assert child.returncode == -signal.SIGKILL
+
+
+def test_no_space_left_is_said_and_nothing_is_half_there(
+    scene: Path, tmp_path: Path, bucket: Bucket
+) -> None:
+    write_scene(scene, files(12, 5, 200_000))
+    push(scene, bucket)
+    full = tmp_path / "full"
+    full.mkdir()
+    limited = (
+        "import resource, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+    )
+    told = moving("pull", full, bucket, before=limited).communicate()[1]
+    assert "writing what was downloaded" in told
+    assert content_of(full) == {}
+    pull(full, bucket)
+    assert content_of(full) == content_of(scene)
+
+
+@pytest.mark.skipif(
+    subprocess.run("unshare -rm true", shell=True, check=False).returncode != 0,
+    reason="no small disk can be mounted here: `sysctl kernel.unprivileged_userns_clone=1`",
+)
+@pytest.mark.parametrize("content", [files(12, 9, 200_000), large(12)], ids=["small", "large"])
+def test_a_full_disk_keeps_what_was_whole(
+    scene: Path, tmp_path: Path, bucket: Bucket, content: dict[str, bytes]
+) -> None:
+    """A real one, too small by a part of what comes."""
+    write_scene(scene, content)
+    push(scene, bucket)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    size = sum(map(len, content.values())) * 2 // 3
+    small = f'mount -t tmpfs -o size={size} none "{disk}" && exec "$@"'
+    inside = (
+        "import atexit, pathlib\n"
+        f"disk = pathlib.Path({str(disk)!r})\n"
+        "atexit.register(lambda: [print(p.relative_to(disk), p.stat().st_size)\n"
+        "    for p in disk.rglob('*') if p.is_file() and '.maquette' not in p.parts])\n"
+    )
+    child = moving(
+        "pull", disk, bucket, before=inside, within=["unshare", "-rm", "sh", "-c", small, "sh"]
+    )
+    kept, told = child.communicate(timeout=120)
+    assert child.returncode and "no space left" in told.lower()
+    names = dict(line.split() for line in kept.splitlines())
+    assert len(names) < len(content)
+    assert all(len(content[name]) == int(size) for name, size in names.items())
