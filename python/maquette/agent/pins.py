@@ -1,0 +1,71 @@
+"""Holds the checkpoints that pointers name, so that training can not remove them during a push."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from maquette.scene.checkpoints import CHECKSUM_SUFFIX, POINTER, read_pointer, write_pointer
+from maquette.storage.safety import OWN_FOLDER
+
+_TRIES = 5
+
+
+class Pins:
+    """For each run a checkpoint, its checksum and a pointer that names it, as hard links.
+
+    They lie in the scene's own bookkeeping, laid out as a scene. A pin is held until a newer one
+    takes its place; what the store's pointer names is thus always here too.
+
+    Args:
+        scene: The scene's folder.
+    """
+
+    def __init__(self, scene: Path) -> None:
+        self._scene = scene
+        self.root = scene / OWN_FOLDER / "pins"
+
+    def take(self) -> None:
+        """Pin what each pointer names now; one that names nothing keeps its earlier pin."""
+        for pointer in sorted(self._scene.glob(f"runs/*/{POINTER}")):
+            for _ in range(_TRIES):  # when its file went away, the pointer names a newer one
+                with contextlib.suppress(FileNotFoundError):
+                    self._take(pointer.parent)
+                    break
+
+    def holds(self, path: str) -> bool:
+        """Whether a path, relative to the scene, is pinned."""
+        return (self.root / path).is_file()
+
+    def outlives(self, path: str) -> bool:
+        """Whether a path is in the scene no more, so that only a pin can have brought it away."""
+        return not (self._scene / path).exists()
+
+    def _take(self, run: Path) -> None:
+        named = read_pointer(run)
+        if not named or Path(named).name != named:
+            return
+        pinned = self.root / "runs" / run.name
+        if (pinned / named).exists() and (pinned / named).samefile(run / named):
+            return
+        fresh = self.root / f".tmp-{run.name}"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        _link(run / named, fresh / named)
+        with contextlib.suppress(FileNotFoundError):
+            _link(run / (named + CHECKSUM_SUFFIX), fresh / (named + CHECKSUM_SUFFIX))
+        write_pointer(fresh, named)
+        shutil.rmtree(pinned, ignore_errors=True)
+        pinned.parent.mkdir(exist_ok=True)
+        fresh.rename(pinned)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, target)

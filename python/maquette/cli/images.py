@@ -1,0 +1,123 @@
+"""Commands for container images, and for what jobs leave on a Docker engine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from maquette.cli.arguments import AsJson, SettingWords
+
+if TYPE_CHECKING:
+    from maquette.runners.docker_leftovers import Leftover
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this group's commands."""
+    group = typer.Typer(help="Build, push and check container images.", no_args_is_help=True)
+    group.command("build")(build)
+    group.command("push")(push)
+    group.command("check")(check)
+    app.add_typer(group, name="images")
+    app.command("clean-containers")(clean_containers)
+
+
+def build(settings: SettingWords = None) -> None:
+    """Build our images (VARIANT=cpu, cuda12 or cuda13) on the engine of DOCKER_HOST."""
+    from maquette.config.loading import load
+    from maquette.containers import building
+    from maquette.containers.engines import find_engine
+
+    chosen = load(settings or ())
+    for recipe in building.recipes(chosen):
+        print(f"building {recipe.reference} on {recipe.base_image}", flush=True)
+        building.build(recipe, find_engine(chosen.docker_host), _show)
+        print(f"built {recipe.reference}")
+
+
+def push(settings: SettingWords = None) -> None:
+    """Push our images to REGISTRY; `docker login` first."""
+    from maquette.config.loading import load
+    from maquette.containers import building
+    from maquette.containers.engines import find_engine
+    from maquette.errors import ConfigError
+
+    chosen = load(settings or ())
+    if not chosen.registry:
+        raise ConfigError("no registry is named", hint="`make push-images REGISTRY=ghcr.io/you`")
+    engine = find_engine(chosen.docker_host)
+    for recipe in building.recipes(chosen):
+        print(f"pushing {recipe.reference}", flush=True)
+        building.push(recipe.reference, engine, _show)
+        print(f"pushed {recipe.reference}")
+
+
+def check(settings: SettingWords = None) -> None:
+    """Check an image (IMAGE=, or ours for VARIANT): user, home, command, libraries, GPUs."""
+    from maquette.config.loading import load
+    from maquette.containers import building, checking
+    from maquette.containers.engines import find_engine
+
+    chosen = load(settings or ())
+    for recipe in building.recipes(chosen):
+        reference = chosen.image or recipe.reference
+        gpus = 0 if recipe.variant == "cpu" else chosen.gpu
+        for said in checking.check(reference, find_engine(chosen.docker_host), gpus):
+            print(said, flush=True)
+        print(f"{reference} is fine")
+
+
+def clean_containers(settings: SettingWords = None, as_json: AsJson = False) -> None:
+    """Remove ended containers of this folder's jobs and their volumes, after asking (YES=1).
+
+    What holds work that was never pushed is left; how to get at it is told.
+    """
+    from maquette.config.loading import load
+    from maquette.errors import UsageError
+    from maquette.runners import docker_leftovers
+    from maquette.ui.tables import print_rows
+
+    chosen = load(settings or ())
+    found = docker_leftovers.find_leftovers(chosen)
+    if as_json:
+        print(json.dumps([leftover.to_json() for leftover in found]))
+    elif found:
+        print_rows(("model", "step", "exit code", "work", "container"), map(_row, found))
+    else:
+        print("no ended containers of jobs from here")
+    removable = [leftover for leftover in found if leftover.is_pushed]
+    if removable and not chosen.dry_run:
+        if not (chosen.yes or (sys.stdin.isatty() and typer.confirm("remove what is pushed?"))):
+            raise UsageError("nothing was removed", hint="YES=1 removes what is pushed")
+        for name in docker_leftovers.remove(chosen, removable):
+            print(f"removed {name}", file=sys.stderr if as_json else sys.stdout)
+    _tell_unpushed([leftover for leftover in found if not leftover.is_pushed], chosen.docker_host)
+
+
+def _tell_unpushed(left: list[Leftover], docker_host: str) -> None:
+    from maquette.containers.engines import find_engine
+    from maquette.runners.docker_leftovers import how_to_give_up
+
+    for leftover in left:
+        print(f"{leftover.name} may hold work that was not pushed: it is left", file=sys.stderr)
+        again = f"make {leftover.step} MODEL={leftover.model}"
+        print(f"  to go on with it:  {again}, as before", file=sys.stderr)
+        how = how_to_give_up(find_engine(docker_host), leftover)
+        print(f"  to give it up:     {how}", file=sys.stderr)
+
+
+def _row(leftover: Leftover) -> tuple[str, ...]:
+    work = "pushed" if leftover.volume else "in the scene here"
+    return (
+        leftover.model,
+        leftover.step,
+        str(leftover.exit_code),
+        work if leftover.is_pushed else "not all pushed",
+        leftover.name,
+    )
+
+
+def _show(line: str) -> None:
+    print(f"  {line}", flush=True)

@@ -1,0 +1,85 @@
+"""The files that a build sees: chosen one by one, so that nothing private gets into an image."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from maquette.containers.variants import IMAGES
+from maquette.errors import NotFound
+
+ROOT = IMAGES.parent
+_SKIPPED = ("__pycache__", ".egg-info")
+
+
+def pack(image: str, wheels: Path | None = None, extra_ca: Path | None = None) -> IO[bytes]:
+    """Make the build context of `images/<image>/` as a tar file.
+
+    The same files give the same bytes: owners and times are left out, so the engine's cache
+    holds on every machine.
+
+    Args:
+        wheels: Folder of wheels that the build prefers to an index.
+        extra_ca: Certificates in PEM form that the build trusts besides the usual ones.
+
+    Raises:
+        NotFound: a folder or file that was named is not there.
+    """
+    packed = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for path in _sources(image):
+            _add(tar, path, path.relative_to(ROOT).as_posix())
+        for path in _wheels(wheels):
+            _add(tar, path, f"wheels/{path.name}")
+        _add_text(tar, "wheels/.keep", b"")
+        _add_text(tar, "extra_ca/extra.crt", _certificates(extra_ca))
+    packed.seek(0)
+    return packed
+
+
+def _sources(image: str) -> Iterator[Path]:
+    folders = (IMAGES / image, ROOT / "python" / "maquette")
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and not any(part.endswith(_SKIPPED) for part in path.parts):
+                yield path
+    yield ROOT / "python" / "constraints.txt"
+    yield ROOT / "python" / "pyproject.toml"
+
+
+def _wheels(folder: Path | None) -> list[Path]:
+    if folder is None:
+        return []
+    found = sorted(folder.glob("*.whl"))
+    if not found:
+        raise NotFound(f"there are no wheels in `{folder}` (WHEELS)")
+    return found
+
+
+def _certificates(file: Path | None) -> bytes:
+    if file is None:
+        return b""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise NotFound(
+            f"there is no certificate file `{file}` (EXTRA_CA)", detail=error.strerror or ""
+        ) from error
+
+
+def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
+    with open(path, "rb") as file:
+        entry = tarfile.TarInfo(name)
+        entry.size = path.stat().st_size
+        entry.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+        tar.addfile(entry, file)
+
+
+def _add_text(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    tar.addfile(entry, io.BytesIO(content))

@@ -1,0 +1,74 @@
+"""The agent's command line around a step: the same for every machine that is not this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+from maquette.containers.variants import find_variant
+from maquette.jobs.spec import JobSpec
+
+OURS = "maquette-step"
+SECRETS_FILE = "/workspace/.secrets.json"
+_OF_STORE = ("endpoint", "region", "bucket", "prefix")
+
+
+def takes_agent(job: JobSpec) -> bool:
+    """Whether the job's image is ours, so that the agent is in it."""
+    return job.command[0] == OURS
+
+
+def agent_argv(
+    job: JobSpec,
+    command: list[str],
+    scene: str,
+    store: dict[str, Any] | None = None,
+    *,
+    variant: str = "",
+    secrets_file: str = "",
+    kept: str = "",
+) -> list[str]:
+    """Wrap a step's command line in the agent's.
+
+    Args:
+        command: With every path as the machine there sees it.
+        scene: The scene's folder there.
+        store: endpoint, region, bucket, prefix and host_style; None: nothing is moved.
+        variant: Of the image, for its demands on GPU and driver; empty: not known.
+        secrets_file: Where its secrets will lie there; empty: in its environment.
+        kept: Where data that could not be pushed lies, and how to fetch it.
+    """
+    settings = job.settings
+    gpus = int(job.spec.get("resources", {}).get("gpu", 0))
+    argv = ["python", "-m", "maquette.agent", "--job", job.id, "--step", job.step]
+    argv += ["--scene", scene, "--gpus", str(gpus)]
+    argv += ["--sync-minutes", _number(settings.sync_minutes)]
+    argv += ["--secrets-file", secrets_file] if secrets_file else []
+    argv += ["--kept-where", kept] if kept else []
+    for name in ("max_hours", "max_cost", "price_per_hour"):
+        if value := getattr(settings, name):
+            argv += [f"--{name.replace('_', '-')}", _number(value)]
+    if variant and gpus:
+        facts = find_variant(variant)
+        argv += ["--capabilities", ",".join(facts.capabilities)]
+        argv += ["--oldest-driver", facts.oldest_driver]
+    if store is not None:
+        for name in _OF_STORE:
+            argv += [f"--store-{name}", store[name]]
+        argv += ["--store-host-style"] if store["host_style"] else []
+    return [*argv, "--", *command]
+
+
+def store_told(command: Iterable[str]) -> dict[str, Any] | None:
+    """The store that an agent's command line names, but for its alias; None: it names none."""
+    words = list(command)
+    told = dict(pairwise(words))
+    if "maquette.agent" not in words or "--store-bucket" not in told:
+        return None
+    store: dict[str, Any] = {name: told.get(f"--store-{name}", "") for name in _OF_STORE}
+    return {**store, "host_style": "--store-host-style" in words}
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"

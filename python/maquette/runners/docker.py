@@ -1,0 +1,350 @@
+"""Jobs as containers of a Docker engine, here or on another machine.
+
+The engine is the ledger: a container is found by its job's label, it is kept when it has ended,
+and `-stopping` at the end of its name says that a person asked it to stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+from docker.errors import DockerException, ImageNotFound
+from docker.errors import NotFound as Gone
+from docker.models.containers import Container
+from docker.types import DeviceRequest, Mount
+
+from maquette.agent.duty import RESUME_ME, TIME_IS_UP, UNSAVED
+from maquette.containers.engines import Engine, connected
+from maquette.errors import BadInput, JobFailed, NotFound, shown_path
+from maquette.jobs.spec import JobSpec
+from maquette.jobs.states import has_ended
+from maquette.runners import docker_leftovers, docker_request, scene_store
+from maquette.runners.agent_command import SECRETS_FILE
+from maquette.runners.base import Handle, Request, Status
+from maquette.runners.endings import Notice, reason, unexplained
+from maquette.scene.atomic import write_json, write_text
+
+STOPPING = "-stopping"
+_TAIL = 400
+_PAUSE_S = 0.5
+_STREAM_ERRORS = (DockerException, requests.RequestException, OSError)
+
+# Docker's words for a container; exited and dead are told by their exit code.
+STATES = {
+    "created": "INITIALIZING",
+    "running": "RUNNING",
+    "paused": "RUNNING",
+    "restarting": "RESTARTING",
+    "removing": "FINALIZING",
+}
+
+
+class DockerRunner:
+    """Runs steps as containers."""
+
+    name = "docker"
+
+    def __init__(self) -> None:
+        self._notify_url = ""
+
+    def plan(self, job: JobSpec) -> Request:
+        """Say which container would be made; asks no engine."""
+        self._notify_url = job.settings.notify_url.get_secret_value()
+        return docker_request.build(job)
+
+    def submit(self, request: Request) -> Handle:
+        """Bring the scene within reach, then make and start the container.
+
+        Nothing is sent before engine and image are known to be there.
+
+        Raises:
+            MaquetteError: the engine does not answer, has no such image, or refuses.
+        """
+        _require_sources(request)
+        with connected(Engine(**request["engine"])) as client:
+            _require_image(client, request)
+            _prepare_scene(request)
+            container = _created(client, request)
+            try:
+                self._give_secrets(container, request)
+                container.start()
+            except BaseException:
+                container.remove(force=True)
+                raise
+            with contextlib.suppress(*_STREAM_ERRORS):
+                docker_leftovers.remove_earlier(client, request, str(container.id))
+            return _handle(container, request)
+
+    def find(self, request: Request) -> Handle | None:
+        """Find the job's container by its label."""
+        with connected(Engine(**request["engine"])) as client:
+            label = f"{docker_request.JOB_LABEL}={request['job_id']}"
+            found = client.containers.list(all=True, filters={"label": label})
+            return _handle(found[0], request) if found else None
+
+    def status(self, handle: Handle) -> Status:
+        """Ask the engine; when the job has ended, keep its log here."""
+        with connected(Engine(**handle["engine"])) as client:
+            try:
+                container = client.containers.get(handle["container"])
+            except Gone:
+                return _gone(handle)
+            status = _status(container, handle)
+            if status.exit_code is not None:
+                _keep_log(container, Path(handle["log"]))
+            return status
+
+    def logs(self, handle: Handle, follow: bool) -> Iterator[str]:
+        """Yield the log's lines; a dropped stream is taken up where it broke."""
+        if not handle:
+            return
+        told = 0
+        while True:
+            lines = _lines(handle, follow)
+            with contextlib.suppress(*_STREAM_ERRORS, JobFailed):
+                for number, line in enumerate(lines):
+                    if number >= told:
+                        told += 1
+                        yield line
+            if not follow or has_ended({"state": self.status(handle).state}):
+                break
+            threading.Event().wait(_PAUSE_S)
+        for number, line in enumerate(_lines(handle, follow=False)):  # what came after the break
+            if number >= told:
+                yield line
+
+    def cancel(self, handle: Handle) -> None:
+        """Mark the container as stopping and ask it to; the engine kills it after its grace."""
+        engine = Engine(**handle["engine"])
+        with connected(engine) as client, contextlib.suppress(Gone):
+            container = client.containers.get(handle["container"])
+            if container.status not in ("exited", "dead"):
+                if not _is_stopping(container):
+                    container.rename(handle["name"] + STOPPING)
+                threading.Thread(target=_stop, args=(engine, handle), daemon=True).start()
+
+    def push_now(self, handle: Handle) -> None:
+        """Ask a running job's agent to push its data now.
+
+        Raises:
+            BadInput: the job moves no data.
+        """
+        if not handle["store"]:
+            raise BadInput("this job works in the scene's own folder: there is nothing to push")
+        with connected(Engine(**handle["engine"])) as client:
+            client.containers.get(handle["container"]).kill("SIGUSR1")
+
+    def collect(self, handle: Handle) -> None:
+        """Bring what an ended job made from its store to the scene folder here."""
+        if handle["store"]:
+            scene_store.pull(handle["store"], Path(handle["scene"]))
+
+    def _give_secrets(self, container: Container, request: Request) -> None:
+        """Put the agent's secrets into a file: `docker inspect` shows environments to anybody."""
+        secrets = scene_store.secrets_for(request["store"], self._notify_url)
+        if SECRETS_FILE not in request["command"]:
+            return
+        content = json.dumps(secrets).encode()
+        uid, _, gid = request["user"].partition(":")
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            entry = tarfile.TarInfo(SECRETS_FILE.lstrip("/"))
+            entry.size, entry.mode = len(content), 0o400
+            entry.uid, entry.gid = int(uid), int(gid)
+            tar.addfile(entry, io.BytesIO(content))
+        container.put_archive("/", packed.getvalue())
+
+
+def _require_sources(request: Request) -> None:
+    for mount in request["mounts"]:
+        if mount["type"] == "bind" and mount["source"] != request["scene"]:
+            _require(Path(mount["source"]))
+
+
+def _prepare_scene(request: Request) -> None:
+    scene = Path(request["scene"])
+    if carried := request["carried_input"]:
+        scene_store.carry_input(scene, carried["source"], carried["place"])
+    write_json(Path(request["options_file"]), request["options"])
+    if request["store"]:
+        scene_store.push(request["store"], scene)
+
+
+def _require(source: Path) -> None:
+    if source.exists():
+        return
+    if source.name == "neuralangelo":
+        raise NotFound(
+            f"upstream's code is not in the scene: `{source}`",
+            hint="`git clone --recursive https://github.com/NVlabs/neuralangelo "
+            f"{shown_path(source)}`, under its own licence",
+        )
+    raise NotFound(f"there is no `{source}`", hint="look at INPUT")
+
+
+def _require_image(client: Any, request: Request) -> None:
+    """Pull the job's image if the engine does not have it."""
+    try:
+        client.images.get(request["image"])
+    except ImageNotFound:
+        try:
+            client.images.pull(request["image"])
+        except DockerException as error:
+            raise NotFound(
+                f"there is no image `{request['image']}` on the engine, and none can be pulled",
+                detail=str(getattr(error, "explanation", "") or error)[:300],
+                hint=f"`make images{_elsewhere(request)}` builds ours; look at VARIANT, REGISTRY "
+                "and IMAGE",
+            ) from error
+
+
+def _elsewhere(request: Request) -> str:
+    """What commands about another machine's engine need to say."""
+    engine = Engine(**request["engine"])
+    return "" if engine.shares_files else f" DOCKER_HOST={engine.context or engine.host}"
+
+
+def _created(client: Any, request: Request) -> Container:
+    gpus = DeviceRequest(count=request["gpus"], capabilities=[["gpu"]])
+    container: Container = client.containers.create(
+        request["image"],
+        request["command"],
+        name=f"maquette-{request['job_id']}",
+        environment=request["environment"],
+        labels=request["labels"],
+        user=request["user"],
+        mounts=[Mount(**mount) for mount in request["mounts"]],
+        device_requests=[gpus] if request["gpus"] else None,
+        init=True,
+        shm_size=docker_request.SHARED_MEMORY,
+        stop_signal="SIGTERM",
+    )
+    return container
+
+
+def _handle(container: Container, request: Request) -> Handle:
+    return {
+        "engine": request["engine"],
+        "container": container.id,
+        "name": f"maquette-{request['job_id']}",
+        "log": request["log"],
+        "store": request["store"],
+        "scene": request["scene"],
+    }
+
+
+def _status(container: Container, handle: Handle) -> Status:
+    facts = container.attrs["State"]
+    word = str(facts["Status"])
+    stopping = _is_stopping(container)
+    notice = Notice(_text(container.logs(tail=_TAIL)).split("\n"))
+    image = container.attrs["Config"]["Image"]
+    state, message = STATES.get(word, word.upper()), f"container is {word}"
+    code, why = None, None
+    if word in ("exited", "dead"):
+        code = int(facts["ExitCode"])
+        state, message, why = _ending(code, facts, stopping, notice, handle["log"])
+    elif stopping:
+        state, message = "INTERRUPTING", "asked to stop: the step saves first"
+    return Status(
+        state=state,
+        message=message,
+        exit_code=code,
+        handle=handle,
+        reason=why,
+        progress=notice.progress,
+        provider={"Id": container.id, "Name": container.name, "Image": image, "State": facts},
+        **_times(facts, has_ended=code is not None),
+    )
+
+
+def _is_stopping(container: Container) -> bool:
+    return str(container.name).endswith(STOPPING)
+
+
+def _times(facts: dict[str, Any], *, has_ended: bool) -> dict[str, Any]:
+    """When the container began and ended; of a very short one Docker may tell them swapped."""
+    began, ended = _time(facts["StartedAt"]), _time(facts["FinishedAt"])
+    if not has_ended:
+        return {"started_at": began}
+    return {"started_at": min(began, ended) if began and ended else began, "ended_at": ended}
+
+
+def _time(said: str) -> str | None:
+    """Docker's time, which has nanoseconds, as documents write it; year 1 means never."""
+    if said.startswith("0001"):
+        return None
+    return f"{said[:19]}.{said[19:].strip('.Z')[:3]:0<3}Z"
+
+
+def _ending(
+    code: int, facts: dict[str, Any], stopping: bool, notice: Notice, log: str
+) -> tuple[str, str, dict[str, Any] | None]:
+    if code == 0:
+        return "DONE", "Job is done", None
+    if stopping and code != UNSAVED:
+        return "INTERRUPTED", "stopped on request", None
+    if code == RESUME_ME:
+        again = "run the same command again: it continues"
+        taken = reason("the machine was taken away; the work is saved", hint=again)
+        return "INTERRUPTED", taken["what"], taken
+    why = notice.reason
+    if why is None and code == TIME_IS_UP:
+        why = reason("the time is up: the step was stopped", hint="raise MAX_HOURS; it continues")
+    if why is None or facts.get("OOMKilled"):
+        why = unexplained(code, log, out_of_memory=bool(facts.get("OOMKilled")))
+    return "FAILED", why["what"], why
+
+
+def _gone(handle: Handle) -> Status:
+    why = reason(
+        f"the container is gone: {handle['name']}",
+        detail="somebody removed it, or the engine lost it; what was saved stays in the scene",
+        hint="run the same command again: it continues",
+    )
+    return Status("FAILED", why["what"], None, handle, why)
+
+
+def _lines(handle: Handle, follow: bool) -> Iterator[str]:
+    """The log from its first line, from the engine or, when it has none, as it was kept here."""
+    kept = Path(handle["log"])
+    with connected(Engine(**handle["engine"])) as client:
+        try:
+            container = client.containers.get(handle["container"])
+        except Gone:
+            if kept.is_file():
+                yield from kept.read_text(encoding="utf-8", errors="replace").splitlines()
+            return
+        pending = b""
+        for piece in container.logs(stream=True, follow=follow):
+            *whole, pending = (pending + piece).split(b"\n")
+            yield from map(_text, whole)
+        if pending:
+            yield _text(pending)
+
+
+def _keep_log(container: Container, log: Path) -> None:
+    if not log.exists():
+        with contextlib.suppress(OSError):
+            write_text(log, _text(container.logs()))
+
+
+def _stop(engine: Engine, handle: Handle) -> None:
+    grace_s = docker_request.AGENT_STOP_GRACE_S if handle["store"] else docker_request.STOP_GRACE_S
+    with (
+        contextlib.suppress(Exception),
+        connected(engine, timeout_s=grace_s + 30) as client,
+    ):
+        client.containers.get(handle["container"]).stop(timeout=grace_s)
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", errors="replace")

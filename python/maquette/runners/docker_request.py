@@ -1,0 +1,176 @@
+"""From a job to what a Docker engine is asked for; pure, and without secrets."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from maquette.agent.duty import CONTAINER
+from maquette.containers.engines import Engine, find_engine
+from maquette.containers.variants import choose
+from maquette.errors import ConfigError
+from maquette.jobs.spec import JobSpec
+from maquette.runners import scene_store
+from maquette.runners.agent_command import SECRETS_FILE, agent_argv, takes_agent
+from maquette.runners.base import Request
+
+SCENES = PurePosixPath("/workspace/scenes")
+INPUT = PurePosixPath("/input")
+OUR_USER = "42420:42420"
+JOB_LABEL = "maquette-job"
+STOP_GRACE_S = 90
+AGENT_STOP_GRACE_S = 600  # it pushes after the step has saved
+SHARED_MEMORY = "2g"
+
+
+def build(job: JobSpec) -> Request:
+    """Say exactly what the engine will be asked for.
+
+    Raises:
+        ConfigError: the settings do not fit together.
+    """
+    engine = find_engine(job.settings.docker_host)
+    store = _store(job, engine)
+    scene = SCENES / job.model
+    options_file = f"stages/options/{job.step}.json"
+    paths = {"{scene}": str(scene), "{options}": str(scene / options_file)}
+    command = [paths.get(word, word) for word in job.command]
+    agent = takes_agent(job)
+    source, options = _input(job, scene, store)
+    folder = job.logs / job.group / job.model
+    return {
+        "job_id": job.id,
+        "engine": engine.to_json(),
+        "image": job.spec["image"],
+        "command": _command(job, engine, command, str(scene), store),
+        "environment": {} if agent else {"HOME": "/tmp"},
+        "labels": {
+            **job.spec.get("labels", {}),
+            JOB_LABEL: job.id,
+            **origin_labels(job.logs),
+        },
+        "gpus": int(job.spec.get("resources", {}).get("gpu", 0)),
+        "user": OUR_USER if store else _owner(job.scene),
+        "mounts": _mounts(job, scene, store, source),
+        "stop_grace_s": AGENT_STOP_GRACE_S if agent and store else STOP_GRACE_S,
+        "store": store,
+        "carried_input": _carried(job, source, store),
+        "scene": str(job.scene),
+        "options_file": str(job.scene / options_file),
+        "options": options,
+        "log": str(folder / f"{job.id}.log"),
+    }
+
+
+def origin_labels(logs: Path) -> dict[str, str]:
+    """Whose a container is on an engine that others use too: this machine's and this folder's."""
+    return {"maquette-host": socket.gethostname(), "maquette-logs": str(logs)}
+
+
+def _store(job: JobSpec, engine: Engine) -> dict[str, Any] | None:
+    carry = job.settings.carry
+    if carry == "mount" and not engine.shares_files:
+        raise ConfigError(
+            f"CARRY=mount needs an engine on this machine, not `{engine.host}`",
+            hint="leave CARRY out: the scene goes through the data store",
+        )
+    if carry == "mount" or (carry == "auto" and engine.shares_files):
+        return None
+    if not takes_agent(job):
+        raise ConfigError(
+            "this image has no agent that could fetch the scene from a data store",
+            detail=f"image {job.spec['image']}, engine `{engine.host}`",
+            hint="use an engine on this machine, or ENGINE=native",
+        )
+    return scene_store.describe(job.settings)
+
+
+def _command(
+    job: JobSpec, engine: Engine, command: list[str], scene: str, store: dict[str, Any] | None
+) -> list[str]:
+    if takes_agent(job):
+        return agent_argv(
+            job,
+            command,
+            scene,
+            store,
+            variant=_variant(job),
+            secrets_file=SECRETS_FILE,
+            kept=_kept(job, engine, store),
+        )
+    limit_s = job.spec.get("timeout")
+    if limit_s:
+        return ["timeout", f"--kill-after={STOP_GRACE_S}", str(limit_s), *command]
+    return command
+
+
+def _variant(job: JobSpec) -> str:
+    settings = job.settings
+    if settings.image:
+        return ""
+    gpus = int(job.spec.get("resources", {}).get("gpu", 0))
+    return settings.variant if settings.variant != "auto" else choose(settings.flavor, gpus)
+
+
+def volume_of(store: dict[str, Any]) -> str:
+    """The engine's volume for scenes of this place; it outlives each job."""
+    return f"maquette-{store['bucket']}"
+
+
+def _kept(job: JobSpec, engine: Engine, store: dict[str, Any] | None) -> str:
+    if store is None:
+        return ""
+    place = f"{CONTAINER}:{SCENES / job.model}"
+    return (
+        f"it is kept in the engine's volume {volume_of(store)}: `make {job.step} "
+        f"MODEL={job.model}` on the same engine goes on with it; "
+        f"`{engine.command} cp {place} {shlex.quote(str(job.scene.parent))}` brings it here"
+    )
+
+
+def _mounts(
+    job: JobSpec, scene: PurePosixPath, store: dict[str, Any] | None, source: str
+) -> list[dict[str, Any]]:
+    if store is not None:
+        return [{"type": "volume", "source": volume_of(store), "target": str(SCENES)}]
+    mounts = [_bind(job.scene, scene)]
+    for folder, place in job.spec.get("mounts", {}).items():
+        mounts.append(_bind(job.scene / folder, place))
+    if source and not job.input_place:
+        target = str(INPUT / Path(source).name)
+        mounts.append({"type": "bind", "source": source, "target": target, "read_only": True})
+    return mounts
+
+
+def _bind(folder: Path, target: PurePosixPath | str) -> dict[str, Any]:
+    return {"type": "bind", "source": str(folder), "target": str(target), "read_only": False}
+
+
+def _carried(job: JobSpec, source: str, store: dict[str, Any] | None) -> dict[str, str] | None:
+    """The person's file that has to be copied into the scene before the job, and where to."""
+    if not source or not (store or job.input_place):
+        return None
+    place = job.input_place or f"{scene_store.SOURCES}/{Path(source).name}"
+    return {"source": source, "place": place}
+
+
+def _input(
+    job: JobSpec, scene: PurePosixPath, store: dict[str, Any] | None
+) -> tuple[str, dict[str, Any]]:
+    """The person's own file that the step reads, and the options with its place there."""
+    source = str(job.options.get("input", ""))
+    if not source or source.startswith(("http://", "https://")):
+        return "", job.options
+    if Path(source).is_relative_to(job.scene):
+        return "", {**job.options, "input": str(scene / Path(source).relative_to(job.scene))}
+    place = scene / scene_store.SOURCES if store else INPUT
+    return source, {**job.options, "input": str(place / Path(source).name)}
+
+
+def _owner(scene: Path) -> str:
+    """Who the scene belongs to, or will: what the step writes shall belong to the same."""
+    existing = next(folder for folder in (scene, *scene.parents) if folder.exists())
+    facts = existing.stat()
+    return f"{facts.st_uid}:{facts.st_gid}"

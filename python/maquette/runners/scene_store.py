@@ -1,0 +1,107 @@
+"""A job's scene in its data store: where it is, who may read it, and moving it from here."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from maquette.agent.duty import KEY_NAMES, NOTIFY_NAME
+from maquette.config.settings import Settings
+from maquette.errors import ConfigError
+from maquette.storage import credentials, datastores
+from maquette.storage.bucket import Bucket
+from maquette.storage.interrupting import interruptible
+from maquette.storage.places import bucket_name, uses_embedded_store
+from maquette.storage.selection import selection
+from maquette.storage.syncing import Sync, Wish
+from maquette.storage.wire import Wire
+
+SOURCES = "stages/source"
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """Where the scene of these settings lies; holds no secret.
+
+    Raises:
+        ConfigError: only the built-in store is there, which other machines can not reach.
+        NotFound: DATASTORE names none.
+    """
+    if uses_embedded_store(settings):
+        raise ConfigError(
+            "a job on another machine needs a data store that both can reach",
+            detail="the built-in store answers only on this machine",
+            hint=f"`maquette datastore add {settings.datastore} --endpoint https://… --region …`",
+        )
+    place = datastores.find(settings.datastore).place
+    return {
+        "datastore": settings.datastore,
+        "endpoint": place.endpoint,
+        "region": place.region,
+        "host_style": place.host_style,
+        "bucket": bucket_name(settings),
+        "prefix": settings.model,
+    }
+
+
+def push(store: dict[str, Any], scene: Path) -> None:
+    """Push the scene, so that the job finds it.
+
+    Raises:
+        MaquetteError: the store can not be reached or refuses, or both sides changed.
+    """
+    _sync(store, scene, Wish("push"))
+
+
+def pull(store: dict[str, Any], scene: Path) -> None:
+    """Bring here what the job made.
+
+    Raises:
+        MaquetteError: the store can not be reached or refuses, or both sides changed.
+    """
+    _sync(store, scene, Wish("pull"))
+
+
+def secrets_for(store: dict[str, Any] | None, notify_url: str) -> dict[str, str]:
+    """What the agent must know and no document may hold, by the agent's names for it.
+
+    Raises:
+        CredentialsError: there are no keys for the store.
+    """
+    found = {NOTIFY_NAME: notify_url}
+    if store is not None:
+        keys = credentials.find(datastores.find(store["datastore"]).profile)
+        found |= dict(zip(KEY_NAMES, (keys.access_key, keys.secret_key, keys.token), strict=True))
+    return {name: text for name, text in found.items() if text}
+
+
+def carry_input(scene: Path, source: str, place: str) -> None:
+    """Copy the person's file or folder to its place in the scene, so that it travels with it."""
+    target = scene / place
+    if target.is_dir():
+        shutil.rmtree(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if Path(source).is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copy2(source, target)
+
+
+def _sync(store: dict[str, Any], scene: Path, wish: Wish) -> None:
+    with opened(store) as bucket:
+        sync = Sync(scene, bucket, selection(scene))
+        sync.run(wish, lambda survey, meter: None, lambda plan: None)
+
+
+@contextmanager
+def opened(store: dict[str, Any]) -> Iterator[Bucket]:
+    """Open the place with this person's keys.
+
+    Raises:
+        CredentialsError: there are none.
+    """
+    alias = datastores.find(store["datastore"])
+    with interruptible(Wire(alias.place, credentials.find(alias.profile))) as wire:
+        yield Bucket(wire, store["bucket"], store["prefix"])

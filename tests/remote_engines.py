@@ -1,0 +1,184 @@
+"""The engine of this machine as others have one: behind tcp, and behind an ssh server."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from maquette.containers.engines import HERE
+from waiting import wait_for
+
+ENGINE_SOCKET = HERE.removeprefix("unix://")
+_PIECE = 1 << 16
+
+
+@contextmanager
+def tcp_engine(certificates: Path | None = None) -> Iterator[str]:
+    """Relay a port to the engine's socket; yields its address `tcp://…`.
+
+    Args:
+        certificates: Folder of `write_certificates`; only who has one of them is let in.
+    """
+    tls = _server_tls(certificates) if certificates else None
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_relay_all, args=(listener, tls), daemon=True).start()
+        yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def write_certificates(folder: Path) -> None:
+    """Make an authority, and by it a server's and a person's certificate, named as docker does."""
+    folder.mkdir()
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    signed = ["-CA", "ca.pem", "-CAkey", "ca-key.pem"]
+    for name, key, more in (
+        ("ca", "ca-key", []),
+        ("server", "server-key", [*signed, "-addext", "subjectAltName=IP:127.0.0.1"]),
+        ("cert", "key", signed),
+    ):
+        words = ["openssl", "req", "-x509", *curve, "-subj", f"/CN={name}", *more]
+        words += ["-keyout", f"{key}.pem", "-out", f"{name}.pem"]
+        subprocess.run(words, cwd=folder, check=True, capture_output=True)
+
+
+def _server_tls(folder: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.pem")
+    context.load_cert_chain(folder / "server.pem", folder / "server-key.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _relay_all(listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+    while True:
+        try:
+            near, _ = listener.accept()
+            near = tls.wrap_socket(near, server_side=True) if tls else near
+        except ssl.SSLError:  # somebody without a certificate
+            continue
+        except OSError:
+            return
+        far = socket.socket(socket.AF_UNIX)
+        far.connect(ENGINE_SOCKET)
+        for source, target in ((near, far), (far, near)):
+            threading.Thread(target=_pump, args=(source, target), daemon=True).start()
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while piece := source.recv(_PIECE):
+            target.sendall(piece)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+def missing_ssh() -> str:
+    """Why no ssh server can run here; empty when one can."""
+    for program, package in (("sshd", "openssh-server"), ("ssh-keygen", "openssh-client")):
+        if not _program(program):
+            return f"there is no {program}: `apt-get install {package}`"
+    return "" if shutil.which("docker") else "there is no docker: `apt-get install docker.io`"
+
+
+@dataclass(frozen=True)
+class SshHost:
+    """A host with an ssh server, and a person who may come in.
+
+    Attributes:
+        address: As DOCKER_HOST takes it.
+        programs: A folder for the PATH, with the `ssh` that this person has configured.
+    """
+
+    address: str
+    programs: Path
+
+    def path(self) -> str:
+        """The person's PATH."""
+        return f"{self.programs}:{os.environ['PATH']}"
+
+
+@contextmanager
+def ssh_host(
+    folder: Path, environment: str = "", *, has_key: bool = True, is_known: bool = True
+) -> Iterator[SshHost]:
+    """Run an ssh server with keys of its own, all below `folder`.
+
+    Args:
+        environment: NAME=value that every command there gets.
+        has_key: Whether the person has the key that opens it.
+        is_known: Whether the person knows the host's key.
+    """
+    folder.mkdir()
+    for name in ("host", "person", "stranger"):
+        subprocess.run(
+            [_program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", folder / name],
+            check=True,
+        )
+    shutil.copy(folder / "person.pub", folder / "authorized_keys")
+    port = _free_port()
+    process = _start(folder, port, environment)
+    try:
+        wait_for(lambda: _answers(port), what="an answer of the ssh server")
+        programs = _configured(folder, port, "person" if has_key else "stranger", is_known)
+        yield SshHost(f"ssh://{getpass.getuser()}@127.0.0.1:{port}", programs)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _start(folder: Path, port: int, environment: str) -> subprocess.Popen[bytes]:
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it locks its children in
+    lines = [
+        f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {folder / 'host'}", "PidFile none",
+        f"AuthorizedKeysFile {folder / 'authorized_keys'}", "StrictModes no", "UsePAM no",
+        "PasswordAuthentication no", "KbdInteractiveAuthentication no",
+    ]  # fmt: skip
+    lines += [f"SetEnv {environment}"] if environment else []
+    (folder / "sshd_config").write_text("\n".join(lines) + "\n")
+    with open(folder / "sshd.log", "ab") as log:
+        return subprocess.Popen(
+            [_program("sshd"), "-D", "-e", "-f", folder / "sshd_config"], stdout=log, stderr=log
+        )
+
+
+def _configured(folder: Path, port: int, key: str, is_known: bool) -> Path:
+    """An `ssh` with a configuration of its own: the real one reads that of the account."""
+    host_key = (folder / "host.pub").read_text().rsplit(" ", 1)[0]
+    known = folder / "known_hosts"
+    known.write_text(f"[127.0.0.1]:{port} {host_key}\n" if is_known else "")
+    config = folder / "config"
+    config.write_text(
+        f"IdentityFile {folder / key}\nIdentitiesOnly yes\nIdentityAgent none\n"
+        f"UserKnownHostsFile {known}\nGlobalKnownHostsFile none\nStrictHostKeyChecking ask\n"
+    )
+    programs = folder / "programs"
+    programs.mkdir()
+    (programs / "ssh").write_text(f'#!/bin/sh\nexec {_program("ssh")} -F {config} "$@"\n')
+    (programs / "ssh").chmod(0o755)
+    return programs
+
+
+def _program(name: str) -> str:
+    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or ""
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), 2) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False

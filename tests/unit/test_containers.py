@@ -1,0 +1,174 @@
+"""Choosing an image, its build context, and upstream's commands: nothing here needs an engine."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from maquette.agent.duty import RESUME_ME
+from maquette.cli.run import raise_for_end
+from maquette.config.settings import Settings
+from maquette.containers import context, tunnel
+from maquette.containers.variants import choose, suiting, variants
+from maquette.errors import ConfigError, Interrupted, JobFailed, NotFound
+from maquette.jobs.ledger import StepLedger
+from maquette.pipelines.building import build_job
+from maquette.runners.docker import DockerRunner, _ending
+from maquette.runners.endings import Notice
+from maquette.runners.local import LocalRunner
+
+
+@pytest.mark.parametrize(
+    ("flavor", "gpus", "variant"),
+    [
+        ("ai1-1-gpu", 1, "cuda12"),
+        ("h100-1-gpu", 2, "cuda13"),
+        ("h100-1-gpu", 0, "cpu"),
+        ("ai1-1-cpu", 1, "cpu"),
+        ("a-flavor-of-next-year", 1, "cuda13"),
+    ],
+)
+def test_the_image_fits_the_flavor(flavor: str, gpus: int, variant: str) -> None:
+    assert choose(flavor, gpus) == variant
+
+
+def test_every_gpu_of_the_table_has_an_image() -> None:
+    for capability in ("7.0", "7.5", "8.0", "8.6", "8.9", "9.0", "10.0", "12.0"):
+        assert capability in variants()[suiting(capability)].capabilities
+    with pytest.raises(ConfigError, match=r"compute capability 6\.1"):
+        suiting("6.1")
+
+
+def test_a_context_is_the_same_each_time_and_holds_nothing_private(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_text("a certificate")
+    first, second = (context.pack("recon", extra_ca=authority).read() for _ in range(2))
+    assert first == second
+    with tarfile.open(fileobj=context.pack("recon")) as tar:
+        names = tar.getnames()
+    assert "images/recon/Dockerfile" in names and "python/maquette/agent/keeper.py" in names
+    assert all(name.startswith(("images/recon/", "python/", "wheels/", "extra_ca/"))
+               for name in names)  # fmt: skip
+    assert not [name for name in names if ".env" in name or "__pycache__" in name]
+
+
+def test_files_that_a_build_was_told_of_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="EXTRA_CA"):
+        context.pack("recon", extra_ca=tmp_path / "none.pem")
+    with pytest.raises(NotFound, match="WHEELS"):
+        context.pack("recon", wheels=tmp_path)
+
+
+UPSTREAM = {
+    "prepare": "bash projects/neuralangelo/scripts/preprocess.sh lego input/lego.mp4 2 object",
+    "process": "torchrun --nproc_per_node=2 train.py --logdir=logs/experiments/lego --show_pbar "
+    "--config=projects/neuralangelo/configs/custom/lego.yaml --max_iter=1000",
+    "extract": "torchrun --nproc_per_node=2 projects/neuralangelo/scripts/extract_mesh.py "
+    "--config=logs/experiments/lego/config.yaml --checkpoint=logs/experiments/lego/c.pt "
+    "--output_file=logs/experiments/lego/lego.ply --resolution=2048 --block_res=128 --textured",
+}
+
+
+@pytest.mark.parametrize("step", sorted(UPSTREAM))
+def test_upstream_runs_the_tutorials_commands(step: str, tmp_path: Path) -> None:
+    settings = Settings(
+        engine="nvlabs", model="lego", gpu=2, iterations=1000, resolution=2048,
+        checkpoint="c.pt", base_dir=tmp_path,
+    )  # fmt: skip
+    assert settings.backend == "docker"
+    job = build_job(step, settings)
+    request = DockerRunner().plan(job)
+    assert request["command"] == ["bash", "-c", f"cd /neuralangelo && {UPSTREAM[step]}"]
+    image = "colmap:3.8" if step == "prepare" else "neuralangelo:23.04-py3"
+    assert request["image"] == f"docker.io/chenhsuanlin/{image}" and request["gpus"] == 2
+    assert "non-commercial" in job.licence
+    assert "/neuralangelo" in [mount["target"] for mount in request["mounts"]]
+    with pytest.raises(ConfigError, match="runs in its own image"):
+        LocalRunner().plan(job)
+
+
+def test_upstreams_code_must_be_in_the_scene(tmp_path: Path) -> None:
+    job = build_job("process", Settings(engine="nvlabs", model="lego", base_dir=tmp_path))
+    runner = DockerRunner()
+    with pytest.raises(NotFound, match="upstream's code is not in the scene"):
+        runner.submit(runner.plan(job))
+
+
+def test_a_request_holds_the_agents_duties_and_no_secret(tmp_path: Path) -> None:
+    settings = Settings(backend="docker", gpu=1, max_hours=2, max_cost=5, price_per_hour=1.93,
+                        flavor="ai1-1-gpu", notify_url="https://hooks/secret",
+                        base_dir=tmp_path)  # fmt: skip
+    request = DockerRunner().plan(build_job("process", settings))
+    line = " ".join(request["command"])
+    for part in ("--max-hours 2", "--max-cost 5", "--price-per-hour 1.93", "--gpus 1",
+                 "--oldest-driver 525.60", "-- maquette-step neuralangelo process"):  # fmt: skip
+        assert part in line
+    assert "secret" not in line.replace("--secrets-file /workspace/.secrets.json", "")
+    assert "hooks" not in str(request)
+    assert request["image"].endswith("-cuda12")
+
+
+@pytest.mark.parametrize(("stopping", "kind"), [(False, JobFailed), (True, Interrupted)])
+def test_a_machine_taken_away_is_a_failure_and_a_persons_stop_is_not(
+    tmp_path: Path, stopping: bool, kind: type[Exception]
+) -> None:
+    """`make all` tries failures again, and leaves alone what a person stopped."""
+    state, _, why = _ending(RESUME_ME, {}, stopping, Notice(), "log")
+    ours = {"reason": why, "step": "process", "model": "thing"}
+    document = {"id": "process-1", "status": {"state": state}, "maquette": ours}
+    with pytest.raises(kind):
+        raise_for_end(document, StepLedger(tmp_path, "group", "thing", "process"))
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("ssh://gpu-box", ["--", "gpu-box", "docker system dial-stdio"]),
+        ("ssh://me@Box:2222", ["-l", "me", "-p", "2222", "--", "Box", "docker system dial-stdio"]),
+        (
+            "ssh://me@[fe80::1]:22",
+            ["-l", "me", "-p", "22", "--", "fe80::1", "docker system dial-stdio"],
+        ),
+        (
+            "ssh://box/run/user/7/my docker.sock",
+            ["--", "box", "docker --host 'unix:///run/user/7/my docker.sock' system dial-stdio"],
+        ),
+        ("ssh://-oProxyCommand=x", ["--", "-oProxyCommand=x", "docker system dial-stdio"]),
+    ],
+)
+def test_an_address_becomes_sshs_command_line(address: str, words: list[str]) -> None:
+    argv = tunnel.ssh_argv(address)
+    assert argv[0] == "ssh" and "BatchMode=yes" in argv
+    assert argv[-len(words) :] == words
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "hint"),
+    [
+        (
+            "permission denied while trying to connect to the Docker daemon socket: "
+            "dial unix /var/run/docker.sock: connect: permission denied",
+            11,
+            "usermod -aG docker",
+        ),
+        ("Cannot connect to the Docker daemon at unix:///x. Is it running?", 12, "systemctl start"),
+        (
+            "kex_exchange_identification: Connection closed by remote host",
+            12,
+            "try `ssh -p 2 me@b`",
+        ),
+        ("me@b: Permission denied (publickey,password).", 11, "`ssh-copy-id -p 2 me@b`"),
+    ],
+)
+def test_what_ssh_and_docker_there_say_becomes_a_next_command(
+    said: str, code: int, hint: str
+) -> None:
+    told = tunnel.told_by_ssh(said, "ssh://me@b:2")
+    assert told is not None and int(told.exit_code) == code
+    assert hint in told.hint and said in told.detail
+
+
+def test_an_ordinary_remark_of_ssh_is_no_reason() -> None:
+    assert tunnel.told_by_ssh("Warning: Permanently added 'b' to the list", "ssh://b") is None
