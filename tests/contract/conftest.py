@@ -2,15 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from backends import missing_engine, missing_part
+from container_person import remove_containers_on
+from emulated import Emulated
 from job_making import MakeJob, script_job
+from maquette.config.settings import Settings
+from maquette.runners.base import Runner
+from maquette.runners.registry import BACKENDS, get_runner
+
+
+@pytest.fixture(params=sorted(BACKENDS))
+def runner(request: pytest.FixtureRequest) -> Runner:
+    """Each backend in turn."""
+    if missing := missing_part(request.param):
+        pytest.skip(missing)
+    if request.param == "ovh":
+        request.getfixturevalue("emulated")
+    return get_runner(request.param)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(tmp_path: Path) -> Iterator[None]:
+    """Leave no container of this test on the engine."""
+    yield
+    if not missing_engine():
+        remove_containers_on(tmp_path)
 
 
 @pytest.fixture
-def make_job(tmp_path: Path) -> MakeJob:
+def job_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """What jobs of the backend under test need to know."""
+    if "emulated" not in request.fixturenames and not _is_ovh(request):
+        return Settings()
+    service: Emulated = request.getfixturevalue("emulated")
+    return service.settings(tmp_path)
+
+
+@pytest.fixture
+def make_job(tmp_path: Path, job_settings: Settings) -> MakeJob:
     """Make jobs that share one scene folder: `make_job("exit 3")`."""
-    return partial(script_job, tmp_path)
+    return partial(script_job, tmp_path, settings=job_settings)
+
+
+def _is_ovh(request: pytest.FixtureRequest) -> bool:
+    callspec = getattr(request.node, "callspec", None)
+    return callspec is not None and callspec.params.get("runner") == "ovh"

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
-from job_making import MakeJob, ended, running
+from job_making import LIMIT_S, MakeJob, ended, fetch, hand_over, running
 from maquette.errors import MaquetteError, UsageError
 from maquette.jobs.document import change_state, new_document
 from maquette.jobs.states import STATES
 from maquette.runners import tracking
 from maquette.runners.base import Runner, Status
-from maquette.runners.registry import BACKENDS, get_runner
 from waiting import wait_for
-
-
-@pytest.fixture(params=sorted(BACKENDS))
-def runner(request: pytest.FixtureRequest) -> Runner:
-    return get_runner(request.param)
 
 
 def test_plan_is_pure_and_is_what_is_submitted(runner: Runner, make_job: MakeJob) -> None:
@@ -70,16 +63,43 @@ def test_error_event_becomes_the_reason(runner: Runner, make_job: MakeJob) -> No
     }  # fmt: skip
 
 
-def test_logs_while_running_and_after(runner: Runner, make_job: MakeJob, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    job = make_job(f"echo one; while [ ! -e {gate} ]; do sleep 0.05; done; printf 'two\\nthree'")
+def test_how_far_a_running_step_is_stands_in_its_document(
+    runner: Runner, make_job: MakeJob
+) -> None:
+    event = {"event": "progress", "name": "training", "done": 3, "total": 10, "metrics": {}}
+    lines = f"seq 1 300; echo '@maquette {json.dumps(event)}'; echo more"
+    job = make_job(f"{lines}; while [ ! -e $1/gate ]; do sleep 0.05; done; exit 9")
+    tracking.submit(job, runner)
+    ledger = tracking.ledger_of(job)
+    wait_for(lambda: tracking.refresh(ledger)["maquette"]["progress"], LIMIT_S, "progress")
+    document = ledger.read()
+    assert document["status"]["state"] == "RUNNING"
+    assert document["maquette"]["progress"] == event
+    (job.scene / "gate").touch()
+    hand_over(job)
+    assert ended(job)["maquette"]["progress"] == event
+
+
+def test_what_the_step_writes_is_in_the_scene(runner: Runner, make_job: MakeJob) -> None:
+    job = make_job('mkdir "$1/made" && echo here > "$1/made/file"')
+    tracking.submit(job, runner)
+    assert ended(job)["status"]["state"] == "DONE"
+    made = job.scene / "made" / "file"
+    assert made.read_text() == "here\n" and made.owner() == job.scene.owner()
+
+
+def test_logs_while_running_and_after(runner: Runner, make_job: MakeJob) -> None:
+    job = make_job("echo one; while [ ! -e $1/gate ]; do sleep 0.05; done; printf 'two\\nthree'")
+    gate = job.scene / "gate"
     tracking.submit(job, runner)
     handle = running(job)["maquette"]["handle"]
-    wait_for(lambda: list(runner.logs(handle, follow=False)) == ["one"], what="the first line")
+    wait_for(lambda: list(runner.logs(handle, follow=False)) == ["one"], LIMIT_S)
     followed = []
     for line in runner.logs(handle, follow=True):
         followed.append(line)
-        gate.touch()
+        if not gate.exists():
+            gate.touch()
+            hand_over(job)
     assert followed == ["one", "two", "three"] == list(runner.logs(handle, follow=False))
 
 
@@ -93,15 +113,21 @@ def test_a_dropped_log_stream_can_be_taken_up_again(runner: Runner, make_job: Ma
     assert list(runner.logs(handle, follow=True)) == [str(i) for i in range(1, 101)]
 
 
-def test_cancel_lets_the_step_save(runner: Runner, make_job: MakeJob, tmp_path: Path) -> None:
-    saved, ready = tmp_path / "saved", tmp_path / "ready"
-    script = f"trap 'touch {saved}; exit 130' TERM; touch {ready}; while true; do sleep 0.05; done"
+def test_cancel_lets_the_step_save(runner: Runner, make_job: MakeJob) -> None:
+    script = "trap 'touch $1/saved; exit 130' TERM; touch $1/ready; while true; do sleep 0.05; done"
     job = make_job(script)
     tracking.submit(job, runner)
-    wait_for(ready.exists, what="the step's start")
-    document = tracking.cancel(tracking.ledger_of(job))
+    running(job)
+
+    def is_ready() -> bool:
+        fetch(job)
+        return (job.scene / "ready").exists()
+
+    wait_for(is_ready, LIMIT_S, what="the step's start")
+    tracking.cancel(tracking.ledger_of(job))
+    document = tracking.collect(tracking.ledger_of(job))
     assert (document["status"]["state"], document["status"]["exitCode"]) == ("INTERRUPTED", 130)
-    assert saved.exists()
+    assert (job.scene / "saved").exists()
     states = [entry["state"] for entry in document["status"]["history"]]
     assert "INTERRUPTING" in states
 

@@ -9,14 +9,14 @@ from typing import Any
 import yaml
 
 from maquette.config.settings import Settings
+from maquette.containers.variants import choose, image_reference
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec, new_job_id
 from maquette.pipelines import bucket_input
+from maquette.pipelines.definitions import JOBS, ROOT
 from maquette.pipelines.rendering import render_file
 from maquette.scene import options as step_options
 
-ROOT = Path(__file__).resolve().parents[3]
-JOBS = ROOT / "jobs"
 VERSION = "0.1.0"
 
 STEPS = ("prepare", "process", "extract")
@@ -33,12 +33,7 @@ def build_job(step: str, settings: Settings, job_id: str = "") -> JobSpec:
     Raises:
         ConfigError: an undefined variable, an unknown key, or an unusable option.
     """
-    path = JOBS / settings.pipeline / f"{step}.yaml"
-    definition = render_file(path, variables(step, settings))
-    unknown = definition.keys() - {"command", "options", "spec"}
-    if unknown:
-        raise ConfigError(f"`{path.name}` has unknown keys: {', '.join(sorted(unknown))}")
-    options = step_options.from_mapping(_OPTIONS[step], definition["options"])
+    definition, options = _definition(step, settings)
     job_id = job_id or new_job_id(step)
     spec = definition["spec"]
     spec["labels"] = {**spec.get("labels", {}), "maquette-job": job_id}
@@ -51,9 +46,27 @@ def build_job(step: str, settings: Settings, job_id: str = "") -> JobSpec:
         scene=settings.scene_dir,
         logs=settings.logs_dir,
         command=tuple(str(word) for word in definition["command"]),
-        options=step_options.to_mapping(options),
+        options=options,
         spec=spec,
+        settings=settings,
+        licence=definition.get("licence", ""),
+        input_place=definition.get("input_place", ""),
     )
+
+
+def _definition(step: str, settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The rendered definition of the wanted engine, and the step's options."""
+    values, native = variables(step, settings), settings.engine == "native"
+    folder = JOBS / settings.pipeline
+    path = (folder if native else folder / settings.engine) / f"{step}.yaml"
+    definition = render_file(path, values)
+    known = {"options"} if native else {"licence", "input_place"}
+    if unknown := definition.keys() - known - {"command", "spec"}:
+        raise ConfigError(f"`{path.name}` has unknown keys: {', '.join(sorted(unknown))}")
+    if not native:  # an upstream program has its own command line, and may need the input
+        return definition, {"input": values["input"]} if definition.get("input_place") else {}
+    options = step_options.from_mapping(_OPTIONS[step], definition["options"])
+    return definition, step_options.to_mapping(options)
 
 
 def variables(step: str, settings: Settings) -> dict[str, Any]:
@@ -66,7 +79,19 @@ def variables(step: str, settings: Settings) -> dict[str, Any]:
         "input": resolve_input(settings),
         "flavor": settings.flavor or default_flavor(settings.pipeline, step),
         "overrides": parse_overrides(settings.overrides),
+        "given_image": settings.image,
+        "image": settings.image or image_of(settings, step),
+        "limit_s": round(settings.max_hours * 3600),
     }
+
+
+def image_of(settings: Settings, step: str) -> str:
+    """Our image for the GPU of FLAVOR or of the step's own machine, or for VARIANT."""
+    auto, flavor = settings.variant == "auto", settings.flavor
+    if settings.backend == "ovh":
+        flavor = flavor or default_flavor(settings.pipeline, step)
+    variant = choose(flavor, settings.gpu) if auto else settings.variant
+    return image_reference(VERSION, variant, settings.registry)
 
 
 def default_flavor(pipeline: str, step: str) -> str:
@@ -80,11 +105,20 @@ def resolve_input(settings: Settings) -> str:
 
     Objects of a bucket are the files that they will be when the step starts.
     Empty means "what the scene already has"; the bundled sample is the input of its own model.
+
+    Raises:
+        ConfigError: an address of a kind that can not be fetched.
     """
-    if settings.input.startswith(("http://", "https://")):
-        return settings.input
     if bucket_input.is_bucket_address(settings.input):
         return str(bucket_input.place_of(settings.scene_dir, settings.input))
+    scheme, separator, _ = settings.input.partition("://")
+    if separator:
+        if scheme.lower() not in ("http", "https"):
+            raise ConfigError(
+                f"INPUT: a `{scheme}://` address can not be fetched, only https, http and s3",
+                hint="download it yourself and set INPUT= to the file",
+            )
+        return settings.input
     if settings.input:
         return str(Path(settings.input).expanduser().resolve())
     sample = ROOT / "samples" / f"{settings.model}.mp4"

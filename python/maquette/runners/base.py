@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from maquette.errors import JobFailed
 from maquette.jobs.spec import JobSpec
 
 Request = dict[str, Any]
 Handle = dict[str, Any]
+Show = Callable[[Any, Any], None]
+
+
+class AnswerLost(JobFailed):
+    """A submission may have reached the backend; it is looked up before anything is sent again."""
 
 
 @dataclass(frozen=True)
@@ -17,13 +23,20 @@ class Status:
     """What a backend says of a job.
 
     Attributes:
-        state: The provider's own word; one of the thirteen, or a future one.
+        state: The provider's own word; one of the thirteen, or a future one; "" when it said none.
         message: A sentence for the person.
         exit_code: The step's exit code once it ended, as far as the provider knows it.
         handle: How the backend finds the job; filled also when a lost handle was found again.
         reason: Why the job failed: keys what, detail, hint, code; None when it did not.
         progress: The step's last progress event.
         provider: The provider's answer, untouched.
+        started_at: When the step began, UTC ISO 8601, where the provider knows it; a job that
+            ended between two questions has run all the same.
+        ended_at: When it ended, likewise.
+        code: The provider's code for the state, when it has one.
+        history: The provider's own list of states with dates (UTC, milliseconds), when it has one.
+        duration_s: Seconds that the step ran, as the provider says.
+        cost: What the job cost so far, for backends that cost money.
     """
 
     state: str
@@ -33,6 +46,12 @@ class Status:
     reason: dict[str, Any] | None = None
     progress: dict[str, Any] | None = None
     provider: Any = field(default=None)
+    started_at: str | None = None
+    ended_at: str | None = None
+    code: str = ""
+    history: tuple[dict[str, str], ...] = ()
+    duration_s: int | None = None
+    cost: dict[str, Any] | None = None
 
 
 class Runner(Protocol):
@@ -63,3 +82,50 @@ class Runner(Protocol):
 
     def cancel(self, handle: Handle) -> None:
         """Ask the job to save and stop; idempotent, and silent if it is gone."""
+
+
+@runtime_checkable
+class SendsData(Protocol):
+    """A backend whose jobs find the scene in a bucket, where it has to be before `submit`."""
+
+    def send(self, request: Request, show: Show) -> None:
+        """Bring everything to where the job will find it."""
+
+
+@runtime_checkable
+class AsksMany(Protocol):
+    """A backend that can tell the states of many jobs in a few requests."""
+
+    def statuses(self, handles: Iterable[Handle]) -> dict[str, Status]:
+        """The statuses of the jobs that it knows, by the `id` of their handles."""
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A backend where a submission may show up late."""
+
+    grace_s: float
+
+
+@runtime_checkable
+class Collecting(Protocol):
+    """A backend whose jobs may work in a copy of the scene."""
+
+    def collect(self, handle: Handle) -> None:
+        """Bring what an ended job made to the scene folder here; silent if it worked there."""
+
+
+@runtime_checkable
+class KnowsAnotherWay(Protocol):
+    """A backend that may do a failed job differently."""
+
+    def another_way(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Settings with which the same step may succeed; none when the way was not the cause."""
+
+
+@runtime_checkable
+class Pushing(Protocol):
+    """A backend whose running jobs can be asked to push their data."""
+
+    def push_now(self, handle: Handle) -> None:
+        """Ask a running job to push its data; may return before it has."""

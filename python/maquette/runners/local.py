@@ -15,9 +15,10 @@ from typing import Any
 
 import psutil
 
-from maquette.errors import JobFailed
+from maquette.errors import ConfigError, JobFailed
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
+from maquette.runners import endings
 from maquette.runners.base import Handle, Request, Status
 from maquette.scene.atomic import write_json
 from maquette.scene.events import now
@@ -33,7 +34,16 @@ class LocalRunner:
     name = "local"
 
     def plan(self, job: JobSpec) -> Request:
-        """Say which process would run, with which files; needs nothing and changes nothing."""
+        """Say which process would run, with which files; needs nothing and changes nothing.
+
+        Raises:
+            ConfigError: the job is for an upstream engine, which only its image has.
+        """
+        if job.licence:
+            raise ConfigError(
+                f"an upstream engine runs in its own image: {job.spec['image']}",
+                hint="BACKEND=docker, or ENGINE=native",
+            )
         gpus = int(job.spec.get("resources", {}).get("gpu", 0))
         options = job.scene / "stages" / "options" / f"{job.step}.json"
         paths = {"{scene}": str(job.scene), "{options}": str(options)}
@@ -90,12 +100,11 @@ class LocalRunner:
         if not has_ended({"state": state}) and not _supervised(record):
             state = "FAILED"
             message = "its supervisor is gone: killed, or the machine restarted"
-            reason = {
-                "what": message,
-                "detail": "finished stages and the last checkpoint are kept",
-                "hint": "run the same command again: it continues",
-                "code": 12,
-            }
+            reason = endings.reason(
+                message,
+                detail="finished stages and the last checkpoint are kept",
+                hint="run the same command again: it continues",
+            )
         return Status(
             state=state,
             message=message,

@@ -8,7 +8,11 @@ import importlib
 from maquette.errors import ConfigError
 from maquette.runners.base import Runner
 
-BACKENDS = {"local": "maquette.runners.local:LocalRunner"}
+BACKENDS = {
+    "local": "maquette.runners.local:LocalRunner",
+    "docker": "maquette.runners.docker:DockerRunner",
+    "ovh": "maquette.runners.ovh.runner:OvhRunner",
+}
 
 
 def get_runner(name: str) -> Runner:

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from maquette.errors import JobFailed
-from maquette.jobs.document import Document, change_state
+import psutil
+
+from maquette.errors import JobFailed, MaquetteError
+from maquette.jobs.document import Document, Told, change_state
 from maquette.jobs.ledger import StepLedger
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
-from maquette.runners.base import Runner, Status
+from maquette.runners import endings
+from maquette.runners.base import (
+    AnswerLost,
+    AsksMany,
+    Collecting,
+    Patient,
+    Runner,
+    SendsData,
+    Show,
+    Status,
+)
 from maquette.runners.registry import get_runner
 
 SUBMISSION_GRACE_S = 15.0
 STOP_LIMIT_S = 120.0
 STOP_POLL_S = 0.2
+
+# How far a submission came: while the first lasts, the backend knows nothing of the job.
+SENDING, POSTING, IN_DOUBT = "sending data", "posting", "in doubt"
 
 
 def ledger_of(job: JobSpec) -> StepLedger:
@@ -25,27 +43,61 @@ def ledger_of(job: JobSpec) -> StepLedger:
     return StepLedger(job.logs, job.group, job.model, job.step)
 
 
-def submit(job: JobSpec, runner: Runner) -> Document:
+def submit(job: JobSpec, runner: Runner, show: Show = lambda survey, meter: None) -> Document:
     """Write the document, then submit; a crash between the two loses nothing.
+
+    Args:
+        show: Called several times a second while data moves to the backend.
 
     Raises:
         UsageError: the step's current job still runs.
+        AnswerLost: the job may have been started; the next query or submission looks for it.
         MaquetteError: the backend refused; the document says so.
     """
     ledger = ledger_of(job)
     request = runner.plan(job)
     ledger.create(job, runner.name, request, refreshed)
     try:
+        if isinstance(runner, SendsData):
+            _note_submission(ledger, job.id, SENDING)
+            runner.send(request, show)
+        _note_submission(ledger, job.id, POSTING)
         handle = runner.submit(request)
+    except AnswerLost:
+        _note_submission(ledger, job.id, IN_DOUBT)
+        raise
     except Exception as error:
-        message = f"not submitted: {error}"
-        ledger.update(job.id, lambda document: change_state(document, "ERROR", message))
+        _record_refusal(ledger, job.id, error)
         raise
 
     def remember(document: Document) -> None:
         document["maquette"]["handle"] = handle
 
     return ledger.update(job.id, remember)
+
+
+def _note_submission(ledger: StepLedger, job_id: str, phase: str) -> None:
+    """Write down how far the submission is, and by which process."""
+    us = psutil.Process()
+    note = {
+        "phase": phase,
+        "host": socket.gethostname(),
+        "pid": us.pid,
+        "create_time": us.create_time(),
+        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+    }
+    ledger.update(job_id, lambda document: document["maquette"].update(submission=note))
+
+
+def _record_refusal(ledger: StepLedger, job_id: str, error: Exception) -> None:
+    def write(document: Document) -> None:
+        change_state(document, "ERROR", f"not submitted: {error}")
+        if isinstance(error, MaquetteError):
+            document["maquette"]["reason"] = endings.reason(
+                error.what, detail=error.detail, hint=error.hint, code=error.exit_code
+            )
+
+    ledger.update(job_id, write)
 
 
 def refresh(ledger: StepLedger) -> Document:
@@ -56,6 +108,74 @@ def refresh(ledger: StepLedger) -> Document:
     except OSError:  # a full or read-only disk must not hide the state
         refreshed(document)
         return document
+
+
+def refresh_all(ledgers: Iterable[StepLedger]) -> list[Document]:
+    """Bring many steps up to date, with few requests where the backend can tell many at once."""
+    documents = [(ledger, ledger.read()) for ledger in ledgers]
+    handles: dict[str, list[dict[str, Any]]] = {}
+    for _, document in documents:
+        ours = document["maquette"]
+        if not has_ended(document["status"]) and ours["handle"]:
+            handles.setdefault(ours["backend"], []).append(ours["handle"])
+    told: dict[str, dict[str, Status]] = {}
+    for backend, wanted in handles.items():
+        runner = get_runner(backend)
+        if isinstance(runner, AsksMany) and len(wanted) > 1:
+            told[backend] = runner.statuses(wanted)
+    return [_refreshed_from(ledger, document, told) for ledger, document in documents]
+
+
+def _refreshed_from(
+    ledger: StepLedger, document: Document, told: dict[str, dict[str, Status]]
+) -> Document:
+    if has_ended(document["status"]):
+        return document
+    ours = document["maquette"]
+    status = told.get(ours["backend"], {}).get(str((ours["handle"] or {}).get("id")))
+    if status is None:
+        return refresh(ledger)
+    if status.provider == document["provider"]:  # most of a thousand jobs: only the bill grows,
+        ours["cost"] = status.cost or ours["cost"]  # which the next change writes down
+        return document
+    return ledger.update(document["id"], lambda document: apply(document, status))
+
+
+def collect(ledger: StepLedger) -> Document:
+    """Bring here what the step's ended job made, once; nothing to do for jobs of this machine.
+
+    Raises:
+        MaquetteError: it could not all be brought; the next call tries again.
+    """
+    document = ledger.read()
+    ours, status = document["maquette"], document["status"]
+    ran = bool(status.get("startedAt"))
+    if not has_ended(status) or not ours["handle"] or not ran or ours.get("collected"):
+        return document
+    runner = get_runner(ours["backend"])
+    if not isinstance(runner, Collecting):
+        return document
+    runner.collect(ours["handle"])
+    return ledger.update(
+        document["id"], lambda document: document["maquette"].update(collected=True)
+    )
+
+
+def note_push(ledger: StepLedger, job_id: str) -> None:
+    """Write down that a job's files were copied to the bucket on request."""
+
+    def write(document: Document) -> None:
+        pushed_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        document["maquette"].update(pushed_at=pushed_at, collected=False)
+
+    ledger.update(job_id, write)
+
+
+def is_complete(document: Document) -> bool:
+    """Whether a step is done and its results are where they belong."""
+    state, ours = document["status"]["state"], document["maquette"]
+    pushed_again = bool(ours.get("pushed_at")) and document["status"]["exitCode"] == 0
+    return state == "DONE" or (state == "SYNC_FAILED" and pushed_again)
 
 
 def refresh_record(job_id: str, record: Path) -> None:
@@ -76,14 +196,11 @@ def refreshed(document: Document) -> None:
     handle = ours["handle"] or runner.find(ours["request"])
     if handle is not None:
         apply(document, runner.status(handle))
-    elif _age_s(document) > SUBMISSION_GRACE_S:
+    elif _is_cut_off(document, runner):
         change_state(document, "FAILED", "the submission never reached the backend")
-        ours["reason"] = {
-            "what": "the submission was cut off before the job started",
-            "detail": "",
-            "hint": "run the same command again",
-            "code": 12,
-        }
+        ours["reason"] = endings.reason(
+            "the submission was cut off before the job started", hint="run the same command again"
+        )
 
 
 def apply(document: Document, status: Status) -> None:
@@ -94,8 +211,17 @@ def apply(document: Document, status: Status) -> None:
     ours["handle"] = status.handle or ours["handle"]
     ours["progress"] = status.progress or ours["progress"]
     ours["reason"] = status.reason
+    ours["cost"] = status.cost or ours["cost"]
     document["provider"] = status.provider
-    change_state(document, status.state, status.message, exit_code=status.exit_code)
+    if status.started_at and not document["status"]["startedAt"]:
+        change_state(document, "RUNNING", "the step has started", time=status.started_at)
+    change_state(
+        document,
+        status.state or document["status"]["state"],
+        status.message,
+        exit_code=status.exit_code,
+        told=Told(status.code, status.history, status.ended_at, status.duration_s),
+    )
 
 
 def cancel(ledger: StepLedger) -> Document:
@@ -121,5 +247,28 @@ def cancel(ledger: StepLedger) -> Document:
     return document
 
 
-def _age_s(document: Document) -> float:
-    return (datetime.now(UTC) - datetime.fromisoformat(document["createdAt"])).total_seconds()
+def _is_cut_off(document: Document, runner: Runner) -> bool:
+    """Whether a job that the backend does not know will never be known to it."""
+    note = document["maquette"].get("submission") or {}
+    phase = note.get("phase", POSTING)
+    if phase != IN_DOUBT and _is_submitting(note):
+        return False
+    if phase == SENDING:
+        return True
+    grace_s = runner.grace_s if isinstance(runner, Patient) else SUBMISSION_GRACE_S
+    return _age_s(str(note.get("at") or document["createdAt"])) > grace_s
+
+
+def _is_submitting(note: dict[str, Any]) -> bool:
+    """Whether the process that submits is still at it; one of another host is not known to be."""
+    if note.get("host") != socket.gethostname() or note.get("pid") == os.getpid():
+        return False
+    try:
+        process = psutil.Process(int(note["pid"]))
+        return abs(process.create_time() - float(note["create_time"])) < 1.0
+    except (psutil.NoSuchProcess, KeyError, ValueError):
+        return False
+
+
+def _age_s(date: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(date)).total_seconds()

@@ -1,0 +1,197 @@
+"""`maquette all`: the three steps, unattended, continued wherever they were interrupted."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from maquette.cli.arguments import AsJson, SettingWords
+from maquette.errors import ExitCode, MaquetteError
+
+if TYPE_CHECKING:
+    from maquette.config.settings import Settings
+    from maquette.jobs.ledger import StepLedger
+
+POLL_S = 1.0
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this group's commands."""
+    app.command("all")(run_all)
+    app.command("estimate")(estimate)
+
+
+def run_all(settings: SettingWords = None) -> None:
+    """Run prepare, process and extract on BACKEND; what is done or still runs is not started again.
+
+    A step that fails is tried RETRIES times more, where that can help.
+    """
+    from maquette.cli.scenes import print_results
+    from maquette.config.loading import load
+    from maquette.pipelines.building import STEPS
+
+    chosen = load(settings or ()).model_copy(update={"wait": True})
+    after = ""
+    for step in STEPS:
+        after, chosen = _complete(step, chosen, after)
+    if (chosen.scene_dir / "report.json").exists():
+        print_results(chosen.scene_dir, STEPS)
+
+
+def estimate(settings: SettingWords = None, as_json: AsJson = False) -> None:
+    """Estimate time, memory and money of each step on FLAVOR, from measured runs."""
+    from dataclasses import asdict
+
+    from maquette.config.loading import load
+    from maquette.runners.ovh import estimates
+    from maquette.ui import text
+    from maquette.ui.tables import print_rows
+
+    found = estimates.estimate(load(settings or ()))
+    if as_json:
+        print(json.dumps({**asdict(found), "steps": [asdict(step) for step in found.steps]}))
+        return
+    rows = [
+        (
+            step.step,
+            step.flavor,
+            f"{text.duration(step.low_s)} … {text.duration(step.high_s)}",
+            f"{step.memory_gib:.1f}" if step.memory_gib else "?",
+            f"{step.low_eur:.2f} … {step.high_eur:.2f}" if step.high_eur is not None else "?",
+        )
+        for step in found.steps
+    ]
+    print_rows(("step", "flavor", "time", "GiB", "EUR"), rows)
+    for remark in found.remarks:
+        print(remark)
+
+
+def _complete(step: str, settings: Settings, after: str) -> tuple[str, Settings]:
+    """Bring one step to its end; returns when that was, and the settings for the next.
+
+    Args:
+        after: When the step before it ended; an older result of this one does not count.
+    """
+    from maquette.jobs.ledger import StepLedger
+
+    ledger = StepLedger(settings.logs_dir, settings.group, settings.model, step)
+    failures = 0
+    while True:
+        try:
+            if not settings.force and (ended := _already(step, settings, ledger, after)):
+                return ended, settings
+            _run(step, settings)
+            return str(ledger.read()["status"]["finalizedAt"]), settings
+        except MaquetteError as error:
+            failures += 1
+            if failures > settings.retries or not can_help(error, ledger):
+                raise
+            print(f"{step} failed ({error.what}); trying again, {failures} of {settings.retries}")
+            _rescue(ledger)
+            settings = _another_way(settings, ledger)
+
+
+def _already(step: str, settings: Settings, ledger: StepLedger, after: str) -> str:
+    """When this step ended, if it is done or its running job comes to a good end; else ""."""
+    from maquette.cli.run import finish, follow
+    from maquette.jobs.states import has_ended
+    from maquette.runners import tracking
+
+    if not ledger.path.exists():
+        return ""
+    document = tracking.refresh(ledger)
+    if not has_ended(document["status"]):
+        print(f"{step} of {settings.model}: job {document['id']} still runs, following it")
+        document = _known_to_backend(ledger)
+        document = follow(ledger, as_json=False) if document["maquette"]["handle"] else document
+        if tracking.is_complete(document):
+            finish(document, ledger, settings, as_json=False)
+    if not tracking.is_complete(document) or not _is_as_asked(step, settings, document):
+        return ""
+    ended = str(document["status"]["finalizedAt"])
+    if ended < after:
+        return ""
+    if settings.pull:
+        tracking.collect(ledger)
+    print(f"{step} of {settings.model}: done, job {document['id']}")
+    return ended
+
+
+def _known_to_backend(ledger: StepLedger) -> dict[str, Any]:
+    """Wait until a job whose submission was cut off is found, or is known to have failed."""
+    from maquette.jobs.states import has_ended
+    from maquette.runners import tracking
+
+    while True:
+        document = tracking.refresh(ledger)
+        if document["maquette"]["handle"] or has_ended(document["status"]):
+            return document
+        threading.Event().wait(POLL_S)
+
+
+def _is_as_asked(step: str, settings: Settings, document: dict[str, Any]) -> bool:
+    """Whether a job was given the options that the settings of now would give."""
+    from maquette.pipelines.building import build_job
+    from maquette.runners.registry import get_runner
+
+    planned = get_runner(settings.backend).plan(build_job(step, settings))
+    ours = document["maquette"]
+    return bool(
+        ours["backend"] == settings.backend
+        and ours["request"].get("options") == planned.get("options")
+    )
+
+
+def _run(step: str, settings: Settings) -> None:
+    from maquette.cli.run import run_step
+
+    run_step(step, settings, as_json=False, table=False)
+
+
+def can_help(error: MaquetteError, ledger: StepLedger) -> bool:
+    """Whether trying again can help: not against wrong input, and not beyond a time limit."""
+    from maquette.agent.duty import TIME_IS_UP
+
+    if error.exit_code != ExitCode.JOB_FAILED or not ledger.path.exists():
+        return False
+    status = ledger.read()["status"]
+    return bool(status["info"]["code"] != "JOB_TIMEOUT" and status["exitCode"] != TIME_IS_UP)
+
+
+def _another_way(settings: Settings, ledger: StepLedger) -> Settings:
+    """The settings to go on with, where the backend knows some that do not fail in the same way."""
+    from maquette.runners.base import KnowsAnotherWay
+    from maquette.runners.registry import get_runner
+
+    document = ledger.read()
+    runner = get_runner(document["maquette"]["backend"])
+    if settings.carry != "auto" or not isinstance(runner, KnowsAnotherWay):
+        return settings
+    changes = runner.another_way(document)
+    for name, value in changes.items():
+        print(f"from here on with {name.upper()}={value}")
+    return settings.model_copy(update=changes)
+
+
+def _rescue(ledger: StepLedger) -> None:
+    """Have results copied again that could not be copied at the job's end; they are paid for."""
+    from maquette.runners import tracking
+    from maquette.runners.base import Pushing
+    from maquette.runners.registry import get_runner
+
+    document = tracking.refresh(ledger)
+    runner = get_runner(document["maquette"]["backend"])
+    status = document["status"]
+    if status["state"] != "SYNC_FAILED" or not status["startedAt"]:  # else there are no results
+        return
+    if not isinstance(runner, Pushing):
+        return
+    try:
+        runner.push_now(document["maquette"]["handle"])
+    except MaquetteError as error:
+        print(f"the results could not be copied: {error.what}")
+    else:
+        tracking.note_push(ledger, document["id"])

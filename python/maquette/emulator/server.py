@@ -1,0 +1,145 @@
+"""Start the emulator: its folder, its engine, its data stores, its address."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvicorn
+
+from maquette.emulator.app import Api, Manner
+from maquette.emulator.book import Book
+from maquette.emulator.cutting import CuttableProtocol
+from maquette.emulator.engines import Engine
+from maquette.emulator.faults import Faults
+from maquette.emulator.objects import Access, StoreMissing, Stores
+from maquette.emulator.parts import Service
+from maquette.emulator.service import Jobs
+from maquette.emulator.times import Pace
+from maquette.errors import ConfigError, MaquetteError
+
+TOKEN_FILE = "token"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an emulator behaves.
+
+    Attributes:
+        folder: Its memory; hidden from others.
+    """
+
+    folder: Path
+    engine: Engine
+    stores: Stores
+    host: str = "127.0.0.1"
+    port: int = 0
+    pace: Pace = field(default_factory=Pace)
+    manner: Manner = field(default_factory=Manner)
+    quota: dict[str, int] = field(default_factory=lambda: {"CPU": 12, "GPU": 4})
+    region: str = "gra"
+
+
+@dataclass(frozen=True)
+class Running:
+    """An emulator that answers."""
+
+    url: str
+    token: str = field(repr=False)
+
+
+def build(options: Options) -> tuple[uvicorn.Server, socket.socket, Running]:
+    """Open its memory and its address; `server.run(sockets=[…])` serves.
+
+    Raises:
+        ConfigError: the address is taken.
+    """
+    options.folder.mkdir(parents=True, exist_ok=True)
+    book = Book(options.folder)
+    token = _first_token(book)
+    service = Service(book, options.engine, options.stores, Faults(), options.pace)
+    api = Api(Jobs(service, options.quota, options.region), options.manner)
+    listener = _listen(options.host, options.port)
+    config = uvicorn.Config(
+        api.app(), http=CuttableProtocol, log_level="warning", lifespan="on",
+        timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    port = listener.getsockname()[1]
+    return uvicorn.Server(config), listener, Running(f"http://{options.host}:{port}", token)
+
+
+@contextmanager
+def serving(options: Options) -> Iterator[Running]:
+    """Serve from a thread until the block ends; jobs that still run go on without it."""
+    server, listener, running = build(options)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield running
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+
+
+def stores_of(base_dir: Path) -> Stores:
+    """The data stores of this person by alias; an unknown one is the built-in store.
+
+    Args:
+        base_dir: Holds the built-in store.
+    """
+
+    @contextmanager
+    def opened(alias: str) -> Iterator[Access]:
+        from maquette.storage import credentials, datastores, embedded
+        from maquette.storage.places import STORE_FOLDER
+
+        known = datastores.known()
+        try:
+            if alias in known:
+                keys = credentials.find(known[alias].profile)
+                place = known[alias].place
+                yield Access(place.endpoint, place.region, keys.access_key, keys.secret_key)
+                return
+            with embedded.serving((base_dir / STORE_FOLDER).resolve()) as store:
+                keys = store.credentials
+                yield Access(
+                    store.place.endpoint, store.place.region, keys.access_key, keys.secret_key
+                )
+        except MaquetteError as error:
+            raise StoreMissing(f"{alias}: {error.what}") from None
+
+    return opened
+
+
+def _first_token(book: Book) -> str:
+    """The operator token that the emulator keeps for its person, readable for them alone."""
+    file = book.folder / TOKEN_FILE
+    if file.exists():
+        return file.read_text(encoding="utf-8").strip()
+    spec = {"name": "emulated-user", "role": "ai_training_operator", "labelSelector": None}
+    _, secret = book.add_token(spec)
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as output:
+        output.write(secret + "\n")
+    return secret
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named, asyncio answers without waiting to fill a packet: 40 ms a request.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise ConfigError(
+            f"the emulator can not listen on {host}:{port}: {error.strerror}",
+            hint="choose another one: LISTEN=127.0.0.1:8090",
+        ) from error
+    listener.listen(128)
+    return listener

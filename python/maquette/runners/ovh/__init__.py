@@ -1,0 +1,1 @@
+"""Jobs on OVHcloud AI Training, over its REST API; needs no other program."""

@@ -1,0 +1,85 @@
+"""CARRY=store: a job without volumes, whose agent fetches and pushes the scene by itself.
+
+For data stores that OVHcloud does not know or can not use. What the agent alone may know is left
+in the bucket, see `maquette.storage.handover`. The line that leads there is in the body that is
+posted and nowhere else: requests, documents and answers hold a remark in its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import Any
+
+from maquette.errors import ConfigError, MaquetteError
+from maquette.jobs.spec import JobSpec
+from maquette.runners import scene_store
+from maquette.runners.agent_command import agent_argv, takes_agent
+from maquette.runners.base import Request
+from maquette.storage import handover
+
+_SCENES = "/workspace/scenes"
+_MOST_MARGIN_S = 600.0
+_KEPT = "the machine is gone with it; what was pushed before lies in the bucket"
+
+Body = dict[str, Any]
+
+
+def store_of(job: JobSpec) -> dict[str, Any] | None:
+    """Where the agent finds the scene; None when a volume brings it.
+
+    Raises:
+        ConfigError: the image has no agent, or only the built-in store is there.
+        NotFound: DATASTORE names none.
+    """
+    if job.settings.carry != "store":
+        return None
+    if not takes_agent(job):
+        raise ConfigError(
+            "this image has no agent that could fetch the scene from a data store",
+            detail=f"image {job.spec['image']}",
+            hint="leave CARRY out: the scene is then a volume of the job",
+        )
+    return scene_store.describe(job.settings.model_copy(update={"model": job.model}))
+
+
+def scene_path(model: str) -> str:
+    """Where the agent puts the scene: in the image's own folder, no volume is there."""
+    return f"{_SCENES}/{model}"
+
+
+def command(
+    job: JobSpec, step: list[str], store: dict[str, Any], timeout_s: int | None
+) -> list[str]:
+    """The agent's command line around the step's.
+
+    Args:
+        timeout_s: When the platform ends the job; the agent stops the step before that, and pushes.
+    """
+    limits = {"max_hours": 0.0, "max_cost": 0.0, "price_per_hour": 0.0}
+    if timeout_s:
+        limits["max_hours"] = (timeout_s - min(_MOST_MARGIN_S, timeout_s / 10)) / 3600
+    limited = replace(job, settings=job.settings.model_copy(update=limits))
+    return agent_argv(limited, step, scene_path(job.model), store, kept=_KEPT)
+
+
+def with_secrets(request: Request, notify_url: str) -> Body:
+    """Leave the agent's secrets in the bucket; returns the body that leads to them.
+
+    Raises:
+        CredentialsError: there are no keys for the store.
+        MaquetteError: the store does not answer or refuses.
+    """
+    store, body = request["store"], request["body"]
+    secrets = scene_store.secrets_for(store, notify_url)
+    with scene_store.opened(store) as bucket:
+        line = handover.leave(bucket.wire, bucket.name, request["job_id"], secrets)
+    told = [item for item in body["envVars"] if item["name"] != handover.VARIABLE]
+    return {**body, "envVars": [*told, {"name": handover.VARIABLE, "value": line}]}
+
+
+def forget(store: dict[str, Any] | None, job_id: str) -> None:
+    """Remove what was left for a job that did not take it; it is of no use to anybody else."""
+    if store is not None:
+        with contextlib.suppress(MaquetteError), scene_store.opened(store) as bucket:
+            handover.remove(bucket.wire, bucket.name, job_id, attempts=1)

@@ -1,0 +1,188 @@
+"""How long, how much memory and how much money a scene will take, from measured runs.
+
+The law of each step is a power of its work, fitted to what was measured; where only one run was
+measured, time is taken as proportional. The error is the largest factor between law and runs,
+and never less than two; on machines where nothing was measured it is far more, and that is said.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from maquette.config.settings import Settings
+from maquette.pipelines.building import STEPS, build_job
+from maquette.pipelines.definitions import JOBS
+from maquette.runners.ovh import prices, spec
+from maquette.scene.paths import IMAGE_SUFFIXES
+
+LEAST_FACTOR = 2.0
+UNKNOWN_GPU_FACTOR = 30.0  # between two CPU cores and the fastest machine of the table
+UNKNOWN_CPU_FACTOR = 3.0  # between two CPU cores and four of another make
+OVERHEAD_S = (60.0, 600.0)  # the image's and the scene's way to the machine, from users' reports
+ASSUMED_IMAGES, ASSUMED_MEGAPIXELS = 120, 2.07
+
+
+@dataclass(frozen=True)
+class Run:
+    """A measured run: work in the step's own unit, machine "" for that of the table."""
+
+    step: str
+    work: float
+    seconds: float
+    memory_gib: float | None = None
+    flavor: str = ""
+
+
+@dataclass(frozen=True)
+class StepEstimate:
+    """The range for one step; None where nobody knows."""
+
+    step: str
+    flavor: str
+    low_s: float
+    high_s: float
+    memory_gib: float | None
+    low_eur: float | None
+    high_eur: float | None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """All steps, and what has to be said about them."""
+
+    steps: tuple[StepEstimate, ...]
+    remarks: tuple[str, ...]
+
+
+def estimate(settings: Settings) -> Estimate:
+    """Estimate the three steps of a scene with the flavors and prices of now."""
+    problem = prices.refresh(settings.ovh_catalogue)
+    works, remarks = _works(settings)
+    runs = list(measured_runs()) + list(own_runs(settings.logs_dir))
+    steps = tuple(_step(step, works[step], runs, settings) for step in STEPS)
+    if problem:
+        remarks.append(f"prices are older ones: the catalogue could not be read ({problem})")
+    strange = sorted({s.flavor for s in steps if not any(r.flavor == s.flavor for r in runs)})
+    if strange:
+        factor = max(_unknown_factor(flavor) for flavor in strange)
+        remarks.append(
+            f"nothing was ever measured on {', '.join(strange)}: times come from two CPU cores, "
+            f"and may be {factor:g} times less there; the upper end is safe to plan with, "
+            "MAX_HOURS and MAX_COST bound it"
+        )
+    return Estimate(steps, tuple(remarks))
+
+
+def fit(runs: list[Run]) -> tuple[float, float, float]:
+    """Fit seconds = factor · work^power; returns factor, power and the error as a factor.
+
+    Source: least squares of logarithms; the power is kept between 0.5 and 1.5.
+    """
+    logs = [(math.log(run.work), math.log(run.seconds)) for run in runs]
+    mean_x = statistics.fmean(x for x, _ in logs)
+    mean_y = statistics.fmean(y for _, y in logs)
+    spread = sum((x - mean_x) ** 2 for x, _ in logs)
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in logs) / spread if spread > 0.1 else 1.0
+    power = min(max(slope, 0.5), 1.5)
+    factor = math.exp(mean_y - power * mean_x)
+    worst = max(abs(y - math.log(factor) - power * x) for x, y in logs)
+    return factor, power, max(math.exp(worst), LEAST_FACTOR)
+
+
+def measured_runs() -> Iterator[Run]:
+    """The runs of `jobs/measured.yaml`."""
+    content = yaml.safe_load((JOBS / "measured.yaml").read_text(encoding="utf-8"))
+    for row in content["rows"]:
+        yield Run(row["step"], row["work"], row["seconds"], row.get("memory_gib"))
+
+
+def own_runs(logs: Path) -> Iterator[Run]:
+    """Finished jobs of this folder that ran on a flavor, with the work they were asked for."""
+    for path in sorted(logs.glob("*/*/history/*.json")):
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            run = _own_run(document)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if run is not None:
+            yield run
+
+
+def _own_run(document: dict[str, Any]) -> Run | None:
+    ours, status = document["maquette"], document["status"]
+    if status["state"] != "DONE" or not status["duration"] or ours["backend"] != "ovh":
+        return None
+    options = ours["request"].get("options") or {}
+    work = ours.get("work") or _asked_work(ours["step"], options)
+    flavor = ours["request"]["body"]["resources"]["flavor"]
+    return Run(ours["step"], work, status["duration"], None, flavor) if work else None
+
+
+def _asked_work(step: str, options: dict[str, Any]) -> float:
+    if step == "process":
+        return float(options.get("iterations", 0))
+    return float(options.get("resolution", 0)) ** 3 / 1e6 if step == "extract" else 0.0
+
+
+def _step(step: str, work: float, runs: list[Run], settings: Settings) -> StepEstimate:
+    resources = spec.body_of(build_job(step, settings))["resources"]
+    flavor = str(resources["flavor"])
+    mine = [run for run in runs if run.step == step and run.flavor == flavor]
+    used = mine or [run for run in runs if run.step == step and not run.flavor]
+    factor, power, error = fit(used)
+    seconds = factor * work**power
+    low = seconds / error / (1.0 if mine else _unknown_factor(flavor))
+    high = seconds * error
+    memory = [run.memory_gib * max(work / run.work, 1.0) ** 0.7 for run in used if run.memory_gib]
+    price = prices.of_resources(resources).eur_per_minute
+    return StepEstimate(
+        step=step,
+        flavor=flavor,
+        low_s=low,
+        high_s=high,
+        memory_gib=round(max(memory), 1) if memory else None,
+        low_eur=price and round(_minutes(low + OVERHEAD_S[0]) * price, 2),
+        high_eur=price and round(_minutes(high + OVERHEAD_S[1]) * price, 2),
+    )
+
+
+def _unknown_factor(flavor: str) -> float:
+    known = prices.known().get(flavor)
+    return UNKNOWN_CPU_FACTOR if known is not None and not known.gpu else UNKNOWN_GPU_FACTOR
+
+
+def _minutes(seconds: float) -> int:
+    return math.ceil(seconds / 60)
+
+
+def _works(settings: Settings) -> tuple[dict[str, float], list[str]]:
+    count, megapixels, remarks = _images(settings)
+    return {
+        "prepare": count * megapixels,
+        "process": float(settings.iterations),
+        "extract": settings.resolution**3 / 1e6,
+    }, remarks
+
+
+def _images(settings: Settings) -> tuple[int, float, list[str]]:
+    """Number and size of the images: of the prepared scene, else of the input, else assumed."""
+    transforms = settings.scene_dir / "transforms.json"
+    if transforms.exists():
+        content = json.loads(transforms.read_text(encoding="utf-8"))
+        size = content.get("w", 0) * content.get("h", 0) / 1e6 or ASSUMED_MEGAPIXELS
+        return len(content["frames"]), size, []
+    folder = Path(settings.input).expanduser() if settings.input else None
+    if folder is not None and folder.is_dir():
+        count = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.rglob("*"))
+        if count:
+            return count, ASSUMED_MEGAPIXELS, [f"{count} photos, taken as of 1920×1080"]
+    count = settings.frames or ASSUMED_IMAGES
+    return count, ASSUMED_MEGAPIXELS, [f"{count} images of 1920×1080 are assumed for prepare"]

@@ -1,0 +1,22 @@
+"""Labels that tell our jobs from others, and one of ours from another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+TOOL_LABEL = {"maquette": "job"}
+OURS = "maquette=job"  # the same as a selector
+JOB_LABEL, USER_LABEL, HOST_LABEL = "maquette-job", "maquette-user", "maquette-host"
+
+
+def labels(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The labels of a job as the service answers it; none when they are not told."""
+    spec = job.get("spec")
+    found = spec.get("labels") if isinstance(spec, Mapping) else None
+    return dict(found) if isinstance(found, Mapping) else {}
+
+
+def our_id(job: Mapping[str, Any]) -> str | None:
+    """Our id of a job; None when its labels are not told."""
+    return labels(job).get(JOB_LABEL)

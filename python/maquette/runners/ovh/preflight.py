@@ -1,0 +1,89 @@
+"""What would fail on a paid machine is told before: asked when a job is about to be sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from maquette.config.settings import Settings
+from maquette.errors import ConfigError, NotFound
+from maquette.jobs.spec import JobSpec
+from maquette.runners.agent_command import takes_agent
+from maquette.runners.base import Request
+from maquette.runners.ovh.client import is_here
+from maquette.storage import places
+from maquette.storage.bucket import Bucket
+
+_OWN_IMAGES = "maquette/"
+
+
+def needs_of(job: JobSpec, given: str) -> str:
+    """What a step of ours needs of the scene: a file, or a folder with a slash at its end."""
+    has_input = bool(given or job.options.get("input"))
+    if not takes_agent(job) or (job.step == "prepare" and has_input):
+        return ""
+    return {"prepare": "input/", "process": "transforms.json"}.get(job.step, "runs/")
+
+
+def check_reach(request: Request, settings: Settings) -> None:
+    """Refuse what only this machine has: a store that answers only here, an image of no registry.
+
+    Raises:
+        ConfigError: OVHcloud can not reach it.
+        NotFound: the input is not there.
+    """
+    given = request["given"]
+    if given and not Path(given).exists():
+        raise NotFound(f"there is no input `{given}`", hint="look at INPUT")
+    if is_here(request["url"]):
+        return
+    if places.uses_embedded_store(settings):
+        raise ConfigError(
+            "OVHcloud can not reach the built-in store of this machine",
+            hint=f"`maquette datastore add {settings.datastore} --endpoint … --region …`, and the "
+            "same alias at OVHcloud: docs/ovh.md",
+        )
+    store = request["store"]
+    if store and is_here(store["endpoint"]):
+        raise ConfigError(
+            f"the job could not reach its data store: `{store['endpoint']}` is this machine alone",
+            detail=f"data store {store['datastore']}",
+            hint=f"`maquette datastore add {store['datastore']} --endpoint https://… --region …`",
+        )
+    image = str(request["body"]["image"])
+    if image.startswith(_OWN_IMAGES):
+        raise ConfigError(
+            f"OVHcloud can not fetch `{image}`: it is on no registry",
+            hint="`make images` and `make push-images REGISTRY=…`, then give the same REGISTRY=",
+        )
+
+
+def check_scene(request: Request, scene: Path, bucket: Bucket) -> None:
+    """Refuse a step whose predecessor is missing, here and in the bucket.
+
+    Raises:
+        NotFound: it is.
+    """
+    needed: str = request["needs"]
+    if not needed or _has(scene, needed):
+        return
+    if any(path.startswith(needed) for path in bucket.objects() or ()):
+        return
+    raise NotFound(
+        f"{request['step']} needs `{needed}` of `{scene.name}`, which is neither here nor in "
+        f"{bucket.url()}",
+        hint=_hint(request["step"], scene.name),
+    )
+
+
+def _has(scene: Path, needed: str) -> bool:
+    path = scene / needed
+    return any(path.rglob("*")) if needed.endswith("/") else path.exists()
+
+
+def _hint(step: str, model: str) -> str:
+    before: dict[str, Any] = {
+        "prepare": "set INPUT= to a video, a folder of photos, a .zip or an https:// address",
+        "process": f"`make prepare MODEL={model} INPUT=…` first",
+    }
+    return str(before.get(step, f"`make process MODEL={model}` first"))

@@ -1,0 +1,138 @@
+"""From a job to the body that is posted; pure."""
+
+from __future__ import annotations
+
+import getpass
+import math
+import socket
+from pathlib import Path
+from typing import Any
+
+from maquette.config.settings import Settings
+from maquette.errors import ConfigError
+from maquette.jobs.spec import JobSpec
+from maquette.runners.ovh import agent_job, prices
+from maquette.runners.ovh.hiding import placeholder
+from maquette.runners.ovh.labels import HOST_LABEL, JOB_LABEL, TOOL_LABEL, USER_LABEL
+from maquette.runners.scene_store import SOURCES
+from maquette.storage.places import bucket_name
+from maquette.storage.safety import OWN_FOLDER
+
+CPU_FLAVOR, CPU_UNITS = "ai1-1-cpu", 4
+PLATFORM_MAXIMUM_S = 604_800
+
+
+def url_of(settings: Settings) -> str:
+    """The address of the service: OVH_URL, or that of OVH_REGION."""
+    return settings.ovh_url or f"https://{settings.ovh_region.lower()}.ai.cloud.ovh.net"
+
+
+def body_of(job: JobSpec, store: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Exactly what is posted to `/v1/job`, but for the one secret of a job with an agent.
+
+    Args:
+        store: Where an agent in the job finds the scene; None: it is the job's volume.
+
+    Raises:
+        ConfigError: MAX_COST is given and nobody knows the flavor's price.
+    """
+    scene = agent_job.scene_path(job.model) if store else mount_path(job.model)
+    paths = {"{scene}": scene, "{options}": f"{scene}/{options_path(job.step)}"}
+    command = [paths.get(word, word) for word in job.command]
+    variables = list(job.spec.get("envVars", []))
+    resources = _resources(job)
+    timeout = _timeout_s(job.settings, resources)
+    if store:
+        command = agent_job.command(job, command, store, timeout)
+        variables.append(placeholder())
+    body: dict[str, Any] = {
+        "image": job.spec["image"],
+        "name": job.spec.get("name", job.id),
+        "command": command,
+        "resources": resources,
+        "envVars": variables,
+        "volumes": [] if store else [volume_of(job.settings, job.model)],
+        "labels": {**job.spec.get("labels", {}), **labels_of(job)},
+    }
+    return {**body, "timeout": timeout} if timeout else body
+
+
+def volume_of(settings: Settings, model: str) -> dict[str, Any]:
+    """The scene's prefix of its bucket; without a slash at its end, which can lose the prefix."""
+    store = {
+        "alias": settings.datastore,
+        "container": bucket_name(settings.model_copy(update={"model": model})),
+        "prefix": model,
+    }
+    return {
+        "dataStore": store,
+        "mountPath": mount_path(model),
+        "permission": "RW",
+        "cache": False,
+    }
+
+
+def labels_of(job: JobSpec) -> dict[str, str]:
+    """What tells our jobs from others, and one of ours from another."""
+    return {
+        **TOOL_LABEL,
+        JOB_LABEL: job.id,
+        "maquette-model": job.model,
+        "maquette-group": job.group,
+        "maquette-step": job.step,
+        "maquette-pipeline": job.pipeline,
+        USER_LABEL: getpass.getuser()[:63],
+        HOST_LABEL: socket.gethostname()[:63],
+    }
+
+
+def options_of(job: JobSpec) -> tuple[dict[str, Any], str]:
+    """The step's options as the job will read them, and the input that has to travel with it."""
+    given = str(job.options.get("input", ""))
+    if not given or given.startswith(("http://", "https://")):
+        return job.options, ""
+    if Path(given).is_relative_to(job.scene):
+        inside = Path(given).relative_to(job.scene)
+        if inside.parts[:1] != (OWN_FOLDER,):  # which never moves
+            return {**job.options, "input": inside.as_posix()}, ""
+    return {**job.options, "input": f"{SOURCES}/{Path(given).name}"}, given
+
+
+def mount_path(model: str) -> str:
+    """Where the scene lies in the job; its last part is the scene's name."""
+    return f"/scenes/{model}"
+
+
+def options_path(step: str) -> str:
+    """Where the step's options lie in the scene."""
+    return f"stages/options/{step}.json"
+
+
+def _resources(job: JobSpec) -> dict[str, Any]:
+    asked = job.spec.get("resources", {})
+    gpus = int(asked.get("gpu") or 0)
+    if gpus:
+        return {"flavor": asked["flavor"], "gpu": gpus}
+    return {"flavor": job.settings.flavor or CPU_FLAVOR, "cpu": CPU_UNITS}
+
+
+def _timeout_s(settings: Settings, resources: dict[str, Any]) -> int:
+    """Seconds after which the platform stops the job; 0 for its own maximum, a week."""
+    limits = [settings.max_hours * 3600.0] if settings.max_hours else []
+    if settings.max_cost:
+        price = prices.of_resources(resources)
+        if not price.eur_per_minute:
+            raise ConfigError(
+                f"MAX_COST={settings.max_cost}: the price of {resources['flavor']} is not known",
+                hint="`make flavors` reads the price list; or use MAX_HOURS",
+            )
+        # One minute for the image, and whole minutes: a started one is billed.
+        limits.append((math.floor(settings.max_cost / price.eur_per_minute) - 1) * 60.0)
+    if not limits:
+        return 0
+    timeout = min(limits)
+    if timeout < 60:
+        raise ConfigError(
+            f"MAX_HOURS={settings.max_hours} MAX_COST={settings.max_cost} leaves less than a minute"
+        )
+    return min(int(timeout), PLATFORM_MAXIMUM_S)

@@ -1,0 +1,270 @@
+"""What the emulator asks of whatever runs its jobs: processes and containers do the same."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+import traceback
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from backends import missing_engine
+from job_making import BASE_IMAGE, LIMIT_S
+from maquette.containers.engines import connected, find_engine
+from maquette.emulator.containers import USER_ID, ContainerEngine, Habits
+from maquette.emulator.engines import LOST, CannotStart, Engine, Task
+from maquette.emulator.processes import ProcessEngine
+from waiting import wait_for
+
+MakeTask = Callable[..., Task]
+needs_containers = pytest.mark.skipif(bool(missing_engine()), reason=missing_engine() or "-")
+
+
+@pytest.fixture(params=["process", pytest.param("container", marks=needs_containers)])
+def make_engine(request: pytest.FixtureRequest) -> Callable[[], Engine]:
+    return ProcessEngine if request.param == "process" else ContainerEngine
+
+
+@pytest.fixture
+def make_task(tmp_path: Path) -> Iterator[MakeTask]:
+    """Make tasks with a volume at /scenes/thing; whatever they left behind is removed."""
+    made = []
+
+    def make(script: str, **facts: object) -> Task:
+        folder = tmp_path / "volume"
+        folder.mkdir(exist_ok=True)
+        words = ["sh", "-c", script, "step", "/scenes/thing"]
+        task_id = uuid.uuid4().hex
+        given = {
+            "id": task_id, "image": BASE_IMAGE, "command": words, "environment": {"GIVEN": "1"},
+            "mounts": {"/scenes/thing": (folder, True)}, "gpus": 0, "run": tmp_path / task_id,
+        }  # fmt: skip
+        made.append(Task(**{**given, **facts}))
+        return made[-1]
+
+    yield make
+    if missing_engine():
+        return
+    with connected(find_engine()) as client:
+        for task in made:
+            for left in client.containers.list(all=True, filters={"name": task.id}):
+                left.remove(force=True)
+
+
+def ended(engine: Engine, task: Task) -> int:
+    wait_for(lambda: engine.exit_code(task) is not None, LIMIT_S, "the task's end")
+    code = engine.exit_code(task)
+    assert code is not None
+    return code
+
+
+def said(engine: Engine, task: Task, text: bytes) -> None:
+    wait_for(lambda: text in engine.log(task), LIMIT_S, repr(text))
+
+
+def test_a_task_runs_once_however_often_it_is_started(
+    make_engine: Callable[[], Engine], make_task: MakeTask
+) -> None:
+    """Also by another emulator, after the first was killed before it could write it down."""
+    task = make_task('echo x >> "$1/count"; echo "to $GIVEN"; echo two >&2; exit 3')
+    for _ in range(3):
+        make_engine().start(task)
+    assert ended(make_engine(), task) == 3
+    make_engine().start(task)
+    assert (task.mounts["/scenes/thing"][0] / "count").read_text() == "x\n"
+    engine = make_engine()
+    assert sorted(engine.log(task).splitlines()) == [b"to 1", b"two"]
+    engine.remove(task)
+    engine.remove(task)
+    assert sorted(make_engine().log(task).splitlines()) == [b"to 1", b"two"]
+
+
+def test_a_log_can_be_read_while_its_task_is_removed(
+    make_engine: Callable[[], Engine], make_task: MakeTask
+) -> None:
+    engine, reader, task = make_engine(), make_engine(), make_task("echo all of it")
+    engine.start(task)
+    assert ended(engine, task) == 0
+    with ThreadPoolExecutor(1) as pool:
+        removal = pool.submit(engine.remove, task)
+        logs = [reader.log(task)]
+        while not removal.done():
+            logs.append(reader.log(task))
+        removal.result()
+    assert {*logs, reader.log(task)} == {b"all of it\n"}
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_a_task_is_stopped(
+    make_engine: Callable[[], Engine], make_task: MakeTask, kill: bool
+) -> None:
+    script = 'trap "echo saved; exit 7" TERM; echo ready; while true; do sleep 0.05; done'
+    engine, task = make_engine(), make_task(script)
+    engine.start(task)
+    said(engine, task, b"ready")
+    assert engine.exit_code(task) is None
+    make_engine().stop(task, kill=kill)
+    assert ended(engine, task) == (137 if kill else 7)
+    assert (b"saved" in engine.log(task)) != kill
+    engine.stop(task, kill=True)
+
+
+def test_a_task_that_is_lost_has_failed(
+    make_engine: Callable[[], Engine], make_task: MakeTask
+) -> None:
+    engine, task = make_engine(), make_task("echo ready; sleep 60")
+    engine.start(task)
+    said(engine, task, b"ready")
+    lose(engine, task)
+    assert ended(engine, task) == LOST
+    engine.stop(task, kill=False)
+    engine.remove(task)
+
+
+def lose(engine: Engine, task: Task) -> None:
+    if isinstance(engine, ContainerEngine):
+        engine._container(task).remove(force=True)
+        return
+    assert isinstance(engine, ProcessEngine)
+    keeper = engine._keeper(task)
+    assert keeper is not None
+    for child in keeper.children(recursive=True):
+        child.kill()
+    keeper.kill()
+
+
+def test_a_volume_can_be_changed_from_both_sides(
+    make_engine: Callable[[], Engine], make_task: MakeTask
+) -> None:
+    task = make_task('cd "$1"; rm old; echo new > new; mkdir deep; echo x > deep/er; ln -s a b')
+    folder = task.mounts["/scenes/thing"][0]
+    (folder / "old").write_text("")
+    engine = make_engine()
+    engine.start(task)
+    assert ended(engine, task) == 0, engine.log(task)
+    engine.share(task, folder)
+    assert sorted(path.name for path in folder.rglob("*")) == ["b", "deep", "er", "new"]
+    (folder / "deep" / "er").write_text("changed")
+
+
+PERSON = 54321  # a user without a name, neither root nor the job's
+
+
+@needs_containers
+@pytest.mark.skipif(os.geteuid() != 0, reason="to become another user needs root: `sudo -E`")
+def test_a_volume_of_a_person_who_is_not_root_can_be_changed_from_both_sides(
+    make_task: MakeTask,
+) -> None:
+    """The emulator of a person in the group of the engine's socket."""
+    with tempfile.TemporaryDirectory(prefix="person-", dir="/tmp") as name:
+        folder = Path(name)
+        for path in (folder, folder / "volume", folder / "volume" / "deep"):
+            path.mkdir(exist_ok=True)
+            path.chmod(0o755)
+            os.chown(path, PERSON, PERSON)
+        (folder / "volume" / "old").write_text("old")
+        os.chown(folder / "volume" / "old", PERSON, PERSON)
+        task = make_task(
+            'cd "$1"; echo x >> old; umask 077; mkdir made; echo x > made/file; ln -s a made/b',
+            mounts={"/scenes/thing": (folder / "volume", True)}, run=folder / "run",
+        )  # fmt: skip
+        assert as_person(lambda: start_to_end(task)) == 0
+        made = folder / "volume" / "made"
+        assert made.stat().st_uid == USER_ID and stat.S_IMODE(made.stat().st_mode) == 0o700
+        assert as_person(lambda: (made / "file").write_text("theirs")) != 0, "not yet theirs"
+        assert as_person(lambda: take_back(task, folder / "volume")) == 0
+        assert (made / "file").read_text() == "theirs" and not (folder / "volume/old").exists()
+
+
+def start_to_end(task: Task) -> None:
+    engine = ContainerEngine()
+    engine.start(task)
+    assert ended(engine, task) == 0, engine.log(task)
+    assert os.geteuid() == PERSON
+
+
+def take_back(task: Task, folder: Path) -> None:
+    ContainerEngine().share(task, folder)
+    (folder / "made" / "file").write_text("theirs")
+    (folder / "old").unlink()
+
+
+def as_person(work: Callable[[], object]) -> int:
+    """Do it in a process of `PERSON`, who may use the engine; returns its exit code."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.environ["HOME"] = "/tmp"  # root's is not theirs to read
+            os.setgroups([Path(find_engine().host.removeprefix("unix://")).stat().st_gid])
+            os.setresgid(PERSON, PERSON, PERSON)
+            os.setresuid(PERSON, PERSON, PERSON)
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@needs_containers
+def test_a_container_is_as_the_service_makes_it(make_task: MakeTask, tmp_path: Path) -> None:
+    read_only = tmp_path / "read-only"
+    read_only.mkdir()
+    task = make_task(
+        'echo "$(id -u):$(id -g) $$ $(touch /data/x 2>&1)"; touch /root/x || exit 5',
+        mounts={"/data": (read_only, False)},
+    )
+    engine = ContainerEngine()
+    engine.start(task)
+    assert ended(engine, task) == 5
+    said = engine.log(task).decode()
+    assert f"{USER_ID}:{USER_ID} 1 " in said and "Read-only" in said
+    reaped = make_task('echo "process $$"')
+    engine = ContainerEngine(Habits(has_init=True))
+    engine.start(reaped)
+    assert ended(engine, reaped) == 0 and b"process 1\n" not in engine.log(reaped)
+
+
+@needs_containers
+@pytest.mark.parametrize(
+    ("facts", "code"),
+    [
+        ({"image": "localhost:1/no/such:image"}, "JOB_IMAGE_PULL"),
+        ({"image": "Not A Name"}, "JOB_INVALID_IMAGE_NAME"),
+        ({"command": ["no-such-program"]}, "JOB_CREATE_CONTAINER_ERROR"),
+    ],
+)
+def test_what_can_not_start_says_why(
+    make_task: MakeTask, facts: dict[str, object], code: str
+) -> None:
+    engine, task = ContainerEngine(), make_task("true", **facts)
+    with pytest.raises(CannotStart) as caught:
+        engine.start(task)
+    assert caught.value.code == code and str(caught.value)
+    assert engine._container(task) is None
+
+
+@needs_containers
+@pytest.mark.parametrize("keeps", [True, False])
+def test_an_entrypoint_stays_or_goes(make_task: MakeTask, keeps: bool) -> None:
+    with connected(find_engine()) as client:
+        made = client.containers.create(BASE_IMAGE, "true")
+        image = made.commit(changes='ENTRYPOINT ["echo", "front"]')
+        made.remove()
+    try:
+        task = make_task("", image=image.id, command=["printf", "back"])
+        engine = ContainerEngine(Habits(keeps_entrypoint=keeps))
+        engine.start(task)
+        assert ended(engine, task) == 0
+        assert engine.log(task) == (b"front printf back\n" if keeps else b"back")
+        engine.remove(task)
+    finally:
+        with connected(find_engine()) as client:
+            client.images.remove(image.id, force=True)
