@@ -11,7 +11,6 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from maquette.scene.colmap_model import SparseModel
-from maquette.scene.workspace import Workspace
 
 from . import session
 
@@ -19,14 +18,16 @@ _BLENDER_FROM_COLMAP = np.diag([1.0, -1.0, -1.0, 1.0])  # camera axes: y up, loo
 _PYRAMID = np.array([[0, 1], [0, 2], [0, 3], [0, 4], [1, 2], [2, 3], [3, 4], [4, 1]])
 
 
-def build(scene: bpy.types.Scene, opened: Workspace) -> None:
-    """Show points, cameras, sphere and box of a workspace; earlier ones of ours go."""
+def build(scene: bpy.types.Scene, now: session.Session) -> None:
+    """Show points, cameras, sphere and box of a session; earlier ones of ours go."""
     clear()
+    opened = now.opened
     collection = bpy.data.collections.new(session.COLLECTION)
     scene.collection.children.link(collection)
     root = bpy.data.objects.new(session.ROOT, None)
     root.matrix_world = _upright(opened.model)
     root.empty_display_size = 1e-6
+    root[session.TOKEN] = now.token
     collection.objects.link(root)
     radius = opened.region.radius
     for made in (

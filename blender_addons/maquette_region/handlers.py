@@ -25,9 +25,8 @@ def _on_change(scene: bpy.types.Scene, _=None) -> None:
 
 @persistent
 def _on_undo(scene: bpy.types.Scene, _=None) -> None:
-    """The numbers went back with Blender's undo; the session follows them."""
-    syncing.take_numbers(scene.maquette)
-    viewport.forget_batches()
+    """Numbers and shapes went back with Blender's undo; the session follows them."""
+    syncing.go_back(scene)
 
 
 @persistent

@@ -62,11 +62,11 @@ class MAQUETTE_OT_load(_Operator):
         if context.object is not None and context.object.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
         opened = open_workspace(Path(bpy.path.abspath(scene.maquette.folder)))
-        session.begin(opened)
-        building.build(scene, opened)
+        building.build(scene, session.begin(opened))
         syncing.show_region(scene)
         viewport.show_photo(scene)
         session.find(session.POINTS).hide_set(True)  # drawn in colour; shown to select in it
+        viewport.spare(scene.maquette)
         viewport.show_layers(scene.maquette)
         _look_at_region(opened)
         points, cameras = len(opened.model.points), len(opened.model.names)
@@ -120,10 +120,11 @@ class MAQUETTE_OT_crop(_Operator):
     def act(self, context) -> str:
         now = session.current()
         box, points = np.asarray(now.region.box), now.opened.model.points
-        now.cropped = ~((points >= box[:, 0]) & (points <= box[:, 1])).all(axis=1)
+        cropped = ~((points >= box[:, 0]) & (points <= box[:, 1])).all(axis=1)
+        syncing.set_cropped(context.scene, cropped)
         context.scene.maquette.show_cropped = False
         viewport.show_layers(context.scene.maquette)
-        return f"{int(now.cropped.sum()):,} points are outside the box"
+        return f"{int(cropped.sum()):,} points are outside the box"
 
 
 class MAQUETTE_OT_sphere_from_points(_Operator):

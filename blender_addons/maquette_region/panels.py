@@ -34,7 +34,7 @@ class MAQUETTE_PT_scene(_Panel):
             layout.label(text="a folder with images/ and sparse/", icon="INFO")
             return
         model = now.opened.model
-        inside = int(now.region.contains(model.points).sum())
+        inside = int(now.inside.sum())
         layout.label(text=f"{len(model.names)} cameras")
         layout.label(text=f"{inside:,} of {len(model.points):,} points inside")
         for remark in now.opened.remarks:
@@ -71,6 +71,7 @@ class MAQUETTE_PT_points(_Panel):
         for name in ("show_sphere", "show_box", "show_cameras", "show_photo"):
             grid.prop(settings, name, toggle=True)
         layout.prop(settings, "point_size")
+        layout.prop(settings, "most_drawn")
         row = layout.row()
         row.prop(settings, "transparent")
         part = row.row()

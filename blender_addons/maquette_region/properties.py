@@ -7,6 +7,7 @@ from bpy.props import (
     BoolProperty,
     FloatProperty,
     FloatVectorProperty,
+    IntProperty,
     PointerProperty,
     StringProperty,
 )
@@ -48,6 +49,7 @@ class MaquetteSettings(bpy.types.PropertyGroup):
         description="A scene folder or COLMAP workspace, with images/ and sparse/",
         subtype="DIR_PATH",
     )
+    state: IntProperty(description="Which state of the session", options={"HIDDEN"})
     center: FloatVectorProperty(
         name="Centre", description="Of the sphere, world units", precision=4, update=_sphere_typed
     )
@@ -69,6 +71,10 @@ class MaquetteSettings(bpy.types.PropertyGroup):
     point_size: FloatProperty(
         name="Point size", default=3.0, min=1.0, max=20.0, subtype="PIXEL", update=_view_changed
     )
+    most_drawn: IntProperty(
+        name="Points drawn", description="At most; counts, crops and fits always use all",
+        default=100_000_000, min=1000, step=10_000, update=_layer_switched,
+    )  # fmt: skip
     photo_depth: FloatProperty(
         name="Photo depth", description="How far in front of its camera the photo stands, radii",
         default=0.4, min=0.01, max=15.0, update=_photo_moved,

@@ -13,8 +13,15 @@ def find() -> None:
     """Make `maquette.scene` importable.
 
     Raises:
-        ImportError: it is in neither place; the add-on was copied without it.
+        ImportError: it is in neither place, as the add-on was copied without it; or no numpy.
     """
+    try:
+        import numpy  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "maquette_region needs numpy, which this Blender's Python does not have; "
+            "with Debian's Blender: apt-get install python3-numpy"
+        ) from error
     for place in _PLACES:
         if (place / "maquette" / "scene").is_dir():
             if str(place) not in sys.path:

@@ -17,7 +17,7 @@ _quiet = False
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Let our own changes call nothing back."""
     global _quiet
     before, _quiet = _quiet, True
@@ -31,8 +31,25 @@ def set_region(scene: bpy.types.Scene, region: Region) -> None:
     """Make this the region, everywhere."""
     now = session.current()
     if now is not None:
-        now.region = region
+        now.change(region=region)
         show_region(scene)
+
+
+def set_cropped(scene: bpy.types.Scene, cropped: np.ndarray) -> None:
+    """Hide these points [P] from now on."""
+    now = session.current()
+    if now is not None:
+        now.change(cropped=cropped)
+        scene.maquette.state = now.number
+
+
+def go_back(scene: bpy.types.Scene) -> None:
+    """Follow Blender's undo or redo, which already moved numbers and shapes."""
+    now = session.current()
+    if now is not None:
+        now.go_back(scene.maquette.state)
+        take_shapes(scene)  # a drag that Blender recorded before we saw it
+    viewport.forget_batches()
 
 
 def show_region(scene: bpy.types.Scene) -> None:
@@ -41,7 +58,8 @@ def show_region(scene: bpy.types.Scene) -> None:
     if now is None:
         return
     region, settings, box = now.region, scene.maquette, np.asarray(now.region.box)
-    with _quietly():
+    settings.state = now.number
+    with quietly():
         settings.center, settings.radius = region.center, region.radius
         settings.box_min, settings.box_max = box[:, 0], box[:, 1]
         _place(session.SPHERE, np.asarray(region.center), np.full(3, region.radius))

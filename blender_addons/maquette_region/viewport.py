@@ -10,6 +10,8 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 from mathutils import Matrix
 
+from maquette.scene.thinning import choose
+
 from . import building, session
 
 _POINT_SHADERS = ("POINT_FLAT_COLOR", "FLAT_COLOR", "3D_FLAT_COLOR")  # newest Blender first
@@ -23,6 +25,8 @@ _COLORS = {
 _PALE = 0.25  # share of a point's own colour outside the region
 _GREY = 0.42
 _SENSOR = 36.0
+_SOFTWARE = ("llvmpipe", "softpipe", "swiftshader", "software")
+_SOFTWARE_DRAWS = 200_000  # points: a million take it two seconds a frame
 
 _batches: list[tuple[Any, Any]] | None = None
 _lines: dict[str, tuple[int, Any]] = {}  # by object: its mesh, and what is drawn of it
@@ -41,7 +45,7 @@ def draw() -> None:
     if now is None or root is None:
         return
     if _batches is None:
-        _batches = _divide(now, scene.maquette.show_cropped)
+        _batches = _divide(now, scene.maquette.show_cropped, scene.maquette.most_drawn)
     gpu.state.depth_test_set("LESS_EQUAL")
     gpu.state.point_size_set(scene.maquette.point_size)
     with gpu.matrix.push_pop():
@@ -89,6 +93,15 @@ def show_layers(settings: bpy.types.PropertyGroup) -> None:
     _hide_cropped(settings.show_cropped)
     forget_batches()
     redraw()
+
+
+def spare(settings: bpy.types.PropertyGroup) -> None:
+    """Draw fewer points where graphics are in software."""
+    if bpy.app.background:
+        return
+    renderer = gpu.platform.renderer_get().lower()
+    if any(word in renderer for word in _SOFTWARE):
+        settings.most_drawn = min(settings.most_drawn, _SOFTWARE_DRAWS)
 
 
 def apply_transparency(settings: bpy.types.PropertyGroup) -> None:
@@ -141,20 +154,20 @@ def redraw() -> None:
                 area.tag_redraw()
 
 
-def _divide(now: session.Session, show_cropped: bool) -> list[tuple[Any, Any]]:
+def _divide(now: session.Session, show_cropped: bool, most: int) -> list[tuple[Any, Any]]:
     """Points inside in their colours, the others pale; cropped ones not at all."""
     model = now.opened.model
-    colors = np.ones((len(model.points), 4), np.float32)
-    colors[:, :3] = model.colors / 255.0
-    outside = ~now.region.contains(model.points)
-    colors[outside, :3] = _PALE * colors[outside, :3] + (1 - _PALE) * _GREY
-    kept = slice(None)
+    kept = np.ones(len(model.points), bool)
     if now.cropped is not None and not show_cropped:
         kept = ~now.cropped
-    places = np.ascontiguousarray(model.points[kept], np.float32)
-    if len(places) == 0:
+    drawn = np.flatnonzero(choose(kept & now.inside, kept & ~now.inside, most))
+    if len(drawn) == 0:
         return []
-    content = {"pos": places, "color": np.ascontiguousarray(colors[kept])}
+    colors = np.ones((len(drawn), 4), np.float32)
+    colors[:, :3] = model.colors[drawn] / 255.0
+    outside = ~now.inside[drawn]
+    colors[outside, :3] = _PALE * colors[outside, :3] + (1 - _PALE) * _GREY
+    content = {"pos": model.points[drawn].astype(np.float32), "color": colors}
     shader = _shader(_POINT_SHADERS)
     return [(shader, batch_for_shader(shader, "POINTS", content))]
 

@@ -1,8 +1,10 @@
 """Runs inside Blender (or with its Python module): every operator, then the facts as JSON.
 
-`blender -b --python blender_session.py -- WORKSPACE ADDON_FOLDER RESULT.json`
+`blender -b --python blender_session.py -- WORKSPACE ADDON RESULT.json`; ADDON is the folder that
+holds the add-on, or the zip, which is then installed as a person would install it.
 """
 
+import importlib
 import json
 import os
 import shutil
@@ -11,21 +13,55 @@ import traceback
 from pathlib import Path
 
 WORKSPACE, ADDON, RESULT = map(Path, sys.argv[sys.argv.index("--") + 1 :])
-sys.path.insert(0, str(ADDON))
 
 import bpy  # noqa: E402
 import numpy as np  # noqa: E402
 from bpy_extras.object_utils import world_to_camera_view  # noqa: E402
 from mathutils import Vector  # noqa: E402
 
-import maquette_region  # noqa: E402
+
+def switch_on() -> str:
+    """Make Blender know the add-on; the name of its module."""
+    if ADDON.suffix != ".zip":
+        sys.path.insert(0, str(ADDON))
+        importlib.import_module("maquette_region").register()
+        return "maquette_region"
+    if hasattr(bpy.ops, "extensions") and bpy.app.version >= (4, 2):
+        bpy.ops.extensions.package_install_files(
+            filepath=str(ADDON), repo="user_default", enable_on_install=True
+        )
+        return "bl_ext.user_default.maquette_region"
+    bpy.ops.preferences.addon_install(filepath=str(ADDON))
+    bpy.ops.preferences.addon_enable(module="maquette_region")
+    return "maquette_region"
+
+
+def switch_off(module: str) -> None:
+    if ADDON.suffix == ".zip":
+        bpy.ops.preferences.addon_disable(module=module)
+    else:
+        sys.modules[module].unregister()
+
+
+def speak(language: str) -> str:
+    """Set the language of the interface and of new objects' names; its word for a cube."""
+    view = bpy.context.preferences.view
+    view.language = language
+    view.use_translate_new_dataname = view.use_translate_interface = True
+    return bpy.app.translations.pgettext_iface("Cube")
 
 
 def run() -> dict:
-    maquette_region.register()
-    from maquette_region import session
-
-    facts = {"version": list(bpy.app.version), "shared": sys.modules["maquette"].__file__}
+    language = os.environ.get("MAQUETTE_LANGUAGE", "")
+    word = speak(language) if language else ""
+    module = switch_on()
+    session = importlib.import_module(f"{module}.session")
+    facts = {
+        "enabled": bpy.context.preferences.addons.get(module) is not None,
+        "version": list(bpy.app.version),
+        "word": word,
+        "shared": sys.modules["maquette"].__file__,
+    }
     scene, ops = bpy.context.scene, bpy.ops.maquette
     settings = scene.maquette
     facts["greyed_out"] = [
@@ -54,12 +90,17 @@ def run() -> dict:
     settings.box_min[0] = settings.box_max[0] + 1
     facts["never_crosses"] = settings.box_min[0] < settings.box_max[0]
     facts["show_and_hide"] = show_and_hide(settings, session)
+    facts["transparency"] = transparency(settings)
+    facts["photo_off_px"] = [photo_off(scene, session, depth) for depth in (0.01, 0.4, 3.0, 15.0)]
     ops.fit_cameras()
     facts["cameras_fit"] = list(now.region.center)
     ops.automatic()
     settings.box_min, settings.box_max = (2.7, -2.3, 4.7), (3.3, -1.7, 5.3)
     ops.crop()
     facts["cropped"] = int(now.cropped.sum())
+    facts["hidden"] = [hidden(session)]
+    for settings.show_cropped in (True, False):
+        facts["hidden"].append(hidden(session))
     ops.sphere_from_points()
     facts["kept_sphere"] = [*now.region.center, now.region.radius]
     ops.highlight_points()
@@ -73,7 +114,7 @@ def run() -> dict:
     ops.export()
     facts["exported_unchanged"] = json.loads((WORKSPACE / "transforms.json").read_text())
     facts["refused"] = refusals(ops, settings, session)
-    maquette_region.unregister()
+    switch_off(module)
     facts["unregistered"] = not hasattr(bpy.types.Scene, "maquette")
     return facts
 
@@ -108,6 +149,39 @@ def show_and_hide(settings, session) -> list:
         setattr(settings, name, True)
         shown.append(session.find(made).hide_get())
     return shown
+
+
+def transparency(settings) -> list:
+    """X-ray of every 3D view, before, while it is switched on, and after."""
+    seen = []
+    for settings.transparent, settings.opacity in ((False, 0.1), (True, 0.3), (False, 0.3)):
+        views = [area.spaces.active.shading for screen in bpy.data.screens
+                 for area in screen.areas if area.type == "VIEW_3D"]  # fmt: skip
+        seen.append(sorted({(view.show_xray, round(view.xray_alpha, 6)) for view in views}))
+    return seen
+
+
+def photo_off(scene, session, depth: float) -> float:
+    """How far the corners of the photo, slid to this depth, are from the picture's, in pixels."""
+    scene.maquette.photo_depth = depth
+    bpy.context.view_layer.update()
+    photo, eye = session.find(session.PHOTO), session.find(session.EYE)
+    lens = session.current().opened.model.lenses[scene.frame_current].pinhole()
+    longest = max(lens.width, lens.height)
+    worst = 0.0
+    for right in (0, 1):
+        for up in (0, 1):
+            corner = Vector(
+                ((right - 0.5) * lens.width / longest, (up - 0.5) * lens.height / longest, 0)
+            )
+            seen = world_to_camera_view(scene, eye, photo.matrix_world @ corner)
+            assert abs(seen.z / session.current().region.radius / depth - 1) < 1e-4
+            worst = max(worst, abs(seen.x - right) * lens.width, abs(seen.y - up) * lens.height)
+    return worst
+
+
+def hidden(session) -> int:
+    return sum(vertex.hide for vertex in session.find(session.POINTS).data.vertices)
 
 
 def refusals(ops, settings, session) -> list:

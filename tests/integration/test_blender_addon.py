@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import venv
 import zipfile
 from pathlib import Path
 
@@ -45,26 +46,42 @@ def workspace(tmp_path: Path) -> Path:
     return root
 
 
-def installed(folder: Path) -> Path:
-    """The add-on as the zip installs it."""
-    with zipfile.ZipFile(blender.build_addon(folder / "addon.zip")) as archive:
-        archive.extractall(folder / "addons")
-    return folder / "addons"
+def ways() -> list[object]:
+    """Every Blender with the add-on from either place, and the program in another language."""
+    found = blenders()
+    both = [
+        pytest.param(*each.values, place, "", id=f"{each.id}-{place}", marks=each.marks)
+        for each in found for place in ("checkout", "zip")
+    ]  # fmt: skip
+    program = found[0]  # the modules come without languages
+    german = pytest.param(*program.values, "zip", "de_DE", id="german", marks=program.marks)
+    return [*both, german]
 
 
-@pytest.mark.parametrize("command", blenders())
-@pytest.mark.parametrize("place", ["checkout", "zip"])
+@pytest.mark.parametrize(("command", "place", "language"), ways())
 def test_every_operator_in_real_blender(
-    command: list[str], place: str, workspace: Path, tmp_path: Path
+    command: list[str], place: str, language: str, workspace: Path, tmp_path: Path
 ) -> None:
-    addon = blender.ADDON.parent if place == "checkout" else installed(tmp_path)
+    addon = blender.ADDON.parent
+    if place == "zip":  # Blender installs it: as extension from 4.2 on, else as legacy add-on
+        addon = blender.build_addon(tmp_path / "maquette_region.zip")
     result = tmp_path / "result.json"
+    own = {**os.environ, "BLENDER_USER_RESOURCES": str(tmp_path / "blender"),
+           "BLENDER_USER_SCRIPTS": str(tmp_path / "scripts"),
+           "MAQUETTE_LANGUAGE": language}  # fmt: skip
     argv = [*command, str(HERE / "blender_session.py"), "--", str(workspace), str(addon)]
-    done = subprocess.run([*argv, str(result)], capture_output=True, text=True, timeout=240)
+    (tmp_path / "blender").mkdir()
+    (tmp_path / "scripts" / "addons").mkdir(parents=True)
+    done = subprocess.run(
+        [*argv, str(result)], capture_output=True, text=True, timeout=240, env=own
+    )
     assert result.exists(), done.stdout + done.stderr
     facts = json.loads(result.read_text())
+    if language and facts["word"] == "Cube":
+        pytest.skip("this Blender has no languages: apt-get install blender-data")
+    assert facts["word"] == ("Würfel" if language else "")
     model = colmap_model.read(workspace / "sparse" / "0")
-    assert str(addon) in facts["shared"] or place == "checkout"
+    assert (str(tmp_path) in facts["shared"]) == facts["enabled"] == (place == "zip")
     assert facts["greyed_out"] == [True, True, True, True]
     assert facts["loaded"] == [6, 800]
     assert facts["first_color"] == pytest.approx([*(model.colors[0] / 255), 1], abs=0.003)
@@ -74,10 +91,14 @@ def test_every_operator_in_real_blender(
     assert facts["scaled"] == pytest.approx(0.5, abs=1e-6)
     assert facts["typed"][:2] == [0.75, 0.75] and facts["never_crosses"]
     assert facts["show_and_hide"] == [True, False] * 4
+    assert facts["transparency"] == [[[False, pytest.approx(0.1)]], [[True, pytest.approx(0.3)]],
+                                     [[False, pytest.approx(0.3)]]]  # fmt: skip
+    assert max(facts["photo_off_px"]) < 0.01
     assert facts["cameras_fit"] == pytest.approx(CENTER, abs=1e-6)
     box = np.array([[2.7, 3.3], [-2.3, -1.7], [4.7, 5.3]])
     kept = ((model.points >= box[:, 0]) & (model.points <= box[:, 1])).all(axis=1)
     assert facts["cropped"] == int((~kept).sum())
+    assert facts["hidden"] == [facts["cropped"], 0, facts["cropped"]]
     far = np.linalg.norm(model.points[kept] - facts["kept_sphere"][:3], axis=1).max()
     assert far <= facts["kept_sphere"][3] <= 1.03 * far
     assert facts["selected_fit"] == pytest.approx(facts["kept_sphere"][3])  # cropped ones stay out
@@ -95,6 +116,32 @@ def test_every_operator_in_real_blender(
         assert wanted in said
 
 
+@pytest.mark.skipif(not blender.find(), reason="no Blender: apt-get install blender")
+def test_blender_finds_its_numpy_where_another_python_is_first_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv.create(tmp_path / "bare", with_pip=False)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bare/bin:{os.environ['PATH']}")
+    argv = [blender.find(), "-b", "--python", str(blender.START), "--python-expr"]
+    said = [
+        subprocess.run([*argv, "import maquette_region; print('it is there')"],
+                       env=own, capture_output=True, text=True, timeout=240)
+        for own in (os.environ, blender.environment())
+    ]  # fmt: skip
+    assert "it is there" in said[1].stdout, said[1].stdout + said[1].stderr
+    if "it is there" not in said[0].stdout:  # else this Blender brings its own Python
+        assert "apt-get install python3-numpy" in said[0].stdout + said[0].stderr
+
+
+@pytest.mark.parametrize("python", MODULES)
+def test_blenders_own_tool_accepts_the_manifest(python: str, tmp_path: Path) -> None:
+    made = blender.build_addon(tmp_path / "maquette_region.zip")
+    (tool,) = Path(python).parents[1].glob("lib/*/site-packages/bpy/*/scripts/*/bl_pkg/cli")
+    argv = [python, str(tool / "blender_ext.py"), "validate", str(made)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_zip_is_the_same_each_time_and_carries_what_it_needs(tmp_path: Path) -> None:
     first = blender.build_addon(tmp_path / "a.zip").read_bytes()
     assert first == blender.build_addon(tmp_path / "b.zip").read_bytes()
@@ -106,27 +153,70 @@ def test_the_zip_is_the_same_each_time_and_carries_what_it_needs(tmp_path: Path)
     assert not [name for name in names if "recon" in name or "cli" in name]
 
 
-@pytest.mark.skipif(not shutil.which("blender"), reason="no Blender: apt-get install blender")
-@pytest.mark.skipif(not shutil.which("xvfb-run"), reason="no screen: apt-get install xvfb xauth")
+on_screen = [
+    pytest.mark.skipif(not shutil.which("blender"), reason="no Blender: apt-get install blender"),
+    pytest.mark.skipif(not shutil.which("xvfb-run"), reason="no screen: apt-get install xvfb"),
+]
+
+
+def on_a_screen(*words: str) -> str:
+    """Run Blender in a window of a screen in memory; what it printed."""
+    argv = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", "blender", "--factory-startup"]
+    argv += ["--window-geometry", "0", "0", "1600", "1000", "--python", str(blender.START), *words]
+    software = {**os.environ, "LIBGL_ALWAYS_SOFTWARE": "1"}
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=240, env=software)
+    assert "Traceback" not in done.stderr + done.stdout, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def on_screen_test(test: object) -> object:
+    for mark in on_screen:
+        test = mark(test)
+    return test
+
+
+@on_screen_test
+def test_undo_and_redo_bring_back_region_panel_shapes_and_crop(
+    workspace: Path, tmp_path: Path
+) -> None:
+    result = tmp_path / "steps.json"
+    said = on_a_screen("--python", str(HERE / "blender_undo.py"), "--", str(workspace), str(result))
+    assert result.exists(), said
+    steps = json.loads(result.read_text())
+    named = {step["step"]: step for step in steps}
+    assert named["fit"]["radius"] > 3 and named["dragged"]["center"][0] == pytest.approx(3.25)
+    assert named["cropped"]["cropped"] == named["cropped"]["hidden"] > 0
+    pairs = {
+        "undo crop": "dragged", "undo drag": "typed", "undo select": "typed", "undo typed": "fit",
+        "undo fit": "open", "redo fit": "fit", "redo typed": "typed", "redo drag": "dragged",
+        "redo crop": "cropped", "redo open": "open",
+    }  # fmt: skip
+    for later, earlier in pairs.items():
+        assert same(named[later], named[earlier]), (named[later], named[earlier])
+    assert named["undo fit"]["is_saved"]  # to the last digit, or a trained model no longer fits
+    assert not named["undo open"]["is_open"] and named["undo open"]["shape"] is None
+
+
+def same(step: dict[str, object], other: dict[str, object]) -> bool:
+    return {**step, "step": ""} == {**other, "step": ""}
+
+
+@on_screen_test
 def test_the_start_script_draws_panels_and_points_on_a_screen(
     workspace: Path, tmp_path: Path
 ) -> None:
     quit_later = (
         "import bpy; n = [0]\n"
         "def shoot():\n"
+        "    print('draws', bpy.context.scene.maquette.most_drawn)\n"
         f"    bpy.ops.screen.screenshot(filepath=r'{tmp_path}/shot.png')\n"
         "    bpy.ops.wm.quit_blender()\n"
         "bpy.app.timers.register(shoot, first_interval=6.0)\n"
     )
-    argv = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", "blender", "--window-geometry"]
-    argv += ["0", "0", "1600", "1000", "--python", str(blender.START), "--python-expr", quit_later]
-    software = {**os.environ, "LIBGL_ALWAYS_SOFTWARE": "1"}
-    done = subprocess.run(
-        [*argv, "--", str(workspace)], capture_output=True, text=True, timeout=240, env=software
-    )
+    said = on_a_screen("--python-expr", quit_later, "--", str(workspace))
     shot = tmp_path / "shot.png"
-    assert shot.exists(), done.stdout + done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
+    assert shot.exists(), said
+    assert "draws 200000\n" in said  # graphics are in software here
     from PIL import Image
 
     with Image.open(shot) as image:

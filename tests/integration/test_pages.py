@@ -1,111 +1,25 @@
-"""The pages in a real browser: Chromium without a screen, driven by Playwright."""
+"""The adjusting page in a real browser."""
 
 from __future__ import annotations
 
-import io
-import os
-import shutil
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-import sparse_models
+from browsing import BOX, CENTER, LIMIT_S, Window, needs_chromium, until
 from maquette.scene import transforms
 from maquette.scene.region import Region
-from maquette.scene.workspace import open_workspace
-from waiting import wait_for
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 viser = pytest.importorskip("viser", reason="pip install -e 'python[view]'")
 
-from maquette.viewer import serving  # noqa: E402
-from maquette.viewer.adjust_page import AdjustPage  # noqa: E402
-from maquette.viewer.gate import Address, Gate  # noqa: E402
-from maquette.viewer.view_page import ViewPage  # noqa: E402
+from maquette.viewer import pace  # noqa: E402
+from maquette.viewer.cloud import Cloud  # noqa: E402
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-SHOTS = os.environ.get("MAQUETTE_SHOTS", "")  # a folder to keep the screenshots in
-SIZE = {"width": 1000, "height": 640}
-LIMIT_S = 150.0  # WebGL in software, on a machine that may be busy
-CENTER = np.array([3.0, -2.0, 5.0])
-BOX = [[2, 4], [-3, -1], [4, 6]]
-
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
-
-
-@dataclass
-class Window:
-    """A browser window on a page, and the page's own objects."""
-
-    browser: object
-    content: object
-    page: object
-    gate: Gate
-
-    def click(self, label: str) -> None:
-        self.content.get_by_role("button", name=label, exact=True).click()
-
-    def shot(self, name: str) -> np.ndarray:
-        pixels = self.content.screenshot(path=f"{SHOTS}/{name}.png" if SHOTS else None)
-        with Image.open(io.BytesIO(pixels)) as image:
-            return np.asarray(image.convert("RGB"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-        arguments += ["--ignore-gpu-blocklist"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    points = np.concatenate(
-        [sparse_models.ball(1500, CENTER, 0.6), sparse_models.ball(500, CENTER, 9.0, 1)]
-    )
-    sketch = sparse_models.around(CENTER, 4.0, 8, points)
-    root = sparse_models.write_workspace(tmp_path / "owlet", sketch)
-    open_workspace(root).save(Region.around(CENTER, 1.0, BOX))
-    return root
-
-
-@pytest.fixture
-def opened(browser: object, workspace: Path) -> Iterator[Callable[[], Window]]:
-    servers, contents = [], []
-
-    def open_page() -> Window:
-        pages = []
-        server, gate = serving.start(
-            lambda server: pages.append(AdjustPage(server, open_workspace(workspace))),
-            "127.0.0.1:0",
-        )
-        servers.append(server)
-        content = browser.new_page(viewport=SIZE)
-        content.set_default_timeout(1000 * LIMIT_S)
-        contents.append(content)
-        content.goto(gate.url)
-        content.get_by_text("points inside").wait_for()
-        return Window(browser, content, pages[0], gate)
-
-    yield open_page
-    for content in contents:
-        content.close()  # each one keeps drawing
-    for server in servers:
-        server.stop()
-
-
-def until(condition: Callable[[], object], limit_s: float = LIMIT_S) -> None:
-    wait_for(condition, limit_s)
+pytestmark = needs_chromium
 
 
 def saved(workspace: Path) -> Region:
@@ -143,7 +57,7 @@ def test_the_page_shows_the_scene_and_numbers_save_and_reload(
     until(lambda: again.page.editor.region.radius != 0.5)
 
 
-def drag_axis(window: Window, start_px: np.ndarray, towards_px: np.ndarray) -> None:
+def drag(window: Window, start_px: np.ndarray, towards_px: np.ndarray) -> None:
     mouse = window.content.mouse
     mouse.move(*start_px)
     mouse.down()
@@ -158,37 +72,76 @@ def pixel_of(window: Window, world: np.ndarray) -> np.ndarray:
     w, x, y, z = client.camera.wxyz
     rotation = viser.transforms.SO3(np.array([w, x, y, z])).as_matrix()
     local = rotation.T @ (window.page.display.points(world) - client.camera.position)
-    high = SIZE["height"] / 2 / np.tan(client.camera.fov / 2)
-    return np.array([SIZE["width"], SIZE["height"]]) / 2 + local[:2] / local[2] * high
+    canvas = window.content.locator("canvas[data-engine]").bounding_box()
+    high = canvas["height"] / 2 / np.tan(client.camera.fov / 2)
+    middle = [canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2]
+    return np.array(middle) + local[:2] / local[2] * high
 
 
-def test_dragging_moves_the_sphere_along_an_axis(
-    opened: Callable[[], Window], workspace: Path
+SHAFT, PULL = 0.28, 0.4  # where an arrow is taken and how far it is drawn, in radii
+LOW, HIGH = np.array(BOX)[:, 0], np.array(BOX)[:, 1]
+HANDLES = {
+    "centre": ("sphere", CENTER, (0, 1, 2)),
+    "rim": ("sphere", np.add(CENTER, (1.0, 0, 0)), (0,)),
+    "box min": ("box", LOW, (0, 1, 2)),
+    "box max": ("box", HIGH, (0, 1, 2)),
+}
+
+
+@pytest.mark.parametrize("name", HANDLES)
+def test_a_handle_that_is_dragged_takes_its_part_of_the_region_along(
+    name: str, opened: Callable[[], Window], workspace: Path
 ) -> None:
+    shape, place, axes = HANDLES[name]
     window = opened()
-    until(lambda: window.page.server.get_clients())
+    if shape != "sphere":
+        choose(window, "drag", shape)
+    find = window.page.server.scene.get_handle_by_name
+    until(lambda: find(f"/handles/{shape}/{'rim' if shape == 'sphere' else 'max'}"))
+    first = window.page.editor.region
+    for axis in axes:
+        before, step = window.page.editor.region, np.eye(3)[axis]
+        until(partial(drag_along, window, place, step))
+        until(lambda: not window.page.handles.dragged)
+        after = window.page.editor.region
+        shift = np.zeros(3)
+        if name == "rim":
+            shift[axis] = after.radius - before.radius
+            assert (after.center, after.box) == (before.center, before.box)
+        elif name == "centre":
+            shift = np.subtract(after.center, before.center)
+            assert (after.radius, after.box) == (before.radius, before.box)
+        else:
+            shifts = np.subtract(after.box, before.box)
+            shift, other = shifts.T if name == "box min" else shifts.T[::-1]
+            assert (after.center, after.radius) == (before.center, before.radius)
+            assert not other.any()
+        assert shift == pytest.approx(PULL * step, abs=0.03)
+        place = place + shift
+    assert saved(workspace) == first
+    window.shot(f"dragged {name}")
+    for _ in axes:
+        window.click("Undo")
+    until(lambda: window.page.editor.region == first)
+
+
+def drag_along(window: Window, place: np.ndarray, step: np.ndarray) -> bool:
+    """Draw at the arrow of a handle; whether anything followed, once it is on the screen."""
     before = window.page.editor.region
-    arrow = 0.28 * before.radius  # on the shaft of the handle, world units
-    moved = []
+    (client,) = window.page.server.get_clients().values()
+    client.camera.position = np.array([3.0, -3.0, -2.2])  # no axis points at the window
+    client.camera.look_at = np.zeros(3)
+    pace.Window(window.page.server, client).frame_s()  # until the camera stands still
+    start = pixel_of(window, place + SHAFT * step)
+    drag(window, start, pixel_of(window, place + (SHAFT + PULL) * step))
+    with suppress(AssertionError):
+        until(lambda: window.page.editor.region != before, 5)
+    return window.page.editor.region != before
 
-    def drag_one() -> bool:
-        """Whether an arrow followed; one may point at the viewer or lie behind another."""
-        for axis, step in enumerate(np.eye(3)):
-            start = pixel_of(window, CENTER + arrow * step)
-            drag_axis(window, start, pixel_of(window, CENTER + (arrow + 0.5) * step))
-            with suppress(AssertionError):
-                until(lambda: window.page.editor.region != before, 5)
-                moved.append(axis)
-                return True
-        return False
 
-    until(drag_one)  # nothing can be dragged before the first frames are drawn
-    after = window.page.editor.region
-    shift = np.subtract(after.center, before.center)
-    assert abs(shift[moved[0]]) > 0.1 and np.abs(np.delete(shift, moved[0])).max() < 1e-6
-    assert (after.radius, after.box) == (before.radius, before.box)
-    assert saved(workspace) == before
-    window.shot("dragged")
+def choose(window: Window, label: str, option: str) -> None:
+    window.content.get_by_role("combobox", name=label).click()
+    window.content.get_by_role("option", name=option, exact=True).click()
 
 
 def test_fit_to_visible_points_and_to_cameras(opened: Callable[[], Window]) -> None:
@@ -223,6 +176,52 @@ def test_clicking_a_camera_shows_its_photo(opened: Callable[[], Window]) -> None
     until(click_one)
     window.content.get_by_text(".jpg").first.wait_for()
     window.shot("photo")
+
+
+def test_a_photo_is_looked_through_and_hidden_again(opened: Callable[[], Window]) -> None:
+    window = opened()
+    (client,) = until(window.page.server.get_clients).values()
+    type_into(window, "camera", 1, "3")  # the first one is the slider's own
+    until(lambda: window.page.photos.frustum is not None)
+    window.content.get_by_text("0003.jpg").wait_for()
+    window.click("Look through it")
+    camera = window.page.cameras[3]
+    place = window.page.display.points(camera.world_from_cam[:3, 3])
+    until(lambda: np.allclose(client.camera.position, place, atol=1e-3))
+    turn = viser.transforms.SO3(np.array(client.camera.wxyz)).as_matrix()
+    assert turn == pytest.approx(camera.world_from_cam[:3, :3], abs=1e-3)
+    assert np.tan(client.camera.fov / 2) == pytest.approx(
+        camera.lens.height / 2 / camera.lens.fl_y, rel=1e-3
+    )
+    middle = np.array(pixel_of(window, camera.world_from_cam[:3, 3] + camera.world_from_cam[:3, 2]))
+    color = (40 + 3 * 13, 90, 160)
+
+    def shows_photo() -> bool:
+        """Whether most of what lies about the middle has the photo's colour."""
+        column, row = middle.astype(int)
+        part = window.shot("look through")[row - 40 : row + 40, column - 40 : column + 40]
+        return bool((np.abs(part.astype(int) - color).max(axis=-1) < 30).mean() > 0.5)
+
+    until(shows_photo)
+    window.click("Hide the photo")
+    until(lambda: window.page.photos.frustum is None)
+    until(lambda: not shows_photo())
+    window.content.get_by_text("click a camera to see its photo").wait_for()
+
+
+def test_two_windows_of_one_page_show_the_same(opened: Callable[[], Window]) -> None:
+    first = opened()
+    second = first.browser.new_page()
+    try:
+        second.set_default_timeout(1000 * LIMIT_S)
+        second.goto(first.gate.url)
+        second.get_by_text("points inside").wait_for()
+        type_into(first, "radius", 0, "0.625")
+        field = second.get_by_text("radius", exact=True).locator("xpath=../../..").locator("input")
+        until(lambda: float(field.first.input_value()) == 0.625)
+        assert len(first.page.server.get_clients()) == 2
+    finally:
+        second.close()
 
 
 def test_a_second_window_is_asked_before_it_overwrites(
@@ -269,85 +268,48 @@ def test_a_folder_that_can_not_be_written_is_told(
     assert saved(workspace).radius == 1.0
 
 
-def fetch(url: str, **fields: str) -> int:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=fields), timeout=10) as got:
-            return int(got.status)
-    except urllib.error.HTTPError as error:
-        return error.code
+def drawn(window: Window) -> int:
+    find = window.page.server.scene.get_handle_by_name
+    return sum(len(find(f"/points/{side}").points) for side in ("inside", "outside"))
 
 
-def test_only_this_machine_by_name_and_only_our_own_page(opened: Callable[[], Window]) -> None:
-    window = opened()
-    assert fetch(window.gate.url) == 200
-    assert fetch(window.gate.url, Host="evil.example") == 403
-    assert fetch(window.gate.url, Origin="http://evil.example") == 403
-
-
-def test_listening_elsewhere_wants_the_token(browser: object, workspace: Path) -> None:
-    server, gate = serving.start(
-        lambda server: AdjustPage(server, open_workspace(workspace)), "0.0.0.0:0"
-    )
-    try:
-        port = gate.address.port
-        assert gate.token and gate.token in gate.url
-        assert fetch(f"http://127.0.0.1:{port}/") == 403
-        assert fetch(f"http://127.0.0.1:{port}/?token=wrong") == 403
-        stranger = browser.new_page()
-        stranger.goto(f"http://127.0.0.1:{port}/")
-        assert "token" in stranger.content()
-        guest = browser.new_context().new_page()
-        guest.set_default_timeout(1000 * LIMIT_S)
-        guest.goto(f"http://127.0.0.1:{port}/?token={gate.token}")
-        guest.get_by_text("points inside").wait_for()
-        assert gate.token not in guest.url
-    finally:
-        server.stop()
-
-
-def test_view_follows_runs_and_previews_and_shows_the_mesh(
-    browser: object, workspace: Path
+def test_fewer_points_are_drawn_but_all_are_counted(
+    opened: Callable[[], Window], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import trimesh
-
-    scene = open_workspace(workspace).scene
-    scene.mesh.mkdir()
-    ball = trimesh.creation.icosphere(radius=0.6)
-    ball.apply_translation(CENTER)
-    ball.visual.vertex_colors = np.full((len(ball.vertices), 4), (220, 40, 40, 255), np.uint8)
-    ball.export(scene.mesh / "owlet.ply")
-    previews = scene.run("first") / "previews"
-    previews.mkdir(parents=True)
-    Image.new("RGB", (90, 30), "green").save(previews / "iteration_000000250.png")
-    pages = []
-    server, gate = serving.start(lambda s: pages.append(ViewPage(s, scene)), "127.0.0.1:0")
-    try:
-        content = browser.new_page(viewport=SIZE)
-        content.set_default_timeout(1000 * LIMIT_S)
-        content.goto(gate.url)
-        content.get_by_text("iteration 250").wait_for()
-        Image.new("RGB", (90, 30), "blue").save(previews / "iteration_000000500.png")
-        (scene.run("first") / "metrics.jsonl").write_text('{"iteration": 500, "psnr": 21.5}\n{"ha')
-        pages[0].refresh()
-        content.get_by_text("iteration 500: photo").wait_for()
-        content.get_by_text("psnr 21.5").wait_for()
-        window = Window(browser, content, pages[0], gate)
-
-        def is_red() -> bool:
-            pixels = window.shot("view").astype(int)
-            red = (pixels[..., 0] > 90) & (pixels[..., 0] > 2 * pixels[..., 1])
-            return bool(red[:, :600].sum() > 3000)
-
-        until(is_red)
-        with content.expect_download() as download:
-            window.click("Screenshot")
-        with Image.open(download.value.path()) as picture:
-            assert picture.size[0] > 300
-    finally:
-        server.stop()
+    monkeypatch.setattr("maquette.viewer.cloud._STEPS", (150,))
+    monkeypatch.setattr("maquette.viewer.cloud.FEW_DRAWN", 150)
+    monkeypatch.setattr("maquette.viewer.pace._QUICK_S", 0.0)  # no window is that quick
+    window = opened()
+    assert drawn(window) == 150
+    assert window.page.editor.counts()[2] == 2000
+    window.content.get_by_text("of 2,000 points inside").wait_for()
+    choose(window, "points drawn", "2,000")
+    until(lambda: drawn(window) == 2000)
 
 
-def test_addresses() -> None:
-    assert Address.parse("8081") == Address("127.0.0.1", 8081)
-    assert Address.parse("[::1]:80").host == "::1"
-    assert not Address.parse("0.0.0.0:8080").is_loopback
+@pytest.mark.parametrize(
+    ("slow_s", "unasked", "draws"),
+    [(30, 5000, [150, 600, 2000]), (30, 700, [150, 600]), (1e-9, 5000, [150, 600, 150])],
+)
+def test_more_points_are_drawn_by_themselves_unless_that_is_slow(
+    slow_s: float, unasked: int, draws: list[int], opened: Callable[[], Window],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("maquette.viewer.cloud._STEPS", (150, 600))
+    monkeypatch.setattr("maquette.viewer.cloud.FEW_DRAWN", 150)
+    monkeypatch.setattr("maquette.viewer.cloud.MOST_UNASKED", unasked)
+    monkeypatch.setattr("maquette.viewer.pace._QUICK_S", 30)
+    monkeypatch.setattr("maquette.viewer.pace._SLOW_S", slow_s)
+    seen = []
+    draw = Cloud.draw
+
+    def noted(self: Cloud, region: Region) -> None:
+        draw(self, region)
+        seen.append(int(self._chosen.sum()))
+
+    monkeypatch.setattr(Cloud, "draw", noted)
+    window = opened()
+    until(lambda: window.page.pace.is_done)
+    assert seen == draws and drawn(window) == draws[-1]
+    shown = window.content.get_by_role("combobox", name="points drawn")
+    until(lambda: shown.input_value() == f"{draws[-1]:,}")

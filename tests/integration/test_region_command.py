@@ -73,8 +73,10 @@ def test_set_show_fit_and_auto(folder: Path) -> None:
         (["set", "--sphere", "1,2,3,x"], 2, "not a list"),
         (["set", "--sphere", "1,2,3,-1"], 14, "not usable"),
         (["set", "--box", "1,0,0,1,0,1"], 14, "box is empty"),
-        (["fit", "--points-inside", "1.2"], 14, "share"),
-        (["show", "MODEL=nothing"], 13, "no folder"),
+        (["fit", "--points-inside", "1.2"], 2, "share"),
+        (["fit", "--points-inside", "x"], 2, "'--points-inside'"),
+        (["auto", "--rule", "foo"], 2, "'--rule': 'foo' is not one of"),
+        (["show", "MODEL=nothing"], 13, "`make prepare MODEL=nothing INPUT=…` makes it"),
     ],
 )  # fmt: skip
 def test_refusals_write_nothing(folder: Path, words: list[str], code: int, says: str) -> None:
@@ -91,6 +93,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scene]:
     synthetic_scene.write_landmarks(scene, 300)
     engine.train(scene, ProcessOptions(iterations=3, preset="preview"), Progress(None, StringIO()))
     return base, scene
+
+
+@pytest.mark.parametrize("page", ["view", "adjust"])
+def test_a_page_of_nothing_says_how_to_make_it(tmp_path: Path, page: str) -> None:
+    done = maquette(tmp_path, page, "MODEL=nothing", "VIEW=browser")
+    assert (done.returncode, done.stdout) == (13, "")
+    assert "`make prepare MODEL=nothing INPUT=…` makes it" in done.stderr
 
 
 def test_training_and_extraction_stop_when_the_region_changed(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from maquette.cli.arguments import SettingWords
+from maquette.cli.workspaces import open_scene, require_scene
 from maquette.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,11 +25,10 @@ def add_to(app: typer.Typer) -> None:
 def adjust(settings: SettingWords = None) -> None:
     """Set the region by hand, in Blender or in the browser (VIEW=auto, blender or browser)."""
     from maquette.config.loading import load
-    from maquette.scene.workspace import open_workspace
     from maquette.viewer import blender
 
     chosen = load(settings or ())
-    opened = open_workspace(chosen.scene_dir)
+    opened = open_scene(chosen)
     if blender.is_wanted(chosen.view, chosen.blender):
         blender.adjust(opened, chosen.blender)
         return
@@ -46,6 +46,7 @@ def view(settings: SettingWords = None) -> None:
     from maquette.scene.paths import Scene
 
     chosen: Settings = load(settings or ())
+    require_scene(chosen)
     serving = _serving()
     from maquette.viewer.view_page import ViewPage
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from maquette.cli.arguments import AsJson, SettingWords
+from maquette.cli.workspaces import open_scene
 from maquette.errors import UsageError, shown_path
 
 if TYPE_CHECKING:
@@ -106,6 +107,11 @@ def fit(
     """Fit sphere and box around the points, or the sphere through the cameras."""
     from maquette.scene import region_fits
 
+    if not 0 < points_inside <= 1:
+        raise UsageError(
+            f"--points-inside is a share above 0 and at most 1, not {points_inside:g}",
+            hint="--points-inside 0.98 leaves out the 2 % farthest off",
+        )
     chosen, opened = _open(settings)
     model = opened.model
     fitted = (
@@ -118,10 +124,9 @@ def fit(
 
 def _open(words: list[str] | None) -> tuple[Settings, Workspace]:
     from maquette.config.loading import load
-    from maquette.scene.workspace import open_workspace
 
     chosen = load(words or ())
-    return chosen, open_workspace(chosen.scene_dir)
+    return chosen, open_scene(chosen)
 
 
 def _save(

@@ -13,12 +13,15 @@ from maquette.errors import MaquetteError, from_os_error
 from maquette.scene.aftermath import remaining_work
 from maquette.scene.region_file import ChangedMeanwhile
 from maquette.scene.workspace import Workspace
-from maquette.viewer import scenery
+from maquette.viewer import cloud, scenery
+from maquette.viewer.cloud import Cloud
+from maquette.viewer.display import Display
 from maquette.viewer.editing import RegionEditor, seen_by
 from maquette.viewer.handles import Handles
+from maquette.viewer.pace import Pace, Window
 from maquette.viewer.photos import PhotoPanel
 from maquette.viewer.picture import redraw
-from maquette.viewer.scenery import Camera, Cloud, Display, Shapes
+from maquette.viewer.scenery import Camera, Shapes
 from maquette.viewer.screenshot import add_screenshot_button, view_of
 
 Button = viser.GuiButtonHandle
@@ -34,6 +37,7 @@ class AdjustPage:
         self._telling = threading.RLock()
         scenery.begin(server, self.cameras, self.display)
         server.gui.configure_theme(show_logo=False, show_share_button=False)
+        server.gui.main_panel.dock_right()
         self.shapes = Shapes(server, opened.region, self.display)
         self.cloud = Cloud(server, self.display, opened.model.points, opened.model.colors)
         self.status = server.gui.add_markdown("")
@@ -47,9 +51,16 @@ class AdjustPage:
         self.editor.listeners.append(self.show)
         self.cloud.draw(self.editor.region)
         self.show()
-        thinned = ("not every point is drawn; counts and fits use all",)
-        for remark in opened.remarks + thinned * self.cloud.is_thinned:
+        for remark in opened.remarks:
             server.gui.add_markdown(f"⚠ {remark}")
+        server.on_client_connect(self._complete)
+
+    def _complete(self, client: viser.ClientHandle) -> None:
+        """Add what takes longer, when a new window has drawn the rest."""
+        window = Window(self.server, client)
+        if window.wait_until_drawn():
+            self.handles.appear()
+            self.pace.find(window)
 
     def show(self) -> None:
         """Bring numbers, shapes and counts up to date with the region."""
@@ -130,13 +141,36 @@ class AdjustPage:
         with gui.add_folder("Display"):
             size = gui.add_slider("point size", 0.001, 0.03, 0.001, self.cloud.size)
             hide = gui.add_checkbox("hide points outside", False)
+            self._add_thinning()
 
         def redraw_points(_: Any) -> None:
             self.cloud.size, self.cloud.hides_outside = size.value, hide.value
             self.cloud.draw(self.editor.region)
 
-        size.on_update(redraw_points)
-        hide.on_update(redraw_points)
+        for part in (size, hide):
+            part.on_update(redraw_points)
+
+    def _add_thinning(self) -> None:
+        """How many points are drawn; it goes up by itself in a window that draws quickly."""
+        counts = [f"{count:,}" for count in self.cloud.steps()]
+        drawn = self.server.gui.add_dropdown(
+            "points drawn", counts, visible=len(counts) > 1,
+            hint=f"of {len(self.editor.model.points):,}; counts and fits always use all",
+        )  # fmt: skip
+
+        def take(step: int) -> None:
+            drawn.value = counts[step]
+
+        unasked = sum(count <= cloud.MOST_UNASKED for count in self.cloud.steps())
+        self.pace = Pace(unasked, take)
+
+        def redraw_points(event: Any) -> None:
+            if event.client is not None:
+                self.pace.stop()
+            self.cloud.thin(self.cloud.steps()[counts.index(drawn.value)])
+            self.cloud.draw(self.editor.region)
+
+        drawn.on_update(redraw_points)
 
     def _button(self, label: str, act: Callable[[], None], hint: str | None = None) -> None:
         button = self.server.gui.add_button(label, hint=hint)

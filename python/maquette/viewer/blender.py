@@ -50,7 +50,7 @@ def adjust(opened: Workspace, program: str) -> None:
     """
     found = find(program) or "blender"
     argv = [found, "--python", str(START), "--", str(opened.scene.root)]
-    done = subprocess.run(argv, check=False)
+    done = subprocess.run(argv, check=False, env=environment())
     if done.returncode != 0:
         raise JobFailed(
             f"Blender ended with {done.returncode}", hint="VIEW=browser needs no Blender"
@@ -63,6 +63,14 @@ def adjust(opened: Workspace, program: str) -> None:
     for sentence in (redraw(opened.scene), *aftermath.remaining_work(opened.scene, now)):
         if sentence:
             print(sentence)
+
+
+def environment() -> dict[str, str]:
+    """What Blender starts with: the system's Python before that of pyenv, conda or a venv.
+
+    A Blender that uses the system's Python looks for it on the PATH, and for its numpy beside it.
+    """
+    return {**os.environ, "PATH": os.pathsep.join([os.defpath, os.environ.get("PATH", "")])}
 
 
 def build_addon(target: Path = ZIP) -> Path:

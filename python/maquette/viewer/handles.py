@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
 import viser
+from numpy.typing import NDArray
 
 from maquette.errors import BadInput
+from maquette.scene.region import FloatArray
+from maquette.viewer.cloud import Cloud
+from maquette.viewer.display import Display
 from maquette.viewer.editing import RegionEditor
-from maquette.viewer.scenery import Cloud, Display
 
 _SIZE = 0.35  # display units
-_ALL_AXES, _RIM_AXIS = (True, True, True), (True, False, False)
+_CENTER, _RIM, _LOW, _HIGH = "sphere/center", "sphere/rim", "box/min", "box/max"
+_OF_SHAPE = {"sphere": (_CENTER, _RIM), "box": (_LOW, _HIGH)}
 
 
 class Handles:
-    """The handles of one shape at a time; what is dragged changes the editor's region."""
+    """The handles of one shape at a time; what is dragged changes the editor's region.
+
+    They are made when they are to appear, after what there is to see, and those of the box when
+    they are first wanted: their shaders cost graphics in software half a second.
+
+    Attributes:
+        dragged: Which one is in the hand, or "".
+    """
 
     def __init__(
         self,
@@ -26,74 +38,81 @@ class Handles:
         cloud: Cloud,
         shape: str,
     ) -> None:
-        self.display, self.editor, self.cloud = display, editor, cloud
-        self._dragged: viser.TransformControlsHandle | None = None
-        self.center = self._add(server, "sphere/center", _ALL_AXES)
-        self.rim = self._add(server, "sphere/rim", _RIM_AXIS)
-        self.low = self._add(server, "box/min", _ALL_AXES)
-        self.high = self._add(server, "box/max", _ALL_AXES)
-        self.choose(shape)
-        self.follow()
+        self._server, self.display, self.editor, self.cloud = server, display, editor, cloud
+        self._made: dict[str, viser.TransformControlsHandle] = {}
+        self.dragged = ""
+        self._shape, self._seen, self._making = shape, False, threading.Lock()
+
+    def appear(self) -> None:
+        """Show them from now on."""
+        self._seen = True
+        self.choose(self._shape)
 
     def choose(self, shape: str) -> None:
         """Show the handles of `sphere`, of `box`, or none."""
-        for handle in (self.center, self.rim):
-            handle.visible = shape == "sphere"
-        for handle in (self.low, self.high):
-            handle.visible = shape == "box"
+        with self._making:
+            self._shape = shape
+            wanted = _OF_SHAPE.get(shape, ()) if self._seen else ()
+            for name in wanted:
+                if name not in self._made:
+                    self._made[name] = self._add(name)
+            for name, handle in self._made.items():
+                handle.visible = name in wanted
 
     def follow(self) -> None:
         """Put each handle where its part of the region is, but leave the one in the hand."""
+        for name, handle in list(self._made.items()):
+            if name != self.dragged:
+                handle.position = self._place(name)
+
+    def _place(self, name: str) -> NDArray[np.float64]:
         region = self.editor.region
         box = np.asarray(region.box)
-        rim = np.add(region.center, (region.radius, 0, 0))
-        places = (
-            (self.center, region.center), (self.rim, rim),
-            (self.low, box[:, 0]), (self.high, box[:, 1]),
-        )  # fmt: skip
-        for handle, world in places:
-            if handle is not self._dragged:
-                handle.position = self.display.points(world).astype(np.float64)
+        world = {
+            _CENTER: np.asarray(region.center),
+            _RIM: np.add(region.center, (region.radius, 0, 0)),
+            _LOW: box[:, 0],
+            _HIGH: box[:, 1],
+        }[name]
+        return self.display.points(world).astype(np.float64)
 
-    def _add(
-        self, server: viser.ViserServer, name: str, axes: tuple[bool, bool, bool]
-    ) -> viser.TransformControlsHandle:
-        handle = server.scene.add_transform_controls(
+    def _add(self, name: str) -> viser.TransformControlsHandle:
+        handle = self._server.scene.add_transform_controls(
             f"/handles/{name}",
             scale=_SIZE,
-            active_axes=axes,
-            disable_sliders=axes == _RIM_AXIS,
+            active_axes=(True, name != _RIM, name != _RIM),
+            disable_sliders=name == _RIM,
             disable_rotations=True,
             depth_test=False,
+            position=self._place(name),
         )
-        handle.on_update(self._drag)
+        handle.on_update(lambda event: self._drag(name, event))
         return handle
 
-    def _drag(self, event: Any) -> None:
+    def _drag(self, name: str, event: Any) -> None:
         if event.client is None:
             return
         if event.phase == "start":
-            self._dragged = event.target
+            self.dragged = name
             self.editor.begin_drag()
         try:
-            self._take(event.target)
+            self._take(name, self.display.world(event.target.position))
         except BadInput:
             pass  # the hand passes through an unusable place; the last usable one stays
         finally:
             if event.phase == "end":
-                self._dragged = None
+                self.dragged = ""
                 self.follow()
                 self.cloud.draw(self.editor.region)
 
-    def _take(self, handle: viser.TransformControlsHandle) -> None:
+    def _take(self, name: str, place: FloatArray) -> None:
         region = self.editor.region
-        place = self.display.world(handle.position)
         box = np.asarray(region.box)
-        if handle is self.center:
+        if name == _CENTER:
             self.editor.set_sphere(place, region.radius, remember=False)
-        elif handle is self.rim:
+        elif name == _RIM:
             self.editor.set_sphere(region.center, place[0] - region.center[0], remember=False)
-        elif handle is self.low:
+        elif name == _LOW:
             self.editor.set_box(np.minimum(place, box[:, 1]), box[:, 1], remember=False)
         else:
             self.editor.set_box(box[:, 0], np.maximum(place, box[:, 0]), remember=False)

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import viser
+from numpy.typing import NDArray
 
-from maquette.viewer import scenery
+from maquette.viewer import frustums, scenery
+from maquette.viewer.display import Display
 from maquette.viewer.rotations import quaternions
-from maquette.viewer.scenery import Camera, Display
+from maquette.viewer.scenery import Camera
 
 
 class PhotoPanel:
@@ -21,8 +23,9 @@ class PhotoPanel:
     ) -> None:
         self.server, self.cameras, self.display = server, cameras, display
         self.frustum: viser.CameraFrustumHandle | None = None
-        self.nodes = scenery.draw_cameras(server, cameras, display)
-        self.nodes.on_click(self._clicked)
+        self.corners = pyramids_of(cameras, display)
+        self.nodes = scenery.draw_cameras(server, self.corners)
+        server.scene.on_click()(self._clicked)
         gui, last = server.gui, max(len(cameras) - 1, 1)
         with gui.add_folder("Photos"):
             self.show_all = gui.add_checkbox("show cameras", True)
@@ -55,9 +58,10 @@ class PhotoPanel:
         self.look.disabled = self.hide.disabled = True
 
     def _clicked(self, event: Any) -> None:
-        if event.instance_index is not None:
-            self.number.value = event.instance_index
-            self.choose(event.instance_index)
+        met = frustums.first_met(self.corners, event.ray_origin, event.ray_direction)
+        if met is not None and self.show_all.value:
+            self.number.value = met
+            self.choose(met)
 
     def _numbered(self, event: Any) -> None:
         if event.client is not None:
@@ -77,3 +81,11 @@ class PhotoPanel:
             view.fov = 2 * float(np.arctan(camera.lens.height / 2 / camera.lens.fl_y))
             view.wxyz = quaternions(pose[None, :3, :3])[0]
             view.position = self.display.points(pose[:3, 3]).astype(np.float64)
+
+
+def pyramids_of(cameras: Sequence[Camera], display: Display) -> NDArray[np.float64]:
+    """Corners of all cameras' pyramids in display units, [N, 5, 3]."""
+    poses = np.stack([camera.world_from_cam for camera in cameras])
+    depth = scenery.FRUSTUM / display.length(1.0)
+    corners = frustums.pyramids(poses, [camera.lens for camera in cameras], depth)
+    return display.points(corners.reshape(-1, 3)).reshape(corners.shape).astype(np.float64)

@@ -13,6 +13,7 @@ from maquette.scene.region import Region
 from maquette.viewer.scenery import Camera
 
 _TAIL_BYTES = 4096
+_LARGEST_MESH_BYTES = 200_000_000  # a browser and this process take many times that in memory
 _SHOWN = ("iteration", "psnr", "loss", "it_per_s")
 
 
@@ -28,6 +29,17 @@ def meshes(scene: Scene) -> list[Path]:
     """The scene's meshes in world units, newest first."""
     files = scene.mesh.glob("*.ply") if scene.mesh.is_dir() else iter(())
     return sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def why_not_shown(mesh: Path) -> str:
+    """Why a browser can not show a mesh, and what can; empty when it can."""
+    size = mesh.stat().st_size
+    if size <= _LARGEST_MESH_BYTES:
+        return ""
+    return (
+        f"`{mesh.name}` has {size / 1e6:,.0f} MB, too much for a browser: open it in Blender, "
+        "or run `make extract RESOLUTION=512` for a smaller one."
+    )
 
 
 def groups(scene: Scene) -> list[str]:

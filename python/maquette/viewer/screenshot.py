@@ -9,8 +9,8 @@ import numpy as np
 import viser
 from PIL import Image
 
+from maquette.viewer.display import Display
 from maquette.viewer.editing import View
-from maquette.viewer.scenery import Display
 
 
 def view_of(camera: Any, display: Display) -> View:

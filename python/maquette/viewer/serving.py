@@ -38,7 +38,7 @@ def start(build: Build, listen: str) -> tuple[viser.ViserServer, Gate]:
         gate = Gate(address, server.get_port())
         gate.open()
     except BaseException:
-        server.stop()
+        stop(server)
         raise
     return server, gate
 
@@ -56,6 +56,12 @@ def serve(build: Build, listen: str) -> None:
     except KeyboardInterrupt:
         print("\nclosed")
     finally:
+        stop(server)
+
+
+def stop(server: viser.ViserServer) -> None:
+    """End a page, without the line that its server would print."""
+    with contextlib.redirect_stdout(io.StringIO()):
         server.stop()
 
 

@@ -11,13 +11,17 @@ import trimesh
 import viser
 
 from maquette.scene import colmap_model
+from maquette.scene.color_space import linear_from_srgb
 from maquette.scene.paths import Scene
 from maquette.viewer import results, scenery
+from maquette.viewer.cloud import Cloud
+from maquette.viewer.display import Display
 from maquette.viewer.photos import PhotoPanel
-from maquette.viewer.scenery import Cloud, Display, Shapes
+from maquette.viewer.scenery import Shapes
 from maquette.viewer.screenshot import add_screenshot_button
 
 _POLL_S = 2.0
+_MOST_POINTS = 100_000
 _NO_MESH = "no mesh yet"
 _LATEST = "follow the newest"
 
@@ -33,8 +37,10 @@ class ViewPage:
         self._previewed: tuple[Path, float] | None = None
         self._lock = threading.RLock()
         scenery.begin(server, cameras, self.display)
+        scenery.light(server)
         self.shapes = Shapes(server, region, self.display)
         server.gui.configure_theme(control_width="large", show_logo=False, show_share_button=False)
+        server.gui.main_panel.dock_right()
         server.gui.add_markdown(f"**{scene.name}** · {len(cameras)} cameras")
         self._add_mesh_choice()
         self._add_runs()
@@ -63,6 +69,7 @@ class ViewPage:
     def _add_mesh_choice(self) -> None:
         self.mesh = self.server.gui.add_dropdown("mesh", (_NO_MESH,))
         self.mesh.on_update(self._chosen)
+        self.remark = self.server.gui.add_markdown("")
 
     def _add_runs(self) -> None:
         gui = self.server.gui
@@ -94,7 +101,9 @@ class ViewPage:
     def _show_points(self, shown: bool, region: Any) -> None:
         if shown:
             model = colmap_model.read(self.scene.sparse)
-            Cloud(self.server, self.display, model.points, model.colors).draw(region)
+            cloud = Cloud(self.server, self.display, model.points, model.colors)
+            cloud.thin(_MOST_POINTS)
+            cloud.draw(region)
         else:
             self.server.scene.remove_by_name("/points")
 
@@ -108,7 +117,13 @@ class ViewPage:
         wanted = (path, path.stat().st_mtime)
         if wanted == self._drawn:
             return
+        self.remark.content = results.why_not_shown(path)
+        if self.remark.content:
+            self.server.scene.remove_by_name("/mesh")
+            self._drawn = wanted
+            return
         mesh = trimesh.load_mesh(path, process=False)
+        _make_linear(mesh)
         mesh.vertices = self.display.points(mesh.vertices)
         self.server.scene.add_mesh_trimesh("/mesh", mesh, cast_shadow=False, receive_shadow=False)
         self._drawn = wanted
@@ -123,6 +138,14 @@ class ViewPage:
             self.preview.image = scenery.read_photo(path)
             self.preview.label = f"iteration {chosen[0].iteration}: photo, rendering, normals"
             self._previewed = wanted
+
+
+def _make_linear(mesh: trimesh.Trimesh) -> None:
+    """Turn a file's sRGB colours into linear light, as which trimesh hands them to browsers."""
+    if mesh.visual.kind == "vertex":
+        colors = mesh.visual.vertex_colors.copy()
+        colors[:, :3] = np.round(255 * linear_from_srgb(colors[:, :3] / 255))
+        mesh.visual.vertex_colors = colors
 
 
 def _offer(choice: Any, options: list[str]) -> None:
