@@ -32,6 +32,10 @@ process: $(READY) ## Train the surface of MODEL (resumes; FRESH=1 starts over)
 	@$(CLI) run process
 extract: $(READY) ## Turn the newest checkpoint into a mesh and pictures
 	@$(CLI) run extract
+all: $(READY) ## Run all three steps unattended; continues what was interrupted (RETRIES=2)
+	@$(CLI) all
+estimate: $(READY) ## Estimate time, memory and money on FLAVOR, from measured runs
+	@$(CLI) estimate
 evaluate: $(READY) ## Measure the result, against ground truth where there is one
 	@$(CLI) evaluate
 
@@ -54,10 +58,22 @@ prepare-logs process-logs extract-logs: %-logs: $(READY) ## Print the log; follo
 	@$(CLI) logs $*
 prepare-stop process-stop extract-stop: %-stop: $(READY) ## Stop the job; it saves first
 	@$(CLI) stop $*
+prepare-push process-push extract-push: %-push: $(READY) ## Have a running job copy its files out now
+	@$(CLI) push $*
 plan-prepare plan-process plan-extract: plan-%: $(READY) ## Print the exact request, send nothing
 	@$(CLI) plan $*
 jobs: $(READY) ## List the jobs of all scenes
 	@$(CLI) jobs
+
+##@ OVHcloud AI Training (BACKEND=ovh runs the steps there)
+login-check: $(READY) ## Tell user, role, quota and region of the token
+	@$(CLI) ovh login-check
+flavors: $(READY) ## List machine types with prices
+	@$(CLI) flavors
+sweep: $(READY) ## List and stop running jobs of ours that no document knows (asks first)
+	@$(CLI) sweep
+emulator: $(READY) ## Serve an emulated service on LISTEN, to try it without an account
+	@$(CLI) emulator
 
 ##@ Data
 push-data data-push: $(READY) ## Upload what is new here to a bucket (DRY_RUN=1 shows it)
@@ -71,6 +87,16 @@ store: $(READY) ## Show the built-in store, used when no data store is added
 clean: $(READY) ## Delete the scene and the logs of MODEL (asks first)
 	@$(CLI) clean
 
+##@ Containers (BACKEND=docker runs the steps in them)
+images: $(READY) ## Build our images (VARIANT=cpu, cuda12 or cuda13)
+	@$(CLI) images build
+push-images: $(READY) ## Push them to REGISTRY
+	@$(CLI) images push
+check-image: $(READY) ## Check an image: user, home, commands, libraries, GPUs
+	@$(CLI) images check
+clean-containers: $(READY) ## Remove ended containers of jobs and their volumes (asks first)
+	@$(CLI) clean-containers
+
 ##@ Develop
 test: $(READY) ## Run all tests
 	@$(BIN)/pytest
@@ -82,9 +108,9 @@ lock: $(READY) ## Pin the newest versions that fit python/pyproject.toml
 $(READY): python/pyproject.toml python/constraints.txt
 	@echo "installing into $(VENV) (once) …"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e 'python[recon,view,dev]' -c python/constraints.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e 'python[recon,view,emulator,dev]' -c python/constraints.txt
 	@touch $(READY)
 
-.PHONY: demo help settings prepare process extract evaluate adjust view region blender-addon jobs \
-  push-data data-push pull-data clear-data store clean test check lock \
-  $(foreach step,prepare process extract,$(step)-job $(step)-status $(step)-logs $(step)-stop plan-$(step))
+.PHONY: all estimate login-check flavors sweep emulator demo help settings prepare process extract evaluate adjust view region blender-addon jobs \
+  images push-images check-image clean-containers push-data data-push pull-data clear-data store clean test check lock \
+  $(foreach step,prepare process extract,$(step)-job $(step)-status $(step)-logs $(step)-stop $(step)-push plan-$(step))

@@ -20,7 +20,9 @@ def environment(**extra: str) -> dict[str, str]:
     return {**kept, "COLUMNS": "140", **extra}
 
 
-def maquette(folder: Path, *words: str, **options: object) -> subprocess.CompletedProcess[str]:
+def maquette(
+    folder: Path, *words: str, limit_s: float = 300, **options: object
+) -> subprocess.CompletedProcess[str]:
     """Run `maquette …` with scenes and logs below `folder`."""
     return subprocess.run(
         [sys.executable, "-m", "maquette.cli.main", *words],
@@ -29,7 +31,7 @@ def maquette(folder: Path, *words: str, **options: object) -> subprocess.Complet
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=limit_s,
         **options,
     )
 

@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from maquette.config.settings import Settings
 from maquette.jobs.spec import JobSpec, new_job_id
 from maquette.jobs.states import has_ended
 from maquette.runners import tracking
+from maquette.runners.base import Collecting, Pushing
+from maquette.runners.ovh.runner import OvhRunner
+from maquette.runners.registry import get_runner
 from waiting import wait_for
 
 MakeJob = Callable[..., JobSpec]
 
 
-def script_job(folder: Path, script: str, step: str = "prepare") -> JobSpec:
-    """A job whose step is a shell script, with its scene and logs below `folder`."""
+BASE_IMAGE = "debian:bookworm-slim"
+LIMIT_S = 60.0
+
+
+def script_job(
+    folder: Path, script: str, step: str = "prepare", settings: Settings | None = None
+) -> JobSpec:
+    """A job whose step is a shell script, with its scene and logs below `folder`.
+
+    The script knows the scene folder as `$1`: the one place that it and the test both see.
+    """
     return JobSpec(
         id=new_job_id(step),
         model="thing",
@@ -23,19 +36,43 @@ def script_job(folder: Path, script: str, step: str = "prepare") -> JobSpec:
         step=step,
         scene=folder / "scenes" / "thing",
         logs=folder / "logs",
-        command=("bash", "-c", script),
+        command=("bash", "-c", script, "step", "{scene}"),
         options={"seed": 0},
-        spec={"name": "thing", "resources": {"gpu": 0}},
+        spec={"name": "thing", "image": BASE_IMAGE, "resources": {"gpu": 0}},
+        settings=settings or Settings(),
     )
 
 
 def ended(job: JobSpec) -> dict:
     ledger = tracking.ledger_of(job)
-    wait_for(lambda: has_ended(tracking.refresh(ledger)["status"]), what="the job's end")
-    return tracking.refresh(ledger)
+    wait_for(lambda: has_ended(tracking.refresh(ledger)["status"]), LIMIT_S, "the job's end")
+    return tracking.collect(ledger)
 
 
 def running(job: JobSpec) -> dict:
     ledger = tracking.ledger_of(job)
-    wait_for(lambda: tracking.refresh(ledger)["status"]["state"] == "RUNNING", what="RUNNING")
+
+    def state() -> str:
+        return str(tracking.refresh(ledger)["status"]["state"])
+
+    wait_for(lambda: state() == "RUNNING", LIMIT_S, what="RUNNING")
     return tracking.refresh(ledger)
+
+
+def fetch(job: JobSpec) -> None:
+    """Have what a running job wrote in the scene folder here; it is there already where shared."""
+    ours = tracking.refresh(tracking.ledger_of(job))["maquette"]
+    runner = get_runner(ours["backend"])
+    if isinstance(runner, OvhRunner) and isinstance(runner, Pushing):
+        runner.push_now(ours["handle"])
+        assert isinstance(runner, Collecting)
+        runner.collect(ours["handle"])
+
+
+def hand_over(job: JobSpec) -> None:
+    """Have what was written to the scene folder here in a running job, likewise."""
+    ours = tracking.refresh(tracking.ledger_of(job))["maquette"]
+    runner = get_runner(ours["backend"])
+    if isinstance(runner, OvhRunner):
+        runner.send(ours["request"], lambda survey, meter: None)
+        runner.synchronise(ours["handle"], "pull")

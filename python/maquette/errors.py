@@ -101,6 +101,9 @@ def from_exit_code(code: int, what: str, *, detail: str = "", hint: str = "") ->
     return _BY_EXIT_CODE.get(code, JobFailed)(what, detail=detail, hint=hint)
 
 
+NO_SPACE = "no space left"
+
+
 def from_os_error(error: OSError, doing: str) -> MaquetteError:
     """Say an operating-system error (full disk, read-only folder …) as a sentence.
 
@@ -111,7 +114,7 @@ def from_os_error(error: OSError, doing: str) -> MaquetteError:
     where = str(error.filename) if error.filename else "the working folder"
     if error.errno == errno.ENOSPC or error.errno == errno.EDQUOT:
         return JobFailed(
-            f"no space left while {doing}: `{where}`",
+            f"{NO_SPACE} while {doing}: `{where}`",
             hint="free space (see `df -h`), then run the same command again: it continues",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -15,7 +15,7 @@ from command_line import make
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_make_demo_gives_what_the_readme_promises(tmp_path: Path) -> None:
-    done = make(tmp_path, "demo", "ITERATIONS=200", "RESOLUTION=160", limit_s=1400)
+    done = make(tmp_path, "demo", "ITERATIONS=300", "RESOLUTION=160", limit_s=1400)
     assert done.returncode == 0, done.stdout + done.stderr
     scene = tmp_path / "scenes" / "owl"
     for promised in (
@@ -38,5 +38,5 @@ def test_make_demo_gives_what_the_readme_promises(tmp_path: Path) -> None:
     measured = json.loads((scene / "evaluation.json").read_text())
     assert measured["registered_ratio"] >= 0.95
     assert measured["camera_error_relative"] <= 0.01
-    assert measured["chamfer_relative"] <= 0.03  # 200 iterations; the full demo is held to 0.015
+    assert measured["chamfer_relative"] <= 0.03  # 300 iterations; the full demo is held to 0.015
     assert measured["psnr_db"] >= 20

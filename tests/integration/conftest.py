@@ -2,29 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import sparse_models
+from browsing import BOX, CENTER, CHROMIUM, LIMIT_S, SIZE, Window
+from container_person import Person, person_at
+from emulated import Emulated, emulator
+from maquette.runners.ovh import tokens
+from maquette.scene.region import Region
+from maquette.scene.workspace import open_workspace
 from maquette.storage.bucket import Bucket
 from maquette.storage.embedded import Running
-from s3_server import place_in, s3_server
+from recon_image import recon_image
+from s3_server import place_in, push, write_scene
+
+SERVERS = ("process", "container")
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """An S3 server that all tests share; each uses a prefix of its own."""
-    with s3_server(tmp_path_factory.mktemp("server")) as running:
-        yield running
+def image() -> str:
+    """Our CPU image of the present code."""
+    return recon_image()
 
 
 @pytest.fixture
-def bucket(server: Running, request: pytest.FixtureRequest) -> Bucket:
-    """A place of this test's own."""
-    return place_in(server.place.endpoint, f"of-{abs(hash(request.node.nodeid))}")
+def user(tmp_path: Path, reachable_endpoint: str, image: str) -> Iterator[Person]:
+    """Somebody whose jobs run in containers, with data through a store in another one."""
+    with person_at(tmp_path, reachable_endpoint, image) as user:
+        yield user
+
+
+@pytest.fixture
+def bucket(request: pytest.FixtureRequest) -> Bucket:
+    """A place of this test's own; a module may ask for one in each of `SERVERS`."""
+    if getattr(request, "param", SERVERS[0]) == SERVERS[0]:
+        endpoint = request.getfixturevalue("server").place.endpoint
+    else:
+        endpoint = request.getfixturevalue("container_endpoint")
+    return place_in(endpoint, f"of-{abs(hash(request.node.nodeid))}")
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
     return tmp_path / "scenes" / "thing"
+
+
+@pytest.fixture
+def stored(scene: Path, bucket: Bucket) -> Bucket:
+    """A place that holds a small scene."""
+    write_scene(scene, {"transforms.json": b"{}", "images/1.jpg": b"picture"})
+    push(scene, bucket)
+    return bucket
+
+
+@pytest.fixture
+def own_service(
+    server: Running, person: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Emulated]:
+    """An emulator that knows the jobs of one test only."""
+    with emulator(tmp_path / "emulator", server) as running:
+        monkeypatch.setenv(tokens.VARIABLE, running.running.token)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    needed = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    with needed.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--enable-unsafe-swiftshader"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    points = np.concatenate(
+        [sparse_models.ball(1500, CENTER, 0.6), sparse_models.ball(500, CENTER, 9.0, 1)]
+    )
+    sketch = sparse_models.around(CENTER, 4.0, 8, points)
+    root = sparse_models.write_workspace(tmp_path / "owlet", sketch)
+    open_workspace(root).save(Region.around(CENTER, 1.0, BOX))
+    return root
+
+
+@pytest.fixture
+def opened(browser: object, workspace: Path) -> Iterator[Callable[[], Window]]:
+    pytest.importorskip("viser", reason="pip install -e 'python[view]'")
+    from maquette.viewer import serving
+    from maquette.viewer.adjust_page import AdjustPage
+
+    servers, contents = [], []
+
+    def open_page() -> Window:
+        pages = []
+        server, gate = serving.start(
+            lambda server: pages.append(AdjustPage(server, open_workspace(workspace))),
+            "127.0.0.1:0",
+        )
+        servers.append(server)
+        content = browser.new_page(viewport=SIZE)
+        content.set_default_timeout(1000 * LIMIT_S)
+        contents.append(content)
+        content.goto(gate.url)
+        content.get_by_text("points inside").wait_for()
+        return Window(browser, content, pages[0], gate)
+
+    yield open_page
+    for content in contents:
+        content.close()  # each one keeps drawing
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def hook() -> Iterator[tuple[str, list[dict]]]:
+    """A webhook's address, and the messages it took."""
+    taken: list[dict] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            taken.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/services/secret-part", taken
+    server.shutdown()
+    server.server_close()

@@ -54,7 +54,7 @@ def test_make_and_its_question_targets_start_nothing(tmp_path: Path) -> None:
     ("words", "code", "told"),
     [
         (["run", "prepar"], 2, "there is no step"),
-        (["run"], 2, "Missing parameter"),
+        (["run"], 2, "Missing argument"),
         (["run", "prepare", "MODLE=x"], 10, "nearest: `MODEL`"),
         (["run", "prepare", "BACKEND=paperspace"], 10, "no backend"),
         (["run", "process", "GPU=17"], 10, "GPU"),
@@ -151,3 +151,18 @@ def _drain(descriptor: int) -> str:
         pass
     os.close(descriptor)
     return chunks.decode(errors="replace")
+
+
+def test_an_evaluation_ends_with_the_command_that_asked_for_it(tmp_path: Path) -> None:
+    scene = tmp_path / "scenes" / "ball"
+    scene.mkdir(parents=True)
+    os.mkfifo(scene / "transforms.json")  # reading it never ends
+    asked = subprocess.Popen(
+        [sys.executable, "-m", "maquette.cli.main", "evaluate", "MODEL=ball"],
+        cwd=tmp_path, env=environment(),
+    )  # fmt: skip
+    children = Path(f"/proc/{asked.pid}/task/{asked.pid}/children")
+    evaluation = Path("/proc") / wait_for(lambda: children.read_text().strip())
+    asked.kill()
+    asked.wait()
+    wait_for(lambda: not (evaluation / "fd").exists(), what="the end of the evaluation")

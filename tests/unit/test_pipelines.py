@@ -9,7 +9,7 @@ import pytest
 
 from maquette.config.settings import Settings
 from maquette.errors import ConfigError
-from maquette.pipelines import building
+from maquette.pipelines import bucket_input, building
 from maquette.pipelines.rendering import render_file
 
 
@@ -19,6 +19,12 @@ def test_every_step_builds_and_is_json(step: str) -> None:
     assert json.loads(json.dumps(job.options)) == job.options
     assert job.spec["labels"]["maquette-job"] == "job-1"
     assert job.command[:3] == ("maquette-step", "neuralangelo", step)
+
+
+def test_a_rented_machine_gets_the_image_for_its_gpu() -> None:
+    """The default flavor is a V100, which CUDA 13 no longer knows."""
+    image = building.build_job("process", Settings(backend="ovh")).spec["image"]
+    assert image.endswith("-cuda12")
 
 
 def test_settings_reach_the_options_with_their_type() -> None:
@@ -52,3 +58,14 @@ def test_the_bundled_sample_is_its_own_input() -> None:
     assert building.resolve_input(Settings(model="other")) == ""
     assert building.resolve_input(Settings(input="https://x/y.zip")) == "https://x/y.zip"
     assert Path(building.resolve_input(Settings(input="photos"))).is_absolute()
+
+
+def test_the_kind_of_an_address_is_told_in_any_case() -> None:
+    assert building.resolve_input(Settings(input="HTTPS://x/y.zip")) == "HTTPS://x/y.zip"
+    small, capital = (Settings(input=f"{scheme}://bucket/y.zip") for scheme in ("s3", "S3"))
+    assert Path(building.resolve_input(capital)).name == "y.zip"
+    assert (
+        bucket_input.split(capital.input) == bucket_input.split(small.input) == ("bucket", "y.zip")
+    )
+    with pytest.raises(ConfigError, match="ftp://"):
+        building.resolve_input(Settings(input="ftp://me:secret@x/y.zip"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("status")(status)
     app.command("logs")(logs)
     app.command("stop")(stop)
+    app.command("push")(push)
     app.command("jobs")(jobs)
 
 
@@ -52,17 +53,67 @@ def stop(step: Step, settings: SettingWords = None) -> None:
     print(document["status"]["state"])
 
 
-def jobs(settings: SettingWords = None, as_json: AsJson = False) -> None:
-    """List the current job of every step of every scene."""
+def push(step: Step, settings: SettingWords = None) -> None:
+    """Have a running job copy its files to the bucket now, then bring them here (PULL=0: not).
+
+    Also for a job that could not copy its results at its end (SYNC_FAILED).
+    """
+    from maquette.config.loading import load
+    from maquette.errors import UsageError
+    from maquette.jobs.states import has_ended
+    from maquette.runners import tracking
+    from maquette.runners.base import Collecting, Pushing
+    from maquette.runners.registry import get_runner
+
+    ledger = _ledger(step, settings)
+    document = _refreshed(ledger)
+    ours = document["maquette"]
+    runner = get_runner(ours["backend"])
+    if not isinstance(runner, Pushing):
+        raise UsageError(f"a job on {ours['backend']} works in the scene's own folder")
+    state = document["status"]["state"]
+    if not ours["handle"] or (has_ended(document["status"]) and state != "SYNC_FAILED"):
+        raise UsageError(
+            f"job {document['id']} is not running: {state}",
+            hint="`make pull-data RELIST=1` brings what it left in the bucket",
+        )
+    runner.push_now(ours["handle"])
+    print(f"{ours['step']} of {ours['model']}: asked to copy its files to the bucket")
+    tracking.note_push(ledger, document["id"])
+    if load(settings or ()).pull and isinstance(runner, Collecting):
+        runner.collect(ours["handle"])
+        print(f"what it has copied by now is in {ours['scene']}")
+
+
+def jobs(
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[adopt] [NAME=value]...", help="`adopt`: see docs/ovh.md"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the current job of every step of every scene.
+
+    `maquette jobs adopt` writes documents for the jobs that OVHcloud knows and this folder lost.
+    """
     from maquette.config.loading import load
     from maquette.jobs.ledger import find_all
+    from maquette.runners import tracking
     from maquette.ui.tables import print_rows
 
-    documents = [_refreshed(ledger) for ledger in find_all(load(settings or ()).logs_dir)]
+    words = list(settings or ())
+    adopting = words[:1] == ["adopt"]
+    chosen = load(words[adopting:])
+    if adopting:
+        from maquette.runners.ovh import fleet
+
+        documents = fleet.adopt(chosen)
+    else:
+        documents = tracking.refresh_all(find_all(chosen.logs_dir))
     if as_json:
         print(json.dumps(documents))
     elif not documents:
-        print("no jobs yet")
+        print("no jobs to adopt" if adopting else "no jobs yet")
     else:
         print_rows(("model", "step", "state", "group", "time", "job"), map(_row, documents))
 

@@ -7,7 +7,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from maquette.cli import adjust, data, jobs, region, run, scenes, stores
+from maquette.cli import adjust, data, images, jobs, ovh, region, run, scenes, stores, whole
 from maquette.errors import ExitCode, MaquetteError, format_error, from_os_error
 
 HELP = """Turn a video or a set of photos into a 3D model.
@@ -21,19 +21,23 @@ Exit codes: 0 ok · 1 a bug · 2 usage · 10 configuration · 11 credentials or 
 app = typer.Typer(
     help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
-for module in (run, jobs, scenes, region, adjust, data, stores):
+for module in (run, whole, jobs, scenes, region, adjust, data, stores, images, ovh):
     module.add_to(app)
 
 
 def main() -> None:
     """Run the command; every error becomes a sentence and its exit code, here only."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="maquette", standalone_mode=False)
     except MaquetteError as error:
         print(format_error(error), file=sys.stderr)
         code = error.exit_code
     except TyperException as error:
-        print(f"error: {error}\n\nhint: see `maquette --help`", file=sys.stderr)
+        context = getattr(error, "ctx", None)
+        words = context.command_path.split()[1:] if context else []
+        hint = " ".join(["maquette", *words, "--help"])
+        said = error.format_message().replace(": Value error, ", ": ")  # names the option
+        print(f"error: {said}\n\nhint: see `{hint}`", file=sys.stderr)
         code = ExitCode.USAGE
     except (typer.Abort, KeyboardInterrupt):
         code = ExitCode.INTERRUPTED

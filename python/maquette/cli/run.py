@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from maquette.cli.arguments import AsJson, SettingWords, Step
-from maquette.errors import ExitCode, Interrupted, UsageError, from_exit_code, shown_path
+from maquette.errors import (
+    ExitCode,
+    Interrupted,
+    MaquetteError,
+    UsageError,
+    from_exit_code,
+    shown_path,
+)
 
 if TYPE_CHECKING:
     from maquette.config.settings import Settings
     from maquette.jobs.ledger import StepLedger
+    from maquette.jobs.spec import JobSpec
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,7 +45,9 @@ def plan(step: Step, settings: SettingWords = None) -> None:
     from maquette.runners.registry import get_runner
 
     chosen = load(settings or ())
-    request = get_runner(chosen.backend).plan(build_job(_step(step), chosen))
+    job = build_job(_step(step), chosen)
+    request = get_runner(chosen.backend).plan(job)
+    _name_licence(job)
     print(json.dumps(request, indent=2))
 
 
@@ -65,7 +75,6 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
     from maquette.pipelines.bucket_input import is_bucket_address
     from maquette.pipelines.building import build_job
     from maquette.runners import tracking
-    from maquette.runners.registry import get_runner
 
     job = build_job(_step(step), settings)
     if step == "prepare" and is_bucket_address(settings.input):
@@ -73,7 +82,8 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
     ledger = tracking.ledger_of(job)
     if settings.force and ledger.path.exists():
         tracking.cancel(ledger)
-    document = tracking.submit(job, get_runner(settings.backend))
+    _name_licence(job)
+    document = _submit(job, settings, as_json)
     if not as_json:
         print(f"{step} of {settings.model}: job {job.id} on {settings.backend}", flush=True)
     if not settings.wait:
@@ -88,11 +98,48 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
         print("\nthe job goes on without this terminal", file=sys.stderr)
         _say_how_to_follow(step, settings.model)
         raise SystemExit(int(ExitCode.INTERRUPTED)) from None
+    finish(document, ledger, settings, as_json)
+    if table and not as_json and (settings.scene_dir / "report.json").exists():
+        print_results(settings.scene_dir, (step,))
+
+
+def finish(document: dict[str, Any], ledger: StepLedger, settings: Settings, as_json: bool) -> None:
+    """Bring here what an ended job made, unless PULL=0, and say how it ended.
+
+    Raises:
+        MaquetteError: the job failed; carries the step's own words and exit code.
+    """
+    from maquette.runners import tracking
+
+    if settings.pull:
+        try:
+            document = tracking.collect(ledger)
+        except MaquetteError:
+            if tracking.is_complete(document):
+                raise  # else how the job failed matters more
     if as_json:
         print(json.dumps(document))
+    _say_cost(document)
     raise_for_end(document, ledger)
-    if table and not as_json:
-        print_results(settings.scene_dir, (step,))
+
+
+def _submit(job: JobSpec, settings: Settings, as_json: bool) -> dict[str, Any]:
+    from maquette.runners import tracking
+    from maquette.runners.registry import get_runner
+    from maquette.ui.transfers import TransferPrinter
+
+    printer = TransferPrinter(as_json)
+    try:
+        return tracking.submit(job, get_runner(settings.backend), printer.show)
+    finally:
+        printer.close()
+
+
+def _say_cost(document: dict[str, Any]) -> None:
+    cost = document["maquette"]["cost"]
+    if cost and cost.get("at_most") is not None:
+        minutes = f"{cost['minutes']} min at {cost['eur_per_minute']:.4f} EUR, {cost['price_from']}"
+        print(f"cost: at most {cost['at_most']:.2f} EUR ({minutes})", file=sys.stderr)
 
 
 def follow(ledger: StepLedger, as_json: bool) -> dict[str, Any]:
@@ -114,11 +161,14 @@ def follow(ledger: StepLedger, as_json: bool) -> dict[str, Any]:
 
 def raise_for_end(document: dict[str, Any], ledger: StepLedger) -> None:
     """Raise the error that tells how a job failed; return silently for one that is done."""
+    from maquette.runners.tracking import is_complete
+
     status, ours = document["status"], document["maquette"]
-    if status["state"] == "DONE":
+    if is_complete(document):
         return
     log = f"log: {shown_path(ledger.log_path(document['id']))}"
-    if status["state"] == "INTERRUPTED":
+    asked = (ours["reason"] or {}).get("code", ExitCode.INTERRUPTED) == ExitCode.INTERRUPTED
+    if status["state"] == "INTERRUPTED" and asked:
         again = f"`make {ours['step']} MODEL={ours['model']}` continues it"
         raise Interrupted(f"job {document['id']} was stopped and saved", detail=log, hint=again)
     reason = ours["reason"] or {"what": status["info"]["message"], "code": 12}
@@ -126,6 +176,12 @@ def raise_for_end(document: dict[str, Any], ledger: StepLedger) -> None:
     raise from_exit_code(
         int(reason.get("code") or 12), reason["what"], detail=detail, hint=reason.get("hint") or ""
     )
+
+
+def _name_licence(job: JobSpec) -> None:
+    """Say whose terms an upstream engine comes with, before it is used."""
+    if job.licence:
+        print(f"{job.spec['image']}: {job.licence}", file=sys.stderr, flush=True)
 
 
 def _fetch_input(settings: Settings, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -125,7 +126,7 @@ def run_evaluation(settings: Settings) -> dict[str, Any]:
     truth = ground_truth_folder(settings)
     if truth is not None:
         argv += ["--truth", str(truth)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = _run_while_here(argv)
     if done.returncode != 0:
         raise _reported(done)
     result: dict[str, Any] = json.loads((scene / "evaluation.json").read_text(encoding="utf-8"))
@@ -138,7 +139,7 @@ def ground_truth_folder(settings: Settings) -> Path | None:
     Raises:
         NotFound: GROUND_TRUTH names a folder that holds none.
     """
-    from maquette.pipelines.building import ROOT
+    from maquette.pipelines.definitions import ROOT
 
     if settings.ground_truth:
         folder = Path(settings.ground_truth).expanduser().resolve()
@@ -147,6 +148,21 @@ def ground_truth_folder(settings: Settings) -> Path | None:
         return folder
     bundled = ROOT / "samples" / settings.model
     return bundled if (bundled / "ground_truth.json").is_file() else None
+
+
+def _run_while_here(argv: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command that stops when this process ends, in whatever way."""
+    from maquette.agent.step_process import LIFELINE
+
+    read_end, write_end = os.pipe()
+    environment = {**os.environ, LIFELINE: str(read_end)}
+    try:
+        return subprocess.run(
+            argv, env=environment, pass_fds=[read_end], capture_output=True, text=True, check=False
+        )
+    finally:
+        os.close(read_end)
+        os.close(write_end)
 
 
 def _reported(done: subprocess.CompletedProcess[str]) -> Exception:

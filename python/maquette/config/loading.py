@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from maquette.config.settings import Settings, setting_names
@@ -36,7 +34,7 @@ def load(arguments: Iterable[str] = (), folder: Path | None = None) -> Settings:
     values: dict[str, tuple[Any, str]] = {}
     for source, pairs in (
         (FILE_NAME, _from_file(folder / FILE_NAME, problems)),
-        (".env", {key: text for key, text in _dotenv(folder).items() if key in known}),
+        (".env", {key: text for key, text in dotenv_of(folder).items() if key in known}),
         ("environment", {key: text for key, text in os.environ.items() if key in known}),
         ("command line", _from_words(_make_words() + list(arguments), problems)),
     ):
@@ -55,6 +53,16 @@ def load(arguments: Iterable[str] = (), folder: Path | None = None) -> Settings:
     return settings
 
 
+def dotenv_of(folder: Path) -> dict[str, str]:
+    """What `.env` of a folder holds; nothing when there is none."""
+    file = folder / ".env"
+    if not file.is_file():
+        return {}
+    from dotenv import dotenv_values
+
+    return {key: value or "" for key, value in dotenv_values(file).items()}
+
+
 def _validated(values: Mapping[str, tuple[Any, str]], problems: list[str]) -> Settings | None:
     known = setting_names()
     aliases = {name: field.alias or name for name, field in Settings.model_fields.items()}
@@ -71,6 +79,8 @@ def _validated(values: Mapping[str, tuple[Any, str]], problems: list[str]) -> Se
 def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
     if not path.is_file():
         return {}
+    import yaml  # here and below: most commands find no such file, and start sooner
+
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
@@ -80,10 +90,6 @@ def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
         problems.append(f"{path.name}: must hold `name: value` lines")
         return {}
     return {str(key): value for key, value in content.items()}
-
-
-def _dotenv(folder: Path) -> dict[str, str]:
-    return {key: value or "" for key, value in dotenv_values(folder / ".env").items()}
 
 
 def _make_words() -> list[str]:

@@ -7,13 +7,15 @@ A setting is a field here, `UPPER_CASE` in make and the environment, and either 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 
 BUCKET_PATTERN = r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$"
+
+REGISTRY_PATTERN = r"^([A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)*/?)?$"  # as names of images begin
 
 SAMPLE = "owl"
 
@@ -27,7 +29,7 @@ class Settings(BaseModel):
     model: Name = Field(SAMPLE, description="the scene: folder scenes/MODEL")
     group: Name = Field("experiments", description="a name for a series of runs")
     pipeline: Literal["neuralangelo"] = Field("neuralangelo", description="the method")
-    backend: Name = Field("local", description="where jobs run: local")
+    backend: Name = Field("local", description="where jobs run: local, docker or ovh")
     base_dir: Path = Field(Path(), description="holds scenes/ and logs/")
 
     # prepare
@@ -51,7 +53,7 @@ class Settings(BaseModel):
     )
 
     # process
-    iterations: int = Field(1000, ge=1, description="training iterations; schedules scale with it")
+    iterations: int = Field(2000, ge=1, description="training iterations; schedules scale with it")
     preset: Literal["auto", "preview", "standard", "full-8gb", "full-12gb", "full-16gb", "full"] = (
         Field(
             "auto",
@@ -100,6 +102,50 @@ class Settings(BaseModel):
         "", description="bucket for data; empty: one of this user and model", pattern=BUCKET_PATTERN
     )
 
+    max_hours: float = Field(0.0, ge=0, description="a remote step stops after this; 0: never")
+    max_cost: float = Field(0.0, ge=0, description="it stops when it has cost this much; 0: never")
+    price_per_hour: float = Field(0.0, ge=0, description="of the machine, for MAX_COST and reports")
+    sync_minutes: float = Field(5.0, gt=0, description="minutes between a running job's pushes")
+    notify_url: SecretStr = Field(
+        SecretStr(""), description="webhook (Slack's or any) told of start, stages, failure, end"
+    )
+
+    # containers
+    engine: Literal["native", "nvlabs"] = Field(
+        "native", description="native, or nvlabs: the upstream programs in their own images"
+    )
+    docker_host: str = Field(
+        "", description="unix:///…, ssh://user@host, tcp://… or a context; empty: the current one"
+    )
+    carry: Literal["auto", "mount", "store"] = Field(
+        "auto",
+        description="how a job elsewhere gets the scene: mount (at OVHcloud a volume), store (its "
+        "agent fetches it); auto: by the backend",
+    )
+    image: str = Field("", description="the image to run instead of the step's own")
+    variant: Literal["auto", "cpu", "cuda12", "cuda13"] = Field(
+        "auto", description="build of our images: cpu, cuda12, cuda13; auto: by GPU and FLAVOR"
+    )
+    registry: str = Field(
+        "",
+        description="where our images are pushed to and pulled from",
+        pattern=REGISTRY_PATTERN,
+    )
+    base_image: str = Field("debian:bookworm-slim", description="what our images are built on")
+    extra_ca: str = Field("", description="PEM file of authorities that an image's build trusts")
+    wheels: str = Field("", description="folder of wheels that an image's build takes first")
+
+    # OVHcloud AI Training
+    ovh_region: Literal["GRA", "BHS"] = Field("GRA", description="GRA (France) or BHS (Canada)")
+    ovh_url: str = Field(
+        "", description="another address of the service, e.g. of the emulator; empty: by region"
+    )
+    ovh_catalogue: str = Field(
+        "https://api.ovh.com/1.0/order/catalog/public/cloud", description="public price list"
+    )
+    pull: bool = Field(True, description="0: leave a remote job's results in the bucket")
+    retries: int = Field(2, ge=0, description="how often `make all` tries a step again")
+
     # moving data
     only: str = Field("", description="results, checkpoints or a glob: move only these files")
     dry_run: bool = Field(False, description="1: show what would move, with sizes; move nothing")
@@ -109,6 +155,13 @@ class Settings(BaseModel):
     )
     relist: bool = Field(False, description="1: look at every object, not only at the manifest")
     yes: bool = Field(False, description="1: do not ask before deleting")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upstream_engines_run_in_containers(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("engine", "native") != "native":
+            return {"backend": "docker", **values}
+        return values
 
     @property
     def scene_dir(self) -> Path:

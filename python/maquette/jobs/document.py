@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -60,30 +61,73 @@ _TIME_OF = {
 }
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a provider knows of a job's course beside its state; all of it may be missing.
+
+    Attributes:
+        code: The provider's code for the state.
+        history: Its list of states with dates, UTC and milliseconds.
+        ended_at: When everything was over.
+        duration_s: Seconds that the step ran.
+    """
+
+    code: str = ""
+    history: tuple[dict[str, str], ...] = ()
+    ended_at: str | None = None
+    duration_s: int | None = None
+
+
 def change_state(
-    document: Document, state: str, message: str, *, exit_code: int | None = None
+    document: Document,
+    state: str,
+    message: str,
+    *,
+    exit_code: int | None = None,
+    time: str | None = None,
+    told: Told | None = None,
 ) -> None:
     """Move a job to `state`; the only place where a document's state changes.
 
     An ended job stays as it ended. Unknown states are kept word for word.
+
+    Args:
+        time: When it came to that state, as far as the provider knows; else now.
+        told: What else the provider knows; its history replaces ours.
     """
-    status = document["status"]
+    status, told = document["status"], told or Told()
     if has_ended(status):
         return
-    time = now()
-    if status["state"] != state:
-        status["history"].append({"state": state, "date": time})
+    code, before = told.code or f"JOB_{state}", (status["state"], status["info"])
+    time = time or told.ended_at or (told.history[-1]["date"] if told.history else now())
+    _write_history(status, state, time, told.history)
     status["state"] = state
-    status["info"] = {"code": f"JOB_{state}", "message": message}
-    status["lastTransitionDate"] = document["updatedAt"] = time
-    if state in _TIME_OF:
-        status[_TIME_OF[state]] = status.get(_TIME_OF[state]) or time
+    status["info"] = {"code": code, "message": message}
+    if before != (state, status["info"]):
+        status["lastTransitionDate"] = document["updatedAt"] = time
     if exit_code is not None:
         status["exitCode"] = exit_code
-    if has_ended(status):
+    ended = told.ended_at is not None and has_ended({"state": state, "finalizedAt": told.ended_at})
+    if ended or has_ended(status):
         status["finalizedAt"] = time
         status["stoppedAt"] = status.get("stoppedAt") or time
-        status["duration"] = _seconds(status.get("startedAt"), time)
+        ran = _seconds(status.get("startedAt"), time)
+        status["duration"] = told.duration_s if told.duration_s is not None else ran
+
+
+def _write_history(
+    status: dict[str, Any], state: str, time: str, told: tuple[dict[str, str], ...]
+) -> None:
+    """Bring the history to `state`, from the provider's own where there is one."""
+    if told:
+        first = [status["history"][0]] if told[0]["state"] != "QUEUED" else []
+        status["history"] = first + [dict(entry) for entry in told]
+    if status["history"][-1]["state"] != state:
+        status["history"].append({"state": state, "date": time})
+    for entry in status["history"]:
+        name = _TIME_OF.get(entry["state"])
+        if name:
+            status[name] = status.get(name) or entry["date"]
 
 
 def _seconds(start: str | None, end: str) -> int:

@@ -85,14 +85,24 @@ class StepLedger:
                 self._write(current)
                 attempt = current["maquette"]["attempt"] + 1
                 if not has_ended(current["status"]):
-                    raise UsageError(
-                        f"{self.step} of `{self.model}` already runs: job {current['id']}",
-                        hint=f"follow it with `make {self.step}-logs`, end it with "
-                        f"`make {self.step}-stop`, or replace it with FORCE=1",
-                    )
+                    raise self._still_runs(current)
             document = new_document(job, backend, request, attempt)
             self._write(document)
             return document
+
+    def _still_runs(self, current: Document) -> UsageError:
+        what = f"{self.step} of `{self.model}` already runs: job {current['id']}"
+        if current["maquette"]["handle"] is None:
+            return UsageError(
+                what,
+                detail="its submission was not answered: whether it started is not known yet",
+                hint="run the same command again in a minute: it looks for the job first",
+            )
+        return UsageError(
+            what,
+            hint=f"follow it with `make {self.step}-logs MODEL={self.model}`, end it with "
+            f"`make {self.step}-stop MODEL={self.model}`, or replace it with FORCE=1",
+        )
 
     def update(self, job_id: str, change: Callable[[Document], None]) -> Document:
         """Apply `change` to a job's document under the lock; a replaced job keeps its history."""
@@ -103,6 +113,11 @@ class StepLedger:
             if json.dumps(document) != before:
                 self._write(document)
             return document
+
+    def adopt(self, document: Document) -> None:
+        """Keep the document of a job that was lost here; the newest job is the step's current."""
+        with self.locked():
+            self._write(document)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

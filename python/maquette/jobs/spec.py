@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from maquette.config.settings import Settings
+
 
 @dataclass(frozen=True)
 class JobSpec:
@@ -19,6 +21,9 @@ class JobSpec:
             the backend knows.
         options: Content of the step's options file.
         spec: The rest in OVHcloud's words: image, resources, labels, envVars, timeout …
+        licence: To be told before an upstream engine is used; empty for ours.
+        input_place: Where an upstream engine looks for the input, below the scene.
+        settings: What the person gave, for what only some backends need (data store, address).
     """
 
     id: str
@@ -31,6 +36,9 @@ class JobSpec:
     command: tuple[str, ...]
     options: dict[str, Any]
     spec: dict[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=lambda: Settings.model_validate({}))
+    licence: str = ""
+    input_place: str = ""
 
 
 def new_job_id(step: str) -> str:

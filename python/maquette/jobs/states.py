@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 # State → whether the job has ended. Unknown words are kept as they are and count as not ended.
@@ -22,9 +23,12 @@ STATES: dict[str, bool] = {
 }
 
 
-def has_ended(status: dict[str, Any]) -> bool:
+def has_ended(status: Mapping[str, Any]) -> bool:
     """Whether a job's `status` object says that nothing runs any more.
 
-    TIMEOUT is ambiguous at OVHcloud; it counts as ended once `finalizedAt` is set.
+    TIMEOUT is ambiguous at OVHcloud, and a word that nobody knows may mean anything: both count
+    as ended once `finalizedAt` is set.
     """
-    return STATES.get(str(status.get("state")), False) or bool(status.get("finalizedAt"))
+    state = str(status.get("state"))
+    ambiguous = state == "TIMEOUT" or state not in STATES
+    return STATES.get(state, False) or (ambiguous and bool(status.get("finalizedAt")))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 from maquette.ui import text
 
+MANY_ROWS = 100  # from here on rich, at milliseconds a row, is what a person waits for
+PLAIN_WIDTH = 140
+
 
 def print_rows(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     """Print a table that fits the terminal; its last column wraps."""
+    rows = list(rows)
+    if len(rows) >= MANY_ROWS and (lines := plain_lines(headings, rows)):
+        print("\n".join(lines))
+        return
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -21,8 +30,21 @@ def print_rows(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> No
         table.add_row(*row)
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
-        console.width = 140
+        console.width = PLAIN_WIDTH
     console.print(table)
+
+
+def plain_lines(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """The same table without wrapping; nothing when a line is too long or a character is wide."""
+    table = [headings, *rows]
+    if not all(cell.isascii() and cell.isprintable() for row in table for cell in row):
+        return []
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    width = shutil.get_terminal_size((PLAIN_WIDTH, 0)).columns if sys.stdout.isatty() else 0
+    if sum(widths) + 3 * len(widths) > (width or PLAIN_WIDTH):
+        return []
+    head, *others = ["   ".join(map(str.ljust, row, widths)) for row in table]
+    return ["", *(f" {line}" for line in (head, "─" * len(head), *others)), ""]
 
 
 def print_report(report: dict[str, Any], steps: tuple[str, ...]) -> None:

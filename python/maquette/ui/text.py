@@ -49,9 +49,9 @@ def event_line(event: dict[str, Any]) -> str | None:
         metrics = numbers(event.get("metrics", {}))
         return f"{stage}: {event['name']} {event['done']}/{event['total']}  {metrics}".rstrip()
     if kind == "note":
-        return f"{stage}: {event['text']}"
+        return f"{stage or 'agent'}: {event['text']}"
     if kind == "warning":
-        return f"{stage}: warning: {event['text']}"
+        return f"{stage or 'agent'}: warning: {event['text']}"
     if kind == "error":
         return f"error: {event['what']}"
     return None

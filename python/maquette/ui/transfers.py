@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,8 @@ class TransferPrinter:
         if self._as_json:
             print(json.dumps({"event": "progress", **state}), flush=True)
         elif self._live:
-            print(f"\r\x1b[K{sentence(state)}", end="", flush=True)
+            width = shutil.get_terminal_size().columns - 1  # a longer line would stay behind
+            print(f"\r\x1b[K{sentence(state)[:width]}", end="", flush=True)
         else:
             print(sentence(state), flush=True)
 

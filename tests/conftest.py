@@ -1,0 +1,79 @@
+"""Fixtures that several tiers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emulated import Emulated, emulator
+from maquette.containers.engines import connected, find_engine
+from maquette.runners.ovh import client, tokens
+from maquette.storage import datastores
+from maquette.storage.datastores import DataStore
+from maquette.storage.embedded import Running
+from s3_server import KEYS, s3_server
+from store_container import missing_engine, store_container
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """An S3 server that all tests share; each uses a prefix of its own."""
+    with s3_server(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def container_endpoint() -> Iterator[str]:
+    """Another S3 server, in a container."""
+    if reason := missing_engine():
+        pytest.skip(reason)
+    with store_container(KEYS) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def reachable_endpoint(container_endpoint: str) -> str:
+    """The same server by an address that this machine and other containers reach."""
+    with connected(find_engine()) as engine:
+        gateway = engine.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway")
+    return f"http://{gateway or '172.17.0.1'}:{container_endpoint.rpartition(':')[2]}"
+
+
+@pytest.fixture(scope="session")
+def emulator_of_session(
+    server: Running, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Emulated]:
+    with emulator(tmp_path_factory.mktemp("emulator"), server) as running:
+        yield running
+
+
+@pytest.fixture
+def emulated(
+    emulator_of_session: Emulated, person: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Emulated]:
+    """The emulator, and a person who has a token for it and a data store that both know."""
+    monkeypatch.setenv(tokens.VARIABLE, emulator_of_session.running.token)
+    yield emulator_of_session
+    emulator_of_session.clear()
+
+
+@pytest.fixture
+def person(tmp_path: Path, server: Running, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A person with a data store of the default alias, and nothing else of their own."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS.secret_key)
+    monkeypatch.setattr(client, "FIRST_PAUSE_S", 0.02)
+    (tmp_path / "config").mkdir()
+    datastores.add("NEURALANGELO", DataStore(server.place.endpoint, "us-east-1"))
+    return tmp_path
+
+
+@pytest.fixture
+def person_of_containers(person: Path, reachable_endpoint: str) -> Path:
+    """The same person; containers reach their data store too."""
+    datastores.add("NEURALANGELO", DataStore(reachable_endpoint, "us-east-1"))
+    return person
