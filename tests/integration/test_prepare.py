@@ -13,6 +13,7 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from maquette.errors import BadInput
-from maquette.recon.sfm import engine, mapping
+from maquette.recon.sfm import engine, mapping, matching, pairs
 from maquette.recon.sfm.engine import pycolmap
 from maquette.recon.stages.stage import run_stages
 from maquette.scene import stage_records, transforms
@@ -207,6 +208,33 @@ def test_two_halves_of_a_model_are_joined(prepared: Scene, tmp_path: Path) -> No
     assert joined.num_reg_images() == whole.num_reg_images()
     assert joined.compute_mean_reprojection_error() < 1.0
     assert joined.num_points3D() > 0.5 * whole.num_points3D()
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_matches_are_the_same_however_many_processes_find_them(
+    prepared: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    monkeypatch.setattr(engine, "threads", lambda: processes)
+    names = engine.image_names(prepared.database)
+    wanted = pairs.exhaustive(len(names))
+    again = tmp_path / "again.db"
+    engine.copy(prepared.database, again)
+    with engine.opened(again) as handle:
+        before = handle.read_all_matches(), verified(handle)
+        handle.clear_matches()
+        handle.clear_two_view_geometries()
+    matching.match(again, names, wanted[:150], 0, Progress(None, io.StringIO()))
+    matching.match(again, names, wanted, 0, Progress(None, io.StringIO()))  # the rest alone
+    with engine.opened(again) as handle:
+        for one, other in zip((handle.read_all_matches(), verified(handle)), before, strict=True):
+            assert one[0] == other[0]
+            assert all(map(np.array_equal, one[1], other[1]))
+    assert list(tmp_path.iterdir()) == [again]
+
+
+def verified(handle: Any) -> tuple[list[int], list[NDArray[np.uint32]]]:
+    pair_ids, geometries = handle.read_two_view_geometries()
+    return pair_ids, [geometry.inlier_matches for geometry in geometries]
 
 
 RUNNER = """

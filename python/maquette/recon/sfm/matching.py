@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
-from maquette.recon.sfm import engine, likeness, pairs
-from maquette.recon.sfm.engine import pycolmap
+from maquette.recon.processes import spread
+from maquette.recon.sfm import engine, likeness, pairs, parts
 from maquette.recon.sfm.pairs import Pair
+from maquette.recon.sfm.parts import Part
 from maquette.scene.events import Progress
 
 _BATCH = 100
@@ -24,25 +28,38 @@ def propose(database: Path, names: list[str], method: str, seed: int) -> list[Pa
 def match(
     database: Path, names: list[str], wanted: Sequence[Pair], seed: int, progress: Progress
 ) -> None:
-    """Match the `wanted` pairs, given as positions in `names`; pairs already there are kept."""
-    chosen = pycolmap.FeatureMatchingOptions()
-    chosen.type = pycolmap.FeatureMatcherType.SIFT_BRUTEFORCE
-    chosen.use_gpu = False
-    chosen.num_threads = engine.threads()
-    verification = pycolmap.TwoViewGeometryOptions()
-    verification.ransac.random_seed = seed
-    listing = pycolmap.ImportedPairingOptions()
-    listing.match_list_path = database.with_name(f"{database.name}-pairs.txt")
-    done = 0
+    """Match the `wanted` pairs, given as positions in `names`; pairs already there are kept.
+
+    Raises:
+        JobFailed: one of the processes was killed.
+    """
+    missing = _missing(database, names, wanted)
+    done = len(wanted) - len(missing)
+    processes = engine.threads()
+    size = max(1, min(_BATCH, math.ceil(len(missing) / processes)))
+    folder = database.with_name(f"{database.name}-parts")
+    folder.mkdir()
+    tasks = [
+        Part(database, folder / f"{number}.db", batch, seed)
+        for number, batch in enumerate(pairs.batches(missing, size))
+    ]
     try:
-        for batch in pairs.batches(wanted, _BATCH):
-            lines = [f"{names[i]} {names[j]}\n" for i, j in batch]
-            Path(listing.match_list_path).write_text("".join(lines), encoding="utf-8")
-            pycolmap.match_image_pairs(database, chosen, listing, verification, pycolmap.Device.cpu)
-            done += len(batch)
-            progress.step("pairs", done, len(wanted))
+        with closing(spread(parts.match, tasks, processes)) as matched:
+            for part in matched:
+                parts.join(part)
+                done += len(part.pairs)
+                progress.step("pairs", done, len(wanted))
     finally:
-        Path(listing.match_list_path).unlink(missing_ok=True)
+        shutil.rmtree(folder)
+
+
+def _missing(database: Path, names: list[str], wanted: Sequence[Pair]) -> list[tuple[str, str]]:
+    with engine.opened(database) as handle:
+        ids = {image.name: image.image_id for image in handle.read_all_images()}
+        named = [(names[i], names[j]) for i, j in wanted]
+        return [
+            (one, other) for one, other in named if not handle.exists_matches(ids[one], ids[other])
+        ]
 
 
 def clear(database: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maquette.scene.options import Matcher
 
+Item = TypeVar("Item")
 Pair = tuple[int, int]
 Method = Literal["exhaustive", "sequential"]
 
@@ -63,6 +64,6 @@ def in_tiles(pairs: Iterable[Pair]) -> list[Pair]:
     return sorted(pairs, key=lambda pair: (pair[0] // _TILE, pair[1] // _TILE, pair))
 
 
-def batches(pairs: Sequence[Pair], size: int) -> list[Sequence[Pair]]:
+def batches(pairs: Sequence[Item], size: int) -> list[Sequence[Item]]:
     """Cut a list of pairs into pieces of `size`."""
     return [pairs[start : start + size] for start in range(0, len(pairs), size)]
