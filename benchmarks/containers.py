@@ -75,6 +75,7 @@ def start(runner: DockerRunner | LocalRunner, image: str) -> tuple[float, float]
                 first = time.monotonic() - begun
             time.sleep(POLL_S)
         while not has_ended({"state": runner.status(handle).state}):
+            assert time.monotonic() - begun < LIMIT_S, f"the job has not ended after {LIMIT_S} s"
             time.sleep(POLL_S)
         if isinstance(runner, DockerRunner):
             with connected(find_engine()) as client:

@@ -35,6 +35,7 @@ from rows import Row, print_rows
 
 TRIES = 20
 COMMANDS = 5
+LIMIT_S = 300
 
 
 def main() -> None:
@@ -123,7 +124,9 @@ def many(count: int, folder: Path, running: Running) -> list[Row]:
 
 def _await_billing(plain: httpx.Client, running: Running, count: int) -> None:
     params = {"size": 1, "statusState": "PENDING"}
+    deadline = time.monotonic() + LIMIT_S
     while plain.get(f"{running.url}/v1/job", params=params).json()["metadata"]["total"] < count:
+        assert time.monotonic() < deadline, f"not all jobs are billed after {LIMIT_S} s"
         time.sleep(0.5)
 
 
