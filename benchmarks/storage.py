@@ -141,8 +141,10 @@ def far(endpoint: str, latency_s: float) -> Iterator[str]:
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as proxy:
         assert proxy.stdout
         proxy.stdout.readline()
-        yield f"http://127.0.0.1:{port}"
-        proxy.kill()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            proxy.kill()
 
 
 def prepare(folder: Path, endpoint: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-AGENT = ("boto3", "numpy", "pathspec", "pyyaml")
+AGENT = ("boto3", "isal", "numpy", "pathspec", "pyyaml")
 GPU_PARTS = ("nvidia-", "cuda-", "triton")  # each build of torch names its own, exactly
 
 

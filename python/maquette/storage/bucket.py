@@ -22,7 +22,7 @@ from maquette.storage.bodies import (
 from maquette.storage.connection import Damaged, Response
 from maquette.storage.etags import is_tag_of, new_md5
 from maquette.storage.listing import listed
-from maquette.storage.wire import Answer, Reader, Wire
+from maquette.storage.wire import ATTEMPTS, Answer, Reader, Wire
 
 TAG_HEADER = "x-amz-meta-maquette-tag"
 PRECONDITION_FAILED = 412
@@ -129,7 +129,12 @@ class Bucket:
         )
 
     def get(
-        self, path: str, reader: Reader, stretch: tuple[int, int] | None = None, etag: str = ""
+        self,
+        path: str,
+        reader: Reader,
+        stretch: tuple[int, int] | None = None,
+        etag: str = "",
+        attempts: int = ATTEMPTS,
     ) -> Answer:
         """Read an object, or a stretch (offset, length in bytes) of it, through `reader`.
 
@@ -146,6 +151,7 @@ class Bucket:
             headers=headers,
             reader=reader,
             fine=(404, PRECONDITION_FAILED),
+            attempts=attempts,
         )
 
     def get_if_changed(self, path: str, etag: str) -> Answer:

@@ -97,21 +97,32 @@ def _in_stretches(source: Source, place: _Place, pool: Executor) -> Entry:
 
 def _fetch(source: Source, begun: Partial, descriptor: int, pool: Executor) -> list[str]:
     """Write what is missing into an open file and return the sums of all stretches."""
-    sums, stretches = source.sums, source.stretches
+    found: dict[int, str] = {}
 
-    def read(number: int) -> str:
-        standing = begun.standing(descriptor, *stretches[number], sums.new)
-        if standing is not None and not sums.is_wrong(number, standing):
-            source.transfer.meter.add(stretches[number][1])
-            return standing
-        digits = source.read(number, descriptor)
-        begun.note(*stretches[number], digits)
-        return digits
+    def came(number: int, digits: str) -> None:
+        begun.note(*source.stretches[number], digits)
+        found[number] = digits
 
+    def fetch(numbers: range) -> None:
+        for number in numbers:
+            stretch = source.stretches[number]
+            standing = begun.standing(descriptor, *stretch, source.sums.new)
+            if standing is not None and not source.sums.is_wrong(number, standing):
+                source.transfer.meter.add(stretch[1])
+                found[number] = standing
+        if len(numbers) > 1 and not any(number in found for number in numbers):
+            source.read_together(numbers, descriptor, came)
+        for number in numbers:
+            if number not in found:
+                came(number, source.read(number, descriptor))
+
+    groups = source.groups
     # Our own store computes an object's ETag when it is first read: once, if one part comes alone.
-    is_alone = source.transfer.bucket.wire.place.is_ours_alone
-    first = [read(0)] if is_alone else []
-    return first + all_of(pool, read, range(len(first), len(stretches)))
+    if source.transfer.bucket.wire.place.is_ours_alone:
+        fetch(groups[0])
+        groups = groups[1:]
+    all_of(pool, fetch, groups)
+    return [found[number] for number in range(len(source.stretches))]
 
 
 def remove_unchanged(file: Path, listed: LocalFile | None) -> None:

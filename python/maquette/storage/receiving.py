@@ -6,7 +6,9 @@ Every request says which content it expects (If-Match), so no file is made of tw
 from __future__ import annotations
 
 import os
-from functools import partial
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 from maquette.errors import JobFailed, from_os_error
@@ -15,8 +17,13 @@ from maquette.storage.bucket import PRECONDITION_FAILED, Remote
 from maquette.storage.connection import Damaged, Response
 from maquette.storage.remote import Outdated
 from maquette.storage.sums import sums_of
-from maquette.storage.transfer import Transfer
+from maquette.storage.transfer import FEWEST_IN_FLIGHT, Transfer
 from maquette.storage.wire import ATTEMPTS
+
+_FEWEST_REQUESTS = 2 * FEWEST_IN_FLIGHT  # each thread has a second one while others still read
+_MOST_TOGETHER = 8
+
+Came = Callable[[int, str], object]
 
 
 class DamagedForGood(JobFailed):
@@ -26,8 +33,8 @@ class DamagedForGood(JobFailed):
 class Source:
     """An object that is to be downloaded.
 
-    `sums` tells how what comes is checked, `stretches` the offset and length (bytes) of what each
-    request asks for.
+    `sums` tells how what comes is checked, `stretches` the offset and length (bytes) of what is
+    checked by itself, `groups` the numbers of those that one request brings while all goes well.
     """
 
     def __init__(self, transfer: Transfer, path: str, wanted: Remote) -> None:
@@ -36,6 +43,28 @@ class Source:
         self.wanted = wanted
         self.stretches = list(etags.parts_of(wanted.size, etags.part_size(wanted.size)))
         self.sums = sums_of(wanted, len(self.stretches))
+        count = len(self.stretches)
+        each = min(max(count // _FEWEST_REQUESTS, 1), _MOST_TOGETHER)
+        self.groups = [range(*ends) for ends in pairwise([*range(0, count, each), count])]
+
+    def read_together(self, numbers: range, descriptor: int, came: Came) -> None:
+        """Write consecutive stretches to their places by one request, as far as all goes well.
+
+        Args:
+            came: Called with the number and the sum of each that came whole.
+
+        Raises:
+            Outdated: the object is gone or has changed since it was listed.
+        """
+
+        def check(number: int, digits: str) -> None:
+            if self.sums.is_wrong(number, digits):
+                self.transfer.meter.add(-self.stretches[number][1])
+                raise Damaged("a part does not have its checksum")
+            came(number, digits)
+
+        with suppress(JobFailed):  # `read` tries again what did not come, and says what is wrong
+            self._ask(numbers, descriptor, check, attempts=1)
 
     def read(self, number: int, descriptor: int) -> str:
         """Write a stretch, by its number from 0, to its place in an open file; returns its sum.
@@ -44,16 +73,12 @@ class Source:
             Outdated: the object is gone or has changed since it was listed.
             DamagedForGood: what comes has a wrong sum again and again.
         """
-        stretch = self.stretches[number]
-        asked = stretch if len(self.stretches) > 1 else None
-        reader = partial(self._write, descriptor, stretch)
+        found: dict[int, str] = {}
         for _ in range(ATTEMPTS):
-            answer = self.transfer.bucket.get(self.path, reader, asked, self.wanted.etag)
-            if answer.status in (404, PRECONDITION_FAILED):
-                raise Outdated(self.path)
-            if not self.sums.is_wrong(number, answer.body):
-                return str(answer.body)
-            self.transfer.meter.add(-stretch[1])
+            self._ask(range(number, number + 1), descriptor, found.__setitem__)
+            if not self.sums.is_wrong(number, found[number]):
+                return found[number]
+            self.transfer.meter.add(-self.stretches[number][1])
         raise self._why_wrong()
 
     def tag_of(self, found: list[str], file: Path) -> str:
@@ -71,21 +96,42 @@ class Source:
             raise self._why_wrong()
         return tag
 
-    def _write(self, descriptor: int, stretch: tuple[int, int], response: Response) -> str:
+    def _ask(self, numbers: range, descriptor: int, came: Came, attempts: int = ATTEMPTS) -> None:
+        asked = [self.stretches[number] for number in numbers]
+        stretch = (asked[0][0], sum(length for _, length in asked))
+
+        def receive(response: Response) -> None:
+            if not _may_be(self.wanted, response.etag):
+                raise Outdated(self.path)
+            for number in numbers:
+                is_last = number == numbers[-1]
+                came(number, self._write(descriptor, self.stretches[number], response, is_last))
+
+        answer = self.transfer.bucket.get(
+            self.path,
+            receive,
+            stretch if len(self.stretches) > 1 else None,
+            self.wanted.etag,
+            attempts,
+        )
+        if answer.status in (404, PRECONDITION_FAILED):
+            raise Outdated(self.path)
+
+    def _write(
+        self, descriptor: int, stretch: tuple[int, int], response: Response, is_last: bool
+    ) -> str:
         meter, total, (offset, left) = self.transfer.meter, self.sums.new(), stretch
         try:
             with self.transfer.chunk() as chunk:
-                while count := response.readinto(chunk):
-                    if count > left:
-                        raise Damaged("more bytes came than the object has")
+                while left and (count := response.readinto(chunk[:left])):
                     total.update(chunk[:count])
                     _write(descriptor, chunk[:count], offset)
                     meter.add(count)
                     offset, left = offset + count, left - count
-            if left:
-                raise Damaged(f"{stretch[1] - left} of {stretch[1]} bytes came")
-            if not _may_be(self.wanted, response.etag):
-                raise Outdated(self.path)
+                if left:
+                    raise Damaged(f"{stretch[1] - left} of {stretch[1]} bytes came")
+                if is_last and response.readinto(chunk):
+                    raise Damaged("more bytes came than were asked for")
         except BaseException:
             meter.add(left - stretch[1])
             raise
