@@ -146,5 +146,8 @@ def test_a_second_ctrl_c_ends_it_wherever_it_is() -> None:
             process.send_signal(signal.SIGINT)
             return process.poll() is not None
 
-        wait_for(press, AT_ONCE_S, "the end")
+        try:
+            wait_for(press, AT_ONCE_S, "the end")
+        finally:
+            process.kill()
     assert process.returncode == 130
