@@ -55,6 +55,36 @@ def test_the_reader_agrees_with_pycolmap(tmp_path: Path) -> None:
     assert_same(scene.sparse)
 
 
+def test_tracks_agree_with_pycolmap(tmp_path: Path) -> None:
+    scene = synthetic_scene.write_posed_scene(tmp_path / "ring", 6, 64, 48)
+    synthetic_scene.write_landmarks(scene, 300)
+    twin = pycolmap.Reconstruction(scene.sparse)
+    wanted = sorted(
+        (
+            *point.xyz,
+            point.error,
+            sorted(twin.images[e.image_id].name for e in point.track.elements),
+        )
+        for point in twin.points3D.values()
+    )
+    found = colmap_model.read_tracks(scene.sparse)
+    seen = [found.image[found.point == row] for row in range(len(found.points))]
+    assert wanted == sorted(
+        (*xyz, error, sorted(found.names[image] for image in images))
+        for xyz, error, images in zip(found.points, found.errors, seen, strict=True)
+    )
+
+
+def test_a_track_of_an_unknown_image_is_damage(tmp_path: Path) -> None:
+    scene = synthetic_scene.write_posed_scene(tmp_path / "ring", 6, 64, 48)
+    synthetic_scene.write_landmarks(scene, 300)
+    data = bytearray((scene.sparse / "points3D.bin").read_bytes())
+    data[59:63] = (999).to_bytes(4, "little")  # the first image of the first point
+    (scene.sparse / "points3D.bin").write_bytes(data)
+    with pytest.raises(BadInput, match="does not have"):
+        colmap_model.read_tracks(scene.sparse)
+
+
 def test_every_camera_model_of_colmap_is_known() -> None:
     members = {int(kind): name for name, kind in pycolmap.CameraModelId.__members__.items()}
     assert {number: model.name for number, model in BY_ID.items()} == {

@@ -24,6 +24,7 @@ _MOST_PIXELS = 1 << 20  # along a side
 _POINT = np.dtype(
     [("id", "<u8"), ("xyz", "<f8", 3), ("rgb", "u1", 3), ("error", "<f8"), ("track", "<u8")]
 )
+_OBSERVATION = 8  # bytes of an entry of a track: image, then the number of its keypoint
 _CHUNK = 100_000  # points gathered at once
 
 
@@ -93,7 +94,52 @@ def read(folder: Path) -> SparseModel:
 
 
 @dataclass(frozen=True)
+class Tracks:
+    """Which images see which point.
+
+    Attributes:
+        names: [N] the images, sorted.
+        points: [P, 3] world frame; `errors` [P] are their mean reprojection errors, pixels.
+        point, image: [O] of each observation the row of its point, in order, and of its image.
+    """
+
+    names: tuple[str, ...]
+    points: Floats
+    errors: Floats
+    point: NDArray[np.int64]
+    image: NDArray[np.int64]
+
+
+def read_tracks(folder: Path) -> Tracks:
+    """Read the observations of `images.bin` and `points3D.bin`.
+
+    Raises:
+        BadInput: a file is missing or damaged, or they are not of one model.
+    """
+    images = sorted(_read_images(_File.open(folder / FILES[1])), key=lambda image: image.name)
+    file = _File.open(folder / FILES[2])
+    raw, starts, entries = np.frombuffer(file.data, np.uint8), *_read_entries(file)
+    counts = entries["track"].astype(np.int64)
+    first = np.cumsum(counts) - counts
+    point = np.repeat(np.arange(len(counts)), counts)
+    within = np.arange(len(point)) - first[point]
+    at = starts[point] + _POINT.itemsize + _OBSERVATION * within
+    numbers = np.empty(len(point), np.int64)
+    for begin in range(0, len(point), _CHUNK):
+        part = slice(begin, begin + _CHUNK)
+        numbers[part] = raw[at[part, None] + np.arange(4)].view("<u4")[:, 0]
+    known = np.array([image.number for image in images], np.int64)
+    order = np.argsort(known)
+    place = np.searchsorted(known, numbers, sorter=order).clip(max=len(known) - 1)
+    if len(numbers) and (not len(known) or (known[order[place]] != numbers).any()):
+        raise file.damage("a point is seen by an image that images.bin does not have")
+    names = tuple(image.name for image in images)
+    return Tracks(names, entries["xyz"].copy(), entries["error"].copy(), point, order[place])
+
+
+@dataclass(frozen=True)
 class _Image:
+    number: int
     name: str
     lens: int
     world_from_cam: Floats
@@ -175,12 +221,12 @@ def _read_lenses(file: _File) -> dict[int, Lens]:
 def _read_images(file: _File) -> list[_Image]:
     images = []
     for _ in range(file.count(73)):
-        _, *pose, lens = file.take("<I7dI")
+        number, *pose, lens = file.take("<I7dI")
         name = file.text()
         file.skip(24 * file.count(24))
         if not name:
             raise file.damage("an image has no name")
-        images.append(_Image(name, int(lens), _world_from_cam(file, np.array(pose))))
+        images.append(_Image(int(number), name, int(lens), _world_from_cam(file, np.array(pose))))
     file.check_end()
     return images
 
@@ -205,7 +251,13 @@ def _world_from_cam(file: _File, pose: Floats) -> Floats:
 
 
 def _read_points(file: _File) -> tuple[Floats, NDArray[np.uint8], NDArray[np.int64]]:
-    """Points [P, 3], colours [P, 3] and track lengths [P]; entries have a length of their own."""
+    """Points [P, 3], colours [P, 3] and track lengths [P]."""
+    _, entries = _read_entries(file)
+    return entries["xyz"].copy(), entries["rgb"].copy(), entries["track"].astype(np.int64)
+
+
+def _read_entries(file: _File) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+    """Where each point's entry begins, and the entries without their tracks, both [P]."""
     starts = np.empty(file.count(_POINT.itemsize), dtype=np.int64)
     size = _POINT.itemsize
     data, at, end = file.data, file.at, len(file.data)
@@ -214,17 +266,14 @@ def _read_points(file: _File) -> tuple[Floats, NDArray[np.uint8], NDArray[np.int
         if at + size > end:
             raise file.damage("it ends too early")
         starts[index] = at
-        at += size + 8 * track_length(data, at + size - 8)[0]
+        at += size + _OBSERVATION * track_length(data, at + size - 8)[0]
     file.at = min(at, end + 1)
     file.check_end()
     raw = np.frombuffer(data, dtype=np.uint8)
-    points = np.empty((len(starts), 3))
-    colors = np.empty((len(starts), 3), dtype=np.uint8)
-    views = np.empty(len(starts), dtype=np.int64)
+    entries = np.empty(len(starts), dtype=_POINT)
     for first in range(0, len(starts), _CHUNK):
         part = slice(first, first + _CHUNK)
-        entries = raw[starts[part, None] + np.arange(size)].view(_POINT)[:, 0]
-        points[part], colors[part], views[part] = entries["xyz"], entries["rgb"], entries["track"]
-    if not np.isfinite(points).all():
+        entries[part] = raw[starts[part, None] + np.arange(size)].view(_POINT)[:, 0]
+    if not np.isfinite(entries["xyz"]).all():
         raise file.damage("a point has no place")
-    return points, colors, views
+    return starts, entries

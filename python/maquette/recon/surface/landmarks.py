@@ -18,6 +18,7 @@ from torch import Tensor
 
 from maquette.errors import BadInput
 from maquette.recon.surface.draws import Draws
+from maquette.scene import colmap_model
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame
@@ -70,36 +71,26 @@ def read(
     """
     if not (scene.sparse / "points3D.bin").is_file():
         return None
-    from maquette.recon.sfm.engine import pycolmap  # not the bare module: it takes SIGTERM
-
-    model = pycolmap.Reconstruction(scene.sparse)
+    tracks = colmap_model.read_tracks(scene.sparse)
     centers = {Path(f.file_path).name: f.world_from_cam[:3, 3] for f in frames}
-    seen = {i: centers[image.name] for i, image in model.images.items() if image.name in centers}
-    points, eyes, outside = [], [], 0
-    for point in model.points3D.values():
-        views = [seen[e.image_id] for e in point.track.elements if e.image_id in seen]
-        is_sound = len(views) >= _MIN_TRACK and point.error <= _MAX_ERROR_PX
-        if is_sound and not region_holds(region, point.xyz):
-            outside += 1
-        elif is_sound:
-            points += [point.xyz] * len(views)
-            eyes += views
-    if outside >= _MIN_POINTS and not points:
+    known = np.array([name in centers for name in tracks.names], bool)
+    eyes = np.array([centers.get(name, np.zeros(3)) for name in tracks.names]).reshape(-1, 3)
+    seen = known[tracks.image]
+    views = np.bincount(tracks.point[seen], minlength=len(tracks.points))
+    is_sound = (views >= _MIN_TRACK) & (tracks.errors <= _MAX_ERROR_PX)
+    holds = np.linalg.norm(region.unit_from_world(tracks.points), axis=1) < 1.0
+    used = seen & (is_sound & holds)[tracks.point]
+    outside = int((is_sound & ~holds).sum())
+    if outside >= _MIN_POINTS and not used.any():
         raise BadInput(
             f"the region (center {region.center}, radius {region.radius:g}) holds none of the "
             f"{outside} points that the photographs agree on",
             hint="set the region again: `make adjust`, or `make prepare FORCE_STAGE=region`",
         )
-    if len(points) < _MIN_POINTS * _MIN_TRACK:
+    if used.sum() < _MIN_POINTS * _MIN_TRACK:
         return None
 
-    def tensor(values: Sequence[np.ndarray]) -> Tensor:
-        unit = region.unit_from_world(np.asarray(values)).astype(np.float32)
-        return torch.from_numpy(unit).to(device)
+    def tensor(values: np.ndarray) -> Tensor:
+        return torch.from_numpy(region.unit_from_world(values).astype(np.float32)).to(device)
 
-    return Landmarks(tensor(points), tensor(eyes))
-
-
-def region_holds(region: Region, point: np.ndarray) -> bool:
-    """Whether a world point lies in the region's sphere."""
-    return bool(np.linalg.norm(region.unit_from_world(point)) < 1.0)
+    return Landmarks(tensor(tracks.points[tracks.point[used]]), tensor(eyes[tracks.image[used]]))

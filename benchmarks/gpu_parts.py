@@ -1,0 +1,211 @@
+"""The parts of `benchmarks/gpu.py`: each measures one thing and hands out rows as it goes."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from maquette.recon import kernel_checks
+from maquette.recon.evaluate import evaluation
+from maquette.recon.stages import mesh
+from maquette.recon.surface import training
+from maquette.recon.surface.team import Team
+from maquette.recon.surface.trainer import Trainer
+from maquette.scene.events import Progress
+from maquette.scene.options import ExtractOptions, ProcessOptions
+from maquette.scene.paths import Scene
+from rows import Row
+
+TRUTH = Path(__file__).parent.parent / "samples" / "owl"
+_LONG = 20_000  # iterations of the run whose schedule is measured
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a part finds its scene, and how long it may take.
+
+    Attributes:
+        scene: A prepared scene, which stays as it is.
+        folder: What the part writes; parts of one run share it.
+        seconds: After so long a part that can end sooner does.
+    """
+
+    scene: Path
+    folder: Path
+    seconds: float
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def wait() -> None:
+    if device().type == "cuda":
+        torch.cuda.synchronize()
+
+
+def copies(_: Place) -> Iterator[Row]:
+    """What the card's memory can do: the yardstick of every other figure."""
+    for mebibytes in (64, 1024):
+        source = torch.empty(mebibytes << 20, dtype=torch.uint8, device=device())
+        target = torch.empty_like(source)
+        times = []
+        for _run in range(10):
+            wait()
+            start = time.perf_counter()
+            target.copy_(source)
+            wait()
+            times.append(time.perf_counter() - start)
+        rate = 2 * (mebibytes << 20) / statistics.median(times) / 1e9
+        yield Row("copy", f"{mebibytes} MiB", "read and written", rate, "GB/s")
+
+
+def kernels(_: Place) -> Iterator[Row]:
+    """Every kernel beside its twin."""
+    for case in kernel_checks.cases(device()):
+        found = kernel_checks.compare(case, device())
+        yield Row(found.kernel, found.size, "agrees", float(found.agrees), "")
+        yield Row(found.kernel, found.size, "error", found.error, "")
+        yield Row(found.kernel, found.size, "kernel", found.fast_ms, "ms")
+        yield Row(found.kernel, found.size, "twin", found.slow_ms, "ms")
+        yield Row(
+            found.kernel, found.size, "moved", found.bytes_moved / found.fast_ms / 1e6, "GB/s"
+        )
+
+
+def steps(preset: str, **overrides: Any) -> Callable[[Place], Iterator[Row]]:
+    """A part that times a preset's training steps, early and with all levels."""
+
+    def measure(place: Place) -> Iterator[Row]:
+        case = " ".join([preset, *(f"{key}={value}" for key, value in overrides.items())])
+        start = time.perf_counter()
+        trainer = _trainer(place, preset, overrides)
+        yield Row(case, "start", "wall", time.perf_counter() - start, "s")
+        for name, iteration in (
+            ("few levels", 0),
+            ("half the levels", 6_000),
+            ("all levels", 14_000),
+        ):
+            trainer.iteration = iteration
+            yield from _paced(trainer, case, name, place.seconds / 4)
+        if torch.cuda.is_available():
+            yield Row(
+                case, "torch", "peak memory", torch.cuda.max_memory_allocated() / 2**30, "GiB"
+            )
+            free, total = torch.cuda.mem_get_info()
+            yield Row(case, "card", "memory in use", (total - free) / 2**30, "GiB")
+            yield from _profiled(trainer, case)
+
+    return measure
+
+
+def trained(preset: str, iterations: int) -> Callable[[Place], Iterator[Row]]:
+    """A part that trains a scene to its end and evaluates it."""
+
+    def measure(place: Place) -> Iterator[Row]:
+        scene = Scene(place.folder / place.scene.name)
+        if not scene.root.exists():
+            shutil.copytree(place.scene, scene.root)
+        case = f"{preset}, {iterations} iterations"
+        options = ProcessOptions(preset=preset, iterations=iterations, save_minutes=60.0)
+        start = time.perf_counter()
+        numbers = training.train(scene, options, Progress(None))
+        yield Row(case, "train", "wall", time.perf_counter() - start, "s")
+        for key, value in numbers.items():
+            yield Row(case, "train", key, float(value), "")
+        yield from extracted(512)(place)
+        found = evaluation.run(scene, options.group, Progress(None), TRUTH)
+        for key, value in found.items():
+            if isinstance(value, (int, float)):
+                yield Row(case, "evaluate", key, float(value), "")
+
+    return measure
+
+
+def extracted(resolution: int) -> Callable[[Place], Iterator[Row]]:
+    """A part that extracts what `trained` left."""
+
+    def measure(place: Place) -> Iterator[Row]:
+        scene = Scene(place.folder / place.scene.name)
+        start = time.perf_counter()
+        options = ExtractOptions(resolution=resolution)
+        report = mesh.run(scene, options, Progress(None))
+        case = f"extract {resolution}³"
+        yield Row(case, "mesh", "wall", time.perf_counter() - start, "s")
+        yield Row(case, "mesh", "faces", report.numbers["faces"], "")
+        if torch.cuda.is_available():
+            yield Row(
+                case, "torch", "peak memory", torch.cuda.max_memory_allocated() / 2**30, "GiB"
+            )
+
+    return measure
+
+
+PARTS: dict[str, tuple[float, Callable[[Place], Iterator[Row]]]] = {
+    # name: (share of the whole time at most, what it does)
+    "copies": (0.04, copies),
+    "kernels": (0.12, kernels),
+    "standard": (0.10, steps("standard")),
+    "full": (0.12, steps("full")),
+    "train": (0.50, trained("standard", 2_000)),
+    "extract": (0.25, extracted(2048)),
+    "standard float32": (0.10, steps("standard", **{"trainer.amp_config.enabled": False})),
+    "full-8gb": (0.10, steps("full-8gb")),
+    "full-12gb": (0.10, steps("full-12gb")),
+    "full-16gb": (0.10, steps("full-16gb")),
+}
+
+
+def _trainer(place: Place, preset: str, overrides: dict[str, Any]) -> Trainer:
+    options = ProcessOptions(preset=preset, iterations=_LONG, overrides=overrides)
+    trainer = training.build(Scene(place.scene), options, Team())
+    training.begin(trainer, None)
+    wait()
+    return trainer
+
+
+def _paced(trainer: Trainer, case: str, name: str, seconds: float) -> Iterator[Row]:
+    for _ in range(10 if trainer.device.type == "cuda" else 1):
+        trainer.step()
+    wait()
+    begun, done = time.perf_counter(), 0
+    while done < 100 and time.perf_counter() - begun < seconds:
+        trainer.step()
+        done += 1
+    wait()
+    each = (time.perf_counter() - begun) / done
+    yield Row(case, name, "iteration", 1000 * each, "ms")
+    yield Row(case, name, "speed", trainer.rays / each, "rays/s")
+    yield Row(case, name, f"{_LONG} iterations would take", _LONG * each / 60, "min")
+
+
+def _profiled(trainer: Trainer, case: str, count: int = 20) -> Iterator[Row]:
+    """What the GPU did during some steps, and how long it had nothing to do."""
+    from torch.profiler import ProfilerActivity, profile
+
+    wait()
+    begun = time.perf_counter()
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as record:
+        for _ in range(count):
+            trainer.step()
+        wait()
+    wall = 1000 * (time.perf_counter() - begun) / count
+    events = record.key_averages()
+    on_card = [e for e in events if str(e.device_type).endswith("CUDA")]
+    total = sum(e.self_device_time_total for e in on_card) / 1000 / count
+    yield Row(case, "profile", "wall under the profiler", wall, "ms")
+    yield Row(case, "profile", "card busy", total, "ms")
+    yield Row(case, "profile", "kernels and copies", sum(e.count for e in on_card) / count, "")
+    for name in ("cudaStreamSynchronize", "cudaMemcpyAsync", "cudaLaunchKernel", "cuLaunchKernel"):
+        calls = sum(e.count for e in events if e.key == name)
+        yield Row(case, "profile", name, calls / count, "")
+    for event in sorted(on_card, key=lambda e: -e.self_device_time_total)[:14]:
+        spent = event.self_device_time_total / 1000 / count
+        yield Row(case, "profile", event.key[:90], spent, "ms")

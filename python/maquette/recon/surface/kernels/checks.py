@@ -1,0 +1,87 @@
+"""The surface's kernels beside their twins: see `maquette.recon.kernel_checks`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from maquette.recon.geometry.rays import Rays
+from maquette.recon.kernel_checks import Case
+from maquette.recon.surface.draws import Draws
+from maquette.recon.surface.hash_grid import HashGrid
+from maquette.recon.surface.sampling import DistanceCache, sample_rays
+from maquette.recon.surface.settings import NumSamples, Render
+
+# levels, log2 of the coarsest and the finest lattice, log2 of a level's rows, features of a row
+_GRIDS = {
+    "preview": (8, 4, 9, 18, 2),
+    "standard": (12, 4, 10, 20, 4),
+    "full": (16, 5, 11, 22, 8),
+}
+_COUNTS = (1, 33, 4_095, 262_144)
+
+
+def cases(device: torch.device, quick: bool) -> Iterator[Case]:
+    """All comparisons, small inputs first."""
+    for count in _COUNTS[:-1] if quick else _COUNTS:
+        for name in ("preview",) if quick else _GRIDS:
+            yield from _grid_cases(name, count, device)
+        yield _ray_case(min(count, 8_192), device)
+
+
+def _grid_cases(name: str, count: int, device: torch.device) -> Iterator[Case]:
+    generator = torch.Generator().manual_seed(count)
+    levels, low, high, rows, dim = _GRIDS[name]
+    grid = HashGrid(levels, low, high, rows, dim, generator=generator).to(device)
+    with torch.no_grad():  # a new table's entries are too small to show a wrong row
+        grid.table.uniform_(-1.0, 1.0)
+    points = (torch.rand(count, 3, generator=generator) * 2.1 - 1.05).to(device)
+    given = torch.rand(count, grid.width, generator=generator).to(device)
+    for active in (levels // 2, levels):
+
+        def features(fast: bool, active: int = active) -> Tensor:
+            grid.fast = fast
+            with torch.no_grad():
+                return grid(points, active)
+
+        def gradient(fast: bool, active: int = active) -> Tensor:
+            grid.fast, grid.table.grad = fast, None
+            grid(points, active).backward(given)  # type: ignore[no-untyped-call]
+            assert grid.table.grad is not None
+            return grid.table.grad
+
+        size = f"{name}, {count} points, {active} of {levels} levels"
+        corners = count * active * 8 * dim * 4
+        yield Case(
+            "hash grid", size, lambda run=features: run(True), lambda run=features: run(False),
+            1e-5, corners + count * grid.width * 4,
+        )  # fmt: skip
+        yield Case(
+            "hash grid gradient", size, lambda run=gradient: run(True),
+            lambda run=gradient: run(False), 1e-4, 2 * corners + grid.table.numel() * 4,
+        )  # fmt: skip
+
+
+def _ray_case(count: int, device: torch.device) -> Case:
+    """Places along rays as one number a ray, their mean: single places may differ (see twin)."""
+    cache = DistanceCache(128).to(device)
+    cache.rebuild(lambda x: torch.minimum(x.norm(dim=1) - 0.4, (x - 0.3).abs().amax(1) - 0.3))
+    generator = torch.Generator().manual_seed(count)
+    normal = torch.randn(2, count, 3, generator=generator)
+    toward = torch.nn.functional.normalize(normal[0], dim=1)
+    directions = torch.nn.functional.normalize(toward + 0.3 * normal[1], dim=1)
+    ones = torch.ones(count, device=device)
+    rays = Rays(-1.5 * toward.to(device), directions.to(device), ones)
+    settings = Render(num_sample_hierarchy=2, num_samples=NumSamples(coarse=16, fine=24))
+
+    def sample(fast: bool) -> Tensor:
+        draws = Draws(torch.Generator(device=device).manual_seed(1))
+        return sample_rays(rays, cache, 200.0, settings, draws, fast).mean(1)
+
+    size = f"{count} rays, 40 samples"
+    moved = count * (65 + 32 + 40 + 40 + 8) * 4
+    return Case(
+        "samples along rays", size, lambda: sample(True), lambda: sample(False), 2e-3, moved
+    )
