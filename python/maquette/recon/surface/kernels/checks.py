@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -39,29 +40,27 @@ def _grid_cases(name: str, count: int, device: torch.device) -> Iterator[Case]:
         grid.table.uniform_(-1.0, 1.0)
     points = (torch.rand(count, 3, generator=generator) * 2.1 - 1.05).to(device)
     given = torch.rand(count, grid.width, generator=generator).to(device)
+
+    def features(active: int, fast: bool) -> Tensor:
+        grid.fast = fast
+        with torch.no_grad():
+            return grid(points, active)
+
+    def gradient(active: int, fast: bool) -> Tensor:
+        grid.fast, grid.table.grad = fast, None
+        grid(points, active).backward(given)
+        assert grid.table.grad is not None
+        return grid.table.grad
+
     for active in (levels // 2, levels):
-
-        def features(fast: bool, active: int = active) -> Tensor:
-            grid.fast = fast
-            with torch.no_grad():
-                return grid(points, active)
-
-        def gradient(fast: bool, active: int = active) -> Tensor:
-            grid.fast, grid.table.grad = fast, None
-            grid(points, active).backward(given)  # type: ignore[no-untyped-call]
-            assert grid.table.grad is not None
-            return grid.table.grad
-
         size = f"{name}, {count} points, {active} of {levels} levels"
         corners = count * active * 8 * dim * 4
-        yield Case(
-            "hash grid", size, lambda run=features: run(True), lambda run=features: run(False),
-            1e-5, corners + count * grid.width * 4,
-        )  # fmt: skip
-        yield Case(
-            "hash grid gradient", size, lambda run=gradient: run(True),
-            lambda run=gradient: run(False), 1e-4, 2 * corners + grid.table.numel() * 4,
-        )  # fmt: skip
+        for kernel, run, allowed, moved in (
+            ("hash grid", features, 1e-5, corners + count * grid.width * 4),
+            ("hash grid gradient", gradient, 1e-4, 2 * corners + grid.table.numel() * 4),
+        ):
+            fast, slow = partial(run, active, True), partial(run, active, False)
+            yield Case(kernel, size, fast, slow, allowed, moved)
 
 
 def _ray_case(count: int, device: torch.device) -> Case:
