@@ -77,7 +77,7 @@ def test_samples_gather_at_the_cached_surface() -> None:
     rays = Rays(-directions * 0.9, directions, torch.ones(2))
     settings = Render(num_samples=NumSamples(coarse=6, fine=16))
     for source in (draws(0), None):
-        along = sample_rays(rays, cache, 200.0, settings, source)
+        along = sample_rays(rays, cache, torch.tensor(200.0), settings, source)
         assert along.shape == (2, 22)
         assert bool((along.diff(dim=1) >= 0).all())
         assert torch.allclose(along[:, 0], torch.zeros(2), atol=1e-5)
@@ -97,7 +97,8 @@ def test_the_sampling_kernel_equals_the_reference(passes: int, sharpness: float)
     rays = Rays(-1.5 * toward, directions, torch.ones(600))  # some miss the ball
     settings = Render(num_sample_hierarchy=passes, num_samples=NumSamples(coarse=5, fine=12))
     fast, slow = (
-        sample_rays(rays, cache, sharpness, settings, draws(1), kernel) for kernel in (True, False)
+        sample_rays(rays, cache, torch.tensor(sharpness), settings, draws(1), kernel)
+        for kernel in (True, False)
     )
     assert bool((fast.diff(dim=1) >= 0).all())
     # Where the cache is saturated or nothing passes any more the kernel does not look: samples

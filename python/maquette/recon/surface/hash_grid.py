@@ -3,7 +3,7 @@
 Müller et al., Instant Neural Graphics Primitives (arXiv:2201.05989), sections 3 and 4. Levels
 whose lattice fits into the table are indexed densely, finer ones by the spatial hash of eq. 4.
 No gradient flows to the positions: normals come from finite differences (field.py), so the
-backward pass is one scatter into the table.
+backward pass is one scatter into `table.grad`; `torch.autograd.grad` does not see it.
 
 `reference` says in plain PyTorch what is computed; kernels/grid.py computes it fast.
 """
@@ -131,13 +131,16 @@ class _Encode(torch.autograd.Function):
         )
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, None, None]:
+        """Add straight to `table.grad`: a new gradient a call would be written and read twice."""
         from maquette.recon.surface.kernels import grid as kernels
 
         grid: HashGrid = ctx.grid
         (points,) = ctx.saved_tensors
-        total = kernels.table_gradient(
-            points, gradients[0], len(grid.table), grid.dim, grid.lattice[: ctx.count], grid.mask,
+        if grid.table.grad is None:
+            grid.table.grad = torch.zeros_like(grid.table)
+        kernels.add_table_gradient(
+            points, gradients[0], grid.table.grad, grid.lattice[: ctx.count], grid.mask,
             grid.half_width,
         )  # fmt: skip
-        return total, None, None, None
+        return None, None, None, None

@@ -49,6 +49,11 @@ def curvature(laplacian: Tensor, mean: Mean = Tensor.mean) -> Tensor:
     return mean(laplacian.abs())
 
 
+def mean_of(counts: Tensor, values: Tensor) -> Tensor:
+    """The mean of those of the values [N] that count, [N] bool."""
+    return torch.where(counts, values, 0.0).sum() / counts.sum()
+
+
 def combine(
     rgb: Tensor, truth: Tensor, probe: Probe, weight: LossWeight, smoothing: float,
     mean: Mean = Tensor.mean,
@@ -67,7 +72,7 @@ def combine(
     return Losses(total, render, unit, smooth)
 
 
-def psnr(rgb: Tensor, truth: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of colours in 0..1."""
+def psnr(rgb: Tensor, truth: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB of colours in 0..1, a scalar."""
     error = (rgb - truth).square().mean().clamp(min=1e-10)
-    return float(-10.0 * torch.log10(error))
+    return -10.0 * torch.log10(error)

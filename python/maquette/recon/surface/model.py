@@ -32,8 +32,8 @@ class Phase:
     """Where training stands: active encoding levels, least sharpness, freedom of the surface."""
 
     active: int
-    sharpness_floor: float = 0.0
-    freedom: float = 1.0  # share of the colours' gradient that may move the surface
+    sharpness_floor: float | Tensor = 0.0
+    freedom: float | Tensor = 1.0  # share of the colours' gradient that may move the surface
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Shaded:
         weight: [M] weights of the shaded places.
         along: [M] their distances along the ray.
         probe: The field there; [M] entries, followed by those of the extra points.
+        counts: [M + E] which entries of `probe` count, or None: all.
     """
 
     rgb: Tensor
@@ -55,6 +56,7 @@ class Shaded:
     weight: Tensor
     along: Tensor
     probe: Probe
+    counts: Tensor | None = None
 
 
 class SurfaceModel(nn.Module):
@@ -82,10 +84,13 @@ class SurfaceModel(nn.Module):
 
     def sharpness(self, phase: Phase) -> Tensor:
         """S = exp(10 v), at least the phase's floor; NeuS section 3.1."""
-        return torch.exp(10.0 * self.variance.clamp(min=phase.sharpness_floor, max=0.9))
+        floored = torch.clamp(self.variance, min=phase.sharpness_floor)
+        return torch.exp(10.0 * floored.clamp(max=0.9))
 
     def codes(self, image: Tensor | None, count: int) -> Tensor:
         """Appearance codes [count, E]: of the images, or their mean for a new view."""
+        if not self.embedding.shape[1]:
+            return self.embedding.new_zeros(count, 0)
         if image is None:
             mean = self.embedding.mean(0, keepdim=True) if len(self.embedding) else self.embedding
             return mean.expand(count, -1)
@@ -97,7 +102,7 @@ class SurfaceModel(nn.Module):
 
     def shade(
         self, rays: Rays, image: Tensor | None, phase: Phase, draws: Draws | None,
-        extra: Tensor | None = None,
+        extra: Tensor | None = None, places: int | None = None,
     ) -> Shaded:  # fmt: skip
         """Render rays.
 
@@ -105,12 +110,14 @@ class SurfaceModel(nn.Module):
             image: [R] int64 training image of each ray (its appearance code), or None.
             draws: Jitters samples while training; None = regular ones.
             extra: [E, 3] more points to differentiate the field at, in the same pass.
+            places: Shade so many places, the heaviest, whatever they are: shapes are then fixed
+                and nothing waits for the device. None = those above a least weight.
         """
         count = len(rays.origins)
         sharpness = self.sharpness(phase)
         sampling = self.settings.render
         along = sample_rays(
-            rays, self.cache, float(sharpness.detach()), sampling, draws, self.fast
+            rays, self.cache, sharpness.detach(), sampling, draws, self.fast
         )  # [R, K]
         points = rays.origins[:, None] + along[..., None] * rays.directions[:, None]
         distance = self.distance(points.flatten(0, 1), phase).view(along.shape)
@@ -118,16 +125,16 @@ class SurfaceModel(nn.Module):
         weights, passing = composite_weights(section_opacity(moving, sharpness))
         codes = self.codes(image, count)
         look = crossing(distance.detach(), along)
-        weight, places = gather_sections(weights, look, sampling.num_samples.shaded)  # [R, G]
-        least = (_SHADED_SHARE * weight.amax(1, keepdim=True)).clamp(min=_SHADED_WEIGHT)
-        shown = (weight > least).nonzero()  # [M, 2]
-        ray, along_shown = shown[:, 0], places[shown[:, 0], shown[:, 1]]
-        weight = weight[shown[:, 0], shown[:, 1]]
+        weight, where = gather_sections(weights, look, sampling.num_samples.shaded)  # [R, G]
+        ray, along_shown, weight, shown = _shown(weight, where, places)
         kept = _kept_share(weights, ray, weight)
         probe, colors = self._surface_colors(rays, ray, along_shown, codes, phase, extra)
         rgb = weights.new_zeros(count, 3).index_add(0, ray, (weight * kept)[:, None] * colors)
-        rgb = self._add_background(rgb, rays, codes, passing, draws)
-        return Shaded(rgb, 1.0 - passing, ray, weight, along_shown, probe)
+        rgb = self._add_background(rgb, rays, codes, passing, draws, places is not None)
+        counts = None
+        if shown is not None:
+            counts = nn.functional.pad(shown, (0, len(probe.distance) - len(shown)), value=True)
+        return Shaded(rgb, 1.0 - passing, ray, weight, along_shown, probe, counts)
 
     def _surface_colors(
         self, rays: Rays, ray: Tensor, along: Tensor, codes: Tensor, phase: Phase,
@@ -143,20 +150,51 @@ class SurfaceModel(nn.Module):
         return probe, colors
 
     def _add_background(
-        self, rgb: Tensor, rays: Rays, codes: Tensor, passing: Tensor, draws: Draws | None
-    ) -> Tensor:
+        self, rgb: Tensor, rays: Rays, codes: Tensor, passing: Tensor, draws: Draws | None,
+        every_ray: bool,
+    ) -> Tensor:  # fmt: skip
+        """Add what is seen behind the surface; `every_ray` looks also where nothing passes."""
         if self.background is None:
             return rgb
         samples = self.settings.render.num_samples.background
         noise = uniform(draws, len(rgb), (1 + _LOOKS) * samples, rgb.device)
-        open_rays = (passing > _PASSING).nonzero()[:, 0]
-        if not len(open_rays):
-            return rgb
-        origins, directions = rays.origins[open_rays], rays.directions[open_rays]
-        where, looks = torch.split(noise[open_rays], [samples, _LOOKS * samples], dim=1)
+        origins, directions, is_open = rays.origins, rays.directions, passing > _PASSING
+        if not every_ray:
+            chosen = is_open.nonzero()[:, 0]
+            if not len(chosen):
+                return rgb
+            origins, directions = origins[chosen], directions[chosen]
+            codes, noise = codes[chosen], noise[chosen]
+        where, looks = torch.split(noise, [samples, _LOOKS * samples], dim=1)
         inverse = self.background.focus(origins, directions, inverse_radii(looks), where)
-        seen = self.background(origins, directions, codes[open_rays], inverse)
-        return rgb.index_add(0, open_rays, passing[open_rays, None] * seen)
+        seen = self.background(origins, directions, codes, inverse)
+        if every_ray:
+            return rgb + torch.where(is_open, passing, 0.0)[:, None] * seen
+        return rgb.index_add(0, chosen, passing[chosen, None] * seen)
+
+
+def _shown(
+    weight: Tensor, where: Tensor, places: int | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """The places worth a colour.
+
+    Args:
+        weight, where: [R, G] weights and ray distances.
+        places: How many to return, the heaviest first; None = those above the least weight.
+
+    Returns:
+        ray [M] int64, distance [M], weight [M], and which are above the least weight (None: all);
+        weights of the others are 0.
+    """
+    least = (_SHADED_SHARE * weight.amax(1, keepdim=True)).clamp(min=_SHADED_WEIGHT)
+    visible = weight > least
+    if places is None:
+        ray, group = visible.nonzero().unbind(1)
+        return ray, where[ray, group], weight[ray, group], None
+    score = torch.where(visible, weight.detach(), 0.0).flatten()
+    chosen = score.argsort(descending=True)[:places]
+    ray, shown = chosen // weight.shape[1], score[chosen] > 0
+    return ray, where.flatten()[chosen], torch.where(shown, weight.flatten()[chosen], 0.0), shown
 
 
 def _kept_share(weights: Tensor, ray: Tensor, weight: Tensor) -> Tensor:

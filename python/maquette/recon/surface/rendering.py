@@ -6,6 +6,8 @@ Symbols: f signed distance, s sharpness, Φ_s the logistic function Φ_s(f) = 1 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -35,9 +37,25 @@ def composite_weights(opacity: Tensor) -> tuple[Tensor, Tensor]:
         weights [R, S] with sum <= 1, transmittance [R] behind the last section.
     Source: NeuS eq. 11 and the definition of T_i below it.
     """
-    passing = torch.cumprod(1.0 - opacity.clamp(max=1.0 - 1e-6), dim=1)
+    passing: Tensor = _Passing.apply(1.0 - opacity.clamp(max=1.0 - 1e-6))  # type: ignore[no-untyped-call]
     before = torch.nn.functional.pad(passing[:, :-1], (1, 0), value=1.0)
     return opacity * before, passing[:, -1]
+
+
+class _Passing(torch.autograd.Function):
+    """Products of all factors so far, [R, S]; torch's own gradient looks for zeros on the host."""
+
+    @staticmethod
+    def forward(ctx: Any, factors: Tensor) -> Tensor:
+        products = torch.cumprod(factors, dim=1)
+        ctx.save_for_backward(factors, products)
+        return products
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        factors, products = ctx.saved_tensors
+        behind = (gradients[0] * products).flip(1).cumsum(1).flip(1)
+        return behind / factors
 
 
 def crossing(distance: Tensor, along: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ _PROBES = 64
 _ADDED = 32  # probes that each further pass adds
 _FLOOR = 1e-4  # weight that every section gets, so that nothing is never looked at
 _REFRESH_ITERATIONS = 40
+_TOGETHER = 4  # iterations whose planes a GPU renews at once
+_REACH = 1.1  # squared radius of what is renewed: rays only run inside the ball
 _NEAR = 0.12  # unit space: values below this are renewed in every round
 
 
@@ -52,9 +54,14 @@ class DistanceCache(nn.Module):
     def refresh(self, distance: Callable[[Tensor], Tensor], iteration: int) -> None:
         """Renew the planes whose turn it is; all of them within _REFRESH_ITERATIONS.
 
-        Values far from the surface are only renewed in every fourth round.
+        On the CPU values far from the surface are only renewed in every fourth round. A GPU
+        renews all of several planes at once, as it would have to wait to learn which are far.
         """
         count = -(-self.resolution // _REFRESH_ITERATIONS)
+        if self.values.is_cuda:
+            if iteration % _TOGETHER == 0:
+                self._renew_planes(iteration * count, _TOGETHER * count, distance)
+            return
         for offset in range(count):
             turn = iteration * count + offset
             near = turn // self.resolution % 4 != 0
@@ -66,12 +73,23 @@ class DistanceCache(nn.Module):
         for plane in range(self.resolution):
             self._renew(plane, distance)
 
+    def _renew_planes(self, first: int, count: int, distance: Callable[[Tensor], Tensor]) -> None:
+        """Renew `count` planes from number `first` on, without waiting for the device."""
+        axis = torch.linspace(-1, 1, self.resolution, device=self.values.device)
+        planes = (first + torch.arange(count, device=axis.device)) % self.resolution
+        z, y, x = torch.meshgrid(axis[planes], axis, axis, indexing="ij")
+        points = torch.stack([x, y, z], dim=-1)  # [count, C, C, 3]
+        inside = points.square().sum(-1) < _REACH
+        values = self.values[0, 0]
+        renewed = distance(points.flatten(0, 2)).view(inside.shape)
+        values[planes] = torch.where(inside, renewed, values[planes])
+
     def _renew(
         self, plane: int, distance: Callable[[Tensor], Tensor], within: float | None = None
     ) -> None:
         axis = torch.linspace(-1, 1, self.resolution, device=self.values.device)
         y, x = torch.meshgrid(axis, axis, indexing="ij")
-        inside = x * x + y * y + axis[plane] ** 2 < 1.1  # rays only run inside the ball
+        inside = x * x + y * y + axis[plane] ** 2 < _REACH
         if within is not None:
             inside &= self.values[0, 0, plane].abs() < within
         points = torch.stack([x, y, axis[plane].expand_as(x)], dim=-1)[inside]
@@ -81,13 +99,13 @@ class DistanceCache(nn.Module):
 
 @torch.no_grad()
 def sample_rays(
-    rays: Rays, cache: DistanceCache, sharpness: float, settings: Render,
+    rays: Rays, cache: DistanceCache, sharpness: Tensor, settings: Render,
     draws: Draws | None, fast: bool = True,
 ) -> Tensor:  # fmt: skip
     """Choose sample distances along rays.
 
     Args:
-        sharpness: s of the field; the cache's cell limits what is used of it.
+        sharpness: s of the field, a scalar; the cache's cell limits what is used of it.
         draws: Jitters the samples; None = regular ones.
         fast: Compute with the kernel, not with the reference.
 
@@ -95,7 +113,7 @@ def sample_rays(
         [R, coarse + fine] ascending; from entering to leaving the unit ball.
     """
     passes = max(settings.num_sample_hierarchy, 1)
-    levels = tuple(min(sharpness, 64.0 * 4**level) for level in range(passes))
+    levels = torch.stack([sharpness.clamp(max=64.0 * 4**level) for level in range(passes)])
     counts = [
         _PROBES + 1, (passes - 1) * _ADDED, settings.num_samples.fine, settings.num_samples.coarse
     ]  # fmt: skip
@@ -116,7 +134,7 @@ def sample_rays(
 
 def sample_reference(
     rays: Rays, cache: DistanceCache, span: tuple[Tensor, Tensor], noise: tuple[Tensor, ...],
-    sharpness: tuple[float, ...],
+    sharpness: Tensor,
 ) -> Tensor:  # fmt: skip
     """What `sample_rays` computes, in plain PyTorch.
 
@@ -124,7 +142,7 @@ def sample_reference(
         span: Distances [R] at which each ray enters and leaves.
         noise: Uniform numbers for probes [R, P], added probes [R, (passes - 1)·A],
             fine samples [R, F] and coarse samples [R, K].
-        sharpness: One value a pass.
+        sharpness: [passes] float32.
     """
     probes, added, fine, coarse = noise
     along = _spread(span, probes)
@@ -158,7 +176,7 @@ def draw(edges: Tensor, weights: Tensor, noise: Tensor) -> Tensor:
     return start + (end - start) * ((wanted - low) / (high - low).clamp(min=1e-9)).clamp(0, 1)
 
 
-def _cached_weights(rays: Rays, cache: DistanceCache, along: Tensor, sharpness: float) -> Tensor:
+def _cached_weights(rays: Rays, cache: DistanceCache, along: Tensor, sharpness: Tensor) -> Tensor:
     points = rays.origins[:, None] + along[..., None] * rays.directions[:, None]
     return composite_weights(section_opacity(cache(points), sharpness))[0]
 

@@ -175,6 +175,7 @@ class AmpConfig:
 @dataclass(frozen=True)
 class TrainerSettings:
     amp_config: AmpConfig = field(default_factory=AmpConfig)
+    cuda_graphs: bool = True  # replay an iteration's kernels as one, on one GPU
     loss_weight: LossWeight = field(default_factory=LossWeight)
 
 

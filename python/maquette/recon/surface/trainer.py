@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +16,7 @@ from maquette.recon.surface.dataset import PixelDataset
 from maquette.recon.surface.draws import Draws
 from maquette.recon.surface.landmarks import Landmarks
 from maquette.recon.surface.model import Phase, SurfaceModel
+from maquette.recon.surface.replay import Replay
 from maquette.recon.surface.schedule import Schedule
 from maquette.recon.surface.settings import Settings
 from maquette.recon.surface.team import Team
@@ -19,9 +24,47 @@ from maquette.scene.region import Region
 
 _FREE_POINTS = 0.5  # random points a ray at which the gradient's length is also asked for
 
+_SHADED_PART = 0.5  # of all groups of sections, where a fixed number of them is shaded
+_LARGE = 1 << 16  # entries from which a gradient keeps its memory
+_VALUES = ("loss", "render", "eikonal", "curvature", "psnr", "s")
 _LANDMARK_REST = 0.05
 _MEETING_ITERATIONS, _MEETING_BATCH, _MEETING_LEVELS = 150, 1024, 1
 _MEETING_EIKONAL, _MEETING_SHARPNESS = 0.02, 0.42
+
+
+Kind = tuple[int, bool, int]  # active levels, whether the shape stands still, rays
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What an iteration found; the values may still be on their way from a GPU.
+
+    Attributes:
+        iteration: Iterations done, this one included.
+        values: loss, render, eikonal, curvature, psnr, s; one tensor on the trainer's device.
+    """
+
+    iteration: int
+    values: torch.Tensor
+    lr: float
+    active_levels: int
+
+
+def read(found: Sequence[Metrics]) -> list[dict[str, float]]:
+    """The numbers of some iterations, by name; waits for the device once.
+
+    Raises:
+        JobFailed: a loss is not a number.
+    """
+    rows = torch.stack([metrics.values for metrics in found]).tolist()
+    for metrics, row in zip(found, rows, strict=True):
+        if not math.isfinite(row[0]):
+            raise Trainer.not_a_number(metrics.iteration - 1)
+    return [
+        dict(zip(_VALUES, row, strict=True))
+        | {"lr": metrics.lr, "active_levels": metrics.active_levels}
+        for metrics, row in zip(found, rows, strict=True)
+    ]
 
 
 class Trainer:
@@ -30,6 +73,7 @@ class Trainer:
     Attributes:
         iteration: Iterations done so far.
         rays: Rays of one iteration in this process.
+        is_prompt: Results are there when a call returns: nothing is gained by not looking.
         finals: Names of the checkpoints that ended a run; pruning keeps them.
     """
 
@@ -56,6 +100,13 @@ class Trainer:
         self.optimizer = _optimizer(self.model, settings)
         self.iteration = 0
         self.finals: list[str] = []
+        self.is_prompt = device.type == "cpu"
+        self._dials = torch.zeros(3, device=device)  # floor, freedom, the landmarks' weight
+        self._not_finite = torch.zeros((), device=device)
+        if device.type == "cuda":
+            self.optimizer.found_inf = self._not_finite  # type: ignore[attr-defined]
+        graphs = settings.trainer.cuda_graphs and self.team.world == 1
+        self._replay = Replay(self._differentiate, device, self.sampler, graphs)
         self._reached = Phase(1)  # a longer schedule never takes levels away again
 
     @property
@@ -104,53 +155,88 @@ class Trainer:
     def halve_rays(self) -> int:
         """Train with half the rays from now on, to need less memory; returns how many."""
         self.rays = max(1, self.rays // 2)
+        self._replay.forget()
         self.optimizer.zero_grad(set_to_none=True)
         return self.rays
 
-    def step(self) -> dict[str, float]:
-        """Do one iteration.
+    def step(self) -> Metrics:
+        """Do one iteration; a GPU may still be busy with it when this returns.
 
-        Returns:
-            loss, render, eikonal, curvature, psnr, s, lr, active_levels.
+        When the loss is not a number, the parameters stay as they were before this iteration.
 
         Raises:
-            JobFailed: the loss is not a number; parameters are those before this iteration.
+            JobFailed: so it is; on a GPU only `Metrics.read` tells.
         """
-        phase, model = self.phase, self.model
+        phase = self.phase
         rate = self.schedule.rate(self.iteration)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * rate
         stands = self._hold_shape()
+        dials = (phase.sharpness_floor, phase.freedom, self._landmark_weight())
+        for dial, value in zip(self._dials, dials, strict=True):
+            dial.fill_(value)
+        values = self._replay.run((phase.active, stands, self.rays))
+        if self.is_prompt and not torch.isfinite(values[0]):
+            raise self.not_a_number(self.iteration)
+        self.team.average_gradients(p for p in self.model.parameters() if p.requires_grad)
+        self.optimizer.step()
+        if not stands:
+            self.model.cache.refresh(
+                lambda points: self.model.distance(points, phase), self.iteration
+            )
+        self._reached = phase
+        self.iteration += 1
+        return Metrics(self.iteration, values, self.optimizer.param_groups[0]["lr"], phase.active)
+
+    def _differentiate(self, kind: Kind) -> torch.Tensor:
+        """Draw a batch and leave the gradient of its loss; returns the values of `Metrics`.
+
+        Only tensors on the device decide anything here besides `kind`, so that on a GPU the whole
+        can be recorded and replayed.
+        """
+        active, stands, rays = kind
+        phase = Phase(active, self._dials[0], self._dials[1])
+        model, weight = self.model, self.settings.trainer.loss_weight
+        self._clear_gradients()
         focus = 0.0 if self.inside_out or stands else self.settings.data.train.focus
-        batch = self.dataset.draw(self.rays, self.draws, focus)
-        points = None if stands else self._free_points(self.draws, self.rays)
+        batch = self.dataset.draw(rays, self.draws, focus)
+        points = None if stands else self._free_points(self.draws, rays)
         with self._mixed_precision():
-            shaded = model.shade(batch.rays, batch.image, phase, self.draws, points)
-        weight = self.settings.trainer.loss_weight
+            shaded = model.shade(
+                batch.rays, batch.image, phase, self.draws, points, self._places(rays)
+            )
+        mean = self.team.mean if shaded.counts is None else partial(losses.mean_of, shaded.counts)
         terms = losses.combine(
-            shaded.rgb, batch.colors, shaded.probe, weight, self._smoothing(phase), self.team.mean
+            shaded.rgb, batch.colors, shaded.probe, weight, self._smoothing(phase), mean
         )
         if stands:
             total = weight.render * losses.squared_difference(shaded.rgb, batch.colors)
         else:
             total = terms.total + self._landmark_term(phase)
-        if not torch.isfinite(total):
-            raise self._not_a_number()
-        self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
-        self.team.average_gradients(p for p in model.parameters() if p.requires_grad)
-        self.optimizer.step()
-        if not stands:
-            model.cache.refresh(lambda points: model.distance(points, phase), self.iteration)
-        self._reached = phase
-        self.iteration += 1
-        return {
-            "loss": total.item(), "render": terms.render.item(),
-            "eikonal": terms.eikonal.item(), "curvature": terms.curvature.item(),
-            "psnr": losses.psnr(shaded.rgb.detach(), batch.colors),
-            "s": model.sharpness(phase).item(), "lr": self.optimizer.param_groups[0]["lr"],
-            "active_levels": phase.active,
-        }  # fmt: skip
+        self._not_finite.copy_(~torch.isfinite(total.detach()))
+        return torch.stack(
+            [
+                total.detach(), terms.render.detach(), terms.eikonal.detach(),
+                terms.curvature.detach(), losses.psnr(shaded.rgb.detach(), batch.colors),
+                model.sharpness(phase).detach(),
+            ]
+        )  # fmt: skip
+
+    def _places(self, rays: int) -> int | None:
+        """How many places are shaded: a fixed number where waiting for the device is dear."""
+        if self.is_prompt or self.team.world > 1:
+            return None
+        return max(1, int(rays * self.settings.model.render.num_samples.shaded * _SHADED_PART))
+
+    def _clear_gradients(self) -> None:
+        """Forget gradients; those of large tables keep their memory."""
+        for parameter in self.model.parameters():
+            is_kept = parameter.requires_grad and parameter.numel() >= _LARGE
+            if is_kept and parameter.grad is not None:
+                parameter.grad.zero_()
+            else:
+                parameter.grad = None
 
     def state(self) -> dict[str, Any]:
         """Everything that decides the rest of the run."""
@@ -203,14 +289,16 @@ class Trainer:
         enabled = self.settings.trainer.amp_config.enabled and has_bfloat16(self.device)
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
-    def _landmark_term(self, phase: Phase) -> torch.Tensor | float:
-        """The landmarks' loss; its weight falls to a small rest while the shape changes."""
+    def _landmark_weight(self) -> float:
+        """Falls to a small rest while the shape changes."""
         left = max(0.0, 1.0 - 2.0 * self.iteration / self.schedule.shape_iterations)
-        weight = max(left**2, _LANDMARK_REST) * self.settings.trainer.loss_weight.landmark
-        if self.landmarks is None or weight <= 0:
+        return max(left**2, _LANDMARK_REST) * self.settings.trainer.loss_weight.landmark
+
+    def _landmark_term(self, phase: Phase) -> torch.Tensor | float:
+        if self.landmarks is None or self.settings.trainer.loss_weight.landmark <= 0:
             return 0.0
         count = max(1, self.rays // 4)
-        return weight * self.landmarks.loss(
+        return self._dials[2] * self.landmarks.loss(
             lambda points: self.model.distance(points, phase), count, self.draws
         )
 
@@ -229,9 +317,11 @@ class Trainer:
         )
         return grid.cell_size(phase.active) / grid.cell_size(start)
 
-    def _not_a_number(self) -> JobFailed:
+    @staticmethod
+    def not_a_number(iteration: int) -> JobFailed:
+        """The error of a run that diverged."""
         return JobFailed(
-            f"training diverged: the loss is not a number at iteration {self.iteration}",
+            f"training diverged: the loss is not a number at iteration {iteration}",
             detail="the learning rate is probably too high; the last good checkpoint stays",
             hint="try again with a lower rate, e.g. OVERRIDES='optim.params.lr=0.001'",
         )

@@ -17,7 +17,7 @@ from maquette.recon.surface.board import Board
 from maquette.recon.surface.dataset import PixelDataset, check, split
 from maquette.recon.surface.settings import Settings
 from maquette.recon.surface.team import Team, led, place
-from maquette.recon.surface.trainer import Trainer
+from maquette.recon.surface.trainer import Metrics, Trainer, read
 from maquette.scene import checkpoints, transforms
 from maquette.scene.atomic import write_text
 from maquette.scene.checkpoints import Choice
@@ -30,6 +30,7 @@ METRICS = "metrics.jsonl"
 _PREVIEW_AT = (0.25, 0.5, 1.0)
 _PREVIEW_S = 180.0
 _MAX_THREADS = 16
+_UNREAD = 20  # iterations whose numbers may stay on a GPU
 
 
 def train(scene: Scene, options: ProcessOptions, progress: Progress) -> dict[str, float | int]:
@@ -127,6 +128,7 @@ class Loop:
         self.first = trainer.iteration
         self.train_s = 0.0
         self.recent: list[float] = []
+        self._unread: list[Metrics] = []
         self.board = Board(run, trainer.iteration)
         self._saved_at = self._shown_at = time.monotonic()
         self._stopping = self._lowered = False
@@ -136,9 +138,10 @@ class Loop:
         started = time.monotonic()
         while self.trainer.goes_on(self.trainer.iteration < self.total and not self._stopping):
             clock = time.monotonic()
-            metrics = self._step()
+            self._unread.append(self._step())
+            if self._reads_now():
+                self._read()
             self.train_s += time.monotonic() - clock
-            self._note(metrics)
             self._tend()
         self.board.close()
         if self._stopping and self.trainer.iteration < self.total:
@@ -157,7 +160,18 @@ class Loop:
             "seconds": round(seconds, 2),
         }
 
-    def _step(self) -> dict[str, float]:
+    def _reads_now(self) -> bool:
+        """Reading waits for a GPU, which has nothing to do meanwhile: now and then is enough."""
+        every = min(self.trainer.settings.logging_iter, _UNREAD)
+        iteration = self.trainer.iteration
+        return self.trainer.is_prompt or iteration % every == 0 or iteration == self.total
+
+    def _read(self) -> None:
+        for metrics, found in zip(self._unread, read(self._unread), strict=True):
+            self._note(metrics.iteration, found)
+        self._unread.clear()
+
+    def _step(self) -> Metrics:
         """One iteration; when memory does not suffice, once more with half the rays."""
         try:
             return self.trainer.step()
@@ -173,8 +187,7 @@ class Loop:
         self.progress.warn(f"out of memory: going on with {rays} rays an iteration, not {before}")
         return self._step()
 
-    def _note(self, metrics: dict[str, float]) -> None:
-        iteration = self.trainer.iteration
+    def _note(self, iteration: int, metrics: dict[str, float]) -> None:
         self.recent = [*self.recent, metrics["psnr"]][-20:]
         speed = (iteration - self.first) / max(self.train_s, 1e-9)
         smooth = sum(self.recent) / len(self.recent)
@@ -205,6 +218,8 @@ class Loop:
 
     def _save(self, ended: bool) -> None:
         trainer = self.trainer
+        if self._unread:
+            self._read()
         name = checkpoints.checkpoint_name(trainer.epoch, trainer.iteration)
         if ended and name not in trainer.finals:
             trainer.finals.append(name)

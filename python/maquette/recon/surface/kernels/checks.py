@@ -72,12 +72,13 @@ def _ray_case(count: int, device: torch.device) -> Case:
     toward = torch.nn.functional.normalize(normal[0], dim=1)
     directions = torch.nn.functional.normalize(toward + 0.3 * normal[1], dim=1)
     ones = torch.ones(count, device=device)
+    sharpness = torch.tensor(200.0, device=device)
     rays = Rays(-1.5 * toward.to(device), directions.to(device), ones)
     settings = Render(num_sample_hierarchy=2, num_samples=NumSamples(coarse=16, fine=24))
 
     def sample(fast: bool) -> Tensor:
         draws = Draws(torch.Generator(device=device).manual_seed(1))
-        return sample_rays(rays, cache, 200.0, settings, draws, fast).mean(1)
+        return sample_rays(rays, cache, sharpness, settings, draws, fast).mean(1)
 
     size = f"{count} rays, 40 samples"
     moved = count * (65 + 32 + 40 + 40 + 8) * 4

@@ -1,7 +1,7 @@
 """The hash grid's interpolation and the gradient of its table; the reference is hash_grid.py.
 
-The loops are C++ inside Warp kernels, for the CPU and for CUDA: there a thread takes one point,
-here it takes a long range of them, which halves the time that a call a point would need.
+The loops are C++ inside Warp kernels, for the CPU and for CUDA: there a thread takes one point on
+one level, here it takes a long range of them, which halves the time that a call a point would need.
 """
 
 # No postponed annotations here: Warp reads the types of kernels' parameters as objects.
@@ -12,7 +12,7 @@ import torch
 import warp as wp
 from torch import Tensor
 
-from maquette.recon.surface.kernels.launching import array, over_groups, over_ranges
+from maquette.recon.surface.kernels.launching import array, over_levels
 
 # What both loops begin with: rows and weights of the 8 corners around point n. A NaN becomes 0.
 _LEVEL = """
@@ -49,26 +49,56 @@ _GATHER = f"""{_LEVEL}
     const float* rows = table.data;
     float* target = result.data + (3 + level * DIM) * (long)count;
     for (int n = first; n < last; ++n) {{{_CORNERS}
-        for (int f = 0; f < DIM; ++f) {{
-            float sum = 0.0f;
-            for (int c = 0; c < 8; ++c) sum += weight[c] * rows[row[c] + f];
-            target[f * (long)count + n] = sum;
+        float sum[DIM];
+        for (int f = 0; f < DIM; ++f) sum[f] = 0.0f;
+        for (int c = 0; c < 8; ++c) {{
+#if defined(__CUDA_ARCH__) && DIM % 4 == 0
+            for (int f = 0; f < DIM; f += 4) {{
+                const float4 part = __ldg((const float4*)(rows + row[c] + f));
+                sum[f] += weight[c] * part.x;
+                sum[f + 1] += weight[c] * part.y;
+                sum[f + 2] += weight[c] * part.z;
+                sum[f + 3] += weight[c] * part.w;
+            }}
+#elif defined(__CUDA_ARCH__) && DIM % 2 == 0
+            for (int f = 0; f < DIM; f += 2) {{
+                const float2 part = __ldg((const float2*)(rows + row[c] + f));
+                sum[f] += weight[c] * part.x;
+                sum[f + 1] += weight[c] * part.y;
+            }}
+#else
+            for (int f = 0; f < DIM; ++f) sum[f] += weight[c] * rows[row[c] + f];
+#endif
         }}
+        for (int f = 0; f < DIM; ++f) target[f * (long)count + n] = sum[f];
     }}
 """
+# From capability 9.0 on, two or four neighbouring sums are added at once (PTX ISA 8.1, `red`).
 _SCATTER = f"""{_LEVEL}
     float* rows = total.data;
     const float* source = gradient.data + (3 + level * DIM) * (long)across;
     for (int n = first; n < last; ++n) {{{_CORNERS}
-        for (int f = 0; f < DIM; ++f) {{
-            const float given = source[n * (long)down + f * (long)across];
-            for (int c = 0; c < 8; ++c) {{
-#ifdef __CUDA_ARCH__
-                atomicAdd(rows + row[c] + f, weight[c] * given);
+        float given[DIM];
+        for (int f = 0; f < DIM; ++f) given[f] = source[n * (long)down + f * (long)across];
+        for (int c = 0; c < 8; ++c) {{
+            float* to = rows + row[c];
+            const float share = weight[c];
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900 && DIM % 4 == 0
+            for (int f = 0; f < DIM; f += 4)
+                asm volatile("red.global.add.v4.f32 [%0], {{%1, %2, %3, %4}};"
+                             :: "l"(__cvta_generic_to_global(to + f)), "f"(share * given[f]),
+                                "f"(share * given[f + 1]), "f"(share * given[f + 2]),
+                                "f"(share * given[f + 3]) : "memory");
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900 && DIM % 2 == 0
+            for (int f = 0; f < DIM; f += 2)
+                asm volatile("red.global.add.v2.f32 [%0], {{%1, %2}};"
+                             :: "l"(__cvta_generic_to_global(to + f)), "f"(share * given[f]),
+                                "f"(share * given[f + 1]) : "memory");
+#elif defined(__CUDA_ARCH__)
+            for (int f = 0; f < DIM; ++f) atomicAdd(to + f, share * given[f]);
 #else
-                rows[row[c] + f] += weight[c] * given;  // one thread owns the level
+            for (int f = 0; f < DIM; ++f) to[f] += share * given[f];  // one thread owns the level
 #endif
-            }}
         }}
     }}
 """
@@ -95,29 +125,26 @@ def encode(
     result[3 + levels * dim :] = 0.0
     gather, _ = _kernels(dim)
     arguments = [
-        len(points), _flat(points), _flat(table), _flat(lattice, wp.int32), levels, mask,
+        len(points), _flat(points), _flat(table), _flat(lattice, wp.int32), mask,
         0.5 / half_width, _flat(result),
     ]  # fmt: skip
-    over_ranges(gather, len(points), points.device, arguments)
+    over_levels(gather, levels, len(points), points.device, arguments)
     return result.t()
 
 
-def table_gradient(
-    points: Tensor, gradient: Tensor, rows: int, dim: int, lattice: Tensor, mask: int,
-    half_width: float,
-) -> Tensor:  # fmt: skip
-    """Gradient [rows, F] of the table, from that of `encode`'s result [N, width]."""
-    total = torch.zeros(rows, dim, device=points.device)
+def add_table_gradient(
+    points: Tensor, gradient: Tensor, total: Tensor, lattice: Tensor, mask: int, half_width: float
+) -> None:
+    """Add what the gradient [N, width] of `encode`'s result gives to the table's, `total`."""
     if not len(points):
-        return total
-    _, scatter = _kernels(dim)
+        return
+    _, scatter = _kernels(total.shape[1])
     down, across = gradient.stride()
     arguments = [
         _flat(points), _flat(_memory(gradient)), down, across, _flat(lattice, wp.int32), mask,
         0.5 / half_width, _flat(total),
     ]  # fmt: skip
-    over_groups(scatter, len(lattice), len(points), points.device, arguments)
-    return total
+    over_levels(scatter, len(lattice), len(points), points.device, arguments, owned=True)
 
 
 def _memory(tensor: Tensor) -> Tensor:
@@ -153,26 +180,29 @@ def _kernels(dim: int) -> tuple[Any, Any]:
 
     @wp.kernel(module="unique", enable_backward=False)
     def gather(
-        start: int, size: int, count: int, points: wp.array(dtype=wp.float32),
-        table: wp.array(dtype=wp.float32), lattice: wp.array(dtype=wp.int32), levels: int,
-        mask: int, scale: float, result: wp.array(dtype=wp.float32),
+        first_level: int, start: int, size: int, count: int, points: wp.array(dtype=wp.float32),
+        table: wp.array(dtype=wp.float32), lattice: wp.array(dtype=wp.int32), mask: int,
+        scale: float, result: wp.array(dtype=wp.float32),
     ):  # fmt: skip
-        first = start + wp.tid() * size
-        for level in range(levels):
-            gather_level(
-                level, first, first + size, count, points, table, lattice, mask, scale, result
-            )
+        level, thread = wp.tid()
+        first = start + thread * size
+        gather_level(
+            first_level + level, first, first + size, count, points, table, lattice, mask, scale,
+            result,
+        )  # fmt: skip
 
     @wp.kernel(module="unique", enable_backward=False)
     def scatter(
-        level: int, size: int, points: wp.array(dtype=wp.float32),
+        first_level: int, start: int, size: int, points: wp.array(dtype=wp.float32),
         gradient: wp.array(dtype=wp.float32), down: int, across: int,
         lattice: wp.array(dtype=wp.int32), mask: int, scale: float,
         total: wp.array(dtype=wp.float32),
     ):  # fmt: skip
-        first = wp.tid() * size
+        level, thread = wp.tid()
+        first = start + thread * size
         scatter_level(
-            level, first, first + size, points, gradient, down, across, lattice, mask, scale, total
-        )
+            first_level + level, first, first + size, points, gradient, down, across, lattice,
+            mask, scale, total,
+        )  # fmt: skip
 
     return gather, scatter

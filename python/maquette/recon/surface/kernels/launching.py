@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 wp.config.log_level = wp.LOG_ERROR
 wp.config.optimization_level = 3
 
+_streams: dict[int, Any] = {}  # Warp's face of each of torch's streams
 _LEAST_ITEMS = 256  # a CPU thread is not worth starting for fewer
 
 
@@ -36,43 +38,34 @@ def over_items(kernel: Any, count: int, device: torch.device, arguments: Sequenc
     _run_all(run, len(edges) - 1)
 
 
-def over_ranges(kernel: Any, count: int, device: torch.device, arguments: Sequence[Any]) -> None:
-    """Run a kernel for ranges that cover `count` items.
+def over_levels(
+    kernel: Any, levels: int, count: int, device: torch.device, arguments: Sequence[Any],
+    owned: bool = False,
+) -> None:  # fmt: skip
+    """Run a kernel for `count` items on each of `levels` levels.
 
-    Its first two parameters are the first item's number and a range's length: thread t does the
-    range that begins t lengths later. A CUDA thread has one item, a CPU thread its whole share.
+    It is launched over (levels, threads); its first three parameters are the first level, the
+    first item and the items of a thread. On CUDA a thread has one item of one level, and
+    neighbours the next item of the same level. A CPU thread has a share of the items on all
+    levels, or, when a level's memory is `owned`, all items of its levels in their order: kernels
+    may then add to that memory without races, and the same sum every time.
     """
     if device.type == "cuda":
-        _on_cuda(kernel, count, device, [0, 1, *arguments])
+        _on_cuda(kernel, (levels, count), device, [0, 0, 1, *arguments])
         return
-    edges = _shares(count)
+    if owned:
+        parts = max(1, min(torch.get_num_threads(), levels))
+        shares = [(level, 0, count, 1) for level in range(levels)]
+    else:
+        edges = _shares(count)
+        parts = len(edges) - 1
+        shares = [(0, first, end - first, levels) for first, end in pairwise(edges)]
 
     def run(part: int) -> None:
-        first, end = edges[part], edges[part + 1]
-        wp.launch(kernel, dim=1, inputs=[first, end - first, *arguments], device="cpu")
+        for level, first, size, together in shares[part::parts]:
+            inputs = [level, first, size, *arguments]
+            wp.launch(kernel, dim=(together, 1), inputs=inputs, device="cpu")
 
-    _run_all(run, len(edges) - 1)
-
-
-def over_groups(
-    kernel: Any, groups: int, count: int, device: torch.device, arguments: Sequence[Any]
-) -> None:
-    """Run a kernel for ranges that cover `count` items in each group.
-
-    Its first two parameters are the group's number and a range's length, as in `over_ranges`. On
-    the CPU one thread does all items of a group in their order, so that kernels may add to
-    memory that belongs to the group: no races, and the same sum every time.
-    """
-    if device.type == "cuda":
-        for group in range(groups):
-            _on_cuda(kernel, count, device, [group, 1, *arguments])
-        return
-
-    def run(part: int) -> None:
-        for group in range(part, groups, parts):
-            wp.launch(kernel, dim=1, inputs=[group, count, *arguments], device="cpu")
-
-    parts = max(1, min(torch.get_num_threads(), groups))
     _run_all(run, parts)
 
 
@@ -87,9 +80,12 @@ def _shares(count: int) -> list[int]:
     return [count * part // parts for part in range(parts + 1)]
 
 
-def _on_cuda(kernel: Any, count: int, device: torch.device, inputs: list[Any]) -> None:
-    stream = wp.stream_from_torch(torch.cuda.current_stream(device))
-    wp.launch(kernel, dim=count, inputs=inputs, stream=stream)
+def _on_cuda(kernel: Any, dim: Any, device: torch.device, inputs: list[Any]) -> None:
+    current = torch.cuda.current_stream(device)
+    stream = _streams.get(current.cuda_stream)
+    if stream is None:
+        stream = _streams[current.cuda_stream] = wp.stream_from_torch(current)
+    wp.launch(kernel, dim=dim, inputs=inputs, stream=stream)
 
 
 def _run_all(run: Callable[[int], None], parts: int) -> None:

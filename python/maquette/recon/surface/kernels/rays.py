@@ -14,7 +14,7 @@ _TRUST = 0.7  # how much of a cached distance is surely free
 
 def sample(
     origins: Tensor, directions: Tensor, span: tuple[Tensor, Tensor], cache: Tensor,
-    noise: tuple[Tensor, Tensor, Tensor, Tensor], sharpness: tuple[float, ...], floor: float,
+    noise: tuple[Tensor, Tensor, Tensor, Tensor], sharpness: Tensor, floor: float,
 ) -> Tensor:  # fmt: skip
     """Choose sample distances; see `sampling.sample_rays`.
 
@@ -24,7 +24,7 @@ def sample(
         cache: [C, C, C] signed distances on [-1, 1]³, axes z, y, x.
         noise: Uniform numbers for probes [R, P], added probes [R, (passes - 1)·A],
             fine samples [R, F] and coarse samples [R, K].
-        sharpness: One value a pass.
+        sharpness: [passes] float32.
         floor: Weight that every section gets.
 
     Returns:
@@ -37,11 +37,10 @@ def sample(
     scratch = torch.empty(rays, 3 * room + fine.shape[1], device=origins.device)
     result = torch.empty(rays, fine.shape[1] + coarse.shape[1], device=origins.device)
     near, far = span
-    levels = torch.tensor(sharpness, device=origins.device)
     arguments = [
         array(origins, wp.vec3), array(directions, wp.vec3), array(near), array(far),
         array(cache), array(probes), array(added), array(fine), array(coarse),
-        array(levels), passes, floor, room, array(scratch), array(result),
+        array(sharpness), passes, floor, room, array(scratch), array(result),
     ]  # fmt: skip
     over_items(_sample, rays, origins.device, arguments)
     return result
