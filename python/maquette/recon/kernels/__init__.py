@@ -1,0 +1,1 @@
+"""What all rooms with Warp kernels share: starting them on PyTorch's tensors."""
