@@ -84,8 +84,7 @@ def steps(preset: str, **overrides: Any) -> Callable[[Place], Iterator[Row]]:
     """A part that times a preset's training steps, early and with all levels."""
 
     def measure(place: Place) -> Iterator[Row]:
-        changes = [f"{key.split('.')[-1]}={value}" for key, value in overrides.items()]
-        case = " ".join([preset, *changes])
+        case = _named(preset, overrides)
         start = time.perf_counter()
         trainer = _trainer(place, preset, overrides)
         yield Row(case, "start", "wall", time.perf_counter() - start, "s")
@@ -103,15 +102,17 @@ def steps(preset: str, **overrides: Any) -> Callable[[Place], Iterator[Row]]:
     return measure
 
 
-def trained(preset: str, iterations: int) -> Callable[[Place], Iterator[Row]]:
-    """A part that trains a scene to its end and evaluates it."""
+def trained(preset: str, iterations: int, **overrides: Any) -> Callable[[Place], Iterator[Row]]:
+    """A part that trains a copy of the scene to its end, extracts and evaluates it."""
 
     def measure(place: Place) -> Iterator[Row]:
         scene = Scene(place.folder / place.scene.name)
         if not scene.root.exists():
             shutil.copytree(place.scene, scene.root)
-        case = f"{preset}, {iterations} iterations"
-        options = ProcessOptions(preset=preset, iterations=iterations, save_minutes=60.0)
+        case = _named(f"{preset}, {iterations} iterations", overrides)
+        options = ProcessOptions(
+            preset=preset, iterations=iterations, save_minutes=60.0, overrides=overrides
+        )
         start = time.perf_counter()
         numbers = training.train(scene, options, Progress(None))
         yield Row(case, "train", "wall", time.perf_counter() - start, "s")
@@ -127,22 +128,25 @@ def trained(preset: str, iterations: int) -> Callable[[Place], Iterator[Row]]:
 
 
 def extracted(resolution: int) -> Callable[[Place], Iterator[Row]]:
-    """A part that extracts what `trained` left."""
+    """A part that extracts what `trained` left in the same folder."""
 
     def measure(place: Place) -> Iterator[Row]:
         scene = Scene(place.folder / place.scene.name)
         start = time.perf_counter()
-        options = ExtractOptions(resolution=resolution)
-        report = mesh.run(scene, options, Progress(None))
+        report = mesh.run(scene, ExtractOptions(resolution=resolution), Progress(None))
         case = f"extract {resolution}³"
         yield Row(case, "mesh", "wall", time.perf_counter() - start, "s")
         yield Row(case, "mesh", "faces", report.numbers["faces"], "")
         if torch.cuda.is_available():
-            yield Row(
-                case, "torch", "peak memory", torch.cuda.max_memory_allocated() / 2**30, "GiB"
-            )
+            peak = torch.cuda.max_memory_allocated() / 2**30
+            yield Row(case, "torch", "peak memory", peak, "GiB")
 
     return measure
+
+
+def _named(case: str, overrides: dict[str, Any]) -> str:
+    changes = [f"{key.split('.')[-1]}={value}" for key, value in overrides.items()]
+    return " ".join([case, *changes])
 
 
 PARTS: dict[str, tuple[float, Callable[[Place], Iterator[Row]]]] = {
