@@ -6,6 +6,7 @@ at another one and says at which; `--seed N` begins there.
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 _BEGUN = time.monotonic()
+_DRAWN = "MAQUETTE_TEST_SEED"  # tells workers the one that this run begins at
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,8 +24,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "seeds(count): how many seeds a test of soak runs with")
-    if config.option.seed is None:  # a worker is given the same
-        config.option.seed = random.randrange(1, 1_000_000)
+    if config.option.seed is None:
+        if not hasattr(config, "workerinput"):
+            os.environ[_DRAWN] = str(random.randrange(1, 1_000_000))
+        config.option.seed = int(os.environ[_DRAWN])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

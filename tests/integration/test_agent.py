@@ -227,7 +227,7 @@ def test_a_store_that_comes_back_gets_everything(tmp_path: Path, stored: Bucket)
     refused = []
 
     def judge(method: str, path: str) -> Fault | None:
-        if "result" in path and method == "PUT" and len(refused) < 12:
+        if "result" in path and method == "PUT" and len(refused) < 9:
             refused.append(path)
             return Fault(request_bytes=0)
         return None
@@ -236,7 +236,7 @@ def test_a_store_that_comes_back_gets_everything(tmp_path: Path, stored: Bucket)
         place = Bucket(type(stored.wire)(_place(proxy.endpoint), KEYS), BUCKET, stored.prefix)
         job = Job(tmp_path, place, 'echo r > "$1/result"', "--store-patience-s", "60")
         assert job.ended() == 0, job.text
-    assert len(refused) == 12 and "tried again" in job.text
+    assert len(refused) == 9 and "tried again" in job.text
     assert there(tmp_path, stored)["result"] == b"r\n"
 
 
