@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import venv
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -163,16 +165,31 @@ def test_the_zip_is_the_same_each_time_and_carries_what_it_needs(tmp_path: Path)
 on_screen = [
     pytest.mark.pages,
     pytest.mark.skipif(not shutil.which("blender"), reason="no Blender: apt-get install blender"),
-    pytest.mark.skipif(not shutil.which("xvfb-run"), reason="no screen: apt-get install xvfb"),
+    pytest.mark.skipif(not shutil.which("Xvfb"), reason="no screen: apt-get install xvfb"),
 ]
+
+
+@contextmanager
+def screen() -> Iterator[str]:
+    """A screen in memory, which chooses a number that no other has."""
+    told, tells = os.pipe()
+    argv = ["Xvfb", "-displayfd", str(tells), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
+    with subprocess.Popen(argv, pass_fds=[tells], stderr=subprocess.DEVNULL) as server:
+        os.close(tells)
+        try:
+            with open(told) as number:
+                yield f":{number.readline().strip()}"
+        finally:
+            server.terminate()
 
 
 def on_a_screen(*words: str) -> str:
     """Run Blender in a window of a screen in memory; what it printed."""
-    argv = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", "blender", "--factory-startup"]
+    argv = ["blender", "--factory-startup"]
     argv += ["--window-geometry", "0", "0", "1600", "1000", "--python", str(blender.START), *words]
-    software = {**os.environ, "LIBGL_ALWAYS_SOFTWARE": "1"}
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=100, env=software)
+    with screen() as display:
+        software = {**os.environ, "LIBGL_ALWAYS_SOFTWARE": "1", "DISPLAY": display}
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=100, env=software)
     assert "Traceback" not in done.stderr + done.stdout, done.stdout + done.stderr
     return done.stdout + done.stderr
 
