@@ -158,7 +158,7 @@ def run_through_kills(words: Sequence[str], service: Service, kills: Sequence[Ki
             if ending.client.poll() is None and _kill(kill.victim, ending.client, service):
                 killed.append(kill.victim)
         for _ in range(len(kills) + 1):
-            if ending.client.wait(600) == 0:
+            if ending.client.wait(1500) == 0:
                 return killed
             ending.client = give()
     raise AssertionError(log.read_text()[-5000:])
