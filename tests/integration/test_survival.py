@@ -114,7 +114,7 @@ def test_a_full_disk_ends_in_a_sentence_and_then_continues(tmp_path: Path, photo
         subprocess.run(["umount", "-l", base], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a read-only folder needs root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a read-only folder needs root: run as root")
 def test_a_read_only_scene_ends_in_a_sentence(prepared: Path, tmp_path: Path) -> None:
     base = linked_copy(prepared, tmp_path / "base")
     scene = base / "scenes" / "thing"
