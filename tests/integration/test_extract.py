@@ -21,12 +21,12 @@ from maquette.recon.evaluate.evaluation import run as evaluate
 from maquette.recon.pictures.contact_sheet import draw_sheet
 from maquette.recon.stages import mesh as mesh_stage
 from maquette.recon.stages import pictures as pictures_stage
-from maquette.recon.stages.stage import run_stages
 from maquette.scene import checkpoints, transforms
 from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
+from maquette.stages.running import run_stages
 
 RESOLUTION = 160  # a cell is 2 * 2.5 / 160 = 0.031 world units
 

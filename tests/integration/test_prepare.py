@@ -19,12 +19,12 @@ from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.sfm import engine, mapping, matching, pairs
 from maquette.recon.sfm.engine import pycolmap
-from maquette.recon.stages.stage import run_stages
 from maquette.scene import stage_records, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
 from maquette.scene.transforms import Frame, Transforms
+from maquette.stages.running import run_stages
 from prepared_scenes import STAGES, TRUTH
 from turns import linked_copy
 

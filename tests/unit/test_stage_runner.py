@@ -11,10 +11,11 @@ import pytest
 from maquette.errors import ConfigError, JobFailed, MaquetteError, NotFound
 from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.pipelines.prepare import PrepareOptions
-from maquette.recon.stages.stage import Report, Stage, run_stages
 from maquette.scene import stage_records
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
+from maquette.stages.running import run_stages
+from maquette.stages.stage import Report, Stage
 
 
 def photo(scene: Scene, options: PrepareOptions) -> list[Path]:
@@ -146,3 +147,63 @@ def test_a_damaged_record_means_run_again(line: Line, text: str) -> None:
     line.go()
     (line.scene.stages / "c.json").write_text(text)
     assert line.go() == ["c"]
+
+
+def later(line: Line, **changes) -> Stage:
+    """A stage of a later step, which reads what `c` made and the cameras."""
+    return Stage("d", 1, line._run("d"), after=("c",), **changes)
+
+
+def run_later(line: Line, stage: Stage) -> list[str]:
+    line.ran.clear()
+    progress = Progress(None, io.StringIO())
+    run_stages([stage], "process", line.scene, ProcessOptions(), progress)
+    return list(line.ran)
+
+
+def test_what_was_forced_is_read_again_in_later_steps_also_after_a_kill(line: Line) -> None:
+    line.go()
+    assert run_later(line, later(line)) == ["d"]
+    assert run_later(line, later(line)) == []
+    assert line.go(force_stage="a") == ["a", "b", "c"]
+    assert run_later(line, later(line)) == ["d"]
+    assert run_later(line, later(line)) == []
+    line.fail_at = "b"
+    with pytest.raises(MaquetteError):
+        line.go(force_stage="b")
+    line.fail_at = ""
+    assert line.go() == ["b", "c"]
+    assert run_later(line, later(line)) == ["d"]
+
+
+def test_a_stage_runs_again_for_the_facts_that_it_reads_and_no_others(line: Line) -> None:
+    line.go()
+    write = line.scene.transforms.write_text
+    write('{"frames": [1], "sphere_radius": 1}')
+    cameras, masks = later(line, facts=("cameras",)), later(line, facts=("masks",))
+    assert run_later(line, cameras) == ["d"]
+    write('{"sphere_radius": 2,  "frames": [1]}')  # another region, another layout
+    assert run_later(line, cameras) == []
+    write('{"sphere_radius": 2, "frames": [2]}')
+    assert run_later(line, cameras) == ["d"]
+    assert run_later(line, masks) == ["d"]
+    line.scene.masks.mkdir()
+    (line.scene.masks / "1.png").write_bytes(b"black")
+    assert run_later(line, masks) == ["d"]
+    (line.scene.masks / "1.png").write_bytes(b"white")
+    assert run_later(line, masks) == ["d"]
+    assert run_later(line, masks) == []
+
+
+def test_a_stage_can_read_no_option_that_it_does_not_declare(line: Line) -> None:
+    def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
+        return Report([], numbers={"seed": options.seed, "frames": options.frames})
+
+    def go(stage: Stage) -> dict:
+        progress = Progress(None, io.StringIO())
+        records = run_stages([stage], "prepare", line.scene, PrepareOptions(frames=7), progress)
+        return records[0].numbers
+
+    assert go(Stage("e", 1, run, ("seed",), reads=("frames",))) == {"seed": 0, "frames": 7}
+    with pytest.raises(AttributeError, match="stage e reads the option `frames`"):
+        go(Stage("e", 2, run, ("seed",)))

@@ -77,6 +77,11 @@ class StepOptions:
     from_stage: str = option("", "first stage to run", setting="FROM")
     until_stage: str = option("", "last stage to run", setting="UNTIL")
 
+    @property
+    def redoes_all(self) -> bool:
+        """Whether every stage is to run although it is done."""
+        return self.force_stage == "all"
+
 
 def from_mapping(kind: type[T], values: dict[str, Any]) -> T:
     """Build options, reporting every unknown key and wrong type together.

@@ -19,9 +19,10 @@ from maquette.pipelines import options as step_options
 from maquette.pipelines.registry import get_pipeline
 from maquette.recon import stopping
 from maquette.recon.report import write_report
-from maquette.recon.stages.stage import Stage, run_stages
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
+from maquette.stages.running import run_stages
+from maquette.stages.stage import Stage
 
 LOCK_WAIT_S = 60.0
 

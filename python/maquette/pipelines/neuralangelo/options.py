@@ -63,6 +63,11 @@ class ProcessOptions(StepOptions):
         parse=parse_overrides,
     )  # fmt: skip
 
+    @property
+    def redoes_all(self) -> bool:
+        """Also a run that starts afresh."""
+        return super().redoes_all or self.fresh
+
 
 @dataclass(frozen=True)
 class ExtractOptions(StepOptions):

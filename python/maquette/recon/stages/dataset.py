@@ -9,11 +9,11 @@ from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames import photos
 from maquette.recon.sfm.training_config import DatasetFacts, settings
-from maquette.recon.stages.stage import Report, Stage
 from maquette.scene import transforms
 from maquette.scene.atomic import write_text
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
+from maquette.stages.stage import Report, Stage
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:

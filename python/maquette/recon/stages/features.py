@@ -9,9 +9,9 @@ from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
 from maquette.recon.sfm import engine, features, masks
 from maquette.recon.sfm.features import Effort
-from maquette.recon.stages.stage import Report, Stage
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
+from maquette.stages.stage import Report, Stage
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:

@@ -10,10 +10,10 @@ from maquette.recon.frames import pictures, sources
 from maquette.recon.frames.folders import replacing_folder
 from maquette.recon.frames.pictures import Picture
 from maquette.recon.frames.sources import Source
-from maquette.recon.stages.stage import Report, Stage
 from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
+from maquette.stages.stage import Report, Stage
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:

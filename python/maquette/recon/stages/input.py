@@ -7,9 +7,9 @@ from pathlib import Path
 
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames import intake, sources
-from maquette.recon.stages.stage import Report, Stage
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
+from maquette.stages.stage import Report, Stage
 
 
 def bring(scene: Scene, options: PrepareOptions, progress: Progress) -> None:

@@ -8,9 +8,9 @@ from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
 from maquette.recon.sfm import engine, matching, pairs
-from maquette.recon.stages.stage import Report, Stage
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
+from maquette.stages.stage import Report, Stage
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:

@@ -25,12 +25,12 @@ from maquette.recon.mesh.ply import write_ply
 from maquette.recon.mesh.surface_protocol import Surface
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.mesh.upright import up_direction
-from maquette.recon.stages.stage import Report, Stage
 from maquette.scene import checkpoints, region_file, transforms
 from maquette.scene.checkpoints import Choice
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
+from maquette.stages.stage import Report, Stage
 
 Load = Callable[[Path], Surface]
 
@@ -170,6 +170,7 @@ STAGE = Stage(
     version=1,
     run=run,
     parameters=("group", "resolution", "block_res", "checkpoint", "textured", "keep_lcc"),
-    files=lambda scene, options: (scene.transforms, _choose(scene, options).path),
+    facts=("cameras", "region"),
+    files=lambda scene, options: (_choose(scene, options).path,),
     packages=("torch", "scikit-image", "trimesh"),
 )

@@ -9,11 +9,11 @@ from maquette.recon.mesh.coarsening import coarsened
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.upright import up_direction
 from maquette.recon.pictures.contact_sheet import draw_sheet
-from maquette.recon.stages.stage import Report, Stage
 from maquette.scene import transforms
 from maquette.scene.atomic import replacing
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
+from maquette.stages.stage import Report, Stage
 
 _MOST_FACES = 3_000_000  # of a mesh that is drawn as it is
 _CELLS = 1024  # along a larger one
@@ -46,6 +46,6 @@ STAGE = Stage(
     version=1,
     run=run,
     after=("mesh",),
-    files=lambda scene, options: (scene.transforms,),
+    facts=("cameras", "region"),
     packages=("embreex", "pillow", "plyfile", "trimesh"),
 )

@@ -10,9 +10,9 @@ from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_folder
 from maquette.recon.sfm import ladder
 from maquette.recon.sfm.ladder import Attempt, Site
-from maquette.recon.stages.stage import Report, Stage
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
+from maquette.stages.stage import Report, Stage
 
 _FILES = ("cameras.bin", "images.bin", "points3D.bin")
 
@@ -60,7 +60,7 @@ STAGE = Stage(
     "poses",
     1,
     run,
-    parameters=("refine_principal_point", "min_registered", "seed"),
+    parameters=("camera_params", "refine_principal_point", "min_registered", "seed"),
     after=("frames", "features", "matches"),
     packages=("pycolmap",),
 )

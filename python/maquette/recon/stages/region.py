@@ -5,7 +5,6 @@ from __future__ import annotations
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.pictures import points
 from maquette.recon.sfm.engine import pycolmap
-from maquette.recon.stages.stage import Report, Stage
 from maquette.scene import colmap_model, region_file, region_rules, region_search, transforms
 from maquette.scene.atomic import replacing, write_json
 from maquette.scene.colmap_model import SparseModel
@@ -14,6 +13,7 @@ from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.scene.region_rules import Estimate
 from maquette.scene.transforms import Transforms
+from maquette.stages.stage import Report, Stage
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:

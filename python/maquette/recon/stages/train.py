@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from maquette.pipelines.neuralangelo.options import ProcessOptions
-from maquette.recon.stages.stage import Report, Stage
 from maquette.recon.surface import engine
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
+from maquette.stages.stage import Report, Stage
 
 
 def _files(scene: Scene, options: ProcessOptions) -> Iterable[Path]:
-    return [path for path in (scene.transforms, scene.config) if path.exists()]
+    return [scene.config] if scene.config.exists() else []
 
 
 def _run(scene: Scene, options: ProcessOptions, progress: Progress) -> Report:
@@ -30,6 +30,8 @@ STAGE = Stage(
     version=1,
     run=_run,
     parameters=("group", "iterations", "preset", "seed", "overrides"),
+    reads=("gpus", "fresh", "checkpoint", "save_minutes"),
+    facts=("cameras", "region", "masks"),
     files=_files,
     packages=("torch",),
 )

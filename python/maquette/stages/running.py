@@ -1,70 +1,25 @@
-"""What a stage is, and how a list of stages is run, skipped and resumed."""
+"""How a list of stages is run, skipped and resumed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
 from maquette.errors import ConfigError, MaquetteError, NotFound, from_os_error
 from maquette.pipelines.options import StepOptions
-from maquette.scene import stage_records
+from maquette.scene import facts, stage_records
 from maquette.scene.events import Progress, now
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a stage gives back.
-
-    Attributes:
-        outputs: What the stage made, below the scene; their presence is part of being done.
-        mutable: Outputs that later stages change: only their presence counts, not their size.
-        numbers: Counts and quality numbers for the table and `report.json`.
-        remarks: Sentences that the person should read.
-    """
-
-    outputs: Sequence[Path]
-    mutable: Sequence[Path] = ()
-    numbers: dict[str, Any] = field(default_factory=dict)
-    remarks: Sequence[str] = ()
-
+from maquette.stages.stage import DeclaredOptions, Report, Stage
 
 T = TypeVar("T")
-RunStage = Callable[[Scene, Any, Progress], Report]
-Bring = Callable[[Scene, Any, Progress], None]
-ListInputs = Callable[[Scene, Any], Iterable[Path]]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A resumable unit of work.
-
-    Attributes:
-        name: Also the name of its record.
-        version: Raised when the stage's code would give another result for the same input.
-        run: Does the work; writes outputs atomically.
-        parameters: Names of the options that change the result.
-        after: Stages of this or an earlier step whose results it reads.
-        bring: Fetches those files first, when they are not in the scene yet.
-        files: Files it reads that no stage makes (user's input, edited region): hashed by
-            content, named by their place below the scene.
-    """
-
-    name: str
-    version: int
-    run: RunStage
-    parameters: Sequence[str] = ()
-    after: Sequence[str] = ()
-    files: ListInputs = lambda scene, options: ()
-    packages: Sequence[str] = ()
-    bring: Bring | None = None
 
 
 def run_stages(
@@ -83,7 +38,7 @@ def run_stages(
     wanted = _between(stages, step, options)
     line = _Line(stages, step, scene, options, progress)
     for name in _forced(stages, options):
-        line.forget(name)
+        line.forget(name, forced=True)
     records = []
     for stage in wanted:
         with progress.stage(stage.name):
@@ -106,7 +61,7 @@ class _Line:
         if stage.bring is not None:
             self._attempt(stage, stage.bring)
         parameters = {name: getattr(self.options, name) for name in stage.parameters}
-        inputs = _input_keys(stage, self.scene, self.options)
+        inputs = _input_keys(stage, self.scene, DeclaredOptions(stage, self.options))
         key = content_key(stage, parameters, inputs)
         record = stage_records.read(self.scene, stage.name)
         if record and record.key == key and stage_records.outputs_stand(self.scene, record):
@@ -127,23 +82,30 @@ class _Line:
             wall_s=round(time.monotonic() - clock, 3),
             numbers=report.numbers,
             remarks=list(report.remarks),
+            forced=stage_records.times_forced(self.scene, stage.name),
+            lineage=self._lineage(stage),
             versions={name: metadata.version(name) for name in ("maquette", *stage.packages)},
         )
         stage_records.write(self.scene, record)
         self.progress.event("finished", numbers=record.numbers, wall_s=record.wall_s)
         return record
 
-    def forget(self, name: str) -> None:
+    def forget(self, name: str, forced: bool = False) -> None:
         """Drop the records that a rerun of `name` makes stale; they may carry the same key."""
-        stage_records.forget(self.scene, name)
+        stage_records.forget(self.scene, name, forced)
         for stage in self.stages:
             if name in stage.after and stage_records.read(self.scene, stage.name):
                 self.forget(stage.name)
 
+    def _lineage(self, stage: Stage) -> int:
+        before = (stage_records.read(self.scene, name) for name in stage.after)
+        own = stage_records.times_forced(self.scene, stage.name)
+        return own + sum(record.lineage for record in before if record)
+
     def _attempt(self, stage: Stage, work: Callable[[Scene, Any, Progress], T]) -> T:
         """Do the work; whatever fails says at which stage."""
         try:
-            return work(self.scene, self.options, self.progress)
+            return work(self.scene, DeclaredOptions(stage, self.options), self.progress)
         except OSError as error:
             raise from_os_error(error, f"running stage {stage.name}") from error
         except MaquetteError as error:
@@ -155,8 +117,8 @@ class _Line:
 
 def content_key(stage: Stage, parameters: dict[str, Any], inputs: dict[str, str]) -> str:
     """Hash what decides a stage's result: code version, parameters and the keys of its inputs."""
-    facts = [stage.name, stage.version, parameters, inputs]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    deciding = [stage.name, stage.version, parameters, inputs]
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
 def hash_file(path: Path) -> str:
@@ -165,7 +127,7 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _input_keys(stage: Stage, scene: Scene, options: StepOptions) -> dict[str, str]:
+def _input_keys(stage: Stage, scene: Scene, options: DeclaredOptions) -> dict[str, str]:
     keys = {}
     for name in stage.after:
         record = stage_records.read(scene, name)
@@ -174,10 +136,18 @@ def _input_keys(stage: Stage, scene: Scene, options: StepOptions) -> dict[str, s
                 f"stage {stage.name} needs the results of stage {name}, which are not there",
                 hint=f"run it without FROM, or with FROM={name}",
             )
-        keys[f"stage:{name}"] = record.key
+        keys[f"stage:{name}"] = record.key + _again(record)
+    for fact in stage.facts:
+        source = stage_records.read(scene, facts.SOURCES.get(fact, ""))
+        keys[f"fact:{fact}"] = facts.digest(scene, fact) + _again(source)
     for path in stage.files(scene, options):
         keys[scene.relative(path)] = hash_file(path)
     return keys
+
+
+def _again(record: StageRecord | None) -> str:
+    """What tells a result that a person had made again from the one before."""
+    return f"+{record.lineage}" if record and record.lineage else ""
 
 
 def _sizes(scene: Scene, report: Report) -> dict[str, int]:
@@ -211,11 +181,11 @@ def _position(names: list[str], step: str, wanted: str, variable: str, default: 
     return names.index(wanted)
 
 
-def _forced(stages: Sequence[Stage], options: StepOptions) -> set[str]:
+def _forced(stages: Sequence[Stage], options: StepOptions) -> frozenset[str]:
     names = [stage.name for stage in stages]
-    if options.force_stage == "all" or getattr(options, "fresh", False):
-        return set(names)
+    if options.redoes_all:
+        return frozenset(names)
     if not options.force_stage:
-        return set()
+        return frozenset()
     _position(names, "this step", options.force_stage, "FORCE_STAGE", 0)
-    return {options.force_stage}
+    return frozenset({options.force_stage})

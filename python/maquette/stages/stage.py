@@ -1,0 +1,78 @@
+"""What a stage is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maquette.pipelines.options import StepOptions
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a stage gives back.
+
+    Attributes:
+        outputs: What the stage made, below the scene; their presence is part of being done.
+        mutable: Outputs that later stages change: only their presence counts, not their size.
+        numbers: Counts and quality numbers for the table and `report.json`.
+        remarks: Sentences that the person should read.
+    """
+
+    outputs: Sequence[Path]
+    mutable: Sequence[Path] = ()
+    numbers: dict[str, Any] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
+
+
+RunStage = Callable[[Scene, Any, Progress], Report]
+Bring = Callable[[Scene, Any, Progress], None]
+ListInputs = Callable[[Scene, Any], Iterable[Path]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A resumable unit of work.
+
+    Attributes:
+        name: Also the name of its record.
+        version: Raised when the stage's code would give another result for the same input.
+        run: Does the work; writes outputs atomically.
+        parameters: Names of the options that change the result.
+        reads: Names of the options that it reads besides, and that do not. It can read no others.
+        after: Stages of this or an earlier step whose results it reads.
+        facts: What it reads of `maquette.scene.facts`.
+        files: Files it reads that no stage makes: hashed by content, named by their place below
+            the scene.
+        bring: Fetches those files first, when they are not in the scene yet.
+    """
+
+    name: str
+    version: int
+    run: RunStage
+    parameters: Sequence[str] = ()
+    after: Sequence[str] = ()
+    files: ListInputs = lambda scene, options: ()
+    packages: Sequence[str] = ()
+    bring: Bring | None = None
+    reads: Sequence[str] = ()
+    facts: Sequence[str] = ()
+
+
+class DeclaredOptions:
+    """The options that a stage declares; it can read nothing else, so its key forgets none."""
+
+    def __init__(self, stage: Stage, options: StepOptions) -> None:
+        self._stage, self._options = stage, options
+
+    def __getattr__(self, name: str) -> Any:
+        stage: Stage = self._stage
+        if name not in (*stage.parameters, *stage.reads):
+            raise AttributeError(
+                f"stage {stage.name} reads the option `{name}`, which it does not declare"
+            )
+        return getattr(self._options, name)
