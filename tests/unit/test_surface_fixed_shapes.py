@@ -53,20 +53,18 @@ def scene(tmp_path: Path) -> Scene:
     return made
 
 
-def made(scene: Scene, places: int | None, monkeypatch: pytest.MonkeyPatch) -> Trainer:
-    monkeypatch.setattr(Trainer, "_places", lambda self, rays: places)
+def made(scene: Scene, fixed: bool, monkeypatch: pytest.MonkeyPatch) -> Trainer:
+    monkeypatch.setattr(Trainer, "_fixed", fixed)
     options = ProcessOptions(iterations=40, preset="preview", overrides=SMALL)
     trainer = training.build(scene, options, Team())
     training.begin(trainer, None)
     return trainer
 
 
-def test_a_fixed_number_of_places_gives_the_same_step(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fixed_shapes_give_the_same_step(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
-    for places in (None, 16 * 6):  # 16 rays of 6 groups: all of them
-        trainer = made(scene, places, monkeypatch)
+    for fixed in (False, True):
+        trainer = made(scene, fixed, monkeypatch)
         for _ in range(3):
             metrics = trainer.step()
         gradients = {n: p.grad for n, p in trainer.model.named_parameters() if p.grad is not None}
@@ -83,7 +81,7 @@ def test_a_fixed_number_of_places_gives_the_same_step(
 def test_nothing_in_a_recorded_step_waits(
     scene: Scene, iteration: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = made(scene, 48, monkeypatch)
+    trainer = made(scene, True, monkeypatch)
     trainer.iteration = iteration
     trainer.step()
     phase = trainer.phase
@@ -93,7 +91,7 @@ def test_nothing_in_a_recorded_step_waits(
             3, 2, lambda points: trainer.model.distance(points, phase)
         )
     assert fixed.found == []
-    monkeypatch.setattr(Trainer, "_places", lambda self, rays: None)
+    monkeypatch.setattr(Trainer, "_fixed", False)
     with Waits() as free:
         trainer._differentiate((phase.active, trainer._hold_shape(), trainer.rays))
     assert "nonzero" in free.found  # the fake does count
@@ -102,7 +100,7 @@ def test_nothing_in_a_recorded_step_waits(
 def test_whole_planes_are_renewed_like_single_ones(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = made(scene, None, monkeypatch)
+    trainer = made(scene, False, monkeypatch)
     cache, phase = trainer.model.cache, trainer.phase
     wanted = cache.values.clone()
     cache.values[0, 0, 5:7] = 7.0
@@ -116,7 +114,7 @@ def test_a_loss_that_is_no_number_leaves_the_parameters(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a GPU: the optimizer is told on the device, and the host learns it later."""
-    trainer = made(scene, 48, monkeypatch)
+    trainer = made(scene, True, monkeypatch)
     trainer.step()
     before = {name: p.clone() for name, p in trainer.model.named_parameters()}
     trainer.dataset.pixels = torch.full_like(trainer.dataset.pixels, torch.nan, dtype=torch.float32)

@@ -102,7 +102,7 @@ class SurfaceModel(nn.Module):
 
     def shade(
         self, rays: Rays, image: Tensor | None, phase: Phase, draws: Draws | None,
-        extra: Tensor | None = None, places: int | None = None,
+        extra: Tensor | None = None, fixed: bool = False,
     ) -> Shaded:  # fmt: skip
         """Render rays.
 
@@ -110,8 +110,8 @@ class SurfaceModel(nn.Module):
             image: [R] int64 training image of each ray (its appearance code), or None.
             draws: Jitters samples while training; None = regular ones.
             extra: [E, 3] more points to differentiate the field at, in the same pass.
-            places: Shade so many places, the heaviest, whatever they are: shapes are then fixed
-                and nothing waits for the device. None = those above a least weight.
+            fixed: Shade all places, also those that hardly count, with weight 0: shapes are then
+                fixed and nothing waits for the device.
         """
         count = len(rays.origins)
         sharpness = self.sharpness(phase)
@@ -126,11 +126,11 @@ class SurfaceModel(nn.Module):
         codes = self.codes(image, count)
         look = crossing(distance.detach(), along)
         weight, where = gather_sections(weights, look, sampling.num_samples.shaded)  # [R, G]
-        ray, along_shown, weight, shown = _shown(weight, where, places)
+        ray, along_shown, weight, shown = _shown(weight, where, fixed)
         kept = _kept_share(weights, ray, weight)
         probe, colors = self._surface_colors(rays, ray, along_shown, codes, phase, extra)
         rgb = weights.new_zeros(count, 3).index_add(0, ray, (weight * kept)[:, None] * colors)
-        rgb = self._add_background(rgb, rays, codes, passing, draws, places is not None)
+        rgb = self._add_background(rgb, rays, codes, passing, draws, fixed)
         counts = None
         if shown is not None:
             counts = nn.functional.pad(shown, (0, len(probe.distance) - len(shown)), value=True)
@@ -174,27 +174,25 @@ class SurfaceModel(nn.Module):
 
 
 def _shown(
-    weight: Tensor, where: Tensor, places: int | None
+    weight: Tensor, where: Tensor, fixed: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """The places worth a colour.
 
     Args:
         weight, where: [R, G] weights and ray distances.
-        places: How many to return, the heaviest first; None = those above the least weight.
+        fixed: Return all of them; those that are not worth it have weight 0.
 
     Returns:
-        ray [M] int64, distance [M], weight [M], and which are above the least weight (None: all);
-        weights of the others are 0.
+        ray [M] int64, distance [M], weight [M], and which are worth it (None: all).
     """
     least = (_SHADED_SHARE * weight.amax(1, keepdim=True)).clamp(min=_SHADED_WEIGHT)
     visible = weight > least
-    if places is None:
+    if not fixed:
         ray, group = visible.nonzero().unbind(1)
         return ray, where[ray, group], weight[ray, group], None
-    score = torch.where(visible, weight.detach(), 0.0).flatten()
-    chosen = score.argsort(descending=True)[:places]
-    ray, shown = chosen // weight.shape[1], score[chosen] > 0
-    return ray, where.flatten()[chosen], torch.where(shown, weight.flatten()[chosen], 0.0), shown
+    rays, groups = weight.shape
+    ray = torch.arange(rays, device=weight.device)[:, None].expand(rays, groups).flatten()
+    return ray, where.flatten(), torch.where(visible, weight, 0.0).flatten(), visible.flatten()
 
 
 def _kept_share(weights: Tensor, ray: Tensor, weight: Tensor) -> Tensor:

@@ -24,7 +24,6 @@ from maquette.scene.region import Region
 
 _FREE_POINTS = 0.5  # random points a ray at which the gradient's length is also asked for
 
-_SHADED_PART = 0.5  # of all groups of sections, where a fixed number of them is shaded
 _LARGE = 1 << 16  # entries from which a gradient keeps its memory
 _VALUES = ("loss", "render", "eikonal", "curvature", "psnr", "s")
 _LANDMARK_REST = 0.05
@@ -202,9 +201,7 @@ class Trainer:
         batch = self.dataset.draw(rays, self.draws, focus)
         points = None if stands else self._free_points(self.draws, rays)
         with self._mixed_precision():
-            shaded = model.shade(
-                batch.rays, batch.image, phase, self.draws, points, self._places(rays)
-            )
+            shaded = model.shade(batch.rays, batch.image, phase, self.draws, points, self._fixed)
         mean = self.team.mean if shaded.counts is None else partial(losses.mean_of, shaded.counts)
         terms = losses.combine(
             shaded.rgb, batch.colors, shaded.probe, weight, self._smoothing(phase), mean
@@ -223,11 +220,10 @@ class Trainer:
             ]
         )  # fmt: skip
 
-    def _places(self, rays: int) -> int | None:
-        """How many places are shaded: a fixed number where waiting for the device is dear."""
-        if self.is_prompt or self.team.world > 1:
-            return None
-        return max(1, int(rays * self.settings.model.render.num_samples.shaded * _SHADED_PART))
+    @property
+    def _fixed(self) -> bool:
+        """Whether shapes are the same each time: dear, unless waiting for the device is dearer."""
+        return not self.is_prompt and self.team.world == 1
 
     def _clear_gradients(self) -> None:
         """Forget gradients; those of large tables keep their memory."""
