@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from typing import Any
 
 import torch
 
@@ -76,9 +77,21 @@ def compare(case: Case, device: torch.device, runs: int = 5) -> Comparison:
 
 def cases(device: torch.device, quick: bool = False) -> Iterator[Case]:
     """The cases of every kernel there is, made one after the other."""
+    for room in _rooms():
+        yield from room.cases(device, quick)
+
+
+def make_kernels() -> None:
+    """Make every kernel that a preset needs; see `maquette.recon.kernel_cache`."""
+    for room in _rooms():
+        room.make_kernels()
+
+
+def _rooms() -> list[Any]:
+    """What tells of the kernels of each part of the data plane: `cases` and `make_kernels`."""
     from maquette.recon.surface.kernels import checks
 
-    yield from checks.cases(device, quick)
+    return [checks]
 
 
 def versions(device: torch.device) -> dict[str, str]:
