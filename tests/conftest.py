@@ -17,6 +17,8 @@ from maquette.storage.embedded import Running
 from s3_server import KEYS, s3_server
 from store_container import missing_engine, store_container
 
+pytest_plugins = ["cuda_device"]
+
 # A run that a shell started in the background ignores Ctrl-C, and so would all that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

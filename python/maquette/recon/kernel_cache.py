@@ -46,23 +46,23 @@ def settle() -> None:
 
 
 @functools.cache
-def modules() -> list[Any]:
-    """Warp's modules that hold our kernels: compiled, cached and loaded one by one."""
+def modules() -> dict[Any, str]:
+    """Warp's modules that hold our kernels, each compiled and cached apart, and what they are for.
+
+    Modules that this process had made before, and those alone, have no words.
+    """
     from warp._src.context import user_modules  # pinned: no public name lists them
 
     from maquette.recon import kernel_checks
 
-    kernel_checks.make_kernels()
-    return [
-        module
-        for _, module in sorted(user_modules.items())
-        if any(kernel.func.__module__.startswith("maquette.") for kernel in kernels_of(module))
-    ]
+    found = dict.fromkeys(user_modules.values(), "")
+    for words in kernel_checks.make_kernels():
+        found |= {module: words for module in user_modules.values() if module not in found}
+    return {module: words for module, words in found.items() if _is_ours(module)}
 
 
-def kernels_of(module: Any) -> list[Any]:
-    """The kernels of one of Warp's modules."""
-    return list(module.kernels.values())
+def _is_ours(module: Any) -> bool:
+    return any(kernel.func.__module__.startswith("maquette.") for kernel in module.kernels.values())
 
 
 def compile_for(capability: str, ptx: bool, folder: Path | None = None) -> list[Path]:

@@ -65,10 +65,11 @@ def compare(case: Case, device: torch.device, runs: int = 5) -> Comparison:
     """Run a case with poisoned memory, then time it."""
     with _poisoned():
         fast, slow = case.fast(), case.slow()
-    scale = float(slow.abs().max().clamp(min=1e-12)) if slow.numel() else 1.0
-    error = float((fast - slow).abs().max()) / scale if slow.numel() else 0.0
-    if fast.shape != slow.shape:
+    error = 0.0
+    if (fast.shape, fast.dtype) != (slow.shape, slow.dtype):
         error = float("nan")
+    elif slow.numel():
+        error = float((fast - slow).abs().max()) / float(slow.abs().max().clamp(min=1e-12))
     return Comparison(
         case.kernel, case.size, error, case.allowed,
         _median_ms(case.fast, device, runs), _median_ms(case.slow, device, runs), case.bytes_moved,
@@ -81,10 +82,10 @@ def cases(device: torch.device, quick: bool = False) -> Iterator[Case]:
         yield from room.cases(device, quick)
 
 
-def make_kernels() -> None:
-    """Make every kernel that a preset needs; see `maquette.recon.kernel_cache`."""
+def make_kernels() -> Iterator[str]:
+    """Make every kernel that a preset needs; tells after some what they are for."""
     for room in _rooms():
-        room.make_kernels()
+        yield from room.make_kernels()
 
 
 def _rooms() -> list[Any]:

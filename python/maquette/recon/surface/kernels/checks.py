@@ -35,15 +35,20 @@ def cases(device: torch.device, quick: bool) -> Iterator[Case]:
         yield _ray_case(min(count, 8_192), device)
 
 
-def make_kernels() -> None:
+def make_kernels() -> Iterator[str]:
     """Use every kernel that a preset needs once, on the CPU and next to nothing, so that it exists.
 
     Kernels of the hash grid are made for one number of features each, when that is first used.
+
+    Yields:
+        What the kernels that were just made are for.
     """
     for dim in sorted(_features_of_presets()):
         grid = HashGrid(2, 1, 2, 5, dim)
         grid(torch.zeros(1, 3)).sum().backward()
+        yield f"hash grid, {dim} features"
     _ray_case(1, torch.device("cpu")).fast()
+    yield "samples along rays"
 
 
 def _features_of_presets() -> set[int]:
