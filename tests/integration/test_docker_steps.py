@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import random
+import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from command_line import ROOT
 from container_person import Person, machine_is_lost
 from maquette.containers import building, checking, context
 from maquette.containers.engines import Engine, connected, find_engine
-from maquette.errors import NotFound
+from maquette.errors import JobFailed, NotFound
 from maquette.scene import checkpoints
 from recon_image import cpu_recipe
 from s3_server import KEYS, in_thread, pull
@@ -34,7 +37,59 @@ pytestmark = [
 
 def test_the_image_is_as_it_must_be(image: str) -> None:
     said = list(checking.check(image, find_engine(), gpus=0))
-    assert "user: 42420:42420" in said and any(line.startswith("libraries") for line in said)
+    for line in ("user: 42420:42420", "contents: nothing of the build is left", "libraries: load",
+                 "versions: as images/gpus.yaml says of cpu"):  # fmt: skip
+        assert line in said
+    machine = next(line for line in said if line.startswith("machine: "))
+    assert "torch 2.13.0+cpu, warp-lang 1.17.0, warp CUDA 12.9, python 3." in machine
+    kernels = [line for line in said if line.startswith("kernel ")]
+    assert len(kernels) > 10 and all(line.startswith("kernel agrees") for line in kernels)
+
+
+KERNELS = "/opt/maquette/maquette/recon/surface/kernels/checks.py"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("LABEL maquette.variant=cuda12", r"torch CUDA is ``, not `12\.6`"),
+        (
+            f'RUN sed -i \'s/"hash grid", features, 1e-5/"hash grid", features, -1.0/\' {KERNELS}',
+            r"kernels differ from their twins: hash grid, preview, 1 points",
+        ),
+        (f"RUN sed -i 's/^    return Case($/    raise SystemExit(7)/' {KERNELS}", "fails in"),
+        ("RUN mkdir /wheels", "of its build is left: /wheels"),
+    ],
+)
+def test_an_image_with_a_fault_is_told(image: str, line: str, told: str) -> None:
+    """Another torch than its label says; a kernel that differs, or breaks off; a leftover."""
+    with changed_image(image, line) as wrong, pytest.raises(JobFailed, match=told):
+        list(checking.check(wrong, find_engine(), gpus=0))
+
+
+def test_kernels_are_compiled_in_the_image_and_anybody_may_add_to_them(image: str) -> None:
+    code = (
+        "from warp._src import build; build.build_cpu = None  # it is not needed\n"
+        "from maquette.recon import kernel_cache as cache\n"
+        "raise SystemExit(cache.main(['--capabilities', '7.0']))"
+    )
+    for settings in ({"user": "1234"}, {"read_only": True, "tmpfs": {"/tmp": ""}}):
+        with connected(find_engine()) as client:
+            said = client.containers.run(image, ["python", "-c", code], remove=True, **settings)
+        assert re.fullmatch(rb"(\d+) modules of kernels, (\d+) of \2 files for GPUs\n", said)
+
+
+@contextlib.contextmanager
+def changed_image(image: str, line: str) -> Iterator[str]:
+    """The image with one more line in its Dockerfile."""
+    name = f"maquette-test:{random.randrange(1 << 32):08x}"
+    text = f"FROM {image}\nUSER root\n{line}\nUSER 42420:42420\n"
+    with connected(find_engine()) as client:
+        client.images.build(fileobj=io.BytesIO(text.encode()), tag=name, rm=True)
+        try:
+            yield name
+        finally:
+            client.images.remove(name, force=True)
 
 
 def test_a_second_build_changes_nothing(image: str) -> None:
@@ -60,8 +115,8 @@ def test_a_change_of_the_code_rebuilds_no_layer_below_it(
             code = "from maquette import errors; print(errors.CHANGED)"
             said = client.containers.run(recipe.reference, ["python", "-c", code], remove=True)
         assert said == b"True\n"
-        # On top lie the code and the folder that is made after it.
-        assert len(before) == len(after) and before[:-2] == after[:-2] and before[-2] != after[-2]
+        # On top lie the code, its kernels, and the folder that is made after them.
+        assert len(before) == len(after) and before[:-3] == after[:-3] and before[-3] != after[-3]
     finally:
         with contextlib.suppress(NotFound), connected(find_engine()) as client:
             client.images.remove(recipe.reference, force=True)

@@ -153,7 +153,7 @@ def test_a_gpu_that_is_left_alone_is_told(
 def test_a_gpu_that_torch_has_no_code_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     code = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: code)
+    monkeypatch.setattr(gpus, "code", lambda: code)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "Tesla V100S-PCIE-32GB")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (7, 0))
     with pytest.raises(ConfigError, match="no code for Tesla V100S") as told:

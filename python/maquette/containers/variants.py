@@ -25,6 +25,7 @@ class Variant:
         capabilities: The compute capabilities that it has code for, as "8.6".
         oldest_driver: The first NVIDIA driver that can run it, as "580.65"; empty without GPU.
         torch_cuda: The CUDA that its torch is built with, as "12.6"; empty without GPU.
+        torch_code: The capabilities that its torch's wheel has code for.
         largest_gb: What the image may take on the engine's disk; 0: not known.
     """
 
@@ -33,6 +34,7 @@ class Variant:
     capabilities: tuple[str, ...]
     oldest_driver: str = ""
     torch_cuda: str = ""
+    torch_code: tuple[str, ...] = ()
     largest_gb: float = 0.0
 
 
@@ -45,6 +47,7 @@ def variants() -> dict[str, Variant]:
             tuple(facts["capabilities"]),
             facts.get("oldest_driver", ""),
             facts.get("torch_cuda", ""),
+            tuple(facts.get("torch_code", ())),
             facts.get("largest_gb", 0.0),
         )
         for name, facts in _table()["variants"].items()

@@ -26,7 +26,7 @@ def why_unused(version_file: Path = _VERSION) -> str:
     """
     if torch.cuda.is_available() or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return ""
-    driver = _driver(version_file)
+    driver = driver_version(version_file)
     if not driver:
         return ""
     built = torch.version.cuda
@@ -41,6 +41,12 @@ def why_unused(version_file: Path = _VERSION) -> str:
     return "there is an NVIDIA driver, but torch finds no GPU: try `nvidia-smi`"
 
 
+def code() -> list[str]:
+    """What torch was built for, also where there is no GPU: `sm_80`, `compute_120`."""
+    flags = getattr(torch._C, "_cuda_getArchFlags", str)()
+    return str(flags or "").split()
+
+
 def check_code() -> None:
     """Refuse a GPU that this torch has no code for, before a kernel fails.
 
@@ -49,7 +55,7 @@ def check_code() -> None:
     """
     for index in range(torch.cuda.device_count()):
         capability = torch.cuda.get_device_capability(index)
-        if not runs_on(capability, torch.cuda.get_arch_list()):
+        if not runs_on(capability, code()):
             name = torch.cuda.get_device_name(index)
             raise ConfigError(
                 f"torch {torch.__version__} has no code for {name}",
@@ -58,9 +64,9 @@ def check_code() -> None:
             )
 
 
-def runs_on(capability: tuple[int, int], code: Sequence[str]) -> bool:
+def runs_on(capability: tuple[int, int], names: Sequence[str]) -> bool:
     """Whether a GPU runs one of these: `sm_86` on 8.6 and 8.9, `compute_80` on all since 8.0."""
-    for name in code:
+    for name in names:
         kind, _, digits = name.rstrip("af").partition("_")
         major, minor = int(digits[:-1]), int(digits[-1])
         same = kind == "sm" and major == capability[0] and minor <= capability[1]
@@ -69,8 +75,8 @@ def runs_on(capability: tuple[int, int], code: Sequence[str]) -> bool:
     return False
 
 
-def _driver(version_file: Path) -> tuple[int, ...]:
-    """As (535, 183, 1); empty without one."""
+def driver_version(version_file: Path = _VERSION) -> tuple[int, ...]:
+    """The NVIDIA driver's, as (535, 183, 1); empty without one."""
     try:
         words = version_file.read_text(encoding="utf-8").split()
     except OSError:

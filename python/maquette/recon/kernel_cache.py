@@ -35,10 +35,13 @@ def settle() -> None:
     given = os.environ.get(_PATH)
     if not given or not Path(given).is_dir():
         return
-    folders = [Path(given), *(path for path in Path(given).rglob("*") if path.is_dir())]
-    if all(os.access(folder, os.W_OK) for folder in folders):
+    folders = [path for path in Path(given).rglob("*") if path.is_dir()]
+    if all(os.access(folder, os.W_OK) for folder in folders or [Path(given)]):
         return
-    own = Path(tempfile.mkdtemp(prefix="kernels-"))
+    try:
+        own = Path(tempfile.mkdtemp(prefix="kernels-"))
+    except OSError:  # nothing can be written at all: what is carried has to do
+        return
     shutil.copytree(given, own, dirs_exist_ok=True, copy_function=shutil.copyfile)
     for folder in (own, *own.rglob("*")):
         folder.chmod(0o755 if folder.is_dir() else 0o644)
@@ -113,9 +116,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     missing = [path for path in wanted if not path.is_file()]
     for path in missing:
         print(f"missing: {path}")
-    print(
-        f"{len(modules())} modules of kernels, {len(wanted) - len(missing)} of {len(wanted)} files"
-    )
+    there = len(wanted) - len(missing)
+    print(f"{len(modules())} modules of kernels, {there} of {len(wanted)} files for GPUs")
     return 1 if missing else 0
 
 

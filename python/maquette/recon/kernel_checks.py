@@ -22,6 +22,8 @@ from typing import Any
 
 import torch
 
+from maquette.recon import gpus
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -97,7 +99,14 @@ def _rooms() -> list[Any]:
 
 def versions(device: torch.device) -> dict[str, str]:
     """What a report of a fault should say about the machine."""
+    import warp
+
+    from maquette.recon.surface.kernels import launching  # noqa: F401 - starts Warp, silently
+
     found = {name: metadata.version(name) for name in ("torch", "warp-lang")}
+    found |= {"torch CUDA": str(torch.version.cuda or ""), "torch code": " ".join(gpus.code())}
+    found["warp CUDA"] = ".".join(map(str, warp.get_cuda_toolkit_version() or ()))
+    found["driver"] = ".".join(map(str, gpus.driver_version()))
     found |= {"python": platform.python_version(), "system": platform.platform()}
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
@@ -105,7 +114,6 @@ def versions(device: torch.device) -> dict[str, str]:
             "gpu": properties.name,
             "capability": f"{properties.major}.{properties.minor}",
             "memory": f"{properties.total_memory / 2**30:.1f} GiB",
-            "torch CUDA": str(torch.version.cuda),
         }
     return found
 
@@ -118,7 +126,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     found = versions(device)
-    print(json.dumps(found) if arguments.json else ", ".join(f"{k} {v}" for k, v in found.items()))
+    told = ", ".join(f"{name} {text}" for name, text in found.items() if text)
+    print(json.dumps(found) if arguments.json else told)
     differing = 0
     for case in cases(device, arguments.quick):
         result = compare(case, device)
