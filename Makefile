@@ -14,6 +14,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CLI := $(BIN)/maquette
+# Two workers take whole files, the long ones first.
+TESTS := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+MINUTES ?=
+SEED ?=
 
 ##@ Start
 demo: $(READY) ## Run all three steps on the sample video and show the result
@@ -98,8 +102,16 @@ clean-containers: $(READY) ## Remove ended containers of jobs and their volumes 
 	@$(CLI) clean-containers
 
 ##@ Develop
-test: $(READY) ## Run all tests
-	@$(BIN)/pytest
+test: $(READY) ## Run the tests that need nothing but this machine (some minutes)
+	@$(TESTS) -m "not docker and not pages and not soak"
+test-docker: $(READY) ## Run those of containers, with a Docker engine
+	@$(BIN)/python tests/recon_image.py
+	@$(TESTS) -m "docker and not soak"
+test-pages: $(READY) ## Run those of pages, with Blender and Chromium
+	@$(TESTS) -m "pages and not soak"
+test-all: $(READY) ## Run all, and soak: an hour (MINUTES=30 ends it, SEED=1 repeats it)
+	@$(BIN)/python tests/recon_image.py
+	@MAQUETTE_BPY_PYTHONS=$$(bash .ci/blender_modules) $(TESTS) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 check: $(READY) ## Lint, types, import contracts, docs drift
 	@bash .ci/check
 lock: $(READY) ## Pin the newest versions that fit python/pyproject.toml
@@ -112,5 +124,5 @@ $(READY): python/pyproject.toml python/constraints.txt
 	@touch $(READY)
 
 .PHONY: all estimate login-check flavors sweep emulator demo help settings prepare process extract evaluate adjust view region blender-addon jobs \
-  images push-images check-image clean-containers push-data data-push pull-data clear-data store clean test check lock \
+  images push-images check-image clean-containers push-data data-push pull-data clear-data store clean test test-docker test-pages test-all check lock \
   $(foreach step,prepare process extract,$(step)-job $(step)-status $(step)-logs $(step)-stop $(step)-push plan-$(step))

@@ -34,7 +34,6 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--alone", help=argparse.SUPPRESS)  # the one part of a child process
-    parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     if arguments.alone:
@@ -45,8 +44,8 @@ def main() -> None:
     results.write_text("")
     failed = []
     for name in arguments.parts:
-        seconds = min(PARTS[name][0] * 60 * arguments.minutes, end - time.monotonic())
-        if seconds < 5:
+        seconds = min(PARTS[name][0], end - time.monotonic())
+        if seconds < 10:
             failed.append(f"{name}: no time left")
         elif problem := run_apart(name, seconds, arguments):
             failed.append(f"{name}: {problem}")
@@ -76,7 +75,7 @@ print(json.dumps(versions(torch.device("cuda" if torch.cuda.is_available() else 
 def run_apart(name: str, seconds: float, arguments: argparse.Namespace) -> str:
     """Run a part in a process of its own; returns what went wrong."""
     argv = [
-        sys.executable, __file__, "--alone", name, "--seconds", str(seconds),
+        sys.executable, __file__, "--alone", name,
         "--out", str(arguments.out), "--scenes", str(arguments.scenes),
     ]  # fmt: skip
     print(f"{name}: at most {seconds:.0f} s", file=sys.stderr, flush=True)
@@ -94,7 +93,7 @@ def run_part(name: str, arguments: argparse.Namespace) -> None:
     from gpu_parts import PARTS, Place
 
     folder = Path(tempfile.gettempdir()) / "maquette-gpu"
-    place = Place(arguments.scenes / MODEL, folder, arguments.seconds)
+    place = Place(arguments.scenes / MODEL, folder)
     start = time.perf_counter()
     with open(arguments.out / "gpu.jsonl", "a", encoding="utf-8") as results:
         for row in PARTS[name][1](place):

@@ -24,22 +24,22 @@ from maquette.scene.paths import Scene
 from rows import Row
 
 TRUTH = Path(__file__).parent.parent / "samples" / "owl"
+UPSTREAM = {"model.render.rand_rays": 512}  # the batch of Neuralangelo's published settings
 _LONG = 20_000  # iterations of the run whose schedule is measured
+_SECONDS_A_PACE = 5.0
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a part finds its scene, and how long it may take.
+    """Where a part finds its scene and leaves its files.
 
     Attributes:
         scene: A prepared scene, which stays as it is.
         folder: What the part writes; parts of one run share it.
-        seconds: After so long a part that can end sooner does.
     """
 
     scene: Path
     folder: Path
-    seconds: float
 
 
 def device() -> torch.device:
@@ -84,17 +84,13 @@ def steps(preset: str, **overrides: Any) -> Callable[[Place], Iterator[Row]]:
     """A part that times a preset's training steps, early and with all levels."""
 
     def measure(place: Place) -> Iterator[Row]:
-        case = " ".join([preset, *(f"{key}={value}" for key, value in overrides.items())])
+        case = _named(preset, overrides)
         start = time.perf_counter()
         trainer = _trainer(place, preset, overrides)
         yield Row(case, "start", "wall", time.perf_counter() - start, "s")
-        for name, iteration in (
-            ("few levels", 0),
-            ("half the levels", 6_000),
-            ("all levels", 14_000),
-        ):
+        for name, iteration in (("few levels", 0), ("all levels", 14_000)):
             trainer.iteration = iteration
-            yield from _paced(trainer, case, name, place.seconds / 4)
+            yield from _paced(trainer, case, name)
         if torch.cuda.is_available():
             yield Row(
                 case, "torch", "peak memory", torch.cuda.max_memory_allocated() / 2**30, "GiB"
@@ -106,15 +102,17 @@ def steps(preset: str, **overrides: Any) -> Callable[[Place], Iterator[Row]]:
     return measure
 
 
-def trained(preset: str, iterations: int) -> Callable[[Place], Iterator[Row]]:
-    """A part that trains a scene to its end and evaluates it."""
+def trained(preset: str, iterations: int, **overrides: Any) -> Callable[[Place], Iterator[Row]]:
+    """A part that trains a copy of the scene to its end, extracts and evaluates it."""
 
     def measure(place: Place) -> Iterator[Row]:
         scene = Scene(place.folder / place.scene.name)
         if not scene.root.exists():
             shutil.copytree(place.scene, scene.root)
-        case = f"{preset}, {iterations} iterations"
-        options = ProcessOptions(preset=preset, iterations=iterations, save_minutes=60.0)
+        case = _named(f"{preset}, {iterations} iterations", overrides)
+        options = ProcessOptions(
+            preset=preset, iterations=iterations, save_minutes=60.0, overrides=overrides
+        )
         start = time.perf_counter()
         numbers = training.train(scene, options, Progress(None))
         yield Row(case, "train", "wall", time.perf_counter() - start, "s")
@@ -130,36 +128,41 @@ def trained(preset: str, iterations: int) -> Callable[[Place], Iterator[Row]]:
 
 
 def extracted(resolution: int) -> Callable[[Place], Iterator[Row]]:
-    """A part that extracts what `trained` left."""
+    """A part that extracts what `trained` left in the same folder."""
 
     def measure(place: Place) -> Iterator[Row]:
         scene = Scene(place.folder / place.scene.name)
         start = time.perf_counter()
-        options = ExtractOptions(resolution=resolution)
-        report = mesh.run(scene, options, Progress(None))
+        report = mesh.run(scene, ExtractOptions(resolution=resolution), Progress(None))
         case = f"extract {resolution}³"
         yield Row(case, "mesh", "wall", time.perf_counter() - start, "s")
         yield Row(case, "mesh", "faces", report.numbers["faces"], "")
         if torch.cuda.is_available():
-            yield Row(
-                case, "torch", "peak memory", torch.cuda.max_memory_allocated() / 2**30, "GiB"
-            )
+            peak = torch.cuda.max_memory_allocated() / 2**30
+            yield Row(case, "torch", "peak memory", peak, "GiB")
 
     return measure
 
 
+def _named(case: str, overrides: dict[str, Any]) -> str:
+    changes = [f"{key.split('.')[-1]}={value}" for key, value in overrides.items()]
+    return " ".join([case, *changes])
+
+
 PARTS: dict[str, tuple[float, Callable[[Place], Iterator[Row]]]] = {
-    # name: (share of the whole time at most, what it does)
-    "copies": (0.04, copies),
-    "kernels": (0.12, kernels),
-    "standard": (0.10, steps("standard")),
-    "full": (0.12, steps("full")),
-    "train": (0.50, trained("standard", 2_000)),
-    "extract": (0.25, extracted(2048)),
-    "standard float32": (0.10, steps("standard", **{"trainer.amp_config.enabled": False})),
-    "full-8gb": (0.10, steps("full-8gb")),
-    "full-12gb": (0.10, steps("full-12gb")),
-    "full-16gb": (0.10, steps("full-16gb")),
+    # name: (seconds at most, what it does); a process needs ten of them to begin
+    "copies": (20, copies),
+    "kernels": (70, kernels),
+    "standard": (40, steps("standard")),
+    "full": (45, steps("full")),
+    "upstream": (40, steps("full", **UPSTREAM)),
+    "train": (200, trained("standard", 20_000)),
+    "extract": (60, extracted(2048)),
+    "one kernel at a time": (40, steps("standard", **{"trainer.cuda_graphs": False})),
+    "float32": (35, steps("standard", **{"trainer.amp_config.enabled": False})),
+    "full-8gb": (35, steps("full-8gb")),
+    "full-12gb": (35, steps("full-12gb")),
+    "full-16gb": (35, steps("full-16gb")),
 }
 
 
@@ -171,12 +174,12 @@ def _trainer(place: Place, preset: str, overrides: dict[str, Any]) -> Trainer:
     return trainer
 
 
-def _paced(trainer: Trainer, case: str, name: str, seconds: float) -> Iterator[Row]:
+def _paced(trainer: Trainer, case: str, name: str) -> Iterator[Row]:
     for _ in range(10 if trainer.device.type == "cuda" else 1):
         trainer.step()
     wait()
     begun, done = time.perf_counter(), 0
-    while done < 100 and time.perf_counter() - begun < seconds:
+    while done < 200 and time.perf_counter() - begun < _SECONDS_A_PACE:
         trainer.step()
         done += 1
     wait()
@@ -206,6 +209,6 @@ def _profiled(trainer: Trainer, case: str, count: int = 20) -> Iterator[Row]:
     for name in ("cudaStreamSynchronize", "cudaMemcpyAsync", "cudaLaunchKernel", "cuLaunchKernel"):
         calls = sum(e.count for e in events if e.key == name)
         yield Row(case, "profile", name, calls / count, "")
-    for event in sorted(on_card, key=lambda e: -e.self_device_time_total)[:14]:
+    for event in sorted(on_card, key=lambda e: -e.self_device_time_total)[:16]:
         spent = event.self_device_time_total / 1000 / count
         yield Row(case, "profile", event.key[:90], spent, "ms")

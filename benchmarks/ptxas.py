@@ -90,7 +90,8 @@ def _assemble(program: Path, path: Path, capability: str) -> str:
 def _name(entry: str) -> str:
     """`_kernels__locals__gather_71ec3307_cuda_kernel_forward` is the kernel `gather`."""
     key = re.sub(r"(_[0-9a-f]{8})?_cuda_kernel_(forward|backward)$", "", entry)
-    return key.rpartition("__")[2].strip("_")
+    gradient = "'s gradient" if entry.endswith("_backward") else ""
+    return key.rpartition("__")[2].strip("_") + gradient
 
 
 def main() -> int:

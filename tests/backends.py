@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import cache
+
+import pytest
 
 from job_making import BASE_IMAGE
 from maquette.containers.engines import connected, find_engine
 from maquette.errors import MaquetteError, NotFound
+from maquette.runners.registry import BACKENDS
+
+# Backend → the tier of its tests. Those that are not named need nothing but this machine.
+_TIER = {"docker": pytest.mark.docker}
+
+
+def every_backend() -> list[object]:
+    """All names, each with its tier."""
+    return [pytest.param(name, marks=_TIER.get(name, ())) for name in sorted(BACKENDS)]
 
 
 @cache
 def missing_engine() -> str:
-    """Why no container can run here."""
+    """Why no container can run here; empty when one can."""
     try:
         with connected(find_engine(os.environ.get("DOCKER_HOST", ""))) as client:
             client.images.get(BASE_IMAGE)
@@ -22,12 +32,3 @@ def missing_engine() -> str:
     except MaquetteError as error:
         return f"{error.what}: install and start Docker, see docs/containers.md"
     return ""
-
-
-# Backend → why it can not run here. Those that are not named need nothing but this machine.
-MISSING: dict[str, Callable[[], str]] = {"docker": missing_engine}
-
-
-def missing_part(backend: str) -> str:
-    """Why jobs of a backend can not run here; "" when they can."""
-    return MISSING[backend]() if backend in MISSING else ""

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 SHOTS = os.environ.get("MAQUETTE_SHOTS", "")  # a folder to keep the screenshots in
 SIZE = {"width": 1000, "height": 640}
-LIMIT_S = 150.0  # WebGL in software, on a machine that may be busy
+LIMIT_S = 120.0  # WebGL in software, on a machine that may be busy
 CENTER = np.array([3.0, -2.0, 5.0])
 BOX = [[2, 4], [-3, -1], [4, 6]]
 T = TypeVar("T")
 
-needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
+in_browser = [
+    pytest.mark.pages,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium"),
+]
 
 
 @dataclass

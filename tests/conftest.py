@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from container_person import Person, person_at
 from emulated import Emulated, emulator
+from maquette.config.loading import MAKE_OVERRIDES
 from maquette.containers.engines import connected, find_engine
 from maquette.runners.ovh import client, tokens
 from maquette.storage import datastores
 from maquette.storage.datastores import DataStore
 from maquette.storage.embedded import Running
+from recon_image import recon_image
 from s3_server import KEYS, s3_server
-from store_container import missing_engine, store_container
+from store_container import store_container
 
-pytest_plugins = ["cuda_device"]
+pytest_plugins = ["tiers", "cuda_device", "turns", "seeds", "report", "prepared_scenes"]
+
+os.environ.pop(MAKE_OVERRIDES, None)  # what `make test` was given is not for the program
 
 # A run that a shell started in the background ignores Ctrl-C, and so would all that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -34,8 +40,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture(scope="session")
 def container_endpoint() -> Iterator[str]:
     """Another S3 server, in a container."""
-    if reason := missing_engine():
-        pytest.skip(reason)
     with store_container(KEYS) as endpoint:
         yield endpoint
 
@@ -84,3 +88,16 @@ def person_of_containers(person: Path, reachable_endpoint: str) -> Path:
     """The same person; containers reach their data store too."""
     datastores.add("NEURALANGELO", DataStore(reachable_endpoint, "us-east-1"))
     return person
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """Our CPU image of the present sources."""
+    return recon_image()
+
+
+@pytest.fixture
+def user(tmp_path: Path, reachable_endpoint: str, image: str) -> Iterator[Person]:
+    """Somebody whose jobs run in containers, with data through a store in another one."""
+    with person_at(tmp_path, reachable_endpoint, image) as user:
+        yield user

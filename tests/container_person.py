@@ -34,7 +34,7 @@ class Person:
     image: str
 
     def run(
-        self, *words: str, limit_s: float = 1500, **variables: str
+        self, *words: str, limit_s: float = 300, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Call `maquette` with the settings that every call here shares.
 

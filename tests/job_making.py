@@ -18,7 +18,7 @@ MakeJob = Callable[..., JobSpec]
 
 
 BASE_IMAGE = "debian:bookworm-slim"
-LIMIT_S = 60.0
+LIMIT_S = 110.0
 
 
 def script_job(

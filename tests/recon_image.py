@@ -1,33 +1,46 @@
-"""Our CPU image as the present sources make it, built when the first test asks for it."""
+"""Our CPU image as the present sources make it, built once and found again by what is in it.
+
+`python tests/recon_image.py` builds it where it is not there: no test's time limit has to hold a
+whole build.
+"""
 
 from __future__ import annotations
 
-import os
+import hashlib
+from dataclasses import replace
 from functools import cache
-
-import pytest
 
 from backends import missing_engine
 from maquette.config.settings import Settings
 from maquette.containers import building
-from maquette.containers.engines import find_engine
+from maquette.containers.context import pack
+from maquette.containers.engines import connected, find_engine
+
+NAME_OF_BUILD = building.recipes(Settings(variant="cpu"))[0].reference
 
 
 @cache
 def recon_image() -> str:
-    """The image for jobs in containers; skips where there is no engine.
+    """The id of the image for jobs in containers.
 
-    It is built each time, which after a change of the code is its last layers, and called by its
-    id: whoever builds another one meanwhile does not get into the tests. MAQUETTE_TEST_IMAGE
-    names one that is there already.
+    Its name ends with a hash of all that goes into it, so that neither another checkout nor a
+    change of the sources gets into the tests.
     """
-    if reason := missing_engine():
-        pytest.skip(reason)
-    if there := os.environ.get("MAQUETTE_TEST_IMAGE"):
-        return there
-    return building.build(cpu_recipe(), find_engine(), print)
+    recipe = cpu_recipe()
+    with connected(find_engine()) as client:
+        if client.images.list(recipe.reference):
+            return str(client.images.get(recipe.reference).id)
+    return building.build(recipe, find_engine(), print)
 
 
+@cache
 def cpu_recipe() -> building.Recipe:
-    """How `make images VARIANT=cpu` builds it."""
-    return building.recipes(Settings(variant="cpu"))[0]
+    """How `make images VARIANT=cpu` builds it, but for its name."""
+    recipe = building.recipes(Settings(variant="cpu"))[0]
+    with pack(recipe.name, recipe.wheels, recipe.extra_ca) as context:
+        content = hashlib.file_digest(context, "sha256").hexdigest()[:16]
+    return replace(recipe, version=f"of-{content}")
+
+
+if __name__ == "__main__":
+    print(missing_engine() or f"the image for the tests: {recon_image()}")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import socket
 import subprocess
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from s3_server import port_told_in
 from waiting import wait_for
 
 PERSON, PASSWORD = "maquette", "a-password-of-tests"
@@ -34,13 +33,11 @@ def registry(folder: Path, *, asks_who: bool = False) -> Iterator[str]:
         asks_who: Only PERSON with PASSWORD may push and pull.
     """
     folder.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        name = f"127.0.0.1:{probe.getsockname()[1]}"
     config = {
         "version": 0.1,
-        "log": {"level": "warn"},
+        "log": {"level": "info"},
         "storage": {"filesystem": {"rootdirectory": str(folder / "images")}},
-        "http": {"addr": name},
+        "http": {"addr": "127.0.0.1:0"},
     }
     if asks_who:
         (folder / "people").write_text(f"{PERSON}:{_BCRYPT}\n")
@@ -51,8 +48,8 @@ def registry(folder: Path, *, asks_who: bool = False) -> Iterator[str]:
             ["docker-registry", "serve", folder / "config.yml"], stdout=log, stderr=log
         )
     try:
-        wait_for(lambda: _answers(name), what="an answer of the registry")
-        yield name
+        port = wait_for(lambda: port_told_in(folder / "log"), what="the registry to listen")
+        yield f"127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(20)
@@ -71,13 +68,3 @@ def digest_in(name: str, repository: str, tag: str) -> str:
     accepted = "application/vnd.docker.distribution.manifest.v2+json"
     with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": accepted})) as it:
         return str(it.headers["Docker-Content-Digest"])
-
-
-def _answers(name: str) -> bool:
-    try:
-        urllib.request.urlopen(f"http://{name}/v2/", timeout=2).close()
-    except urllib.error.HTTPError:
-        return True  # it asks who
-    except OSError:
-        return False
-    return True

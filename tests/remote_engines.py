@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maquette.containers.engines import HERE
-from waiting import wait_for
+from relay import relay
 
 ENGINE_SOCKET = HERE.removeprefix("unix://")
-_PIECE = 1 << 16
 
 
 @contextmanager
@@ -29,10 +28,14 @@ def tcp_engine(certificates: Path | None = None) -> Iterator[str]:
         certificates: Folder of `write_certificates`; only who has one of them is let in.
     """
     tls = _server_tls(certificates) if certificates else None
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_relay_all, args=(listener, tls), daemon=True).start()
-        yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
+    with relay(_connected_to_engine, tls) as port:
+        yield f"tcp://127.0.0.1:{port}"
+
+
+def _connected_to_engine() -> socket.socket:
+    engine = socket.socket(socket.AF_UNIX)
+    engine.connect(ENGINE_SOCKET)
+    return engine
 
 
 def write_certificates(folder: Path) -> None:
@@ -55,29 +58,6 @@ def _server_tls(folder: Path) -> ssl.SSLContext:
     context.load_cert_chain(folder / "server.pem", folder / "server-key.pem")
     context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-def _relay_all(listener: socket.socket, tls: ssl.SSLContext | None) -> None:
-    while True:
-        try:
-            near, _ = listener.accept()
-            near = tls.wrap_socket(near, server_side=True) if tls else near
-        except ssl.SSLError:  # somebody without a certificate
-            continue
-        except OSError:
-            return
-        far = socket.socket(socket.AF_UNIX)
-        far.connect(ENGINE_SOCKET)
-        for source, target in ((near, far), (far, near)):
-            threading.Thread(target=_pump, args=(source, target), daemon=True).start()
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while piece := source.recv(_PIECE):
-            target.sendall(piece)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
 
 
 def missing_ssh() -> str:
@@ -123,31 +103,39 @@ def ssh_host(
             check=True,
         )
     shutil.copy(folder / "person.pub", folder / "authorized_keys")
-    port = _free_port()
-    process = _start(folder, port, environment)
-    try:
-        wait_for(lambda: _answers(port), what="an answer of the ssh server")
+    _configure_server(folder, environment)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_serve_ssh, args=(listener, folder), daemon=True).start()
+        port = listener.getsockname()[1]
         programs = _configured(folder, port, "person" if has_key else "stranger", is_known)
         yield SshHost(f"ssh://{getpass.getuser()}@127.0.0.1:{port}", programs)
-    finally:
-        process.terminate()
-        process.wait(20)
+        listener.shutdown(socket.SHUT_RDWR)
 
 
-def _start(folder: Path, port: int, environment: str) -> subprocess.Popen[bytes]:
+def _serve_ssh(listener: socket.socket, folder: Path) -> None:
+    """Hand each connection to a server of its own, which ends with it."""
+    servers = []
+    with open(folder / "sshd.log", "ab") as log, suppress(OSError):
+        while True:
+            near, _ = listener.accept()
+            with near:
+                argv = [_program("sshd"), "-i", "-e", "-f", folder / "sshd_config"]
+                servers.append(subprocess.Popen(argv, stdin=near, stdout=near, stderr=log))
+    for server in servers:
+        server.terminate()
+        server.wait()
+
+
+def _configure_server(folder: Path, environment: str) -> None:
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it locks its children in
     lines = [
-        f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {folder / 'host'}", "PidFile none",
+        f"HostKey {folder / 'host'}", "PidFile none",
         f"AuthorizedKeysFile {folder / 'authorized_keys'}", "StrictModes no", "UsePAM no",
         "PasswordAuthentication no", "KbdInteractiveAuthentication no",
     ]  # fmt: skip
     lines += [f"SetEnv {environment}"] if environment else []
     (folder / "sshd_config").write_text("\n".join(lines) + "\n")
-    with open(folder / "sshd.log", "ab") as log:
-        return subprocess.Popen(
-            [_program("sshd"), "-D", "-e", "-f", folder / "sshd_config"], stdout=log, stderr=log
-        )
 
 
 def _configured(folder: Path, port: int, key: str, is_known: bool) -> Path:
@@ -169,16 +157,3 @@ def _configured(folder: Path, port: int, key: str, is_known: bool) -> Path:
 
 def _program(name: str) -> str:
     return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or ""
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), 2) as connection:
-            return connection.recv(4) == b"SSH-"
-    except OSError:
-        return False

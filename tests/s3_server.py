@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ BUCKET = "maquette-tests"
 
 
 @contextmanager
-def s3_server(folder: Path, port: int = 0) -> Iterator[Running]:
-    with embedded.serving(folder, port=port, keys=KEYS) as running:
+def s3_server(folder: Path) -> Iterator[Running]:
+    with embedded.serving(folder, keys=KEYS) as running:
         yield running
 
 
@@ -108,26 +108,24 @@ def tls_server(folder: Path, certificates: Path) -> Iterator[str]:
 
 @contextmanager
 def _serving(folder: Path, *words: str) -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     argv = [
-        *(str(embedded.program()), "serve", "s3", str(folder), "--addr", f"127.0.0.1:{port}"),
+        *(str(embedded.program()), "serve", "s3", str(folder), "--addr", "127.0.0.1:0"),
         *("--no-unicode-normalization", *words),
     ]
     pair = f'"{KEYS.access_key},{KEYS.secret_key}"'
     variables = {**os.environ, "RCLONE_CONFIG": os.devnull, "RCLONE_AUTH_KEY": pair}
+    told = folder.with_suffix(".log")
     with (
-        open(folder.with_suffix(".log"), "wb") as log,
+        open(told, "wb") as log,
         subprocess.Popen(argv, env=variables, stdout=log, stderr=log) as server,
     ):
         try:
-            wait_for(lambda: _listens(port), what="the server to listen")
-            yield port
+            yield int(wait_for(lambda: port_told_in(told), what="the server to listen"))
         finally:
             server.terminate()
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as caller:
-        return caller.connect_ex(("127.0.0.1", port)) == 0
+def port_told_in(log: Path) -> str:
+    """The port that a server chose itself, from its log; empty until it listens."""
+    found = re.search(r"(?:server on|listening on) \S*127\.0\.0\.1:(\d+)", log.read_text())
+    return found[1] if found else ""

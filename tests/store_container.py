@@ -22,19 +22,6 @@ _NAME = "maquette-test-store"
 
 
 @cache
-def missing_engine() -> str:
-    """Why no container can be started here; empty when one can."""
-    import docker
-    from docker.errors import DockerException
-
-    try:
-        docker.from_env(timeout=10).ping()
-    except DockerException as error:
-        return f"no Docker engine answers ({type(error).__name__}): `sudo systemctl start docker`"
-    return ""
-
-
-@cache
 def store_image() -> str:
     """Build the image, once per version of the server, and return its name."""
     import docker

@@ -8,30 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from backends import missing_engine, missing_part
+from backends import every_backend
 from container_person import remove_containers_on
 from emulated import Emulated
 from job_making import MakeJob, script_job
 from maquette.config.settings import Settings
 from maquette.runners.base import Runner
-from maquette.runners.registry import BACKENDS, get_runner
+from maquette.runners.registry import get_runner
 
 
-@pytest.fixture(params=sorted(BACKENDS))
+@pytest.fixture(params=every_backend())
 def runner(request: pytest.FixtureRequest) -> Runner:
     """Each backend in turn."""
-    if missing := missing_part(request.param):
-        pytest.skip(missing)
     if request.param == "ovh":
         request.getfixturevalue("emulated")
     return get_runner(request.param)
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left(tmp_path: Path) -> Iterator[None]:
+def nothing_is_left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
     """Leave no container of this test on the engine."""
     yield
-    if not missing_engine():
+    if request.node.get_closest_marker("docker"):
         remove_containers_on(tmp_path)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from backends import missing_engine
 from job_making import LIMIT_S, MakeJob, ended, running
 from maquette.agent.duty import RESUME_ME
 from maquette.cli.run import raise_for_end
@@ -20,7 +20,7 @@ from maquette.runners import tracking
 from maquette.runners.docker import DockerRunner
 from waiting import wait_for
 
-pytestmark = pytest.mark.skipif(bool(missing_engine()), reason=missing_engine() or "-")
+pytestmark = pytest.mark.docker
 
 
 @pytest.fixture
@@ -111,18 +111,19 @@ def test_a_job_without_any_question_keeps_its_times(
         client.containers.get(handle["container"]).wait(timeout=LIMIT_S)
     status = tracking.refresh(tracking.ledger_of(job))["status"]
     assert [entry["state"] for entry in status["history"]] == ["QUEUED", "RUNNING", "DONE"]
-    assert 1 <= status["duration"] <= 10
+    assert 1 <= status["duration"] <= 60
 
 
 def test_one_container_a_step_is_kept(runner: DockerRunner, make_job: MakeJob) -> None:
-    labels = {"maquette-model": "thing", "maquette-group": "one-kept", "maquette-step": "prepare"}
+    group = f"one-kept-{random.randrange(1 << 32):08x}"
+    labels = {"maquette-model": "thing", "maquette-group": group, "maquette-step": "prepare"}
     for _ in range(3):
         job = make_job("true")
         job = with_spec(job, labels={**labels, "maquette-job": job.id})
         tracking.submit(job, runner)
         ended(job)
     with connected(find_engine()) as client:
-        kept = client.containers.list(all=True, filters={"label": "maquette-group=one-kept"})
+        kept = client.containers.list(all=True, filters={"label": f"maquette-group={group}"})
     assert [container.labels["maquette-job"] for container in kept] == [job.id]
 
 

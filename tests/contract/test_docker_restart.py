@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from backends import missing_engine
 from emulated import emulator
 from job_making import LIMIT_S, ended, running, script_job
 from maquette.config.settings import Settings
@@ -21,16 +20,13 @@ from maquette.storage.embedded import Running
 from own_engine import OwnEngine, missing_daemon, own_engine
 from waiting import wait_for
 
-_MISSING = missing_daemon() or missing_engine()
-pytestmark = [
-    pytest.mark.skipif(bool(_MISSING), reason=_MISSING or "-"),
-    pytest.mark.slow,
-    pytest.mark.timeout(600),
-]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[OwnEngine]:
+    if reason := missing_daemon():
+        pytest.skip(reason)
     with own_engine() as engine:
         yield engine
 

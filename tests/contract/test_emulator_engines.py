@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from backends import missing_engine
 from job_making import BASE_IMAGE, LIMIT_S
 from maquette.containers.engines import connected, find_engine
 from maquette.emulator.containers import USER_ID, ContainerEngine, Habits
@@ -22,16 +21,15 @@ from maquette.emulator.processes import ProcessEngine
 from waiting import wait_for
 
 MakeTask = Callable[..., Task]
-needs_containers = pytest.mark.skipif(bool(missing_engine()), reason=missing_engine() or "-")
 
 
-@pytest.fixture(params=["process", pytest.param("container", marks=needs_containers)])
+@pytest.fixture(params=["process", pytest.param("container", marks=pytest.mark.docker)])
 def make_engine(request: pytest.FixtureRequest) -> Callable[[], Engine]:
     return ProcessEngine if request.param == "process" else ContainerEngine
 
 
 @pytest.fixture
-def make_task(tmp_path: Path) -> Iterator[MakeTask]:
+def make_task(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeTask]:
     """Make tasks with a volume at /scenes/thing; whatever they left behind is removed."""
     made = []
 
@@ -48,7 +46,7 @@ def make_task(tmp_path: Path) -> Iterator[MakeTask]:
         return made[-1]
 
     yield make
-    if missing_engine():
+    if not request.node.get_closest_marker("docker"):
         return
     with connected(find_engine()) as client:
         for task in made:
@@ -155,7 +153,7 @@ def test_a_volume_can_be_changed_from_both_sides(
 PERSON = 54321  # a user without a name, neither root nor the job's
 
 
-@needs_containers
+@pytest.mark.docker
 @pytest.mark.skipif(os.geteuid() != 0, reason="to become another user needs root: `sudo -E`")
 def test_a_volume_of_a_person_who_is_not_root_can_be_changed_from_both_sides(
     make_task: MakeTask,
@@ -213,7 +211,7 @@ def as_person(work: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-@needs_containers
+@pytest.mark.docker
 def test_a_container_is_as_the_service_makes_it(make_task: MakeTask, tmp_path: Path) -> None:
     read_only = tmp_path / "read-only"
     read_only.mkdir()
@@ -232,7 +230,7 @@ def test_a_container_is_as_the_service_makes_it(make_task: MakeTask, tmp_path: P
     assert ended(engine, reaped) == 0 and b"process 1\n" not in engine.log(reaped)
 
 
-@needs_containers
+@pytest.mark.docker
 @pytest.mark.parametrize(
     ("facts", "code"),
     [
@@ -251,7 +249,7 @@ def test_what_can_not_start_says_why(
     assert engine._container(task) is None
 
 
-@needs_containers
+@pytest.mark.docker
 @pytest.mark.parametrize("keeps", [True, False])
 def test_an_entrypoint_stays_or_goes(make_task: MakeTask, keeps: bool) -> None:
     with connected(find_engine()) as client:

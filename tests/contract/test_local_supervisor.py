@@ -54,12 +54,13 @@ def test_a_job_outlives_the_process_that_started_it(
     make_job: MakeJob,
     tmp_path: Path,
 ) -> None:
-    job = make_job(f"sleep 0.3; touch {tmp_path}/done")
+    job = make_job(f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; touch {tmp_path}/done")
     child = os.fork()
     if child == 0:
         tracking.submit(job, LocalRunner())
         os._exit(0)
     os.waitpid(child, 0)
+    (tmp_path / "go").touch()
     assert ended(job)["status"]["state"] == "DONE"
     assert (tmp_path / "done").exists()
 

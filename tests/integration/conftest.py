@@ -13,39 +13,34 @@ import pytest
 
 import sparse_models
 from browsing import BOX, CENTER, CHROMIUM, LIMIT_S, SIZE, Window
-from container_person import Person, person_at
 from emulated import Emulated, emulator
 from maquette.runners.ovh import tokens
 from maquette.scene.region import Region
 from maquette.scene.workspace import open_workspace
 from maquette.storage.bucket import Bucket
 from maquette.storage.embedded import Running
-from recon_image import recon_image
 from s3_server import place_in, push, write_scene
 
-SERVERS = ("process", "container")
+
+def pytest_configure(config: pytest.Config) -> None:
+    told = "in which tier the test runs also with the S3 server that is in a container"
+    config.addinivalue_line("markers", f"other_server(tier): {told}")
 
 
-@pytest.fixture(scope="session")
-def image() -> str:
-    """Our CPU image of the present code."""
-    return recon_image()
-
-
-@pytest.fixture
-def user(tmp_path: Path, reachable_endpoint: str, image: str) -> Iterator[Person]:
-    """Somebody whose jobs run in containers, with data through a store in another one."""
-    with person_at(tmp_path, reachable_endpoint, image) as user:
-        yield user
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    mark = metafunc.definition.get_closest_marker("other_server")
+    if mark:
+        tiers = [pytest.mark.docker, *([pytest.mark.soak] if mark.args[0] == "soak" else [])]
+        other = pytest.param("container_endpoint", marks=tiers, id="container")
+        ours = pytest.param("server", id="process")
+        metafunc.parametrize("bucket", [ours, other], indirect=True)
 
 
 @pytest.fixture
 def bucket(request: pytest.FixtureRequest) -> Bucket:
-    """A place of this test's own; a module may ask for one in each of `SERVERS`."""
-    if getattr(request, "param", SERVERS[0]) == SERVERS[0]:
-        endpoint = request.getfixturevalue("server").place.endpoint
-    else:
-        endpoint = request.getfixturevalue("container_endpoint")
+    """A place of this test's own; the mark `other_server` asks for one in each server."""
+    server = request.getfixturevalue(getattr(request, "param", "server"))
+    endpoint = server if isinstance(server, str) else server.place.endpoint
     return place_in(endpoint, f"of-{abs(hash(request.node.nodeid))}")
 
 

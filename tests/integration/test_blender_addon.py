@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import venv
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +24,19 @@ from maquette.viewer import blender
 HERE = Path(__file__).parent
 CENTER = np.array([3.0, -2.0, 5.0])
 REGION = Region.around([3.1, -2.05, 5.0123456789012], 1.0123456789012, [[2, 4], [-3, -1], [4, 6]])
-# Pythons with a `bpy` wheel, separated by colons: python3.11 -m venv B && B/bin/pip install bpy
+# Pythons with Blender as a module, separated by colons.
 MODULES = [path for path in os.environ.get("MAQUETTE_BPY_PYTHONS", "").split(":") if path]
 
 
 def blenders() -> list[object]:
     program = blender.find()
     none = pytest.mark.skip(reason="no Blender: apt-get install blender python3-numpy")
-    found = [pytest.param([program, "-b", "--python"], id="program", marks=[] if program else none)]
-    return found + [pytest.param([path], id=Path(path).parents[1].name) for path in MODULES]
+    marks = [pytest.mark.pages, *([] if program else [none])]
+    found = [pytest.param([program, "-b", "--python"], id="program", marks=marks)]
+    return found + [
+        pytest.param([path], id=Path(path).parents[1].name, marks=pytest.mark.soak)
+        for path in MODULES
+    ]
 
 
 @pytest.fixture
@@ -73,7 +79,7 @@ def test_every_operator_in_real_blender(
     (tmp_path / "blender").mkdir()
     (tmp_path / "scripts" / "addons").mkdir(parents=True)
     done = subprocess.run(
-        [*argv, str(result)], capture_output=True, text=True, timeout=240, env=own
+        [*argv, str(result)], capture_output=True, text=True, timeout=100, env=own
     )
     assert result.exists(), done.stdout + done.stderr
     facts = json.loads(result.read_text())
@@ -116,6 +122,7 @@ def test_every_operator_in_real_blender(
         assert wanted in said
 
 
+@pytest.mark.pages
 @pytest.mark.skipif(not blender.find(), reason="no Blender: apt-get install blender")
 def test_blender_finds_its_numpy_where_another_python_is_first_on_the_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -125,7 +132,7 @@ def test_blender_finds_its_numpy_where_another_python_is_first_on_the_path(
     argv = [blender.find(), "-b", "--python", str(blender.START), "--python-expr"]
     said = [
         subprocess.run([*argv, "import maquette_region; print('it is there')"],
-                       env=own, capture_output=True, text=True, timeout=240)
+                       env=own, capture_output=True, text=True, timeout=100)
         for own in (os.environ, blender.environment())
     ]  # fmt: skip
     assert "it is there" in said[1].stdout, said[1].stdout + said[1].stderr
@@ -133,7 +140,9 @@ def test_blender_finds_its_numpy_where_another_python_is_first_on_the_path(
         assert "apt-get install python3-numpy" in said[0].stdout + said[0].stderr
 
 
-@pytest.mark.parametrize("python", MODULES)
+@pytest.mark.soak
+@pytest.mark.skipif(not MODULES, reason="no Blender as a module: bash .ci/blender_modules")
+@pytest.mark.parametrize("python", MODULES or [""])
 def test_blenders_own_tool_accepts_the_manifest(python: str, tmp_path: Path) -> None:
     made = blender.build_addon(tmp_path / "maquette_region.zip")
     (tool,) = Path(python).parents[1].glob("lib/*/site-packages/bpy/*/scripts/*/bl_pkg/cli")
@@ -154,17 +163,33 @@ def test_the_zip_is_the_same_each_time_and_carries_what_it_needs(tmp_path: Path)
 
 
 on_screen = [
+    pytest.mark.pages,
     pytest.mark.skipif(not shutil.which("blender"), reason="no Blender: apt-get install blender"),
-    pytest.mark.skipif(not shutil.which("xvfb-run"), reason="no screen: apt-get install xvfb"),
+    pytest.mark.skipif(not shutil.which("Xvfb"), reason="no screen: apt-get install xvfb"),
 ]
+
+
+@contextmanager
+def screen() -> Iterator[str]:
+    """A screen in memory, which chooses a number that no other has."""
+    told, tells = os.pipe()
+    argv = ["Xvfb", "-displayfd", str(tells), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
+    with subprocess.Popen(argv, pass_fds=[tells], stderr=subprocess.DEVNULL) as server:
+        os.close(tells)
+        try:
+            with open(told) as number:
+                yield f":{number.readline().strip()}"
+        finally:
+            server.terminate()
 
 
 def on_a_screen(*words: str) -> str:
     """Run Blender in a window of a screen in memory; what it printed."""
-    argv = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", "blender", "--factory-startup"]
+    argv = ["blender", "--factory-startup"]
     argv += ["--window-geometry", "0", "0", "1600", "1000", "--python", str(blender.START), *words]
-    software = {**os.environ, "LIBGL_ALWAYS_SOFTWARE": "1"}
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=240, env=software)
+    with screen() as display:
+        software = {**os.environ, "LIBGL_ALWAYS_SOFTWARE": "1", "DISPLAY": display}
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=100, env=software)
     assert "Traceback" not in done.stderr + done.stdout, done.stdout + done.stderr
     return done.stdout + done.stderr
 

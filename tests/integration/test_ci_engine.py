@@ -12,9 +12,8 @@ import pytest
 
 from command_line import ROOT
 from maquette.containers.engines import connected, find_engine
-from store_container import missing_engine
 
-pytestmark = pytest.mark.skipif(bool(missing_engine()), reason=missing_engine() or "-")
+pytestmark = pytest.mark.docker
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def test_a_missing_base_image_is_made_though_the_engine_ran_before(
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=100,
     )
     assert done.returncode == 0 and done.stdout.endswith("went on\n"), done.stdout + done.stderr
     assert (tmp_path / "build" / "debootstrap.log").read_text() == "working\n"

@@ -120,7 +120,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(tmp_path: Path) -> 
         wait_for(lambda: state() in ("RUNNING", "FAILED"), what="the job")
         before = state()
         following.send_signal(signal.SIGINT)
-        code = following.wait(60)
+        code = following.wait(100)
     shown = _drain(main)
     if before == "RUNNING":
         assert code == 130

@@ -11,9 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from test_survival import TINY
 
-from backends import missing_engine
 from container_person import ALIAS, Person, newest, person_at
 from fault_proxy import Fault, proxy_to
 from maquette.agent.duty import UNSAVED
@@ -28,17 +26,13 @@ from maquette.runners.docker import DockerRunner
 from maquette.scene import checkpoints
 from s3_server import KEYS
 from synthetic_scene import write_posed_scene
+from tiny_training import LARGE, TINY
 from waiting import wait_for
 
-pytestmark = [
-    pytest.mark.skipif(bool(missing_engine()), reason=missing_engine() or "-"),
-    pytest.mark.slow,
-    pytest.mark.timeout(3000),
-]
-LIMIT_S = 1200.0
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+LIMIT_S = 120.0
 RUN = "runs/experiments"
 CONTAINER_SCENE = "/workspace/scenes/thing"
-LARGE = TINY.replace("dict_size=10", "dict_size=16")  # checkpoints of 43 MB
 
 
 @dataclass
@@ -134,6 +128,7 @@ def test_work_is_kept_while_the_store_is_away_and_can_be_fetched(
         assert len(kept) == 1, "the one before went: its volume is the new one's"
 
 
+@pytest.mark.soak
 def test_kept_work_is_given_up_by_the_printed_command(user: Person, connection: Connection) -> None:
     job = training(user, iterations=2)
     handle = tracking.submit(job, Impatient())["maquette"]["handle"]
@@ -164,6 +159,7 @@ def test_what_is_pushed_is_cleaned_away(user: Person) -> None:
     assert user.document("process")["status"]["state"] == "DONE"
 
 
+@pytest.mark.soak
 def test_a_full_disk_in_a_container_is_told_and_what_was_made_is_pushed(user: Person) -> None:
     """The volume is a small disk in memory; checkpoints of a large model soon fill it."""
     facts = {"type": "tmpfs", "device": "tmpfs", "o": "size=96m,uid=42420,gid=42420"}
@@ -182,6 +178,7 @@ def test_a_full_disk_in_a_container_is_told_and_what_was_made_is_pushed(user: Pe
     assert newest(user.scene) >= 1, "the checkpoint before was pushed, and pulled here"
 
 
+@pytest.mark.soak
 def test_a_step_that_runs_out_of_memory_is_told_as_such_by_the_agent(user: Person) -> None:
     job = training(user, carry="mount")
     waits = "touch {0}/ready; while [ ! -e {0}/go ]; do sleep .05; done; exec tail /dev/zero"

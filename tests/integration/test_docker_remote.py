@@ -15,21 +15,22 @@ from pathlib import Path
 
 import psutil
 import pytest
-from test_survival import TINY
 
-from backends import missing_engine
 from command_line import maquette
 from container_person import Person, newest
 from maquette.containers.engines import Engine, connected, find_engine
 from maquette.errors import ConfigError, CredentialsError, JobFailed, MaquetteError
 from remote_engines import missing_ssh, ssh_host, tcp_engine, write_certificates
 from synthetic_scene import write_posed_scene
+from tiny_training import TINY
 from waiting import wait_for
 
 _WHY_NO_SSH = missing_ssh()
 needs_ssh = pytest.mark.skipif(bool(_WHY_NO_SSH), reason=_WHY_NO_SSH or "-")
-pytestmark = pytest.mark.skipif(bool(missing_engine()), reason=missing_engine() or "-")
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 WAYS = ["tcp", pytest.param("ssh", marks=needs_ssh), pytest.param("context", marks=needs_ssh)]
+IN_SOAK = [needs_ssh, pytest.mark.soak]
+TO_TRAIN = ["tcp", pytest.param("ssh", marks=IN_SOAK), pytest.param("context", marks=IN_SOAK)]
 
 
 @contextmanager
@@ -50,9 +51,7 @@ def engine_by(way: str, folder: Path) -> Iterator[dict[str, str]]:
         yield variables
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(3000)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", TO_TRAIN)
 def test_a_scene_is_trained_on_another_machine(user: Person, tmp_path: Path, way: str) -> None:
     write_posed_scene(user.scene, count=14, width=96, height=72)
     words = ["process", "CARRY=auto", "ITERATIONS=20", TINY]
@@ -69,9 +68,8 @@ def test_a_scene_is_trained_on_another_machine(user: Person, tmp_path: Path, way
     assert json.loads(again.stdout)["status"]["state"] == "DONE", "told though the host is gone"
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(3000)
 @needs_ssh
+@pytest.mark.soak
 def test_a_job_on_another_machine_is_stopped_and_continued(user: Person, tmp_path: Path) -> None:
     write_posed_scene(user.scene, count=14, width=96, height=72)
     words = ["process", "CARRY=auto", TINY]

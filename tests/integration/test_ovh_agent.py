@@ -172,7 +172,7 @@ def test_a_running_job_pushes_by_itself_and_saves_when_it_is_stopped(
         OvhRunner().collect(handle)
         return (job.scene / "half").exists()
 
-    wait_for(has_come, 60, "what the running job pushed")
+    wait_for(has_come, 100, "what the running job pushed")
     document = tracking.cancel(tracking.ledger_of(job))
     assert document["status"]["state"] == "INTERRUPTED"
     tracking.collect(tracking.ledger_of(job))

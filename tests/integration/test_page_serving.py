@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from browsing import CENTER, LIMIT_S, SIZE, Window, needs_chromium, until
+from browsing import CENTER, LIMIT_S, SIZE, Window, in_browser, until
 from maquette.scene.workspace import open_workspace
 
 pytest.importorskip("viser", reason="pip install -e 'python[view]'")
@@ -21,7 +21,7 @@ from maquette.viewer.adjust_page import AdjustPage
 from maquette.viewer.gate import Address
 from maquette.viewer.view_page import ViewPage
 
-pytestmark = needs_chromium
+pytestmark = in_browser
 
 
 def fetch(url: str, **fields: str) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from browsing import BOX, CENTER, LIMIT_S, Window, needs_chromium, until
+from browsing import BOX, CENTER, LIMIT_S, Window, in_browser, until
 from maquette.scene import transforms
 from maquette.scene.region import Region
 
@@ -19,7 +19,7 @@ viser = pytest.importorskip("viser", reason="pip install -e 'python[view]'")
 from maquette.viewer import pace  # noqa: E402
 from maquette.viewer.cloud import Cloud  # noqa: E402
 
-pytestmark = needs_chromium
+pytestmark = in_browser
 
 
 def saved(workspace: Path) -> Region:

@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import random
-import shutil
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -31,46 +25,35 @@ from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
 from maquette.scene.transforms import Frame, Transforms
-from synthetic_scene import write_photos
+from prepared_scenes import STAGES, TRUTH
+from turns import linked_copy
 
 Floats = NDArray[np.float64]
-
-NAMES = ("input", "frames", "features", "matches", "poses", "undistort", "region", "dataset")
-PHOTOS, WIDTH, HEIGHT = 24, 320, 240
 
 
 def prepare(scene: Scene, options: PrepareOptions) -> list[StageRecord]:
     scene.stages.mkdir(parents=True, exist_ok=True)
-    stages = [import_module(f"maquette.recon.stages.{name}").STAGE for name in NAMES]
+    stages = [import_module(f"maquette.recon.stages.{name}").STAGE for name in STAGES]
     return run_stages(stages, "prepare", scene, options, Progress(scene.events, io.StringIO()))
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Frame]]:
-    folder = tmp_path_factory.mktemp("given") / "photos of a ball"
-    return folder, write_photos(folder, PHOTOS, WIDTH, HEIGHT)
+def options(photos: Path) -> PrepareOptions:
+    return PrepareOptions(input=str(photos))
 
 
-@pytest.fixture(scope="module")
-def options(photos: tuple[Path, list[Frame]]) -> PrepareOptions:
-    return PrepareOptions(input=str(photos[0]))
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory, options: PrepareOptions) -> Scene:
-    scene = Scene(tmp_path_factory.mktemp("scenes") / "ball")
-    prepare(scene, options)
-    return scene
+@pytest.fixture(scope="module", name="prepared")
+def prepared_scene(prepared: Path) -> Scene:
+    return Scene(prepared / "scenes" / "thing")
 
 
 @pytest.fixture
 def copied(prepared: Scene, tmp_path: Path) -> Scene:
-    shutil.copytree(prepared.root, tmp_path / "ball")
-    return Scene(tmp_path / "ball")
+    return Scene(linked_copy(prepared.root, tmp_path / "ball"))
 
 
 def record_bytes(scene: Scene) -> dict[str, bytes]:
-    return {name: (scene.stages / f"{name}.json").read_bytes() for name in NAMES}
+    return {name: (scene.stages / f"{name}.json").read_bytes() for name in STAGES}
 
 
 def matched(scene: Scene, truth: list[Frame]) -> tuple[Floats, Floats]:
@@ -96,19 +79,19 @@ def align(found: Floats, true: Floats) -> tuple[Floats, Floats]:
     return offset, np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
-def test_poses_agree_with_the_truth(prepared: Scene, photos: tuple[Path, list[Frame]]) -> None:
-    found, true = matched(prepared, photos[1])
+def test_poses_agree_with_the_truth(prepared: Scene) -> None:
+    found, true = matched(prepared, TRUTH)
     offset, angle_deg = align(found, true)
-    assert len(found) >= 0.95 * PHOTOS
+    assert len(found) >= 0.95 * len(TRUTH)
     assert 1e-6 < np.median(offset) < 0.02  # cameras stand 2.5 away
     assert offset.max() < 0.06
     assert 1e-5 < np.median(angle_deg) < 0.5
     assert angle_deg.max() < 1.5
 
 
-def test_focal_length_is_found(prepared: Scene, photos: tuple[Path, list[Frame]]) -> None:
+def test_focal_length_is_found(prepared: Scene) -> None:
     focal_px = transforms.read(prepared.transforms).frames[0].intrinsics.fl_x
-    assert focal_px == pytest.approx(photos[1][0].intrinsics.fl_x, rel=0.03)
+    assert focal_px == pytest.approx(TRUTH[0].intrinsics.fl_x, rel=0.03)
 
 
 def test_the_region_holds_the_object(prepared: Scene) -> None:
@@ -150,9 +133,9 @@ def test_forcing_poses_repeats_them_and_what_follows(
     before, cameras = record_bytes(copied), transforms.read(copied.transforms).frames
     prepare(copied, replace(options, force_stage="poses"))
     after = record_bytes(copied)
-    first = NAMES.index("poses")
-    assert all(before[name] == after[name] for name in NAMES[:first])
-    assert all(before[name] != after[name] for name in NAMES[first:])
+    first = STAGES.index("poses")
+    assert all(before[name] == after[name] for name in STAGES[:first])
+    assert all(before[name] != after[name] for name in STAGES[first:])
     again = transforms.read(copied.transforms).frames
     assert_same_cameras(again, cameras)
 
@@ -173,7 +156,7 @@ def test_the_persons_region_survives_a_rerun(copied: Scene, options: PrepareOpti
     )
     records = prepare(copied, replace(options, force_stage="region"))
     assert transforms.read(copied.transforms).region == own
-    assert records[NAMES.index("region")].numbers["rule"] == "user"
+    assert records[STAGES.index("region")].numbers["rule"] == "user"
 
 
 def test_photos_of_unlike_things_fail_with_a_sentence(tmp_path: Path) -> None:
@@ -235,47 +218,3 @@ def test_matches_are_the_same_however_many_processes_find_them(
 def verified(handle: Any) -> tuple[list[int], list[NDArray[np.uint32]]]:
     pair_ids, geometries = handle.read_two_view_geometries()
     return pair_ids, [geometry.inlier_matches for geometry in geometries]
-
-
-RUNNER = """
-import sys
-sys.path.insert(0, sys.argv[3])
-from test_prepare import PrepareOptions, Scene, import_module, run_stages, NAMES, Progress
-scene = Scene(__import__("pathlib").Path(sys.argv[1]))
-stages = [import_module(f"maquette.recon.stages.{name}").STAGE for name in NAMES]
-run_stages(stages, "prepare", scene, PrepareOptions(input=sys.argv[2]), Progress(scene.events))
-"""
-
-
-def run_until_event(scene: Scene, options: PrepareOptions, count: int) -> bool:
-    """Run `prepare` in a process and SIGKILL it at its `count`-th event; False if it ended."""
-    here = str(Path(__file__).parent)
-    tests = str(Path(__file__).parents[1])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([tests, *filter(None, sys.path)])}
-    arguments = [sys.executable, "-c", RUNNER, str(scene.root), options.input, here]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        for number, _ in enumerate(process.stdout, start=1):
-            if number >= count:
-                process.send_signal(signal.SIGKILL)
-                break
-    return process.returncode == -signal.SIGKILL
-
-
-@pytest.mark.slow
-def test_kills_anywhere_lose_nothing(
-    prepared: Scene, options: PrepareOptions, tmp_path: Path
-) -> None:
-    scene = Scene(tmp_path / "ball")
-    scene.stages.mkdir(parents=True)
-    events = random.Random(os.environ.get("MAQUETTE_KILL_SEED", "1")).choices(range(1, 30), k=3)
-    for count in sorted(events):
-        run_until_event(scene, options, count)
-    prepare(scene, options)
-    for name in ("input", "frames", "features", "matches"):
-        one, other = stage_records.read(scene, name), stage_records.read(prepared, name)
-        assert one is not None and other is not None
-        assert (one.key, one.numbers) == (other.key, other.numbers)
-    cameras = (transforms.read(each.transforms).frames for each in (scene, prepared))
-    assert_same_cameras(*cameras)
-    assert [path for path in scene.root.rglob(".*") if path.name != ".lock"] == []

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from backends import missing_engine
 from command_line import maquette
 from container_person import remove_containers_on
 from job_making import BASE_IMAGE, ended, script_job
@@ -22,14 +21,11 @@ from maquette.containers.engines import connected, find_engine
 from maquette.errors import CredentialsError, NotFound
 from maquette.runners import tracking
 from maquette.runners.docker import DockerRunner
+from recon_image import NAME_OF_BUILD
 from registry import digest_in, missing_registry, registry, write_login
 
-_MISSING = missing_engine() or missing_registry()
-pytestmark = [
-    pytest.mark.skipif(bool(_MISSING), reason=_MISSING or "-"),
-    pytest.mark.slow,
-    pytest.mark.timeout(1200),
-]
+_MISSING = missing_registry()
+pytestmark = [pytest.mark.docker, pytest.mark.skipif(bool(_MISSING), reason=_MISSING or "-")]
 
 
 @pytest.fixture
@@ -44,15 +40,26 @@ def small() -> Iterator[str]:
         client.images.remove(f"maquette/recon:{tag}")
 
 
-@pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
-    """Leave no name of a registry of this test on the engine."""
-    yield
+@pytest.fixture
+def registries() -> Iterator[list[str]]:
+    """The registries of this test, to be told; the engine keeps no name of theirs."""
+    told: list[str] = []
+    yield told
     with connected(find_engine()) as client:
-        for image in client.images.list(filters={"reference": "127.0.0.1:*/*/*"}):
-            for name in image.tags:
-                if name.startswith("127.0.0.1:"):
-                    client.images.remove(name)
+        for registry in told:
+            for image in client.images.list(filters={"reference": f"{registry}/*/*"}):
+                for name in image.tags:
+                    if name.startswith(f"{registry}/"):
+                        with suppress(NotFound):
+                            client.images.remove(name)
+
+
+@pytest.fixture
+def as_built(image: str) -> None:
+    """Our CPU image has the name that `make images` gives it."""
+    with connected(find_engine()) as client:
+        if not client.images.list(NAME_OF_BUILD):
+            client.images.get(image).tag(NAME_OF_BUILD)
 
 
 def _context() -> io.BytesIO:
@@ -78,10 +85,15 @@ def removed_here(*names: str) -> None:
 
 @pytest.mark.parametrize("asks_who", [False, True])
 def test_what_was_pushed_is_pulled_by_a_job_with_the_same_digest(
-    tmp_path: Path, small: str, asks_who: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    small: str,
+    asks_who: bool,
+    registries: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said: list[str] = []
     with registry(tmp_path / "registry", asks_who=asks_who) as name:
+        registries.append(name)
         reference = f"{name}/maquette/recon:{small}"
         if asks_who:
             with pytest.raises(CredentialsError, match="the registry refuses") as told:
@@ -109,15 +121,21 @@ def test_what_was_pushed_is_pulled_by_a_job_with_the_same_digest(
     remove_containers_on(tmp_path)
 
 
-def test_a_registry_that_is_not_there_is_told(tmp_path: Path, image: str) -> None:
+@pytest.mark.usefixtures("as_built")
+def test_a_registry_that_is_not_there_is_told(tmp_path: Path, registries: list[str]) -> None:
+    registries.append("127.0.0.1:1")
     done = maquette(tmp_path, "images", "push", "REGISTRY=127.0.0.1:1", "VARIANT=cpu")
     assert done.returncode == 12
     assert "pushing 127.0.0.1:1/maquette/recon:" in done.stderr
     assert "connection refused" in done.stderr and "REGISTRY=" in done.stderr
 
 
-def test_who_is_not_known_to_the_registry_is_told_to_log_in(tmp_path: Path, image: str) -> None:
+@pytest.mark.usefixtures("as_built")
+def test_who_is_not_known_to_the_registry_is_told_to_log_in(
+    tmp_path: Path, registries: list[str]
+) -> None:
     with registry(tmp_path / "registry", asks_who=True) as name:
+        registries.append(name)
         done = maquette(tmp_path, "images", "push", f"REGISTRY={name}", "VARIANT=cpu")
     assert done.returncode == 11, done.stderr
     assert "the registry refuses" in done.stderr and f"`docker login {name}`" in done.stderr

@@ -23,7 +23,7 @@ from s3_server import write_scene
 from storage_scenes import large
 from waiting import wait_for
 
-AT_ONCE_S = 10.0  # with the time of a busy machine; the store would let it wait for a minute
+AT_ONCE_S = 40.0  # on a busy machine; the store would let it wait for a minute or more
 SCENE = {"images/1.jpg": b"one", "report.json": b"{}", **large(8)}
 Run = Callable[..., "subprocess.Popen[str]"]
 
@@ -92,20 +92,20 @@ def test_ctrl_c_does_not_wait_for_a_silent_store(
     person: Path, silence: Silence, run: Run, direction: str, method: str, part: str
 ) -> None:
     if direction == "pull":
-        assert run("push").wait(60) == 0
+        assert run("push").wait(100) == 0
         (person / "scenes").rename(person / "before")
     silence.method, silence.part = method, part
     process = run(direction)
-    assert silence.is_on.wait(30)
+    assert silence.is_on.wait(100)
     process.send_signal(signal.SIGINT)
     begun = time.monotonic()
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=100)[1]
     assert time.monotonic() - begun < AT_ONCE_S
     assert process.returncode == 130 and "interrupted" in said and "does the rest" in said
     silence.method = ""
     silence.ends.set()
     again = run(direction)
-    assert again.wait(60) == 0, again.communicate()
+    assert again.wait(100) == 0, again.communicate()
     assert run(direction).communicate()[0].startswith(f"{direction}ed 0 files")
 
 

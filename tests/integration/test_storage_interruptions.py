@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import signal
+import socket
 import subprocess
 import threading
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 from fault_proxy import proxy_to
 from maquette.errors import MaquetteError, NotFound
 from maquette.storage.bucket import Bucket
+from maquette.storage.embedded import Running
 from maquette.storage.etags import PART_BYTES
 from maquette.storage.syncing import Conflict
+from relay import relay
 from s3_server import (
     content_of,
     in_thread,
@@ -28,7 +31,6 @@ from s3_server import (
 from storage_scenes import files, large, moving
 from waiting import wait_for
 
-ROUNDS = 12
 CHANGED = 20
 POINTER = "runs/experiments/latest_checkpoint.txt"
 
@@ -36,26 +38,31 @@ POINTER = "runs/experiments/latest_checkpoint.txt"
 def test_a_server_that_restarts_in_between_is_waited_for(tmp_path: Path) -> None:
     scene = tmp_path / "scene"
     write_scene(scene, {**files(8, 200, 2000), **large(8)})
-    with s3_server(tmp_path / "server") as running:
-        port = int(running.place.endpoint.rpartition(":")[2])
-        bucket = place_in(running.place.endpoint, "thing")
-        errors: list[Exception] = []
+    servers: list[Running] = []
 
-        def work() -> None:
-            try:
-                push(scene, bucket)
-            except MaquetteError as error:
-                errors.append(error)
+    def connect() -> socket.socket:
+        port = int(servers[-1].place.endpoint.rpartition(":")[2])
+        return socket.create_connection(("127.0.0.1", port))
 
-        thread = in_thread(work)
-        folder = tmp_path / "server" / "buckets" / "maquette-tests" / "thing" / "images"
-        wait_for(lambda: folder.is_dir() and len(list(folder.iterdir())) > 20, what="a beginning")
-    with s3_server(tmp_path / "server", port):
-        thread.join(60)
-        assert not thread.is_alive()
-        push(scene, bucket)  # the server forgot the upload in parts; everything else is there
-        pull(tmp_path / "other", bucket)
+    with relay(connect) as port:
+        bucket = place_in(f"http://127.0.0.1:{port}", "thing")
+        with s3_server(tmp_path / "server") as running:
+            servers.append(running)
+            thread = in_thread(lambda: push_once(scene, bucket))
+            folder = tmp_path / "server" / "buckets" / "maquette-tests" / "thing" / "images"
+            wait_for(lambda: folder.is_dir() and len(list(folder.iterdir())) > 20, what="a start")
+        with s3_server(tmp_path / "server") as running:
+            servers.append(running)
+            thread.join(100)
+            assert not thread.is_alive()
+            push(scene, bucket)  # the server forgot the upload in parts; all else is there
+            pull(tmp_path / "other", bucket)
     assert content_of(tmp_path / "other") == content_of(scene)
+
+
+def push_once(scene: Path, bucket: Bucket) -> None:
+    with contextlib.suppress(MaquetteError):
+        push(scene, bucket)
 
 
 def test_a_server_that_restarts_during_a_pull_is_waited_for(tmp_path: Path) -> None:
@@ -68,7 +75,7 @@ def test_a_server_that_restarts_during_a_pull_is_waited_for(tmp_path: Path) -> N
         asked.append(path)
         if "images/" in path and len(asked) > 20:
             reached.set()
-            is_away.wait(30)
+            is_away.wait(100)
 
     with s3_server(tmp_path / "server") as running:
         endpoint = running.place.endpoint
@@ -76,24 +83,41 @@ def test_a_server_that_restarts_during_a_pull_is_waited_for(tmp_path: Path) -> N
         proxied = contextlib.ExitStack()
         proxy = proxied.enter_context(proxy_to(endpoint, judge))
         thread = in_thread(lambda: pull(other, place_in(proxy.endpoint, "thing")))
-        assert reached.wait(30)
+        assert reached.wait(100)
     is_away.set()
     before = len(asked)
     wait_for(lambda: len(asked) > before, what="another attempt while the server is away")
-    with proxied, s3_server(tmp_path / "server", int(endpoint.rpartition(":")[2])):
-        thread.join(60)
+    with proxied, s3_server(tmp_path / "server") as running:
+        proxy.upstream = running.place.endpoint
+        thread.join(100)
         assert not thread.is_alive()
     assert content_of(other) == content_of(scene)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("move", ["push", "pull"])
-def test_killed_at_random_moments_the_next_one_does_the_rest(
+def test_killed_at_a_request_the_next_one_does_the_rest(
     scene: Path, tmp_path: Path, bucket: Bucket, move: str
 ) -> None:
+    """Soak does so at more requests."""
+    train_through_kills(scene, tmp_path, bucket, move, random.Random(move), rounds=3)
+
+
+@pytest.mark.soak
+@pytest.mark.seeds(4)
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("move", ["push", "pull"])
+def test_killed_at_random_requests_the_next_one_does_the_rest(
+    scene: Path, tmp_path: Path, bucket: Bucket, move: str, seed: int
+) -> None:
+    train_through_kills(scene, tmp_path, bucket, move, random.Random(seed), rounds=12)
+
+
+def train_through_kills(
+    scene: Path, tmp_path: Path, bucket: Bucket, move: str, choose: random.Random, rounds: int
+) -> None:
     """Each round trains on and is killed at some request: what arrived is whole and in order."""
-    choose, other, written = random.Random(move), tmp_path / "other", dict[str, set[bytes]]()
-    for round_ in range(ROUNDS):
+    other, written = tmp_path / "other", dict[str, set[bytes]]()
+    for round_ in range(rounds):
         train_on(scene, choose, round_, written)
         if move == "pull":
             push(scene, bucket)
@@ -162,7 +186,7 @@ def killed_pull_of_a_change(
         f"maquette.storage.{moment} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     child = moving("pull", other, bucket, before=die)
-    child.communicate(timeout=120)
+    child.communicate(timeout=100)
     assert child.returncode == -signal.SIGKILL
     return other
 
@@ -184,14 +208,14 @@ def kill_at_a_request(number: int, move: str, scene: Path, other: Path, bucket: 
     started = threading.Event()
 
     def judge(method: str, path: str) -> None:
-        if len(proxy.seen) >= number and started.wait(30):
+        if len(proxy.seen) >= number and started.wait(100):
             child.kill()
 
     with proxy_to(bucket.wire.place.endpoint, judge) as proxy:
         near = place_in(proxy.endpoint, bucket.prefix)
         child = moving(move, scene if move == "push" else other, near)
         started.set()
-        child.communicate(timeout=120)
+        child.communicate(timeout=100)
     assert child.returncode == -signal.SIGKILL
 
 
@@ -238,7 +262,7 @@ def test_a_full_disk_keeps_what_was_whole(
     child = moving(
         "pull", disk, bucket, before=inside, within=["unshare", "-rm", "sh", "-c", small, "sh"]
     )
-    kept, told = child.communicate(timeout=120)
+    kept, told = child.communicate(timeout=100)
     assert child.returncode and "no space left" in told.lower()
     names = dict(line.split() for line in kept.splitlines())
     assert len(names) < len(content)

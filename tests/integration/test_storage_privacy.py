@@ -83,7 +83,7 @@ def strace() -> str:
 
 @pytest.mark.parametrize(
     ("recorder", "client"),
-    [("interpreter", "auto"), pytest.param("kernel", "crt", marks=pytest.mark.slow)],
+    [("interpreter", "auto"), pytest.param("kernel", "crt", marks=pytest.mark.soak)],
 )
 def test_no_byte_goes_anywhere_but_the_configured_endpoint(
     person: Path, server: Running, recorder: str, client: str

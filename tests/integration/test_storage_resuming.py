@@ -221,13 +221,13 @@ def test_a_store_may_take_its_time_with_parts(
 ) -> None:
     """Longer than other requests may take; to ask again would meet a half-done upload."""
     write_scene(scene, large(23))
-    monkeypatch.setattr(wire, "TIMEOUT_S", 3.0)
+    monkeypatch.setattr(wire, "TIMEOUT_S", 1.0)
     asked: list[str] = []
 
     def judge(method: str, path: str) -> None:
         if re.search(request_, f"{method} {path}"):
             asked.append(path)
-            threading.Event().wait(5)
+            threading.Event().wait(2)
 
     with proxy_to(bucket.wire.place.endpoint, judge) as proxy:
         assert push(scene, place_in(proxy.endpoint, bucket.prefix)).files == 1

@@ -23,7 +23,8 @@ huge = pytest.mark.skipif(
 )
 
 
-@pytest.mark.slow
+@pytest.mark.soak
+@pytest.mark.timeout(600)
 def test_ten_thousand_small_files(tmp_path: Path, bucket: Bucket) -> None:
     scene = tmp_path / "scene"
     write_scene(scene, {f"images/{n % 100}/{n}.txt": str(n).encode() for n in range(10_000)})
@@ -34,7 +35,8 @@ def test_ten_thousand_small_files(tmp_path: Path, bucket: Bucket) -> None:
     assert content_of(tmp_path / "other") == content_of(scene)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("gib", [1, pytest.param(5, marks=huge)])
 def test_the_memory_that_a_very_large_file_takes(
     scene: Path, tmp_path: Path, bucket: Bucket, gib: int

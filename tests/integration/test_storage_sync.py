@@ -19,7 +19,7 @@ from maquette.storage.remote import MANIFEST, Snapshot, publish
 from maquette.storage.syncing import Conflict, Wish
 from s3_server import content_of, place_in, pull, push, put_foreign, syncing, write_scene
 
-pytestmark = pytest.mark.parametrize("bucket", ["process", "container"], indirect=True)
+pytestmark = pytest.mark.other_server("soak")
 CHECKPOINT = "runs/experiments/epoch_00001_iteration_000000010_checkpoint.pt"
 SMALL = {"images/1.jpg": b"one", "images/2.jpg": b"two", "report.json": b"{}"}
 NAMES = (
@@ -39,6 +39,7 @@ def other(scene: Path, tmp_path: Path, bucket: Bucket) -> Path:
     return copy
 
 
+@pytest.mark.other_server("docker")
 def test_a_scene_comes_back_as_it_was_and_a_second_time_nothing_moves(
     scene: Path, tmp_path: Path, bucket: Bucket
 ) -> None:
@@ -53,6 +54,7 @@ def test_a_scene_comes_back_as_it_was_and_a_second_time_nothing_moves(
     assert push(other, bucket, relist=True).files == 0
 
 
+@pytest.mark.other_server("docker")
 def test_every_name_survives(scene: Path, tmp_path: Path, bucket: Bucket) -> None:
     write_scene(scene, {name: name.encode() for name in NAMES if name != "empty"})
     (scene / "empty").touch()
@@ -103,6 +105,7 @@ def test_a_conflict_keeps_both_names_both_and_moves_the_rest(
     assert moved == (move is pull, move is push)
 
 
+@pytest.mark.other_server("docker")
 @pytest.mark.parametrize(
     ("move", "prefer", "here", "there"),
     [
@@ -129,6 +132,7 @@ def test_prefer_decides_a_conflict(
     assert bucket.get_if_changed("report.json", "").body == there
 
 
+@pytest.mark.other_server("docker")
 def test_only_delete_removes_and_only_what_both_sides_had(
     scene: Path, tmp_path: Path, bucket: Bucket
 ) -> None:
@@ -235,6 +239,7 @@ def test_a_push_without_changes_is_one_request_and_a_pull_two_at_once(
         assert len(proxy.seen) == 4
 
 
+@pytest.mark.other_server("docker")
 def test_what_other_programs_write_is_not_overwritten_by_a_push(
     scene: Path, bucket: Bucket
 ) -> None:
@@ -270,6 +275,7 @@ def test_a_push_of_many_files_lists_instead_of_looking_at_each(scene: Path, buck
     assert bucket.get_if_changed("images/more7.jpg", "").body == b"foreign"
 
 
+@pytest.mark.other_server("docker")
 def test_a_foreign_large_object_is_recognised_by_its_content(
     scene: Path, tmp_path: Path, bucket: Bucket
 ) -> None:
@@ -356,6 +362,7 @@ def test_nothing_to_push_or_pull_is_said(scene: Path, bucket: Bucket) -> None:
         pull(scene, bucket)
 
 
+@pytest.mark.other_server("docker")
 def test_clear_removes_the_scene_alone(scene: Path, bucket: Bucket) -> None:
     neighbour = place_in(bucket.wire.place.endpoint, bucket.prefix + "-neighbour")
     write_scene(scene, SMALL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -52,20 +51,17 @@ def gradients_after_one_step(root: Path, rank: int, world: int) -> dict[str, tor
     return {name: p.grad for name, p in trainer.model.named_parameters() if p.grad is not None}
 
 
-def _one_of_two(rank: int, address: str, root: Path, result: Path) -> None:
+def _one_of_two(rank: int, meeting: Path, root: Path, result: Path) -> None:
     torch.set_num_threads(1)
-    team.join(address, rank, 2)
+    team.join(torch.distributed.FileStore(str(meeting), 2), rank, 2)
     torch.save(gradients_after_one_step(root, rank, 2), result / f"{rank}.pt")
 
 
-@pytest.mark.slow
 def test_two_processes_have_the_gradient_of_one_with_the_whole_batch(
     scene: Scene, tmp_path: Path
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    torch.multiprocessing.spawn(_one_of_two, (address, scene.root, tmp_path), nprocs=2)
+    arguments = (tmp_path / "meeting", scene.root, tmp_path)
+    torch.multiprocessing.spawn(_one_of_two, arguments, nprocs=2)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     whole = gradients_after_one_step(scene.root, 0, 1)
     assert whole.keys() == first.keys()
@@ -76,7 +72,6 @@ def test_two_processes_have_the_gradient_of_one_with_the_whole_batch(
         assert torch.allclose(first[name], gradient, atol=2e-3 * scale), name
 
 
-@pytest.mark.slow
 def test_a_run_of_two_processes_equals_a_run_of_one(scene: Scene) -> None:
     for group, gpus in (("one", 1), ("two", 2)):
         engine.train(scene, options(12, gpus, group=group), Progress())
@@ -88,7 +83,6 @@ def test_a_run_of_two_processes_equals_a_run_of_one(scene: Scene) -> None:
     assert not _followers()
 
 
-@pytest.mark.slow
 def test_a_dead_follower_ends_the_run_with_a_sentence(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

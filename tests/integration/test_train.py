@@ -42,7 +42,6 @@ def surface_error(scene: Scene) -> float:
     return float(np.abs(values).mean())
 
 
-@pytest.mark.slow
 def test_photographs_with_landmarks_give_surface_and_colours(tmp_path: Path) -> None:
     scene = write_posed_scene(tmp_path / "ball")
     write_landmarks(scene)
@@ -58,7 +57,6 @@ def test_photographs_with_landmarks_give_surface_and_colours(tmp_path: Path) -> 
     assert again.started_at == record.started_at  # the key stands: nothing is done twice
 
 
-@pytest.mark.slow
 def test_photographs_alone_move_the_surface_towards_the_truth(tmp_path: Path) -> None:
     scene = write_posed_scene(tmp_path / "ball")
     options = ProcessOptions(iterations=80, preset="preview", overrides=FAST)
@@ -67,7 +65,6 @@ def test_photographs_alone_move_the_surface_towards_the_truth(tmp_path: Path) ->
     assert surface_error(scene) < 0.18
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("place", [room(), yard()], ids=["indoor", "outdoor"])
 def test_places_are_found_from_inside_and_from_outside(tmp_path: Path, place: Place) -> None:
     scene = write_place(tmp_path / "place", place)

@@ -1,9 +1,12 @@
 """Marching cubes in blocks: one welded surface, whatever the block size."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from maquette.errors import ConfigError
+from maquette.recon.mesh import marching
 from maquette.recon.mesh.blocks import Grid, divide
 from maquette.recon.mesh.cleaning import (
     count_components,
@@ -64,6 +67,23 @@ def test_topology(shape, characteristic, parts):
     assert euler_characteristic(mesh) == characteristic
     assert count_components(mesh) == parts
     assert drop_degenerate(mesh) is mesh
+
+
+@pytest.mark.parametrize("shape", [ball(0.5), torus, two_blobs], ids=["ball", "torus", "blobs"])
+def test_the_way_of_a_gpu_gives_the_same_mesh(shape, monkeypatch):
+    expected = extract_surface(shape, FULL, 64, 23)
+    monkeypatch.setattr(marching.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(marching, "march_with_warp", partial(on_cpu, marching.march_with_warp))
+    mesh = extract_surface(shape, FULL, 64, 23)
+    np.testing.assert_allclose(in_order(mesh)[0], in_order(expected)[0], atol=2e-5)
+    assert len(mesh.faces) == len(expected.faces) and is_watertight(mesh)
+    assert euler_characteristic(mesh) == euler_characteristic(expected)
+    assert (face_cross(mesh) * mesh.vertices[mesh.faces[:, 0]]).sum() > 0  # outwards
+
+
+def on_cpu(march, volume, device):
+    assert device == "cuda"
+    return march(volume, "cpu")
 
 
 def test_a_field_that_rounds_differently_in_every_batch_is_still_welded():

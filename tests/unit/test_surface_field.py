@@ -82,3 +82,15 @@ def test_inverse_radii_descend_from_the_sphere_outwards() -> None:
     inverse = inverse_radii(torch.rand(7, 5, generator=torch.Generator().manual_seed(0)))
     assert bool((inverse.diff(dim=1) < 0).all())
     assert float(inverse.min()) > 0 and float(inverse.max()) <= 1
+
+
+def test_mixed_precision_does_not_reach_the_distance_or_its_gradient() -> None:
+    """Differences over a cell's width are lost in bfloat16's eight bits."""
+    field = SdfField(Sdf(), torch.Generator().manual_seed(0))
+    points = torch.rand(200, 3, generator=torch.Generator().manual_seed(1)) - 0.5
+    exact = field.probe(points)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = field.probe(points)
+    assert torch.equal(mixed.distance, exact.distance)
+    assert torch.equal(mixed.gradient, exact.gradient)
+    assert torch.equal(mixed.laplacian, exact.laplacian)

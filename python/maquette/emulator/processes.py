@@ -15,12 +15,15 @@ import psutil
 
 from maquette.emulator.engines import LOST, Task
 
-_START_LIMIT_S = 10.0
+_START_LIMIT_S = 60.0
+_POLL_S = 0.01
 HOME = "/workspace"  # where the service's images work
-# The shell outlives a TERM to its group, because it has to write down how the command ended.
+# The shell outlives a TERM to its group, because it has to write down how the command ended. One
+# that comes before the command does ends the task too.
 _KEEPER = (
-    'trap : TERM INT; echo $$ > "$1/pid.tmp"; mv "$1/pid.tmp" "$1/pid"; run=$1; shift; '
-    '"$@" > "$run/log" 2>&1; code=$?; echo $code > "$run/exit.tmp"; mv "$run/exit.tmp" "$run/exit"'
+    'stopped=; trap stopped=1 TERM INT; echo $$ > "$1/pid.tmp"; mv "$1/pid.tmp" "$1/pid"; run=$1; '
+    'shift; if [ "$stopped" ]; then code=143; else "$@" > "$run/log" 2>&1; code=$?; fi; '
+    'echo $code > "$run/exit.tmp"; mv "$run/exit.tmp" "$run/exit"'
 )
 
 
@@ -72,6 +75,8 @@ class ProcessEngine:
 
     def stop(self, task: Task, *, kill: bool) -> None:
         """Signal the whole group; with `kill`, all but the shell that tells the end."""
+        while not (task.run / "pid").exists() and self.exit_code(task) is None:
+            time.sleep(_POLL_S)  # it is just being started
         keeper = self._keeper(task)
         if keeper is None:
             return

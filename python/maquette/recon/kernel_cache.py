@@ -50,22 +50,19 @@ def settle() -> None:
 
 @functools.cache
 def modules() -> dict[Any, str]:
-    """Warp's modules that hold our kernels, each compiled and cached apart, and what they are for.
+    """Warp's modules that hold kernels which we use, compiled one by one, and what they are for.
 
-    Modules that this process had made before, and those alone, have no words.
+    Those that this process had made before, for whatever, are among them and have no words.
     """
     from warp._src.context import user_modules  # pinned: no public name lists them
 
     from maquette.recon import kernel_checks
 
-    found = dict.fromkeys(user_modules.values(), "")
+    found = {module: "" for module in user_modules.values() if module.execs}
     for words in kernel_checks.make_kernels():
-        found |= {module: words for module in user_modules.values() if module not in found}
-    return {module: words for module, words in found.items() if _is_ours(module)}
-
-
-def _is_ours(module: Any) -> bool:
-    return any(kernel.func.__module__.startswith("maquette.") for kernel in module.kernels.values())
+        used = [module for module in user_modules.values() if module.execs]
+        found |= {module: words for module in used if module not in found}
+    return found
 
 
 def compile_for(capability: str, ptx: bool, folder: Path | None = None) -> list[Path]:

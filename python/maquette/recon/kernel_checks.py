@@ -92,16 +92,17 @@ def make_kernels() -> Iterator[str]:
 
 def _rooms() -> list[Any]:
     """What tells of the kernels of each part of the data plane: `cases` and `make_kernels`."""
-    from maquette.recon.surface.kernels import checks
+    from maquette.recon.mesh import checks as mesh
+    from maquette.recon.surface.kernels import checks as surface
 
-    return [checks]
+    return [surface, mesh]
 
 
 def versions(device: torch.device) -> dict[str, str]:
     """What a report of a fault should say about the machine."""
     import warp
 
-    from maquette.recon.surface.kernels import launching  # noqa: F401 - starts Warp, silently
+    from maquette.recon.kernels import launching  # noqa: F401 - starts Warp, silently
 
     found = {name: metadata.version(name) for name in ("torch", "warp-lang")}
     found |= {"torch CUDA": str(torch.version.cuda or ""), "torch code": " ".join(gpus.code())}

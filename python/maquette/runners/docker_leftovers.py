@@ -94,13 +94,12 @@ def how_to_give_up(engine: Engine, leftover: Leftover) -> str:
 
 
 def remove_earlier(client: Any, request: dict[str, Any], newest: str) -> None:
-    """Remove the step's containers before the `newest`; one a step is kept.
+    """Remove the step's containers before the `newest`; one a step is kept of one folder's jobs.
 
     One whose work was not pushed goes when its volume is the new one's too: the work goes on.
     """
-    names = [name for name in ("maquette-model", "maquette-group", "maquette-step")
-             if name in request["labels"]]  # fmt: skip
-    if len(names) < 3:
+    names = ("maquette-model", "maquette-group", "maquette-step", *docker_request.ORIGIN_LABELS)
+    if not set(names) <= set(request["labels"]):
         return
     volumes = [mount["source"] for mount in request["mounts"] if mount["type"] == "volume"]
     labels = [f"{name}={request['labels'][name]}" for name in names]

@@ -20,6 +20,7 @@ SCENES = PurePosixPath("/workspace/scenes")
 INPUT = PurePosixPath("/input")
 OUR_USER = "42420:42420"
 JOB_LABEL = "maquette-job"
+ORIGIN_LABELS = ("maquette-host", "maquette-logs")
 STOP_GRACE_S = 90
 AGENT_STOP_GRACE_S = 600  # it pushes after the step has saved
 SHARED_MEMORY = "2g"
@@ -66,7 +67,7 @@ def build(job: JobSpec) -> Request:
 
 def origin_labels(logs: Path) -> dict[str, str]:
     """Whose a container is on an engine that others use too: this machine's and this folder's."""
-    return {"maquette-host": socket.gethostname(), "maquette-logs": str(logs)}
+    return dict(zip(ORIGIN_LABELS, (socket.gethostname(), str(logs)), strict=True))
 
 
 def _store(job: JobSpec, engine: Engine) -> dict[str, Any] | None:

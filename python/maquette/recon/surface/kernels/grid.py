@@ -12,7 +12,7 @@ import torch
 import warp as wp
 from torch import Tensor
 
-from maquette.recon.surface.kernels.launching import array, over_levels
+from maquette.recon.kernels.launching import array, over_levels
 
 # What both loops begin with: rows and weights of the 8 corners around point n. A NaN becomes 0.
 _LEVEL = """

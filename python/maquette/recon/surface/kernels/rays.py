@@ -5,7 +5,7 @@ import torch
 import warp as wp
 from torch import Tensor
 
-from maquette.recon.surface.kernels.launching import array, over_items
+from maquette.recon.kernels.launching import array, over_items
 
 _OPAQUE = 1e-5  # rays end where less than this passes
 _SATURATED = 14.0  # from here on the logistic function is 0 or 1
