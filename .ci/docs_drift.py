@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import fields
 from pathlib import Path
 
-import yaml
-
 from maquette.cli.main import HELP
-from maquette.config.settings import Settings
+from maquette.config.settings import setting_names
+from maquette.config.table import rows
 from maquette.errors import ExitCode
-from maquette.pipelines.building import JOBS, STEPS
-from maquette.recon.step import _OPTIONS, STAGES
+from maquette.pipelines.registry import DEFAULT, all_pipelines, get_pipeline, names
+from maquette.planning.definitions import JOBS
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS_PAGE = ROOT / "docs" / "settings.md"
@@ -27,16 +25,22 @@ def settings_page() -> str:
         "Give them as make variables (`make process ITERATIONS=20000`), in `maquette.yaml`, in",
         "`.env` or in the environment. The command line wins over the environment, the environment",
         "over `.env`, `.env` over `maquette.yaml`. Made by `.ci/docs_drift.py --write`.",
-        "",
-        "| setting | default | meaning |",
-        "|---|---|---|",
     ]
-    for name, field in Settings.model_fields.items():
-        default = int(field.default) if isinstance(field.default, bool) else field.default
-        shown = f"`{default}`" if str(default) else ""
-        description = (field.description or "").replace("|", "\\|")
-        lines.append(f"| `{(field.alias or name).upper()}` | {shown} | {description} |")
+    for pipeline in names():
+        known = rows(pipeline)
+        if pipeline == DEFAULT:
+            lines += ["", "## Of every pipeline", "", "| setting | default | meaning |"]
+            lines += ["|---|---|---|"]
+            lines += [_line(row[0], row[1], row[3]) for row in known if not row[2]]
+        lines += ["", f"## Of the steps of `{pipeline}`", "", get_pipeline(pipeline).summary, ""]
+        lines += ["| setting | default | step | meaning |", "|---|---|---|---|"]
+        lines += [_line(*row) for row in known if row[2]]
     return "\n".join(lines) + "\n"
+
+
+def _line(name: str, default: str, *rest: str) -> str:
+    shown = [f"`{name}`", f"`{default}`" if default else "", *rest]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in shown) + " |"
 
 
 def problems() -> list[str]:
@@ -54,14 +58,13 @@ def problems() -> list[str]:
 
 def _job_definitions() -> list[str]:
     found = []
-    for pipeline, steps in STAGES.items():
-        if tuple(steps) != STEPS:
-            found.append(f"pipeline {pipeline} has steps {tuple(steps)}, not {STEPS}")
-        for step in steps:
-            definition = yaml.safe_load((JOBS / pipeline / f"{step}.yaml").read_text("utf-8"))
-            known = {field.name for field in fields(_OPTIONS[step])}
-            for name in known ^ set(definition["options"]):
-                found.append(f"option {name} of {step} is not both defined and passed on")
+    for pipeline in all_pipelines():
+        for step in pipeline.steps:
+            if not (JOBS / pipeline.name / f"{step}.yaml").is_file():
+                found.append(f"jobs/{pipeline.name} lacks {step}.yaml")
+        for name, by_step in pipeline.settings().items():
+            if len({(o.kind, o.default, o.low, o.high, o.above) for o in by_step.values()}) > 1:
+                found.append(f"{name} is not the same in all steps of {pipeline.name}")
     return found
 
 
@@ -75,8 +78,7 @@ def _makefile_and_readme() -> list[str]:
     readme = (ROOT / "README.md").read_text("utf-8")
     for name in sorted(set(re.findall(r"(?:^|`)make ([a-z][a-z-]+)", readme, re.M)) - targets):
         found.append(f"README.md speaks of `make {name}`, which does not exist")
-    settings = {(field.alias or name).upper() for name, field in Settings.model_fields.items()}
-    for name in sorted(set(re.findall(r"\b([A-Z][A-Z_]{2,})=", readme)) - settings):
+    for name in sorted(set(re.findall(r"\b([A-Z][A-Z_]{2,})=", readme)) - setting_names()):
         found.append(f"README.md speaks of the setting {name}, which does not exist")
     return found
 

@@ -18,7 +18,7 @@ from maquette.config.settings import Settings
 from maquette.containers import building
 from maquette.containers.engines import connected, find_engine
 from maquette.jobs.states import has_ended
-from maquette.pipelines.building import build_job
+from maquette.planning.building import build_job
 from maquette.runners.docker import DockerRunner
 from maquette.runners.local import LocalRunner
 from rows import Row, print_rows

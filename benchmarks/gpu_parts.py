@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from maquette.pipelines.neuralangelo.options import ExtractOptions, ProcessOptions
 from maquette.recon import kernel_checks
 from maquette.recon.evaluate import evaluation
 from maquette.recon.stages import mesh
@@ -19,7 +20,6 @@ from maquette.recon.surface import training
 from maquette.recon.surface.team import Team
 from maquette.recon.surface.trainer import Trainer
 from maquette.scene.events import Progress
-from maquette.scene.options import ExtractOptions, ProcessOptions
 from maquette.scene.paths import Scene
 from rows import Row
 

@@ -117,8 +117,8 @@ def work(arguments: argparse.Namespace) -> None:
 
 
 def _trainer(arguments: argparse.Namespace) -> Any:
+    from maquette.pipelines.neuralangelo.options import ProcessOptions
     from maquette.recon.surface import training
-    from maquette.scene.options import ProcessOptions
     from maquette.scene.paths import Scene
 
     scene = Scene(arguments.scene)

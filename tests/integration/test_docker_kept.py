@@ -19,7 +19,7 @@ from maquette.config.settings import Settings
 from maquette.containers.engines import connected, find_engine
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
-from maquette.pipelines.building import build_job
+from maquette.planning.building import build_job
 from maquette.runners import tracking
 from maquette.runners.base import Request
 from maquette.runners.docker import DockerRunner

@@ -15,6 +15,7 @@ from PIL import Image
 
 import synthetic_scene
 from maquette.errors import BadInput, ConfigError, JobFailed, NotFound
+from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.recon.evaluate.evaluation import KEYS
 from maquette.recon.evaluate.evaluation import run as evaluate
 from maquette.recon.pictures.contact_sheet import draw_sheet
@@ -24,7 +25,6 @@ from maquette.recon.stages.stage import run_stages
 from maquette.scene import checkpoints, transforms
 from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
-from maquette.scene.options import ExtractOptions
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from maquette.errors import BadInput
+from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.sfm import engine, mapping, matching, pairs
 from maquette.recon.sfm.engine import pycolmap
 from maquette.recon.stages.stage import run_stages
 from maquette.scene import stage_records, transforms
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
 from maquette.scene.transforms import Frame, Transforms

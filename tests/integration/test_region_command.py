@@ -17,13 +17,13 @@ import sparse_models
 import synthetic_scene
 from command_line import maquette
 from maquette.errors import BadInput
+from maquette.pipelines.neuralangelo.options import ExtractOptions, ProcessOptions
 from maquette.recon.pictures.framing import set_stage
 from maquette.recon.stages import mesh as mesh_stage
 from maquette.recon.stages.stage import run_stages
 from maquette.recon.surface import engine
 from maquette.scene import checkpoints, transforms
 from maquette.scene.events import Progress
-from maquette.scene.options import ExtractOptions, ProcessOptions
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 

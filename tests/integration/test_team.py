@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from maquette.errors import ConfigError, JobFailed
+from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.recon.surface import engine, states, team, training
 from maquette.recon.surface.team import Team
 from maquette.recon.surface.trainer import Trainer, share_of_rays
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
-from maquette.scene.options import ProcessOptions
 from maquette.scene.paths import Scene
 from synthetic_scene import write_landmarks, write_posed_scene
 

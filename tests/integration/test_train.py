@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.recon.stages.stage import run_stages
 from maquette.recon.stages.train import STAGE
 from maquette.recon.surface import engine
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
-from maquette.scene.options import ProcessOptions
 from maquette.scene.paths import Scene
 from synthetic_places import Place, room, trace, write_place, yard
 from synthetic_scene import (

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from test_frames_video import texture
 
+from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames import sources
 from maquette.recon.stages import input as input_stage
 from maquette.recon.stages.stage import run_stages
 from maquette.scene import stage_records
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 
 quiet = partial(Progress, None, io.StringIO())

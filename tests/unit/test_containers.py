@@ -14,7 +14,7 @@ from maquette.containers import context, tunnel
 from maquette.containers.variants import choose, suiting
 from maquette.errors import ConfigError, Interrupted, JobFailed, NotFound
 from maquette.jobs.ledger import StepLedger
-from maquette.pipelines.building import build_job
+from maquette.planning.building import build_job
 from maquette.runners.docker import DockerRunner, _ending
 from maquette.runners.endings import Notice
 from maquette.runners.local import LocalRunner

@@ -22,8 +22,8 @@ from maquette.containers.variants import (
     warp_cuda,
 )
 from maquette.errors import ConfigError
-from maquette.pipelines.building import build_job
-from maquette.pipelines.flavors import fallback_table
+from maquette.planning.building import build_job
+from maquette.planning.flavors import fallback_table
 from maquette.recon import gpus
 from maquette.runners.ovh.spec import body_of
 

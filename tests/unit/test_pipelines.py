@@ -9,11 +9,12 @@ import pytest
 
 from maquette.config.settings import Settings
 from maquette.errors import ConfigError
-from maquette.pipelines import bucket_input, building
-from maquette.pipelines.rendering import render_file
+from maquette.pipelines.neuralangelo.options import parse_overrides
+from maquette.planning import bucket_input, building
+from maquette.planning.rendering import render_file
 
 
-@pytest.mark.parametrize("step", building.STEPS)
+@pytest.mark.parametrize("step", ["prepare", "process", "extract"])
 def test_every_step_builds_and_is_json(step: str) -> None:
     job = building.build_job(step, Settings(model="lego"), "job-1")
     assert json.loads(json.dumps(job.options)) == job.options
@@ -50,7 +51,7 @@ def test_an_undefined_variable_names_file_and_key(tmp_path: Path, text: str) -> 
 
 def test_overrides_must_be_assignments() -> None:
     with pytest.raises(ConfigError, match="not of the form"):
-        building.parse_overrides("lonely")
+        parse_overrides("lonely")
 
 
 def test_the_bundled_sample_is_its_own_input() -> None:

@@ -12,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maquette.errors import BadInput, ConfigError, NotFound
-from maquette.scene import atomic, checkpoints, options, transforms
+from maquette.pipelines import options
+from maquette.pipelines.neuralangelo.options import ExtractOptions, ProcessOptions
+from maquette.pipelines.prepare import PrepareOptions
+from maquette.scene import atomic, checkpoints, transforms
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame, Intrinsics, Transforms
 
@@ -155,15 +158,11 @@ def test_a_wanted_checkpoint_is_found_by_name_iteration_or_path(tmp_path: Path) 
 
 def test_options_report_everything_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        options.from_mapping(
-            options.PrepareOptions, {"matchr": "x", "frames": "3", "scene_type": "garden"}
-        )
+        options.from_mapping(PrepareOptions, {"matchr": "x", "frames": "3", "scene_type": "garden"})
     detail = caught.value.detail
     assert "nearest: `matcher`" in detail and "`frames`" in detail and "object | indoor" in detail
 
 
-@pytest.mark.parametrize(
-    "kind", [options.PrepareOptions, options.ProcessOptions, options.ExtractOptions]
-)
+@pytest.mark.parametrize("kind", [PrepareOptions, ProcessOptions, ExtractOptions])
 def test_options_round_trip(kind: type) -> None:
     assert options.from_mapping(kind, json.loads(json.dumps(options.to_mapping(kind())))) == kind()

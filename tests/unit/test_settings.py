@@ -21,16 +21,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_each_source_wins_over_the_one_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = [load().iterations]
+    seen = [load().options["iterations"]]
     (tmp_path / "maquette.yaml").write_text("iterations: 2\n")
-    seen.append(load().iterations)
+    seen.append(load().options["iterations"])
     (tmp_path / ".env").write_text("ITERATIONS=3\nAWS_SECRET_ACCESS_KEY=kept-out\n")
-    seen.append(load().iterations)
+    seen.append(load().options["iterations"])
     monkeypatch.setenv("ITERATIONS", "4")
-    seen.append(load().iterations)
+    seen.append(load().options["iterations"])
     monkeypatch.setenv(MAKE_OVERRIDES, "ITERATIONS=5")
-    seen.append(load().iterations)
-    seen.append(load(["ITERATIONS=6"]).iterations)
+    seen.append(load().options["iterations"])
+    seen.append(load(["ITERATIONS=6"]).options["iterations"])
     assert seen == [2000, 2, 3, 4, 5, 6]
 
 
@@ -56,11 +56,12 @@ def test_a_model_is_a_plain_folder_name(model: str) -> None:
 
 def test_the_tutorials_defaults() -> None:
     settings = load()
-    assert (settings.group, settings.downsample_rate, settings.scene_type) == (
+    options = settings.options
+    assert (settings.group, options["downsample_rate"], options["scene_type"]) == (
         "experiments", 2, "object",
     )  # fmt: skip
-    assert (settings.datastore, settings.gpu, settings.block_res) == ("NEURALANGELO", 1, 128)
-    assert settings.iterations == 2 * 1000  # as many again for colours alone, which are cheap
+    assert (settings.datastore, settings.gpu, options["block_res"]) == ("NEURALANGELO", 1, 128)
+    assert options["iterations"] == 2 * 1000  # as many again for colours alone, which are cheap
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:

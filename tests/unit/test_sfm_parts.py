@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from maquette.errors import BadInput, ConfigError
+from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames import folders
 from maquette.recon.sfm import cameras, engine, ladder, likeness, mapping, masks, pairs
 from maquette.recon.sfm.engine import pycolmap
@@ -28,7 +29,6 @@ from maquette.recon.stages import dataset, features, matches, poses, region, und
 from maquette.recon.stages import frames as frames_stage
 from maquette.recon.stages import input as input_stage
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 
 few = settings(deadline=None, max_examples=50)

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from maquette.errors import ConfigError, JobFailed, MaquetteError, NotFound
+from maquette.pipelines.neuralangelo.options import ProcessOptions
+from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.stages.stage import Report, Stage, run_stages
 from maquette.scene import stage_records
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions, ProcessOptions
 from maquette.scene.paths import Scene
 
 

@@ -10,11 +10,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from maquette.errors import JobFailed
+from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.recon.surface import trainer as trainers
 from maquette.recon.surface import training
 from maquette.recon.surface.team import Team
 from maquette.recon.surface.trainer import Trainer
-from maquette.scene.options import ProcessOptions
 from maquette.scene.paths import Scene
 from synthetic_scene import write_landmarks, write_posed_scene
 

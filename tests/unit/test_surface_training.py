@@ -15,11 +15,11 @@ import torch
 import trimesh
 
 from maquette.errors import BadInput, Interrupted, JobFailed
+from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.recon.surface import engine, states, trainer, training
 from maquette.recon.surface.trainer import Trainer
 from maquette.scene import checkpoints, transforms
 from maquette.scene.events import Progress
-from maquette.scene.options import ProcessOptions
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from synthetic_scene import write_posed_scene

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from maquette.errors import UsageError
+
+if TYPE_CHECKING:
+    from maquette.config.settings import Settings
 
 SettingWords = Annotated[
     list[str] | None,
@@ -12,3 +17,17 @@ SettingWords = Annotated[
 ]
 Step = Annotated[str, typer.Argument(help="prepare, process or extract")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
+
+
+def check_step(step: str, settings: Settings) -> str:
+    """The step's name, if the chosen pipeline has one of that name.
+
+    Raises:
+        UsageError: it has not.
+    """
+    from maquette.pipelines.registry import get_pipeline
+
+    steps = get_pipeline(settings.pipeline).steps
+    if step not in steps:
+        raise UsageError(f"there is no step `{step}`", hint=f"one of: {', '.join(steps)}")
+    return step

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maquette.cli.arguments import AsJson, SettingWords, Step
+from maquette.cli.arguments import AsJson, SettingWords, Step, check_step
 
 if TYPE_CHECKING:
     from maquette.jobs.ledger import StepLedger
@@ -128,12 +128,10 @@ def _row(document: dict[str, Any]) -> tuple[str, ...]:
 
 def _ledger(step: str, words: list[str] | None) -> StepLedger:
     from maquette.config.loading import load
-    from maquette.errors import UsageError
     from maquette.jobs.ledger import StepLedger
 
-    if step not in ("prepare", "process", "extract"):
-        raise UsageError(f"there is no step `{step}`", hint="one of: prepare, process, extract")
     settings = load(words or ())
+    check_step(step, settings)
     return StepLedger(settings.logs_dir, settings.group, settings.model, step)
 
 

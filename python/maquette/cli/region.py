@@ -62,9 +62,11 @@ def auto(
     chosen, opened = _open(settings)
     model = opened.model
     if rule == "view":
-        found = region_search.find(chosen.scene_type, model)
+        found = region_search.find(chosen.options["scene_type"], model)
     else:
-        found = region_rules.estimate(chosen.scene_type, model.centers, model.axes, model.points)
+        found = region_rules.estimate(
+            chosen.options["scene_type"], model.centers, model.axes, model.points
+        )
     _save(chosen, opened, found.region, as_json, source="auto", remark=found.remark)
 
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from maquette.cli.arguments import AsJson, SettingWords, Step
+from maquette.cli.arguments import AsJson, SettingWords, Step, check_step
 from maquette.errors import (
     ExitCode,
     Interrupted,
     MaquetteError,
-    UsageError,
     from_exit_code,
     shown_path,
 )
@@ -41,11 +40,11 @@ def run(step: Step, settings: SettingWords = None, as_json: AsJson = False) -> N
 def plan(step: Step, settings: SettingWords = None) -> None:
     """Print the exact request that `run` would submit; sends nothing."""
     from maquette.config.loading import load
-    from maquette.pipelines.building import build_job
+    from maquette.planning.building import build_job
     from maquette.runners.registry import get_runner
 
     chosen = load(settings or ())
-    job = build_job(_step(step), chosen)
+    job = build_job(check_step(step, chosen), chosen)
     request = get_runner(chosen.backend).plan(job)
     _name_licence(job)
     print(json.dumps(request, indent=2))
@@ -55,12 +54,13 @@ def demo(settings: SettingWords = None) -> None:
     """Run prepare, process and extract, then evaluate, on the bundled sample video."""
     from maquette.cli.scenes import print_evaluation, print_results
     from maquette.config.loading import load
-    from maquette.pipelines.building import STEPS
+    from maquette.pipelines.registry import get_pipeline
 
     chosen = load(settings or ())
-    for step in STEPS:
+    steps = tuple(get_pipeline(chosen.pipeline).steps)
+    for step in steps:
         run_step(step, chosen, as_json=False, table=False)
-    print_results(chosen.scene_dir, STEPS)
+    print_results(chosen.scene_dir, steps)
     print_evaluation(chosen)
 
 
@@ -72,11 +72,11 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
         MaquetteError: the job failed; carries the step's own words and exit code.
     """
     from maquette.cli.scenes import print_results
-    from maquette.pipelines.bucket_input import is_bucket_address
-    from maquette.pipelines.building import build_job
+    from maquette.planning.bucket_input import is_bucket_address
+    from maquette.planning.building import build_job
     from maquette.runners import tracking
 
-    job = build_job(_step(step), settings)
+    job = build_job(check_step(step, settings), settings)
     if step == "prepare" and is_bucket_address(settings.input):
         _fetch_input(settings, as_json)
     ledger = tracking.ledger_of(job)
@@ -193,14 +193,6 @@ def _fetch_input(settings: Settings, as_json: bool) -> None:
         fetch(settings, printer.show)
     finally:
         printer.close()
-
-
-def _step(step: str) -> str:
-    from maquette.pipelines.building import STEPS
-
-    if step not in STEPS:
-        raise UsageError(f"there is no step `{step}`", hint=f"one of: {', '.join(STEPS)}")
-    return step
 
 
 def _say_how_to_follow(step: str, model: str) -> None:

@@ -57,21 +57,19 @@ def clean(settings: SettingWords = None) -> None:
         shutil.rmtree(folder)
 
 
-def settings_table(as_json: AsJson = False) -> None:
-    """List every setting with its default and meaning."""
-    from maquette.config.settings import Settings
+def settings_table(settings: SettingWords = None, as_json: AsJson = False) -> None:
+    """List every setting with its default and meaning; those of PIPELINE's steps by step."""
+    from maquette.config.loading import load
+    from maquette.config.table import rows
     from maquette.ui.tables import print_rows
 
-    rows = []
-    for name, field in Settings.model_fields.items():
-        default = field.default
-        shown = str(int(default)) if isinstance(default, bool) else str(default)
-        rows.append(((field.alias or name).upper(), shown, field.description or ""))
+    keys = ("setting", "default", "for", "meaning")
+    found = rows(load(settings or ()).pipeline)
     if as_json:
-        keys = ("name", "default", "meaning")
-        print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows]))
+        names = ("name", "default", "for", "meaning")
+        print(json.dumps([dict(zip(names, row, strict=True)) for row in found]))
     else:
-        print_rows(("setting", "default", "meaning"), rows)
+        print_rows(keys, found)
 
 
 def print_results(scene: Path, steps: tuple[str, ...]) -> None:
@@ -139,7 +137,7 @@ def ground_truth_folder(settings: Settings) -> Path | None:
     Raises:
         NotFound: GROUND_TRUTH names a folder that holds none.
     """
-    from maquette.pipelines.definitions import ROOT
+    from maquette.planning.definitions import ROOT
 
     if settings.ground_truth:
         folder = Path(settings.ground_truth).expanduser().resolve()

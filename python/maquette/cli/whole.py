@@ -31,14 +31,15 @@ def run_all(settings: SettingWords = None) -> None:
     """
     from maquette.cli.scenes import print_results
     from maquette.config.loading import load
-    from maquette.pipelines.building import STEPS
+    from maquette.pipelines.registry import get_pipeline
 
     chosen = load(settings or ()).model_copy(update={"wait": True})
+    steps = tuple(get_pipeline(chosen.pipeline).steps)
     after = ""
-    for step in STEPS:
+    for step in steps:
         after, chosen = _complete(step, chosen, after)
     if (chosen.scene_dir / "report.json").exists():
-        print_results(chosen.scene_dir, STEPS)
+        print_results(chosen.scene_dir, steps)
 
 
 def estimate(settings: SettingWords = None, as_json: AsJson = False) -> None:
@@ -134,7 +135,7 @@ def _known_to_backend(ledger: StepLedger) -> dict[str, Any]:
 
 def _is_as_asked(step: str, settings: Settings, document: dict[str, Any]) -> bool:
     """Whether a job was given the options that the settings of now would give."""
-    from maquette.pipelines.building import build_job
+    from maquette.planning.building import build_job
     from maquette.runners.registry import get_runner
 
     planned = get_runner(settings.backend).plan(build_job(step, settings))

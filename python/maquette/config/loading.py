@@ -11,11 +11,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from maquette.config.settings import Settings, setting_names
+from maquette.config.settings import Settings, core_names, option_model, setting_names
 from maquette.errors import ConfigError
+from maquette.pipelines import registry
 
 FILE_NAME = "maquette.yaml"
 MAKE_OVERRIDES = "MAQUETTE_MAKE_OVERRIDES"
+COMMAND_LINE = "command line"
 
 
 def load(arguments: Iterable[str] = (), folder: Path | None = None) -> Settings:
@@ -36,7 +38,7 @@ def load(arguments: Iterable[str] = (), folder: Path | None = None) -> Settings:
         (FILE_NAME, _from_file(folder / FILE_NAME, problems)),
         (".env", {key: text for key, text in dotenv_of(folder).items() if key in known}),
         ("environment", {key: text for key, text in os.environ.items() if key in known}),
-        ("command line", _from_words(_make_words() + list(arguments), problems)),
+        (COMMAND_LINE, _from_words(_make_words() + list(arguments), problems)),
     ):
         for key, value in pairs.items():
             if key.upper() not in known:
@@ -64,16 +66,39 @@ def dotenv_of(folder: Path) -> dict[str, str]:
 
 
 def _validated(values: Mapping[str, tuple[Any, str]], problems: list[str]) -> Settings | None:
-    known = setting_names()
-    aliases = {name: field.alias or name for name, field in Settings.model_fields.items()}
-    try:
-        return Settings(**{aliases[known[key]]: value for key, (value, _) in values.items()})
-    except ValidationError as error:
-        for problem in error.errors():
-            key = str(problem["loc"][0]).upper()
-            source = values.get(key, ("", "defaults"))[1]
-            problems.append(f"{source}: {key}={problem['input']}: {problem['msg']}")
+    """The settings, without those of other pipelines; what is wrong is added to `problems`."""
+    pipeline = str(values.get("PIPELINE", (registry.DEFAULT, ""))[0])
+    if pipeline not in registry.names():
+        problems.append(f"{values['PIPELINE'][1]}: {registry.unknown(pipeline)}")
         return None
+    options = {name.upper() for name in option_model(pipeline).model_fields}
+    given: dict[str, dict[str, Any]] = {"core": {}, "options": {}}
+    for key, (value, source) in values.items():
+        if key in core_names():
+            given["core"][key.lower()] = value
+        elif key in options:
+            given["options"][key.lower()] = value
+        elif source == COMMAND_LINE:
+            problems.append(f"{source}: {key} means nothing to PIPELINE={pipeline}")
+    try:
+        chosen = option_model(pipeline)(**given["options"])
+    except ValidationError as error:
+        _explain(error, values, problems)
+        chosen = option_model(pipeline)()
+    try:
+        return Settings(**given["core"], options=chosen.model_dump())
+    except ValidationError as error:
+        _explain(error, values, problems)
+        return None
+
+
+def _explain(
+    error: ValidationError, values: Mapping[str, tuple[Any, str]], problems: list[str]
+) -> None:
+    for problem in error.errors():
+        key = str(problem["loc"][0]).upper()
+        source = values.get(key, ("", "defaults"))[1]
+        problems.append(f"{source}: {key}={problem['input']}: {problem['msg']}")
 
 
 def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:

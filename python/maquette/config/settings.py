@@ -1,15 +1,28 @@
-"""Every setting a person can give, once: name, type, default, meaning.
+"""Every setting a person can give: name, type, default, meaning.
 
-A setting is a field here, `UPPER_CASE` in make and the environment, and either case in
-`maquette.yaml`. The help texts of the CLI and the table in `docs/settings.md` come from here.
+A setting is a field here or an option of a pipeline's step (`pipelines/`), `UPPER_CASE` in make and
+the environment, and either case in `maquette.yaml`. The CLI's help and docs/settings.md come from
+there.
 """
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    create_model,
+    model_validator,
+)
+
+from maquette.errors import ConfigError
+from maquette.pipelines import registry
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 
@@ -21,59 +34,29 @@ SAMPLE = "owl"
 
 
 class Settings(BaseModel):
-    """The settings of one command, validated."""
+    """The settings of one command, validated.
+
+    Attributes:
+        options: What the chosen pipeline's steps may be told, by the settings' names in small
+            letters; given like the other settings, one by one.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    options: dict[str, Any] = Field(default_factory=dict, exclude=True)
 
     # what and where
     model: Name = Field(SAMPLE, description="the scene: folder scenes/MODEL")
     group: Name = Field("experiments", description="a name for a series of runs")
-    pipeline: Literal["neuralangelo"] = Field("neuralangelo", description="the method")
+    pipeline: str = Field(
+        registry.DEFAULT, description=f"the method: {', '.join(registry.names())}"
+    )
     backend: Name = Field("local", description="where jobs run: local, docker or ovh")
     base_dir: Path = Field(Path(), description="holds scenes/ and logs/")
 
-    # prepare
     input: str = Field(
         "", description="video, folder of photos, .zip, https:// URL of one, or s3://…"
     )
-    downsample_rate: int = Field(2, ge=1, description="take every N-th video frame")
-    frames: int = Field(0, ge=0, description="take N sharp frames instead (0: every N-th)")
-    scene_type: Literal["object", "indoor", "outdoor"] = Field(
-        "object", description="object, indoor or outdoor: rule for the region"
-    )
-    matcher: Literal["auto", "exhaustive", "sequential"] = Field(
-        "auto", description="auto, exhaustive or sequential"
-    )
-    camera_model: str = Field("SIMPLE_RADIAL", description="COLMAP camera model of the input")
-    camera_params: str = Field("", description="known intrinsics in COLMAP's order, e.g. f,cx,cy,k")
-    refine_principal_point: bool = Field(False, description="1: let mapping move cx, cy")
-    auto_exposure_wb: bool = Field(False, description="1: exposure or white balance varies")
-    min_registered: float = Field(
-        0.6, gt=0, le=1, description="gate: smallest share of images with a pose"
-    )
-
-    # process
-    iterations: int = Field(2000, ge=1, description="training iterations; schedules scale with it")
-    preset: Literal["auto", "preview", "standard", "full-8gb", "full-12gb", "full-16gb", "full"] = (
-        Field(
-            "auto",
-            description="how much to compute; full-8gb … fit smaller GPUs; auto: by hardware",
-        )
-    )
-    fresh: bool = Field(False, description="1: train from zero; the old run is kept aside")
-    save_minutes: float = Field(5.0, gt=0, description="minutes between checkpoints")
-    overrides: str = Field(
-        "", description="training settings by key, e.g. 'optim.params.lr=5e-4 data.val.subset=2'"
-    )
-
-    # extract
-    resolution: int = Field(512, ge=8, le=8192, description="cells along the sphere's diameter")
-    block_res: int = Field(
-        128, ge=8, le=1024, description="cells along a block; less = less memory"
-    )
-    checkpoint: str = Field("", description="name, path or iteration; empty: the newest")
-    textured: bool = Field(True, description="0: no vertex colours")
-    keep_lcc: bool = Field(False, description="1: keep only the largest part of the whole mesh")
     ground_truth: str = Field("", description="folder with true cameras and mesh, for evaluate")
 
     # see and adjust
@@ -88,10 +71,6 @@ class Settings(BaseModel):
     # how the job runs
     wait: bool = Field(True, description="0: submit and return at once")
     force: bool = Field(False, description="1: stop a running job of this step and replace it")
-    from_: str = Field("", alias="from", description="first stage to run")
-    until: str = Field("", description="last stage to run")
-    force_stage: str = Field("", description="run this stage (or all) although it is done")
-    seed: int = Field(0, ge=0, description="seed of every random choice")
     gpu: int = Field(1, ge=0, le=16, description="number of GPUs; 0: use none")
     flavor: str = Field("", description="machine type on a remote backend; empty: the step's own")
     datastore: Name = Field(
@@ -163,6 +142,16 @@ class Settings(BaseModel):
             return {"backend": "docker", **values}
         return values
 
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_options(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Move what the pipeline's steps may be told to `options`, and fill in the defaults."""
+        model = option_model(values.get("pipeline", registry.DEFAULT))
+        given = {name: values[name] for name in model.model_fields if name in values}
+        rest = {name: value for name, value in values.items() if name not in given}
+        found = model(**rest.pop("options", {}) | given).model_dump()
+        return {**rest, "options": found}
+
     @property
     def scene_dir(self) -> Path:
         """The scene's folder, absolute."""
@@ -174,6 +163,34 @@ class Settings(BaseModel):
         return (self.base_dir / "logs").resolve()
 
 
-def setting_names() -> dict[str, str]:
-    """Map each setting's UPPER_CASE name to its field name."""
-    return {(field.alias or name).upper(): name for name, field in Settings.model_fields.items()}
+@functools.cache
+def option_model(pipeline: str) -> type[BaseModel]:
+    """What the steps of a pipeline may be told, by the settings' names in small letters.
+
+    Raises:
+        ValueError: there is no such pipeline.
+    """
+    try:
+        settings = registry.get_pipeline(pipeline).settings()
+    except ConfigError as error:
+        raise ValueError(error.what) from error
+    fields: dict[str, Any] = {}
+    for name, by_step in settings.items():
+        option = next(iter(by_step.values()))
+        bounds = {"ge": option.low, "le": option.high, "gt": option.above}
+        known: dict[str, Any] = {key: x for key, x in bounds.items() if x is not None}
+        fields[name.lower()] = (
+            option.kind, Field(option.default, description=option.help, **known)
+        )  # fmt: skip
+    return create_model("Options", __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def core_names() -> frozenset[str]:
+    """The UPPER_CASE names of the settings that no pipeline declares."""
+    return frozenset(name.upper() for name in Settings.model_fields if name != "options")
+
+
+def setting_names() -> frozenset[str]:
+    """The UPPER_CASE name of every setting, of whatever pipeline."""
+    names = {name for pipeline in registry.all_pipelines() for name in pipeline.settings()}
+    return core_names() | names

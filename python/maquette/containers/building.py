@@ -15,7 +15,7 @@ from maquette.containers.context import ROOT, pack
 from maquette.containers.engines import Engine, connected
 from maquette.containers.variants import choose, find_variant, image_reference
 from maquette.errors import CredentialsError, JobFailed
-from maquette.pipelines.building import VERSION
+from maquette.planning.building import VERSION
 
 IMAGE_NAMES = ("recon",)
 _PASSED_ON = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")

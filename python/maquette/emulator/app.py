@@ -25,7 +25,7 @@ from maquette.emulator.faults import Fault, mangled
 from maquette.emulator.listing import BadQuery, page_of
 from maquette.emulator.service import TENANT, Jobs, Refused
 from maquette.emulator.times import with_short_dates
-from maquette.pipelines.flavors import fallback_table
+from maquette.planning.flavors import fallback_table
 from maquette.runners.ovh.command_line import command_line
 
 M = TypeVar("M", bound=models.Strict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from maquette.emulator.models import JobSpec
-from maquette.pipelines.flavors import Flavor, fallback_table
+from maquette.planning.flavors import Flavor, fallback_table
 
 DEFAULT_FLAVOR = "ai1-1-gpu"
 _GIB = 2**30

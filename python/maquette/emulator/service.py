@@ -14,7 +14,7 @@ from maquette.emulator.parts import Service
 from maquette.emulator.times import now
 from maquette.emulator.volumes import Volumes
 from maquette.emulator.walk import PLATFORM_MAXIMUM_S, Walk
-from maquette.pipelines.flavors import fallback_table
+from maquette.planning.flavors import fallback_table
 
 TENANT = "emulated-project"
 

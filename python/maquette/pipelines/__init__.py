@@ -1,1 +1,1 @@
-"""jobs/<pipeline>/*.yaml + settings → JobSpec. Pure: no network, no files written."""
+"""What a method is, as data: its steps, their stages and options. Standard library only."""

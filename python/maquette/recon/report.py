@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from maquette.pipelines.registry import get_pipeline
 from maquette.scene import stage_records
 from maquette.scene.atomic import write_json
 from maquette.scene.events import now
 from maquette.scene.paths import Scene
-
-STEPS = ("prepare", "process", "extract")
 
 
 def write_report(scene: Scene, pipeline: str) -> None:
@@ -35,7 +34,7 @@ def summarise(scene: Scene, pipeline: str) -> dict[str, Any]:
                 "numbers": record.numbers,
                 "remarks": record.remarks,
             }
-            for step in STEPS
+            for step in get_pipeline(pipeline).steps
             for record in records
             if record.step == step
         ],

@@ -15,38 +15,15 @@ from pathlib import Path
 from typing import TextIO
 
 from maquette.errors import ConfigError, ExitCode, JobFailed, MaquetteError, from_os_error
+from maquette.pipelines import options as step_options
+from maquette.pipelines.registry import get_pipeline
 from maquette.recon import stopping
 from maquette.recon.report import write_report
 from maquette.recon.stages.stage import Stage, run_stages
-from maquette.scene import options as step_options
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 
 LOCK_WAIT_S = 60.0
-
-_OPTIONS: dict[str, type[step_options.StepOptions]] = {
-    "prepare": step_options.PrepareOptions,
-    "process": step_options.ProcessOptions,
-    "extract": step_options.ExtractOptions,
-}
-
-# Modules, not stages: a step imports only what it runs.
-STAGES: dict[str, dict[str, tuple[str, ...]]] = {
-    "neuralangelo": {
-        "prepare": (
-            "input",
-            "frames",
-            "features",
-            "matches",
-            "poses",
-            "undistort",
-            "region",
-            "dataset",
-        ),
-        "process": ("train",),
-        "extract": ("mesh", "pictures"),
-    }
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(progress, from_os_error(error, f"running {arguments.step}"))
     except MemoryError:
-        return _fail(progress, _out_of_memory(arguments.step))
+        return _fail(progress, _out_of_memory(arguments.pipeline, arguments.step))
     except Exception:
         traceback.print_exc()
         return ExitCode.BUG
@@ -81,12 +58,17 @@ def run_step(
         JobFailed: another step holds the scene.
         MaquetteError: a stage failed.
     """
-    if pipeline not in STAGES or step not in STAGES[pipeline]:
-        raise ConfigError(f"there is no step `{step}` of pipeline `{pipeline}`")
-    options = step_options.read(_OPTIONS[step], options_path)
+    steps = get_pipeline(pipeline).steps
+    if step not in steps:
+        raise ConfigError(
+            f"there is no step `{step}` of pipeline `{pipeline}`",
+            hint=f"its steps: {', '.join(steps)}",
+        )
+    stages = steps[step].stages
+    options = step_options.read(steps[step].options, options_path)
     with _scene_lock(scene, progress):
-        progress.event("step", step=step, stages=list(STAGES[pipeline][step]))
-        run_stages(_load(STAGES[pipeline][step]), step, scene, options, progress)
+        progress.event("step", step=step, stages=list(stages))
+        run_stages(_load(stages), step, scene, options, progress)
         write_report(scene, pipeline)
 
 
@@ -105,9 +87,9 @@ def _fail(progress: Progress, error: MaquetteError) -> int:
     return error.exit_code
 
 
-def _out_of_memory(step: str) -> JobFailed:
-    knob = {"process": "PRESET=preview", "extract": "BLOCK_RES=64"}.get(step, "FRAMES=100")
-    return JobFailed(f"{step} ran out of memory", hint=f"try `make {step} {knob}`")
+def _out_of_memory(pipeline: str, step: str) -> JobFailed:
+    smaller = get_pipeline(pipeline).steps[step].smaller
+    return JobFailed(f"{step} ran out of memory", hint=f"try `make {step} {smaller}`")
 
 
 @contextmanager
@@ -144,7 +126,7 @@ def _lock_within(lock: TextIO, limit_s: float) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="maquette-step", description=__doc__)
     parser.add_argument("pipeline", help="e.g. neuralangelo")
-    parser.add_argument("step", choices=sorted(_OPTIONS))
+    parser.add_argument("step", help="prepare, process or extract")
     parser.add_argument("--scene", type=Path, required=True, help="the scene folder")
     parser.add_argument("--options", type=Path, required=True, help="a JSON file")
     return parser

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from maquette.config.settings import Settings
 from maquette.errors import NotFound
-from maquette.pipelines.bucket_input import folder_of, place_of, split
+from maquette.planning.bucket_input import folder_of, place_of, split
 from maquette.storage.bucket import Bucket
 from maquette.storage.places import opened
 from maquette.storage.selection import is_own_or_leftover

@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from maquette.errors import BadInput, ConfigError
+from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.photos import evenly
 from maquette.recon.sfm import engine
 from maquette.recon.sfm.cameras import check_model, check_parameters, group_by_camera
 from maquette.recon.sfm.engine import pycolmap
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
 
 MAX_SIDE_PX = 1600
 _ENOUGH = 800  # features a picture; with fewer, doubled pictures and a lower peak are tried

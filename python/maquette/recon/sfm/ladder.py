@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from maquette.errors import BadInput
+from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.sfm import engine, features, mapping, masks, matching, pairs
 from maquette.recon.sfm.features import Effort
 from maquette.recon.sfm.mapping import MAX_ERROR_PX, Quality
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 
 _EXHAUSTIVE_AT_MOST = 400  # 80,000 pairs; beyond it the next rungs use wider neighbourhoods

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.sfm import engine
 from maquette.recon.sfm.engine import hush, pycolmap
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
 
 MAX_ERROR_PX = 2.0
 _FILTER_ERROR_PX = 4.0

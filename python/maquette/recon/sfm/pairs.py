@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from maquette.scene.options import Matcher
+from maquette.pipelines.prepare import Matcher
 
 Item = TypeVar("Item")
 Pair = tuple[int, int]

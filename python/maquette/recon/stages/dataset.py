@@ -6,13 +6,13 @@ import yaml
 from PIL import Image
 
 from maquette.errors import BadInput
+from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames import photos
 from maquette.recon.sfm.training_config import DatasetFacts, settings
 from maquette.recon.stages.stage import Report, Stage
 from maquette.scene import transforms
 from maquette.scene.atomic import write_text
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
 from maquette.recon.sfm import engine, features, masks
 from maquette.recon.sfm.features import Effort
 from maquette.recon.stages.stage import Report, Stage
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PIL import Image
 
 from maquette.errors import BadInput, ConfigError
+from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames import pictures, sources
 from maquette.recon.frames.folders import replacing_folder
 from maquette.recon.frames.pictures import Picture
@@ -12,7 +13,6 @@ from maquette.recon.frames.sources import Source
 from maquette.recon.stages.stage import Report, Stage
 from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames import intake, sources
 from maquette.recon.stages.stage import Report, Stage
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 from maquette.errors import BadInput
+from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
 from maquette.recon.sfm import engine, matching, pairs
 from maquette.recon.stages.stage import Report, Stage
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 
 

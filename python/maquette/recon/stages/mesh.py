@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maquette.errors import BadInput, ConfigError, JobFailed
+from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.recon.mesh.attributes import to_world, with_colors, with_normals
 from maquette.recon.mesh.blocks import check_limits
 from maquette.recon.mesh.cleaning import (
@@ -28,7 +29,6 @@ from maquette.recon.stages.stage import Report, Stage
 from maquette.scene import checkpoints, region_file, transforms
 from maquette.scene.checkpoints import Choice
 from maquette.scene.events import Progress
-from maquette.scene.options import ExtractOptions
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.recon.mesh.coarsening import coarsened
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.upright import up_direction
@@ -12,7 +13,6 @@ from maquette.recon.stages.stage import Report, Stage
 from maquette.scene import transforms
 from maquette.scene.atomic import replacing
 from maquette.scene.events import Progress
-from maquette.scene.options import ExtractOptions
 from maquette.scene.paths import Scene
 
 _MOST_FACES = 3_000_000  # of a mesh that is drawn as it is

@@ -6,12 +6,12 @@ import shutil
 from typing import Any
 
 from maquette.errors import ConfigError
+from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_folder
 from maquette.recon.sfm import ladder
 from maquette.recon.sfm.ladder import Attempt, Site
 from maquette.recon.stages.stage import Report, Stage
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 
 _FILES = ("cameras.bin", "images.bin", "points3D.bin")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.pictures import points
 from maquette.recon.sfm.engine import pycolmap
 from maquette.recon.stages.stage import Report, Stage
@@ -9,7 +10,6 @@ from maquette.scene import colmap_model, region_file, region_rules, region_searc
 from maquette.scene.atomic import replacing, write_json
 from maquette.scene.colmap_model import SparseModel
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.scene.region_rules import Estimate

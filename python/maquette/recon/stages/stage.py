@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from maquette.errors import ConfigError, MaquetteError, NotFound, from_os_error
+from maquette.pipelines.options import StepOptions
 from maquette.scene import stage_records
 from maquette.scene.events import Progress, now
-from maquette.scene.options import StepOptions
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.recon import gpus
 from maquette.recon.stages.stage import Report, Stage
 from maquette.recon.surface import engine
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
-from maquette.scene.options import ProcessOptions
 from maquette.scene.paths import Scene
 
 

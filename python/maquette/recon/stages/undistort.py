@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 
+from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import put_in_place, recover, replacing_folder
 from maquette.recon.sfm import masks, undistortion
 from maquette.recon.sfm.engine import pycolmap
 from maquette.recon.stages.stage import Report, Stage
 from maquette.scene.events import Progress
-from maquette.scene.options import PrepareOptions
 from maquette.scene.paths import Scene
 
 

@@ -11,10 +11,11 @@ import os
 from pathlib import Path
 
 from maquette.errors import MaquetteError
+from maquette.pipelines.neuralangelo.options import ProcessOptions
+from maquette.pipelines.options import from_mapping
 from maquette.recon import stopping
 from maquette.recon.surface import states, team
 from maquette.recon.surface.training import begin, build, use_threads
-from maquette.scene.options import ProcessOptions, from_mapping
 from maquette.scene.paths import Scene
 
 

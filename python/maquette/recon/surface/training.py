@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from maquette.errors import Interrupted, JobFailed
+from maquette.pipelines.neuralangelo.options import ProcessOptions
+from maquette.pipelines.options import to_mapping
 from maquette.recon.stopping import deferred, stop_requested
 from maquette.recon.surface import landmarks, merging, previews, states
 from maquette.recon.surface.board import Board
@@ -22,7 +24,6 @@ from maquette.scene import checkpoints, transforms
 from maquette.scene.atomic import write_text
 from maquette.scene.checkpoints import Choice
 from maquette.scene.events import Progress
-from maquette.scene.options import ProcessOptions, to_mapping
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Transforms
 

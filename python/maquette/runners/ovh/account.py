@@ -7,7 +7,7 @@ from typing import Any
 
 from maquette.config.settings import Settings
 from maquette.errors import MaquetteError
-from maquette.pipelines.flavors import Flavor
+from maquette.planning.flavors import Flavor
 from maquette.runners.ovh import answers, prices, tokens
 from maquette.runners.ovh.client import Client
 from maquette.runners.ovh.spec import url_of

@@ -18,8 +18,10 @@ from typing import Any
 import yaml
 
 from maquette.config.settings import Settings
-from maquette.pipelines.building import STEPS, build_job
-from maquette.pipelines.definitions import JOBS
+from maquette.pipelines.pipeline import Images
+from maquette.pipelines.registry import get_pipeline
+from maquette.planning.building import build_job
+from maquette.planning.definitions import JOBS
 from maquette.runners.ovh import prices, spec
 from maquette.scene.paths import IMAGE_SUFFIXES
 
@@ -63,11 +65,11 @@ class Estimate:
 
 
 def estimate(settings: Settings) -> Estimate:
-    """Estimate the three steps of a scene with the flavors and prices of now."""
+    """Estimate the steps of a scene with the flavors and prices of now."""
     problem = prices.refresh(settings.ovh_catalogue)
     works, remarks = _works(settings)
     runs = list(measured_runs()) + list(own_runs(settings.logs_dir))
-    steps = tuple(_step(step, works[step], runs, settings) for step in STEPS)
+    steps = tuple(_step(step, works[step], runs, settings) for step in works)
     if problem:
         remarks.append(f"prices are older ones: the catalogue could not be read ({problem})")
     strange = sorted({s.flavor for s in steps if not any(r.flavor == s.flavor for r in runs)})
@@ -164,25 +166,25 @@ def _minutes(seconds: float) -> int:
 
 
 def _works(settings: Settings) -> tuple[dict[str, float], list[str]]:
-    count, megapixels, remarks = _images(settings)
-    return {
-        "prepare": count * megapixels,
-        "process": float(settings.iterations),
-        "extract": settings.resolution**3 / 1e6,
-    }, remarks
+    """The amount of work of each step, by verb, and what was assumed."""
+    images, remarks = _images(settings)
+    steps = get_pipeline(settings.pipeline).steps
+    return {verb: step.work(settings.options, images) for verb, step in steps.items()}, remarks
 
 
-def _images(settings: Settings) -> tuple[int, float, list[str]]:
+def _images(settings: Settings) -> tuple[Images, list[str]]:
     """Number and size of the images: of the prepared scene, else of the input, else assumed."""
     transforms = settings.scene_dir / "transforms.json"
     if transforms.exists():
         content = json.loads(transforms.read_text(encoding="utf-8"))
         size = content.get("w", 0) * content.get("h", 0) / 1e6 or ASSUMED_MEGAPIXELS
-        return len(content["frames"]), size, []
+        return Images(len(content["frames"]), size), []
     folder = Path(settings.input).expanduser() if settings.input else None
     if folder is not None and folder.is_dir():
         count = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.rglob("*"))
         if count:
-            return count, ASSUMED_MEGAPIXELS, [f"{count} photos, taken as of 1920×1080"]
-    count = settings.frames or ASSUMED_IMAGES
-    return count, ASSUMED_MEGAPIXELS, [f"{count} images of 1920×1080 are assumed for prepare"]
+            return Images(count, ASSUMED_MEGAPIXELS), [f"{count} photos, taken as of 1920×1080"]
+    count = settings.options["frames"] or ASSUMED_IMAGES
+    return Images(count, ASSUMED_MEGAPIXELS), [
+        f"{count} images of 1920×1080 are assumed for prepare"
+    ]

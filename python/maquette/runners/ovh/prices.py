@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from maquette.pipelines.flavors import Flavor, fallback_table
+from maquette.planning.flavors import Flavor, fallback_table
 from maquette.runners.ovh.web import httpx
 from maquette.scene.atomic import write_json
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from maquette.pipelines.definitions import JOBS
+from maquette.planning.definitions import JOBS
 
 
 @dataclass(frozen=True)

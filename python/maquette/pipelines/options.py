@@ -1,4 +1,4 @@
-"""What each step may be told: the options file that every backend hands to `maquette-step`."""
+"""How a step's options are declared, and the file in which every backend hands them over."""
 
 from __future__ import annotations
 
@@ -6,16 +6,65 @@ import difflib
 import json
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from maquette.errors import ConfigError
 
-SceneType = typing.Literal["object", "indoor", "outdoor"]
-Matcher = typing.Literal["auto", "exhaustive", "sequential"]
-
 T = TypeVar("T", bound="StepOptions")
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is known of one option.
+
+    Attributes:
+        field: Its name in the step's options; `setting` is the name that a person gives.
+        kind: The type of the value, or of the text that `parse` reads.
+        help: What it means, in a few words, for `maquette settings` and docs/settings.md.
+        low, high: The least and the largest value; `above`: it is larger than this.
+        unit: Of a number.
+    """
+
+    field: str
+    setting: str
+    kind: Any
+    default: Any
+    help: str
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    unit: str = ""
+    parse: Callable[[str], Any] | None = None
+
+
+def option(default: Any, help: str, *, setting: str = "", **facts: Any) -> Any:
+    """A field of a step's options, told once, here; for what may be told see `Option`.
+
+    Args:
+        default: The text of it, where `parse` reads one.
+        setting: The setting's name, where it is not the field's in capitals.
+    """
+    metadata = {"setting": setting, "default": default, "help": help, **facts}
+    parse = facts.get("parse")
+    if parse is not None:
+        return field(default_factory=lambda: parse(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def options_of(kind: type[StepOptions]) -> tuple[Option, ...]:
+    """The options of a step that a person gives; planning fills the other fields."""
+    hints = typing.get_type_hints(kind)
+    found = []
+    for item in fields(kind):
+        if item.metadata:
+            facts = dict(item.metadata)
+            setting = facts.pop("setting") or item.name.upper()
+            text = str if "parse" in facts else hints[item.name]
+            found.append(Option(item.name, setting, text, **facts))
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -23,50 +72,10 @@ class StepOptions:
     """Options every step has."""
 
     group: str = "experiments"
-    seed: int = 0
-    force_stage: str = ""  # a stage name, or "all"
-    from_stage: str = ""
-    until_stage: str = ""
-
-
-@dataclass(frozen=True)
-class PrepareOptions(StepOptions):
-    """Options of `prepare`."""
-
-    input: str = ""  # file, folder or URL; empty: what the scene's input/ holds
-    downsample_rate: int = 2  # every N-th video frame
-    frames: int = 0  # a target count of sharp frames instead; 0: use downsample_rate
-    scene_type: SceneType = "object"
-    matcher: Matcher = "auto"
-    camera_model: str = "SIMPLE_RADIAL"
-    camera_params: str = ""  # known intrinsics, comma separated, in COLMAP's order
-    refine_principal_point: bool = False
-    auto_exposure_wb: bool = False
-    min_registered: float = 0.6  # the registration gate: share of images with a pose
-
-
-@dataclass(frozen=True)
-class ProcessOptions(StepOptions):
-    """Options of `process`."""
-
-    iterations: int = 2000
-    gpus: int = 1  # processes that train together, each with a GPU where there are some
-    preset: str = "auto"
-    fresh: bool = False
-    checkpoint: str = ""
-    save_minutes: float = 5.0
-    overrides: dict[str, Any] = field(default_factory=dict)  # a.b.c -> value
-
-
-@dataclass(frozen=True)
-class ExtractOptions(StepOptions):
-    """Options of `extract`."""
-
-    resolution: int = 256  # cells along the sphere's diameter
-    block_res: int = 128  # cells along a block: the memory knob
-    checkpoint: str = ""  # name, path or iteration; empty: the newest
-    textured: bool = True  # vertex colours
-    keep_lcc: bool = False  # largest component of the whole mesh only
+    seed: int = option(0, "seed of every random choice", low=0)
+    force_stage: str = option("", "run this stage (or all) although it is done")
+    from_stage: str = option("", "first stage to run", setting="FROM")
+    until_stage: str = option("", "last stage to run", setting="UNTIL")
 
 
 def from_mapping(kind: type[T], values: dict[str, Any]) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,13 @@ from maquette.config.settings import Settings
 from maquette.containers.variants import choose, image_reference
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec, new_job_id
-from maquette.pipelines import bucket_input
-from maquette.pipelines.definitions import JOBS, ROOT
-from maquette.pipelines.rendering import render_file
-from maquette.scene import options as step_options
+from maquette.pipelines.options import StepOptions, from_mapping, options_of
+from maquette.pipelines.registry import get_pipeline
+from maquette.planning import bucket_input
+from maquette.planning.definitions import JOBS, ROOT
+from maquette.planning.rendering import render_file
 
 VERSION = "0.1.0"
-
-STEPS = ("prepare", "process", "extract")
-_OPTIONS: dict[str, type[step_options.StepOptions]] = {
-    "prepare": step_options.PrepareOptions,
-    "process": step_options.ProcessOptions,
-    "extract": step_options.ExtractOptions,
-}
 
 
 def build_job(step: str, settings: Settings, job_id: str = "") -> JobSpec:
@@ -60,25 +54,40 @@ def _definition(step: str, settings: Settings) -> tuple[dict[str, Any], dict[str
     folder = JOBS / settings.pipeline
     path = (folder if native else folder / settings.engine) / f"{step}.yaml"
     definition = render_file(path, values)
-    known = {"options"} if native else {"licence", "input_place"}
+    known = set() if native else {"licence", "input_place"}
     if unknown := definition.keys() - known - {"command", "spec"}:
         raise ConfigError(f"`{path.name}` has unknown keys: {', '.join(sorted(unknown))}")
     if not native:  # an upstream program has its own command line, and may need the input
         return definition, {"input": values["input"]} if definition.get("input_place") else {}
-    options = step_options.from_mapping(_OPTIONS[step], definition["options"])
-    return definition, step_options.to_mapping(options)
+    return definition, asdict(step_options(step, settings))
+
+
+def step_options(step: str, settings: Settings) -> StepOptions:
+    """What a step is told: the settings that it understands, and the facts that planning knows.
+
+    Raises:
+        ConfigError: a value can not be read.
+    """
+    kind = get_pipeline(settings.pipeline).steps[step].options
+    known = {
+        "group": settings.group, "input": resolve_input(settings), "gpus": max(settings.gpu, 1),
+    }  # fmt: skip
+    values = {item.name: known[item.name] for item in fields(kind) if not item.metadata}
+    for option in options_of(kind):
+        value = settings.options[option.setting.lower()]
+        values[option.field] = option.parse(value) if option.parse else value
+    return from_mapping(kind, values)
 
 
 def variables(step: str, settings: Settings) -> dict[str, Any]:
-    """What a job definition may refer to: every setting, and a few derived facts."""
-    values = settings.model_dump(mode="json", by_alias=False)
+    """What a job definition may refer to: settings, the step's options, and a few facts more."""
+    values = settings.model_dump(mode="json")
     return {
         **values,
+        **asdict(step_options(step, settings)),
         "step": step,
         "version": VERSION,
-        "input": resolve_input(settings),
         "flavor": settings.flavor or default_flavor(settings.pipeline, step),
-        "overrides": parse_overrides(settings.overrides),
         "given_image": settings.image,
         "image": settings.image or image_of(settings, step),
         "limit_s": round(settings.max_hours * 3600),
@@ -123,31 +132,3 @@ def resolve_input(settings: Settings) -> str:
         return str(Path(settings.input).expanduser().resolve())
     sample = ROOT / "samples" / f"{settings.model}.mp4"
     return str(sample) if sample.is_file() else ""
-
-
-def parse_overrides(text: str) -> dict[str, Any]:
-    """Read training overrides: words `a.b.c=value`, with or without leading dashes.
-
-    Raises:
-        ConfigError: a word is not of that form.
-    """
-    overrides = {}
-    for word in shlex.split(text):
-        key, equals, value = word.removeprefix("--").partition("=")
-        if not equals or not key:
-            raise ConfigError(
-                f"OVERRIDES: `{word}` is not of the form a.b.c=value",
-                hint="e.g. OVERRIDES='model.render.rand_rays=512 optim.params.lr=5e-4'",
-            )
-        overrides[key] = _number(yaml.safe_load(value))
-    return overrides
-
-
-def _number(value: Any) -> Any:
-    """YAML reads 5e-4 as text; a person means a number."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value

@@ -1,0 +1,40 @@
+"""The step that all pipelines share: from what people film to posed images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from maquette.pipelines.options import StepOptions, option
+from maquette.pipelines.pipeline import Step
+
+SceneType = Literal["object", "indoor", "outdoor"]
+Matcher = Literal["auto", "exhaustive", "sequential"]
+
+
+@dataclass(frozen=True)
+class PrepareOptions(StepOptions):
+    """Options of `prepare`."""
+
+    input: str = ""  # file, folder or URL, as planning resolved it; empty: the scene's own input/
+    downsample_rate: int = option(2, "take every N-th video frame", low=1)
+    frames: int = option(0, "take N sharp frames instead (0: every N-th)", low=0)
+    scene_type: SceneType = option("object", "object, indoor or outdoor: rule for the region")
+    matcher: Matcher = option("auto", "auto, exhaustive or sequential")
+    camera_model: str = option("SIMPLE_RADIAL", "COLMAP camera model of the input")
+    camera_params: str = option("", "known intrinsics in COLMAP's order, e.g. f,cx,cy,k")
+    refine_principal_point: bool = option(False, "1: let mapping move cx, cy")
+    auto_exposure_wb: bool = option(False, "1: exposure or white balance varies")
+    min_registered: float = option(
+        0.6, "gate: smallest share of images with a pose", above=0, high=1
+    )
+
+
+PREPARE = Step(
+    options=PrepareOptions,
+    stages=(
+        "input", "frames", "features", "matches", "poses", "undistort", "region", "dataset",
+    ),
+    work=lambda options, images: images.count * images.megapixels,
+    smaller="FRAMES=100",
+)  # fmt: skip

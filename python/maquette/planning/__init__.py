@@ -1,0 +1,1 @@
+"""Settings + jobs/<pipeline>/*.yaml → JobSpec. Pure: no network, no files written."""
