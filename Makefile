@@ -96,7 +96,7 @@ images: $(READY) ## Build our images (VARIANT=cpu, cuda12 or cuda13)
 	@$(CLI) images build
 push-images: $(READY) ## Push them to REGISTRY
 	@$(CLI) images push
-check-image: $(READY) ## Check an image: user, home, commands, libraries, GPUs
+check-image: $(READY) ## Check an image: contents, commands, libraries, GPUs, kernels
 	@$(CLI) images check
 clean-containers: $(READY) ## Remove ended containers of jobs and their volumes (asks first)
 	@$(CLI) clean-containers

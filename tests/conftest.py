@@ -21,7 +21,7 @@ from recon_image import recon_image
 from s3_server import KEYS, s3_server
 from store_container import store_container
 
-pytest_plugins = ["tiers", "turns", "seeds", "report", "prepared_scenes"]
+pytest_plugins = ["tiers", "cuda_device", "turns", "seeds", "report", "prepared_scenes"]
 
 os.environ.pop(MAKE_OVERRIDES, None)  # what `make test` was given is not for the program
 

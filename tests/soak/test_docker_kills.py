@@ -42,8 +42,8 @@ def test_a_change_of_the_code_rebuilds_no_layer_below_it(
             code = "from maquette import errors; print(errors.CHANGED)"
             said = client.containers.run(recipe.reference, ["python", "-c", code], remove=True)
         assert said == b"True\n"
-        # On top lie the code and the folder that is made after it.
-        assert len(before) == len(after) and before[:-2] == after[:-2] and before[-2] != after[-2]
+        # On top lie the code, its kernels, and the folder that is made after them.
+        assert len(before) == len(after) and before[:-3] == after[:-3] and before[-3] != after[-3]
     finally:
         with contextlib.suppress(NotFound), connected(find_engine()) as client:
             client.images.remove(recipe.reference, force=True)

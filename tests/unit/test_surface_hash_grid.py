@@ -7,6 +7,7 @@ import itertools
 import pytest
 import torch
 
+from cuda_device import DEVICES
 from maquette.recon.surface.hash_grid import HashGrid
 
 
@@ -52,11 +53,14 @@ def test_features_match_the_slow_twin(fast: bool, half_width: float) -> None:
 
 @pytest.mark.parametrize("dim", [1, 2, 4, 8])
 @pytest.mark.parametrize("active", [1, 3, 5])
-def test_the_kernels_equal_the_reference_forward_and_backward(dim: int, active: int) -> None:
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_kernels_equal_the_reference_forward_and_backward(
+    dim: int, active: int, device: str
+) -> None:
     generator = torch.Generator().manual_seed(dim)
-    grid = HashGrid(5, 2, 6, 10, dim, 1.5, generator)
+    grid = HashGrid(5, 2, 6, 10, dim, 1.5, generator).to(device)
     points = (torch.rand(3000, 3, generator=generator) * 2 - 1) * 1.7  # some lie outside
-    target = torch.rand(3000, grid.width, generator=generator)
+    points, target = points.to(device), torch.rand(3000, grid.width, generator=generator).to(device)
     results = []
     for fast in (True, False):
         grid.fast, grid.table.grad = fast, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from cuda_device import DEVICES
 from maquette.recon.geometry.rays import Rays
 from maquette.recon.surface.draws import Draws
 from maquette.recon.surface.rendering import (
@@ -87,17 +88,28 @@ def test_samples_gather_at_the_cached_surface() -> None:
 
 @pytest.mark.parametrize("passes", [1, 2, 3])
 @pytest.mark.parametrize("sharpness", [20.0, 300.0])
-def test_the_sampling_kernel_equals_the_reference(passes: int, sharpness: float) -> None:
-    cache = DistanceCache(40)
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_sampling_kernel_equals_the_reference(
+    passes: int, sharpness: float, device: str
+) -> None:
+    cache = DistanceCache(40).to(device)
     cache.rebuild(lambda x: torch.minimum(x.norm(dim=1) - 0.4, (x - 0.3).abs().amax(1) - 0.3))
     generator = torch.Generator().manual_seed(7)
     toward = torch.nn.functional.normalize(torch.randn(600, 3, generator=generator), dim=1)
     aside = 0.3 * torch.randn(600, 3, generator=generator)
     directions = torch.nn.functional.normalize(toward + aside, dim=1)
-    rays = Rays(-1.5 * toward, directions, torch.ones(600))  # some miss the ball
+    of_rays = (-1.5 * toward, directions, torch.ones(600))  # some miss the ball
+    rays = Rays(*(tensor.to(device) for tensor in of_rays))
     settings = Render(num_sample_hierarchy=passes, num_samples=NumSamples(coarse=5, fine=12))
     fast, slow = (
-        sample_rays(rays, cache, torch.tensor(sharpness), settings, draws(1), kernel)
+        sample_rays(
+            rays,
+            cache,
+            torch.tensor(sharpness, device=device),
+            settings,
+            Draws(torch.Generator(device).manual_seed(1)),
+            kernel,
+        )
         for kernel in (True, False)
     )
     assert bool((fast.diff(dim=1) >= 0).all())

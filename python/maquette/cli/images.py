@@ -55,7 +55,7 @@ def push(settings: SettingWords = None) -> None:
 
 
 def check(settings: SettingWords = None) -> None:
-    """Check an image (IMAGE=, or ours for VARIANT): user, home, command, libraries, GPUs."""
+    """Check an image (IMAGE=, or ours for VARIANT): contents, commands, GPUs, every kernel."""
     from maquette.config.loading import load
     from maquette.containers import building, checking
     from maquette.containers.engines import find_engine

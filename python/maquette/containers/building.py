@@ -56,11 +56,13 @@ class Recipe:
         found = {name: os.environ.get(name, "") for name in _PASSED_ON}
         found |= {name: os.environ.get(name.lower(), found[name]) for name in _PASSED_ON}
         usable = {name: text for name, text in found.items() if text and "file:" not in text}
+        variant = find_variant(self.variant)
         return {
             **usable,
             "BASE_IMAGE": self.base_image,
-            "VARIANT": self.variant,
-            "TORCH_INDEX": find_variant(self.variant).torch_index,
+            "VARIANT": variant.name,
+            "TORCH_INDEX": variant.torch_index,
+            "CAPABILITIES": " ".join(variant.capabilities),
             "VERSION": self.version,
             "REVISION": revision(),
         }

@@ -24,12 +24,18 @@ class Variant:
         torch_index: Where its torch comes from.
         capabilities: The compute capabilities that it has code for, as "8.6".
         oldest_driver: The first NVIDIA driver that can run it, as "580.65"; empty without GPU.
+        torch_cuda: The CUDA that its torch is built with, as "12.6"; empty without GPU.
+        torch_code: The capabilities that its torch's wheel has code for.
+        largest_gb: What the image may take on the engine's disk; 0: not known.
     """
 
     name: str
     torch_index: str
     capabilities: tuple[str, ...]
     oldest_driver: str = ""
+    torch_cuda: str = ""
+    torch_code: tuple[str, ...] = ()
+    largest_gb: float = 0.0
 
 
 def variants() -> dict[str, Variant]:
@@ -40,6 +46,9 @@ def variants() -> dict[str, Variant]:
             facts["torch_index"],
             tuple(facts["capabilities"]),
             facts.get("oldest_driver", ""),
+            facts.get("torch_cuda", ""),
+            tuple(facts.get("torch_code", ())),
+            facts.get("largest_gb", 0.0),
         )
         for name, facts in _table()["variants"].items()
     }
@@ -58,7 +67,9 @@ def find_variant(name: str) -> Variant:
 
 
 def suiting(capability: str) -> str:
-    """The newest variant for GPUs of this compute capability.
+    """The variant for GPUs of this compute capability that asks least of the driver.
+
+    Nobody knows the driver of a machine that is not there yet.
 
     Raises:
         ConfigError: no image has code for it.
@@ -71,7 +82,7 @@ def suiting(capability: str) -> str:
             detail=f"there are images for {', '.join(map(str, known))}",
             hint="take another GPU, or GPU=0 to compute without one",
         )
-    return fitting[-1]
+    return fitting[0]
 
 
 def choose(flavor: str, gpus: int) -> str:
@@ -83,6 +94,28 @@ def choose(flavor: str, gpus: int) -> str:
     if gpu is None:
         return NEWEST
     return suiting(table["gpus"][gpu]) if gpu else WITHOUT_GPU
+
+
+def check_fit(variant: str, flavor: str, gpus: int) -> None:
+    """Refuse a machine type whose GPU the variant has no code for.
+
+    Raises:
+        ConfigError: it has none; flavors that the table does not know are left to the agent.
+    """
+    table = _table()
+    gpu = table["flavors"].get(flavor)
+    if not gpu or not gpus or table["gpus"][gpu] in find_variant(variant).capabilities:
+        return
+    raise ConfigError(
+        f"VARIANT={variant} has no code for {gpu}, the GPU of {flavor}",
+        detail=f"compute capability {table['gpus'][gpu]}",
+        hint=f"leave VARIANT out, or VARIANT={suiting(table['gpus'][gpu])}",
+    )
+
+
+def warp_cuda() -> str:
+    """The CUDA of the compiler in Warp's wheel, as "12.9"."""
+    return str(_table()["warp_cuda"])
 
 
 def image_reference(version: str, variant: str, registry: str = "", name: str = "recon") -> str:

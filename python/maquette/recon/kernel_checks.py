@@ -18,8 +18,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from typing import Any
 
 import torch
+
+from maquette.recon import gpus
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,11 @@ def compare(case: Case, device: torch.device, runs: int = 5) -> Comparison:
     """Run a case with poisoned memory, then time it."""
     with _poisoned():
         fast, slow = case.fast(), case.slow()
-    scale = float(slow.abs().max().clamp(min=1e-12)) if slow.numel() else 1.0
-    error = float((fast - slow).abs().max()) / scale if slow.numel() else 0.0
-    if fast.shape != slow.shape:
+    error = 0.0
+    if (fast.shape, fast.dtype) != (slow.shape, slow.dtype):
         error = float("nan")
+    elif slow.numel():
+        error = float((fast - slow).abs().max()) / float(slow.abs().max().clamp(min=1e-12))
     return Comparison(
         case.kernel, case.size, error, case.allowed,
         _median_ms(case.fast, device, runs), _median_ms(case.slow, device, runs), case.bytes_moved,
@@ -76,14 +80,34 @@ def compare(case: Case, device: torch.device, runs: int = 5) -> Comparison:
 
 def cases(device: torch.device, quick: bool = False) -> Iterator[Case]:
     """The cases of every kernel there is, made one after the other."""
-    from maquette.recon.surface.kernels import checks
+    for room in _rooms():
+        yield from room.cases(device, quick)
 
-    yield from checks.cases(device, quick)
+
+def make_kernels() -> Iterator[str]:
+    """Make every kernel that a preset needs; tells after some what they are for."""
+    for room in _rooms():
+        yield from room.make_kernels()
+
+
+def _rooms() -> list[Any]:
+    """What tells of the kernels of each part of the data plane: `cases` and `make_kernels`."""
+    from maquette.recon.mesh import checks as mesh
+    from maquette.recon.surface.kernels import checks as surface
+
+    return [surface, mesh]
 
 
 def versions(device: torch.device) -> dict[str, str]:
     """What a report of a fault should say about the machine."""
+    import warp
+
+    from maquette.recon.kernels import launching  # noqa: F401 - starts Warp, silently
+
     found = {name: metadata.version(name) for name in ("torch", "warp-lang")}
+    found |= {"torch CUDA": str(torch.version.cuda or ""), "torch code": " ".join(gpus.code())}
+    found["warp CUDA"] = ".".join(map(str, warp.get_cuda_toolkit_version() or ()))
+    found["driver"] = ".".join(map(str, gpus.driver_version()))
     found |= {"python": platform.python_version(), "system": platform.platform()}
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
@@ -91,7 +115,6 @@ def versions(device: torch.device) -> dict[str, str]:
             "gpu": properties.name,
             "capability": f"{properties.major}.{properties.minor}",
             "memory": f"{properties.total_memory / 2**30:.1f} GiB",
-            "torch CUDA": str(torch.version.cuda),
         }
     return found
 
@@ -104,7 +127,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     found = versions(device)
-    print(json.dumps(found) if arguments.json else ", ".join(f"{k} {v}" for k, v in found.items()))
+    told = ", ".join(f"{name} {text}" for name, text in found.items() if text)
+    print(json.dumps(found) if arguments.json else told)
     differing = 0
     for case in cases(device, arguments.quick):
         result = compare(case, device)

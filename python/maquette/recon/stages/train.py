@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from maquette.pipelines.neuralangelo.options import ProcessOptions
+from maquette.recon import gpus
 from maquette.recon.surface import engine
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
@@ -18,6 +19,10 @@ def _files(scene: Scene, options: ProcessOptions) -> Iterable[Path]:
 
 
 def _run(scene: Scene, options: ProcessOptions, progress: Progress) -> Report:
+    if options.gpus:
+        gpus.check_code()
+        if reason := gpus.why_unused():
+            progress.warn(reason)
     numbers = engine.train(scene, options, progress)
     run = scene.run(options.group)
     newest = checkpoints.chosen(run).path

@@ -11,6 +11,7 @@ import contextlib
 from dataclasses import replace
 from typing import Any
 
+from maquette.containers.variants import choose
 from maquette.errors import ConfigError, MaquetteError
 from maquette.jobs.spec import JobSpec
 from maquette.runners import scene_store
@@ -60,7 +61,17 @@ def command(
     if timeout_s:
         limits["max_hours"] = (timeout_s - min(_MOST_MARGIN_S, timeout_s / 10)) / 3600
     limited = replace(job, settings=job.settings.model_copy(update=limits))
-    return agent_argv(limited, step, scene_path(job.model), store, kept=_KEPT)
+    return agent_argv(
+        limited, step, scene_path(job.model), store, variant=_variant(job), kept=_KEPT
+    )
+
+
+def _variant(job: JobSpec) -> str:
+    """The variant of our image; empty for one that was named."""
+    settings, asked = job.settings, job.spec.get("resources", {})
+    if settings.image or settings.variant != "auto":
+        return "" if settings.image else settings.variant
+    return choose(str(asked.get("flavor", "")), int(asked.get("gpu") or 0))
 
 
 def with_secrets(request: Request, notify_url: str) -> Body:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from maquette.config.settings import Settings
+from maquette.containers.variants import check_fit
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec
+from maquette.runners.agent_command import takes_agent
 from maquette.runners.ovh import agent_job, prices
 from maquette.runners.ovh.hiding import placeholder
 from maquette.runners.ovh.labels import HOST_LABEL, JOB_LABEL, TOOL_LABEL, USER_LABEL
@@ -34,13 +36,16 @@ def body_of(job: JobSpec, store: dict[str, Any] | None = None) -> dict[str, Any]
         store: Where an agent in the job finds the scene; None: it is the job's volume.
 
     Raises:
-        ConfigError: MAX_COST is given and nobody knows the flavor's price.
+        ConfigError: MAX_COST is given and nobody knows the flavor's price, or VARIANT has no code
+            for its GPU.
     """
     scene = agent_job.scene_path(job.model) if store else mount_path(job.model)
     paths = {"{scene}": scene, "{options}": f"{scene}/{options_path(job.step)}"}
     command = [paths.get(word, word) for word in job.command]
     variables = list(job.spec.get("envVars", []))
     resources = _resources(job)
+    if takes_agent(job) and not job.settings.image and job.settings.variant != "auto":
+        check_fit(job.settings.variant, resources["flavor"], resources.get("gpu", 0))
     timeout = _timeout_s(job.settings, resources)
     if store:
         command = agent_job.command(job, command, store, timeout)

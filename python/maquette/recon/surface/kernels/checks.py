@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 
 import torch
@@ -12,6 +13,8 @@ from maquette.recon.geometry.rays import Rays
 from maquette.recon.kernel_checks import Case
 from maquette.recon.surface.draws import Draws
 from maquette.recon.surface.hash_grid import HashGrid
+from maquette.recon.surface.merging import flatten, merge
+from maquette.recon.surface.presets import PRESETS
 from maquette.recon.surface.sampling import DistanceCache, sample_rays
 from maquette.recon.surface.settings import NumSamples, Render
 
@@ -35,6 +38,27 @@ def cases(device: torch.device, quick: bool) -> Iterator[Case]:
             yield from _grid_cases(name, grid, count)
     for count in counts:
         yield _ray_case(min(count, 8_192), device)
+
+
+def make_kernels() -> Iterator[str]:
+    """Use every kernel that a preset needs once, on the CPU and next to nothing, so that it exists.
+
+    Kernels of the hash grid are made for one number of features each, when that is first used.
+
+    Yields:
+        What the kernels that were just made are for.
+    """
+    for dim in sorted(_features_of_presets()):
+        grid = HashGrid(2, 1, 2, 5, dim)
+        grid(torch.zeros(1, 3)).sum().backward()
+        yield f"hash grid, {dim} features"
+    _ray_case(1, torch.device("cpu")).fast()
+    yield "samples along rays"
+
+
+def _features_of_presets() -> set[int]:
+    settings = [flatten(asdict(merge(preset))) for preset in PRESETS]
+    return {flat[key] for flat in settings for key in flat if key.endswith(".hashgrid.dim")}
 
 
 def _grid_cases(name: str, grid: HashGrid, count: int) -> Iterator[Case]:

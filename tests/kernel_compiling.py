@@ -1,0 +1,39 @@
+"""Compile our kernels for GPUs that are not here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from command_line import environment
+from maquette.containers.variants import variants
+
+PROMISED = sorted({c for variant in variants().values() for c in variant.capabilities}, key=float)
+
+
+def python(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Another process: in this one other tests have made kernels that no preset needs."""
+    return subprocess.run(
+        [sys.executable, *words], env=environment(**variables), capture_output=True, text=True,
+        check=False, timeout=300,
+    )  # fmt: skip
+
+
+def compiled_to_ptx(folder: Path, capabilities: tuple[str, ...]) -> dict[str, list[Path]]:
+    """Compile every kernel into a fresh folder; the files by capability."""
+    code = (
+        "import sys; from pathlib import Path; from maquette.recon import kernel_cache as cache\n"
+        "for word in sys.argv[2:]: cache.compile_for(word, True, Path(sys.argv[1]) / word)"
+    )
+    done = python("-c", code, str(folder), *capabilities)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {word: sorted((folder / word).rglob("*.ptx")) for word in capabilities}
+
+
+def check_targets(files: dict[str, list[Path]]) -> None:
+    assert len({len(found) for found in files.values()}) == 1  # every kernel for each of them
+    for capability, found in files.items():
+        assert found
+        for path in found:
+            assert f".target sm_{capability.replace('.', '')}\n" in path.read_text()

@@ -1,0 +1,68 @@
+"""Kernels compiled in advance, for GPUs that are not here."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from command_line import ROOT
+from kernel_compiling import PROMISED, check_targets, compiled_to_ptx, python
+from maquette.recon import kernel_cache
+
+OUTER = (PROMISED[0], PROMISED[len(PROMISED) // 2], PROMISED[-1])
+
+
+def test_kernels_compile_for_the_lowest_a_middle_and_the_highest_capability(tmp_path: Path) -> None:
+    """All that are promised are compiled in the soak tier."""
+    assert OUTER[0] == "7.0"  # the V100S
+    check_targets(compiled_to_ptx(tmp_path, OUTER))
+
+
+def test_a_run_finds_every_kernel_in_the_cache_that_was_filled_for_it(tmp_path: Path) -> None:
+    """On the CPU for real, and for GPUs by Warp's own search, whatever the driver's age."""
+    cache = {"WARP_CACHE_PATH": str(tmp_path)}
+    filled = python("-m", "maquette.recon.kernel_cache", "--capabilities", OUTER[0], **cache)
+    assert filled.returncode == 0, filled.stdout + filled.stderr
+    asked = python(str(ROOT / "tests" / "kernel_lookup.py"), OUTER[0], OUTER[-1], **cache)
+    assert asked.returncode == 0, asked.stderr
+    found = json.loads(asked.stdout)
+    held = [entry for entry in found if ".sm70." in entry["file"]]
+    assert held and not any(entry["compiled"] for entry in held)
+    assert {Path(entry["file"]).suffix for entry in held} == {".ptx", ".cubin"}
+    assert all(entry["compiled"] for entry in found if entry not in held)  # it can tell
+    # Nothing is carried that no run looks for.
+    names = {path.name for path in tmp_path.rglob("*.sm*")}
+    assert names == {entry["file"] for entry in held}
+
+
+def test_a_check_names_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert kernel_cache.main(["--check", "--capabilities", "99.0"]) == 1
+    said = capsys.readouterr().out
+    assert ".sm990.cubin" in said and "0 of " in said
+
+
+def test_no_launch_chooses_threads_a_block() -> None:
+    """The number is part of the name in the cache: compiling in advance uses Warp's default."""
+    sources = (ROOT / "python" / "maquette" / "recon").rglob("*.py")
+    assert not [path for path in sources if "block_dim" in path.read_text(encoding="utf-8")]
+
+
+def test_a_cache_that_can_not_be_written_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried = tmp_path / "carried" / "1.17.0" / "wp_module"
+    carried.mkdir(parents=True)
+    (carried / "wp_module.sm70.ptx").write_text("code")
+    monkeypatch.setenv("WARP_CACHE_PATH", str(tmp_path / "carried"))
+    kernel_cache.settle()
+    assert os.environ["WARP_CACHE_PATH"] == str(tmp_path / "carried")
+
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    kernel_cache.settle()
+    own = Path(os.environ["WARP_CACHE_PATH"])
+    assert own.parent == tmp_path and own.name != "carried"
+    assert (own / "1.17.0" / "wp_module" / "wp_module.sm70.ptx").read_text() == "code"
