@@ -70,7 +70,7 @@ def step_options(step: str, settings: Settings) -> StepOptions:
     """
     kind = get_pipeline(settings.pipeline).steps[step].options
     known = {
-        "group": settings.group, "input": resolve_input(settings), "gpus": max(settings.gpu, 1),
+        "group": settings.group, "input": resolve_input(settings), "gpus": settings.gpu,
     }  # fmt: skip
     values = {item.name: known[item.name] for item in fields(kind) if not item.metadata}
     for option in options_of(kind):

@@ -51,7 +51,7 @@ class ProcessOptions(StepOptions):
     """Options of `process`."""
 
     iterations: int = option(2000, "training iterations; schedules scale with it", low=1)
-    gpus: int = 1  # of the machine: the processes that train together, one where there are none
+    gpus: int = 1  # of the machine, each with a process that trains; 0: the processor alone
     preset: Preset = option(
         "auto", "how much to compute; full-8gb … fit smaller GPUs; auto: by hardware"
     )

@@ -52,7 +52,7 @@ def train(scene: Scene, options: ProcessOptions, progress: Progress) -> dict[str
     choice = _previous(trained, options.checkpoint, progress)
     state = None if choice is None else states.read(choice.path)
     arguments = follower_arguments(scene.root, options, choice)
-    with led(options.gpus, arguments) as team:
+    with led(max(options.gpus, 1), arguments) as team:
         use_threads(team.world)
         trainer = build(scene, options, team, state)
         _announce(trainer, state, trained, progress)
@@ -81,7 +81,7 @@ def build(
     kept, _ = split(cameras.frames)
     if state is not None:
         states.check_fits(state, cameras.region, settings, len(kept))
-    device = place(team.world, team.rank)
+    device = place(team.world, team.rank) if options.gpus else torch.device("cpu")
     size = settings.data.train.image_size
     dataset = PixelDataset(scene, kept, cameras.region, device, max(size) if size else None)
     points = landmarks.read(scene, cameras.frames, cameras.region, device)
