@@ -55,6 +55,7 @@ def scene(tmp_path: Path) -> Scene:
 
 def made(scene: Scene, fixed: bool, monkeypatch: pytest.MonkeyPatch) -> Trainer:
     monkeypatch.setattr(Trainer, "_fixed", fixed)
+    monkeypatch.setattr(trainers, "_MEETING_ITERATIONS", 5)
     options = ProcessOptions(iterations=40, preset="preview", overrides=SMALL)
     trainer = training.build(scene, options, Team())
     training.begin(trainer, None)

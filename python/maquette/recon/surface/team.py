@@ -47,6 +47,11 @@ class Team:
         group.all_reduce(count)
         return values.sum() * (self.world / count)
 
+    def largest(self, value: Tensor) -> None:
+        """Replace a scalar by the largest of all processes."""
+        if self.world > 1:
+            group.all_reduce(value, op=group.ReduceOp.MAX)
+
     def average_gradients(self, parameters: Iterable[Tensor]) -> None:
         """Replace each gradient by its mean over the processes."""
         if self.world == 1:

@@ -164,7 +164,7 @@ class Trainer:
         When the loss is not a number, the parameters stay as they were before this iteration.
 
         Raises:
-            JobFailed: so it is; on a GPU only `Metrics.read` tells.
+            JobFailed: so it is; on a GPU only `read` tells.
         """
         phase = self.phase
         rate = self.schedule.rate(self.iteration)
@@ -175,7 +175,8 @@ class Trainer:
         for dial, value in zip(self._dials, dials, strict=True):
             dial.fill_(value)
         values = self._replay.run((phase.active, stands, self.rays))
-        if self.is_prompt and not torch.isfinite(values[0]):
+        self.team.largest(self._not_finite)
+        if self.is_prompt and self._not_finite > 0:
             raise self.not_a_number(self.iteration)
         self.team.average_gradients(p for p in self.model.parameters() if p.requires_grad)
         self.optimizer.step()
@@ -185,6 +186,7 @@ class Trainer:
             )
         self._reached = phase
         self.iteration += 1
+        values[0] = torch.where(self._not_finite > 0, torch.nan, values[0])  # of any process
         return Metrics(self.iteration, values, self.optimizer.param_groups[0]["lr"], phase.active)
 
     def _differentiate(self, kind: Kind) -> torch.Tensor:
