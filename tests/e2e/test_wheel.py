@@ -68,6 +68,22 @@ def test_errors_name_commands_that_can_be_typed_there(away: Installed) -> None:
     assert "make" not in (nothing.stderr + unposed.stderr + demo.stderr).split()
 
 
+def test_what_the_plain_wheel_lacks_is_told(away: Installed) -> None:
+    (packages,) = away.programs.parent.glob("lib/*/site-packages")
+    lacks = "import sys; sys.modules.update(dict.fromkeys(('av', 'scipy', 'viser')))"
+    (packages / "lacks.pth").write_text(lacks + "\n")
+    (away.folder / "shoe.mp4").touch()
+    for words, part in (
+        (("run", "prepare", "INPUT=shoe.mp4"), "recon"),
+        (("evaluate",), "recon"),
+        (("view",), "view"),
+    ):
+        done = away.maquette(*words, "MODEL=shoe")
+        assert done.returncode == 10, done.stderr
+        assert f"needs the part `{part}`, which is not installed" in done.stderr
+        assert f"[{part}]" in done.stderr
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(360)
 def test_the_three_steps_run_on_a_video(away: Installed, photos: Path) -> None:
