@@ -114,6 +114,8 @@ test-all: $(READY) ## Run all, and soak: an hour (MINUTES=30 ends it, SEED=1 rep
 	@MAQUETTE_BPY_PYTHONS=$$(bash .ci/blender_modules) $(TESTS) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 check: $(READY) ## Lint, types, import contracts, docs drift
 	@bash .ci/check
+wheel: $(READY) ## Build the wheel in dist/, for pip install
+	@$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./python
 lock: $(READY) ## Pin the newest versions that fit python/pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --upgrade python/pyproject.toml -o python/constraints.txt
 
@@ -124,5 +126,5 @@ $(READY): python/pyproject.toml python/constraints.txt
 	@touch $(READY)
 
 .PHONY: all estimate login-check flavors sweep emulator demo help settings prepare process extract evaluate adjust view region blender-addon jobs \
-  images push-images check-image clean-containers push-data data-push pull-data clear-data store clean test test-docker test-pages test-all check lock \
+  images push-images check-image clean-containers push-data data-push pull-data clear-data store clean test test-docker test-pages test-all check wheel lock \
   $(foreach step,prepare process extract,$(step)-job $(step)-status $(step)-logs $(step)-stop $(step)-push plan-$(step))

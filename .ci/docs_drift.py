@@ -12,6 +12,7 @@ from maquette.config.table import rows
 from maquette.errors import ExitCode
 from maquette.pipelines.registry import DEFAULT, all_pipelines, get_pipeline, names
 from maquette.planning.definitions import JOBS
+from maquette.resources import PACKAGE, version
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS_PAGE = ROOT / "docs" / "settings.md"
@@ -50,6 +51,8 @@ def problems() -> list[str]:
         found.append("docs/settings.md is stale: run `.venv/bin/python .ci/docs_drift.py --write`")
     found += _job_definitions()
     found += _makefile_and_readme()
+    found += _versions()
+    found += _rooms()
     for code in ExitCode:
         if str(int(code)) not in HELP:
             found.append(f"exit code {int(code)} is not in the CLI's help")
@@ -66,6 +69,32 @@ def _job_definitions() -> list[str]:
             if len({(o.kind, o.default, o.low, o.high, o.above) for o in by_step.values()}) > 1:
                 found.append(f"{name} is not the same in all steps of {pipeline.name}")
     return found
+
+
+def _rooms() -> list[str]:
+    """The picture of the house shows every folder of the package and of the data plane."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rooms = [*PACKAGE.glob("*/__init__.py"), *(PACKAGE / "recon").glob("*/__init__.py")]
+    return [
+        f"docs/architecture.md does not show {room.parent.name}/"
+        for room in sorted(rooms)
+        if f"{room.parent.name}/" not in page
+    ]
+
+
+def _versions() -> list[str]:
+    """Blender reads the add-on's version without running anything, so it stands there as text."""
+    addon = ROOT / "blender_addons" / "maquette_region"
+    major, minor, patch = version().split(".")
+    wanted = {
+        "blender_manifest.toml": f'version = "{version()}"',
+        "__init__.py": f'"version": ({major}, {minor}, {patch})',
+    }
+    return [
+        f"{name} of the Blender add-on lacks: {line}"
+        for name, line in wanted.items()
+        if line not in (addon / name).read_text("utf-8")
+    ]
 
 
 def _makefile_and_readme() -> list[str]:

@@ -1,4 +1,4 @@
-"""Where `maquette.scene` lies: beside this file in the installed zip, else in the checkout."""
+"""Where `maquette.scene` lies: in the installed zip, a checkout, or the wheel that carries this."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
-_PLACES = (_HERE / "shared", _HERE.parents[1] / "python")
+_PLACES = (_HERE / "shared", _HERE.parents[1] / "python", *_HERE.parents[3:4])
 
 
 def find() -> None:

@@ -104,6 +104,20 @@ def from_exit_code(code: int, what: str, *, detail: str = "", hint: str = "") ->
 NO_SPACE = "no space left"
 
 
+def missing_part(part: str, what: str, error: ModuleNotFoundError) -> MaquetteError:
+    """Say which part of maquette, an extra of its installation, something needs.
+
+    Raises:
+        ModuleNotFoundError: what is not there is ours, which no extra brings.
+    """
+    if (error.name or "maquette").split(".")[0] == "maquette":
+        raise error
+    return ConfigError(
+        f"{what} needs the part `{part}`, which is not installed: {error.name}",
+        hint=f"pip install 'maquette-….whl[{part}]'; the Makefile's own environment has it",
+    )
+
+
 def from_os_error(error: OSError, doing: str) -> MaquetteError:
     """Say an operating-system error (full disk, read-only folder …) as a sentence.
 

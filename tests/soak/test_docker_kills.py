@@ -32,6 +32,7 @@ def test_a_change_of_the_code_rebuilds_no_layer_below_it(
         shutil.copytree(ROOT / folder, tmp_path / folder)
     monkeypatch.setattr(context, "ROOT", tmp_path)
     monkeypatch.setattr(context, "IMAGES", tmp_path / "images")
+    monkeypatch.setattr(context, "PACKAGE", tmp_path / "python" / "maquette")
     recipe = replace(cpu_recipe(), version=f"of-{random.randrange(1 << 32):08x}")
     try:
         before = layers_of_a_build(recipe)

@@ -9,7 +9,7 @@ import typer
 
 from maquette.cli.arguments import SettingWords
 from maquette.cli.workspaces import open_scene, require_scene
-from maquette.errors import ConfigError
+from maquette.errors import missing_part
 
 if TYPE_CHECKING:
     from maquette.config.settings import Settings
@@ -73,8 +73,5 @@ def _serving() -> ModuleType:
     try:
         from maquette.viewer import serving
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"the browser page needs the part `view`, which is not installed: {error.name}",
-            hint="pip install -e 'python[view]'; the Makefile's own environment has it",
-        ) from error
+        raise missing_part("view", "the browser page", error) from error
     return serving

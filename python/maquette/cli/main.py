@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from maquette.cli import adjust, data, images, jobs, ovh, region, run, scenes, stores, whole
 from maquette.errors import ExitCode, MaquetteError, format_error, from_os_error
+from maquette.ui.targets import as_typed
 
 HELP = """Turn a video or a set of photos into a 3D model.
 
@@ -25,12 +27,29 @@ for module in (run, whole, jobs, scenes, region, adjust, data, stores, images, o
     module.add_to(app)
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from maquette.resources import version
+
+        print(f"maquette {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="print it", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """What can stand before a command."""
+
+
 def main() -> None:
     """Run the command; every error becomes a sentence and its exit code, here only."""
     try:
         code = app(prog_name="maquette", standalone_mode=False)
     except MaquetteError as error:
-        print(format_error(error), file=sys.stderr)
+        print(as_typed(format_error(error)), file=sys.stderr)
         code = error.exit_code
     except TyperException as error:
         context = getattr(error, "ctx", None)

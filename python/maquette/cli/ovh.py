@@ -114,7 +114,7 @@ def emulator(
 ) -> None:
     """Serve an emulated OVHcloud AI Training on LISTEN, to try everything without an account."""
     from maquette.config.loading import load
-    from maquette.errors import ConfigError
+    from maquette.errors import missing_part
 
     chosen = load(settings or ())
     try:
@@ -124,10 +124,7 @@ def emulator(
         from maquette.emulator.server import Options, build, stores_of
         from maquette.emulator.times import Pace
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"the emulator needs the part `emulator`, which is not installed: {error.name}",
-            hint="pip install -e 'python[emulator]'; the Makefile's own environment has it",
-        ) from error
+        raise missing_part("emulator", "the emulator", error) from error
     host, _, port = chosen.listen.rpartition(":")
     options = Options(
         folder=(chosen.base_dir / folder).resolve(),

@@ -57,11 +57,24 @@ def demo(settings: SettingWords = None) -> None:
     from maquette.pipelines.registry import get_pipeline
 
     chosen = load(settings or ())
+    _look_for_sample(chosen)
     steps = tuple(get_pipeline(chosen.pipeline).steps)
     for step in steps:
         run_step(step, chosen, as_json=False, table=False)
     print_results(chosen.scene_dir, steps)
     print_evaluation(chosen)
+
+
+def _look_for_sample(settings: Settings) -> None:
+    from maquette.errors import NotFound
+    from maquette.resources import IS_CHECKOUT
+
+    if not (IS_CHECKOUT or settings.input or (settings.scene_dir / "input").exists()):
+        raise NotFound(
+            "the sample video is not part of an installed maquette",
+            detail="it is `samples/owl.mp4` in the project's sources",
+            hint="`maquette demo INPUT=path/to/owl.mp4`, or `maquette all INPUT=` with your own",
+        )
 
 
 def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True) -> None:
@@ -196,6 +209,8 @@ def _fetch_input(settings: Settings, as_json: bool) -> None:
 
 
 def _say_how_to_follow(step: str, model: str) -> None:
-    print(f"  follow it:  make {step}-logs MODEL={model}")
-    print(f"  its state:  make {step}-status MODEL={model}")
-    print(f"  stop it:    make {step}-stop MODEL={model}")
+    from maquette.ui.targets import as_typed
+
+    print(as_typed(f"  follow it:  `make {step}-logs MODEL={model}`"))
+    print(as_typed(f"  its state:  `make {step}-status MODEL={model}`"))
+    print(as_typed(f"  stop it:    `make {step}-stop MODEL={model}`"))

@@ -137,7 +137,7 @@ def ground_truth_folder(settings: Settings) -> Path | None:
     Raises:
         NotFound: GROUND_TRUTH names a folder that holds none.
     """
-    from maquette.planning.definitions import ROOT
+    from maquette.resources import ROOT
 
     if settings.ground_truth:
         folder = Path(settings.ground_truth).expanduser().resolve()

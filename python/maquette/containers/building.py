@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from maquette.config.settings import Settings
-from maquette.containers.context import ROOT, pack
+from maquette.containers.context import pack
 from maquette.containers.engines import Engine, connected
 from maquette.containers.variants import choose, find_variant, image_reference
 from maquette.errors import CredentialsError, JobFailed
-from maquette.planning.building import VERSION
+from maquette.resources import IS_CHECKOUT, ROOT, version
 
 IMAGE_NAMES = ("recon",)
 _PASSED_ON = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -78,7 +78,7 @@ def recipes(settings: Settings) -> list[Recipe]:
         Recipe(
             name=name,
             variant=variant,
-            version=VERSION,
+            version=version(),
             base_image=settings.base_image,
             registry=settings.registry,
             wheels=Path(wheels) if settings.wheels or Path(wheels or "-").is_dir() else None,
@@ -139,6 +139,8 @@ def push(reference: str, engine: Engine, say: Say) -> None:
 
 def revision() -> str:
     """The commit of the sources, `-dirty` when files differ from it; empty outside of git."""
+    if not IS_CHECKOUT:
+        return ""  # the git repository around it would be somebody else's
     answer = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
         cwd=ROOT,

@@ -11,8 +11,8 @@ from typing import IO
 
 from maquette.containers.variants import IMAGES
 from maquette.errors import NotFound
+from maquette.resources import CARRIED, PACKAGE, ROOT
 
-ROOT = IMAGES.parent
 _SKIPPED = ("__pycache__", ".egg-info")
 
 
@@ -31,8 +31,8 @@ def pack(image: str, wheels: Path | None = None, extra_ca: Path | None = None) -
     """
     packed = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     with tarfile.open(fileobj=packed, mode="w") as tar:
-        for path in _sources(image):
-            _add(tar, path, path.relative_to(ROOT).as_posix())
+        for path, name in _sources(image):
+            _add(tar, path, name)
         for path in _wheels(wheels):
             _add(tar, path, f"wheels/{path.name}")
         _add_text(tar, "wheels/.keep", b"")
@@ -41,14 +41,22 @@ def pack(image: str, wheels: Path | None = None, extra_ca: Path | None = None) -
     return packed
 
 
-def _sources(image: str) -> Iterator[Path]:
-    folders = (IMAGES / image, ROOT / "python" / "maquette")
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and not any(part.endswith(_SKIPPED) for part in path.parts):
-                yield path
-    yield ROOT / "python" / "constraints.txt"
-    yield ROOT / "python" / "pyproject.toml"
+def _sources(image: str) -> Iterator[tuple[Path, str]]:
+    """Each file and its name in the context, the same from a checkout and from a wheel."""
+    for path in _files_below(IMAGES / image):
+        yield path, f"images/{path.relative_to(IMAGES).as_posix()}"
+    for path in _files_below(PACKAGE):
+        if CARRIED not in path.parents:
+            yield path, f"python/maquette/{path.relative_to(PACKAGE).as_posix()}"
+    for name in ("python/constraints.txt", "python/pyproject.toml"):
+        yield ROOT / name, name
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and not any(part.endswith(_SKIPPED) for part in parts):
+            yield path
 
 
 def _wheels(folder: Path | None) -> list[Path]:

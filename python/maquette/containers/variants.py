@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from maquette.errors import ConfigError
+from maquette.resources import ROOT
 
-IMAGES = Path(__file__).resolve().parents[3] / "images"
+IMAGES = ROOT / "images"
 NEWEST = "cuda13"
 WITHOUT_GPU = "cpu"
 

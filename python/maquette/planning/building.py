@@ -15,10 +15,9 @@ from maquette.jobs.spec import JobSpec, new_job_id
 from maquette.pipelines.options import StepOptions, from_mapping, options_of
 from maquette.pipelines.registry import get_pipeline
 from maquette.planning import bucket_input
-from maquette.planning.definitions import JOBS, ROOT
+from maquette.planning.definitions import JOBS
 from maquette.planning.rendering import render_file
-
-VERSION = "0.1.0"
+from maquette.resources import ROOT, version
 
 
 def build_job(step: str, settings: Settings, job_id: str = "") -> JobSpec:
@@ -86,7 +85,7 @@ def variables(step: str, settings: Settings) -> dict[str, Any]:
         **values,
         **asdict(step_options(step, settings)),
         "step": step,
-        "version": VERSION,
+        "version": version(),
         "flavor": settings.flavor or default_flavor(settings.pipeline, step),
         "given_image": settings.image,
         "image": settings.image or image_of(settings, step),
@@ -100,7 +99,7 @@ def image_of(settings: Settings, step: str) -> str:
     if settings.backend == "ovh":
         flavor = flavor or default_flavor(settings.pipeline, step)
     variant = choose(flavor, settings.gpu) if auto else settings.variant
-    return image_reference(VERSION, variant, settings.registry)
+    return image_reference(version(), variant, settings.registry)
 
 
 def default_flavor(pipeline: str, step: str) -> str:

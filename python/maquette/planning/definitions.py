@@ -1,8 +1,7 @@
-"""Where the project and its job definitions lie."""
+"""Where the job definitions lie."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from maquette.resources import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 JOBS = ROOT / "jobs"

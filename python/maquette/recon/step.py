@@ -14,7 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from maquette.errors import ConfigError, ExitCode, JobFailed, MaquetteError, from_os_error
+from maquette.errors import (
+    ConfigError,
+    ExitCode,
+    JobFailed,
+    MaquetteError,
+    from_os_error,
+    missing_part,
+)
 from maquette.pipelines import options as step_options
 from maquette.pipelines.registry import get_pipeline
 from maquette.recon import stopping
@@ -75,7 +82,10 @@ def run_step(
 
 def _load(names: Sequence[str]) -> list[Stage]:
     package = "maquette.recon.stages"
-    return [importlib.import_module(f"{package}.{name}").STAGE for name in names]
+    try:
+        return [importlib.import_module(f"{package}.{name}").STAGE for name in names]
+    except ModuleNotFoundError as error:
+        raise missing_part("recon", "a step on this machine", error) from error
 
 
 def _fail(progress: Progress, error: MaquetteError) -> int:

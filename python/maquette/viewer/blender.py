@@ -9,17 +9,16 @@ import sys
 import zipfile
 from pathlib import Path
 
-from maquette.errors import ConfigError, JobFailed, NotFound
+from maquette.errors import ConfigError, JobFailed
+from maquette.resources import PACKAGE, ROOT
 from maquette.scene import aftermath, region_file
 from maquette.scene.atomic import replacing
 from maquette.scene.workspace import Workspace
 from maquette.viewer.picture import redraw
 
-ROOT = Path(__file__).resolve().parents[3]
 ADDON = ROOT / "blender_addons" / "maquette_region"
 START = ROOT / "blender_addons" / "start.py"
-PACKAGE = ROOT / "python" / "maquette"
-ZIP = ROOT / "dist" / "maquette_region.zip"
+ZIP = Path("dist") / "maquette_region.zip"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in the zip, so that equal content is an equal zip
 
 
@@ -74,13 +73,7 @@ def environment() -> dict[str, str]:
 
 
 def build_addon(target: Path = ZIP) -> Path:
-    """Pack the add-on, with the scene contract that it shares, into an installable zip.
-
-    Raises:
-        NotFound: this is not a checkout with the add-on in it.
-    """
-    if not ADDON.is_dir():
-        raise NotFound(f"the add-on is not here: `{ADDON}`", hint="run this in a checkout")
+    """Pack the add-on, with the scene contract that it shares, into an installable zip."""
     files = {path.relative_to(ADDON): path for path in _sources(ADDON)}
     shared = [PACKAGE / "__init__.py", PACKAGE / "errors.py", *_sources(PACKAGE / "scene")]
     files |= {Path("shared/maquette") / path.relative_to(PACKAGE): path for path in shared}

@@ -7,9 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from maquette.errors import MaquetteError, from_os_error
+from maquette.errors import MaquetteError, from_os_error, missing_part
 from maquette.recon import stopping
-from maquette.recon.evaluate.evaluation import KEYS, run
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 
@@ -19,6 +18,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     stopping.install()
     progress = Progress()
+    try:
+        from maquette.recon.evaluate.evaluation import KEYS, run
+    except ModuleNotFoundError as error:
+        return _fail(progress, missing_part("recon", "an evaluation", error))
     try:
         with progress.stage("evaluate"):
             scene = Scene(arguments.scene.resolve())
