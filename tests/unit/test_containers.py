@@ -15,9 +15,9 @@ from maquette.containers.variants import choose, suiting, variants
 from maquette.errors import ConfigError, Interrupted, JobFailed, NotFound
 from maquette.jobs.ledger import StepLedger
 from maquette.planning.building import build_job
-from maquette.runners.docker import DockerRunner, _ending
+from maquette.runners.docker.runner import DockerRunner, _ending
 from maquette.runners.endings import Notice
-from maquette.runners.local import LocalRunner
+from maquette.runners.local.runner import LocalRunner
 
 
 @pytest.mark.parametrize(

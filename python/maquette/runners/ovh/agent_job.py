@@ -8,14 +8,14 @@ posted and nowhere else: requests, documents and answers hold a remark in its pl
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from typing import Any
 
 from maquette.errors import ConfigError, MaquetteError
 from maquette.jobs.spec import JobSpec
 from maquette.runners import scene_store
-from maquette.runners.agent_command import agent_argv, takes_agent
-from maquette.runners.base import Request
+from maquette.runners.agent_command import Limits, agent_argv, takes_agent
+from maquette.runners.base import Request, Secrets
+from maquette.runners.ovh.options import OvhOptions
 from maquette.storage import handover
 
 _SCENES = "/workspace/scenes"
@@ -32,7 +32,7 @@ def store_of(job: JobSpec) -> dict[str, Any] | None:
         ConfigError: the image has no agent, or only the built-in store is there.
         NotFound: DATASTORE names none.
     """
-    if job.settings.carry != "store":
+    if job.settings.of(OvhOptions).carry != "store":
         return None
     if not takes_agent(job):
         raise ConfigError(
@@ -56,14 +56,12 @@ def command(
     Args:
         timeout_s: When the platform ends the job; the agent stops the step before that, and pushes.
     """
-    limits = {"max_hours": 0.0, "max_cost": 0.0, "price_per_hour": 0.0}
-    if timeout_s:
-        limits["max_hours"] = (timeout_s - min(_MOST_MARGIN_S, timeout_s / 10)) / 3600
-    limited = replace(job, settings=job.settings.model_copy(update=limits))
-    return agent_argv(limited, step, scene_path(job.model), store, kept=_KEPT)
+    work_s = timeout_s - min(_MOST_MARGIN_S, timeout_s / 10) if timeout_s else 0.0
+    limits = Limits(job.settings.of(OvhOptions).sync_minutes, max_hours=work_s / 3600)
+    return agent_argv(job, step, scene_path(job.model), store, limits, kept=_KEPT)
 
 
-def with_secrets(request: Request, notify_url: str) -> Body:
+def with_secrets(request: Request, given: Secrets) -> Body:
     """Leave the agent's secrets in the bucket; returns the body that leads to them.
 
     Raises:
@@ -71,7 +69,7 @@ def with_secrets(request: Request, notify_url: str) -> Body:
         MaquetteError: the store does not answer or refuses.
     """
     store, body = request["store"], request["body"]
-    secrets = scene_store.secrets_for(store, notify_url)
+    secrets = scene_store.secrets_for(store, given)
     with scene_store.opened(store) as bucket:
         line = handover.leave(bucket.wire, bucket.name, request["job_id"], secrets)
     told = [item for item in body["envVars"] if item["name"] != handover.VARIABLE]
