@@ -89,6 +89,12 @@ def test_upstream_runs_the_tutorials_commands(step: str, tmp_path: Path) -> None
         LocalRunner().plan(job)
 
 
+def test_an_upstream_program_is_stopped_when_its_time_is_up(tmp_path: Path) -> None:
+    settings = Settings(engine="nvlabs", model="lego", max_hours=2, base_dir=tmp_path)
+    command = DockerRunner().plan(build_job("process", settings))["command"]
+    assert command[:3] == ["timeout", "--kill-after=90", "7200"]
+
+
 def test_upstreams_code_must_be_in_the_scene(tmp_path: Path) -> None:
     job = build_job("process", Settings(engine="nvlabs", model="lego", base_dir=tmp_path))
     runner = DockerRunner()

@@ -118,8 +118,17 @@ def test_unknown_backends_and_unusable_options_are_told_with_their_source() -> N
         assert f"command line: {name}" in detail
 
 
-def test_a_secret_is_handed_over_and_never_shown() -> None:
+def test_a_secret_is_handed_over_and_never_shown(tmp_path: Path) -> None:
     settings = load(["BACKEND=docker", "NOTIFY_URL=https://hooks/secret"])
     assert settings.secrets() == {"NOTIFY_URL": "https://hooks/secret"}
     assert "secret" not in f"{settings!r} {settings} {settings.model_dump_json()}"
     assert load(["BACKEND=docker"]).secrets() == {}
+    (tmp_path / "maquette.yaml").write_text("notify_url: [https://hooks/secret]\n")
+    detail = refused("BACKEND=docker")
+    assert "maquette.yaml: NOTIFY_URL=…" in detail and "secret" not in detail
+
+
+@pytest.mark.parametrize("line", ["pipeline: 5", "backend: 5"])
+def test_what_is_no_name_at_all_is_told_as_such(tmp_path: Path, line: str) -> None:
+    (tmp_path / "maquette.yaml").write_text(f"{line}\n")
+    assert "`5`" in refused()

@@ -12,7 +12,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from maquette.config import option_models
-from maquette.config.settings import Settings, chosen_backend, core_names, setting_names
+from maquette.config.settings import (
+    Settings,
+    chosen_backend,
+    core_names,
+    secret_names,
+    setting_names,
+)  # fmt: skip
 from maquette.errors import ConfigError
 from maquette.pipelines import registry
 from maquette.runners import registry as backends
@@ -77,7 +83,7 @@ def _validated(
 ) -> Settings | None:
     """The settings, without those of others; what is wrong is added to `problems`."""
     core = {key.lower(): value for key, (value, _) in values.items() if key in core_names()}
-    pipeline, backend = core.get("pipeline", registry.DEFAULT), chosen_backend(core)
+    pipeline, backend = str(core.get("pipeline", registry.DEFAULT)), chosen_backend(core)
     if pipeline not in registry.names():
         problems.append(f"{values['PIPELINE'][1]}: {registry.unknown(pipeline)}")
     if backend not in backends.BACKENDS:
@@ -132,7 +138,8 @@ def _explain(error: ValidationError, values: Values, problems: list[str]) -> Non
     for problem in error.errors():
         key = str(problem["loc"][0]).upper()
         source = values.get(key, ("", "defaults"))[1]
-        problems.append(f"{source}: {key}={problem['input']}: {problem['msg']}")
+        shown = "…" if key in secret_names() else problem["input"]
+        problems.append(f"{source}: {key}={shown}: {problem['msg']}")
 
 
 def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:

@@ -152,3 +152,13 @@ def setting_names() -> frozenset[str]:
     of_pipelines = {name for known in registry.all_pipelines() for name in known.settings()}
     of_backends = {name for backend in backends.BACKENDS for name in backends.settings_of(backend)}
     return core_names() | of_pipelines | of_backends
+
+
+def secret_names() -> frozenset[str]:
+    """The UPPER_CASE names of settings whose values are shown nowhere."""
+    return frozenset(
+        name
+        for backend in backends.BACKENDS
+        for name, option in backends.settings_of(backend).items()
+        if option.kind is SecretStr
+    )
