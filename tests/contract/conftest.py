@@ -13,7 +13,7 @@ from container_person import remove_containers_on
 from job_making import MakeJob, script_job
 from maquette.config.settings import Settings
 from maquette.runners.base import Runner
-from maquette.runners.registry import get_runner
+from maquette.runners.registry import DEFAULT, get_runner
 
 
 @pytest.fixture(params=every_backend())
@@ -36,13 +36,12 @@ def nothing_is_left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
 def job_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """What jobs of the backend under test need to know."""
     name = _backend(request)
-    services = {bench.fixture for bench in BENCHES.values()} & set(request.fixturenames)
-    if name is not None:
-        services = {BENCHES[name].fixture} - {""}
-    for service in services:
-        settings: Settings = request.getfixturevalue(service).settings(tmp_path)
-        return settings
-    return Settings(backend=name) if name else Settings()
+    used = {bench.fixture for bench in BENCHES.values()} & set(request.fixturenames)
+    service = BENCHES[name].fixture if name else next(iter(used - {""}), "")
+    if not service:
+        return Settings(backend=name or DEFAULT)
+    settings: Settings = request.getfixturevalue(service).settings(tmp_path)
+    return settings
 
 
 @pytest.fixture
