@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 from maquette.cli.main import HELP
-from maquette.config.settings import setting_names
-from maquette.config.table import rows
+from maquette.config.settings import core_names, setting_names
+from maquette.config.table import backend_rows, core_rows, pipeline_rows
 from maquette.errors import ExitCode
-from maquette.pipelines.registry import DEFAULT, all_pipelines, get_pipeline, names
+from maquette.pipelines.registry import all_pipelines, get_pipeline, names
 from maquette.planning.definitions import JOBS
 from maquette.resources import PACKAGE, version
+from maquette.runners.registry import BACKENDS, settings_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS_PAGE = ROOT / "docs" / "settings.md"
@@ -25,17 +26,20 @@ def settings_page() -> str:
         "",
         "Give them as make variables (`make process ITERATIONS=20000`), in `maquette.yaml`, in",
         "`.env` or in the environment. The command line wins over the environment, the environment",
-        "over `.env`, `.env` over `maquette.yaml`. Made by `.ci/docs_drift.py --write`.",
+        "over `.env`, `.env` over `maquette.yaml`. On the command line, what neither PIPELINE",
+        "nor BACKEND uses is refused. Made by `.ci/docs_drift.py --write`.",
     ]
+    lines += ["", "## Of every pipeline and backend", "", "| setting | default | meaning |"]
+    lines += ["|---|---|---|"]
+    lines += [_line(*row[:2], row[3]) for row in core_rows()]
     for pipeline in names():
-        known = rows(pipeline)
-        if pipeline == DEFAULT:
-            lines += ["", "## Of every pipeline", "", "| setting | default | meaning |"]
-            lines += ["|---|---|---|"]
-            lines += [_line(row[0], row[1], row[3]) for row in known if not row[2]]
         lines += ["", f"## Of the steps of `{pipeline}`", "", get_pipeline(pipeline).summary, ""]
         lines += ["| setting | default | step | meaning |", "|---|---|---|---|"]
-        lines += [_line(*row) for row in known if row[2]]
+        lines += [_line(*row) for row in pipeline_rows(pipeline)]
+    for name, backend in BACKENDS.items():
+        lines += ["", f"## Of the backend `{name}`", "", backend.summary]
+        known = [_line(*row[:2], row[3]) for row in backend_rows(name)]
+        lines += ["", "| setting | default | meaning |", "|---|---|---|", *known] if known else []
     return "\n".join(lines) + "\n"
 
 
@@ -50,6 +54,7 @@ def problems() -> list[str]:
     if not SETTINGS_PAGE.exists() or SETTINGS_PAGE.read_text("utf-8") != settings_page():
         found.append("docs/settings.md is stale: run `.venv/bin/python .ci/docs_drift.py --write`")
     found += _job_definitions()
+    found += _declarations()
     found += _makefile_and_readme()
     found += _versions()
     found += _rooms()
@@ -95,6 +100,19 @@ def _versions() -> list[str]:
         for name, line in wanted.items()
         if line not in (addon / name).read_text("utf-8")
     ]
+
+
+def _declarations() -> list[str]:
+    """Settings of one name that are not one thing."""
+    by_backend = [settings_of(name) for name in BACKENDS]
+    of_backends = {name for known in by_backend for name in known}
+    of_pipelines = {name for pipeline in all_pipelines() for name in pipeline.settings()}
+    shared = (of_backends & of_pipelines) | (core_names() & (of_backends | of_pipelines))
+    found = [f"{name} is declared in two places for two things" for name in sorted(shared)]
+    for name in sorted(of_backends):
+        if len({known[name] for known in by_backend if name in known}) > 1:
+            found.append(f"{name} is not the same on all backends that know it")
+    return found
 
 
 def _makefile_and_readme() -> list[str]:

@@ -19,8 +19,8 @@ from maquette.containers import building
 from maquette.containers.engines import connected, find_engine
 from maquette.jobs.states import has_ended
 from maquette.planning.building import build_job
-from maquette.runners.docker import DockerRunner
-from maquette.runners.local import LocalRunner
+from maquette.runners.docker.runner import DockerRunner
+from maquette.runners.local.runner import LocalRunner
 from rows import Row, print_rows
 
 POLL_S = 0.02
@@ -52,7 +52,7 @@ def size_of(image: str) -> Row:
 
 
 def time_of_build() -> Row:
-    recipe = building.recipes(Settings(variant="cpu"))[0]
+    recipe = building.recipes(Settings(backend="docker", variant="cpu"))[0]
     begun = time.monotonic()
     building.build(recipe, find_engine(), lambda line: None)
     return Row(recipe.reference, "docker", "build", time.monotonic() - begun, "s")
@@ -61,7 +61,10 @@ def time_of_build() -> Row:
 def start(runner: DockerRunner | LocalRunner, image: str) -> tuple[float, float]:
     """Seconds until the job runs, and until the step itself says its first word."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(image=image, gpu=0, base_dir=Path(folder), model="nothing")
+        given = {"image": image} if runner.name == DockerRunner.name else {}
+        settings = Settings(
+            backend=runner.name, gpu=0, base_dir=Path(folder), model="nothing", **given
+        )
         job = build_job("process", settings)
         request = runner.plan(job)
         begun = time.monotonic()

@@ -28,7 +28,7 @@ from maquette.emulator.server import Options, Running, serving
 from maquette.jobs.ledger import find_all
 from maquette.jobs.spec import JobSpec, new_job_id
 from maquette.runners import tracking
-from maquette.runners.ovh import fleet, tokens
+from maquette.runners.ovh import tokens
 from maquette.runners.ovh.client import Client
 from maquette.runners.ovh.runner import OvhRunner
 from rows import Row, print_rows
@@ -102,8 +102,8 @@ def many(count: int, folder: Path, running: Running) -> list[Row]:
         nothing_to_copy = {**body, "volumes": []}
         plain.post(f"{running.url}/v1/job", json=nothing_to_copy).raise_for_status()
     _await_billing(plain, running, count)
-    settings = Settings(base_dir=folder, ovh_url=running.url)
-    fleet.adopt(settings)
+    settings = Settings(backend="ovh", base_dir=folder, ovh_url=running.url)
+    runner.adopt(settings)
     asked = _requests_of(lambda: tracking.refresh_all(find_all(settings.logs_dir)))
     command = [sys.executable, "-m", "maquette.cli.main", "jobs", f"BASE_DIR={folder}"]
     walls, cpus = [], []
@@ -153,7 +153,7 @@ def _requests_of(work: Callable[[], Any]) -> int:
 
 
 def _job(folder: Path, running: Running, model: str) -> JobSpec:
-    settings = Settings(base_dir=folder, ovh_url=running.url, model=model)
+    settings = Settings(backend="ovh", base_dir=folder, ovh_url=running.url, model=model)
     return JobSpec(
         id=new_job_id("process"),
         model=model,

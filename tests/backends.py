@@ -1,8 +1,9 @@
-"""Which backends can be tried here, and what would provide the others."""
+"""Which backends can be tried here, with what, and what would provide the others."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import cache
 
 import pytest
@@ -12,13 +13,30 @@ from maquette.containers.engines import connected, find_engine
 from maquette.errors import MaquetteError, NotFound
 from maquette.runners.registry import BACKENDS
 
-# Backend → the tier of its tests. Those that are not named need nothing but this machine.
-_TIER = {"docker": pytest.mark.docker}
+
+@dataclass(frozen=True)
+class Bench:
+    """What a backend is tried with.
+
+    Attributes:
+        fixture: A service for it, that tells the settings of jobs there; "" where it needs none.
+        marks: The tier of its tests, where they need more than this machine.
+    """
+
+    fixture: str = ""
+    marks: tuple[pytest.MarkDecorator, ...] = ()
+
+
+BENCHES = {
+    "local": Bench(),
+    "docker": Bench(marks=(pytest.mark.docker,)),
+    "ovh": Bench(fixture="emulated"),
+}
 
 
 def every_backend() -> list[object]:
     """All names, each with its tier."""
-    return [pytest.param(name, marks=_TIER.get(name, ())) for name in sorted(BACKENDS)]
+    return [pytest.param(name, marks=BENCHES[name].marks) for name in sorted(BACKENDS)]
 
 
 @cache

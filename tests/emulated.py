@@ -34,8 +34,8 @@ class Emulated:
     def settings(self, folder: Path, **more: Any) -> Settings:
         """Settings of jobs there, with a bucket of the folder's own."""
         bucket = f"b-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
-        given = {"ovh_url": self.running.url, "base_dir": folder, "bucket_name": bucket}
-        return Settings(**{**given, **more})
+        given = {"backend": "ovh", "ovh_url": self.running.url, "base_dir": folder}
+        return Settings(**{**given, "bucket_name": bucket, **more})
 
     def fault(self, kind: str, **facts: Any) -> str:
         """Let something go wrong; returns the fault's id."""

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from maquette.config.settings import Settings
 from maquette.jobs.spec import JobSpec, new_job_id
 from maquette.jobs.states import has_ended
+from maquette.pipelines.registry import DEFAULT
 from maquette.runners import tracking
-from maquette.runners.base import Collecting, Pushing
-from maquette.runners.ovh.runner import OvhRunner
+from maquette.runners.base import Collecting, Handle, SendsData
 from maquette.runners.registry import get_runner
 from waiting import wait_for
 
 MakeJob = Callable[..., JobSpec]
+
+
+@runtime_checkable
+class Copying(Protocol):
+    """A backend whose jobs work in a copy of the scene that follows the bucket when asked to."""
+
+    def synchronise(self, handle: Handle, direction: str) -> None: ...
 
 
 BASE_IMAGE = "debian:bookworm-slim"
@@ -32,7 +40,7 @@ def script_job(
         id=new_job_id(step),
         model="thing",
         group="tests",
-        pipeline="neuralangelo",
+        pipeline=DEFAULT,
         step=step,
         scene=folder / "scenes" / "thing",
         logs=folder / "logs",
@@ -63,8 +71,8 @@ def fetch(job: JobSpec) -> None:
     """Have what a running job wrote in the scene folder here; it is there already where shared."""
     ours = tracking.refresh(tracking.ledger_of(job))["maquette"]
     runner = get_runner(ours["backend"])
-    if isinstance(runner, OvhRunner) and isinstance(runner, Pushing):
-        runner.push_now(ours["handle"])
+    if isinstance(runner, Copying):
+        runner.synchronise(ours["handle"], "push")
         assert isinstance(runner, Collecting)
         runner.collect(ours["handle"])
 
@@ -73,6 +81,7 @@ def hand_over(job: JobSpec) -> None:
     """Have what was written to the scene folder here in a running job, likewise."""
     ours = tracking.refresh(tracking.ledger_of(job))["maquette"]
     runner = get_runner(ours["backend"])
-    if isinstance(runner, OvhRunner):
+    if isinstance(runner, Copying):
+        assert isinstance(runner, SendsData)
         runner.send(ours["request"], lambda survey, meter: None)
         runner.synchronise(ours["handle"], "pull")

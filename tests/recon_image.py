@@ -16,7 +16,7 @@ from maquette.containers import building
 from maquette.containers.context import pack
 from maquette.containers.engines import connected, find_engine
 
-NAME_OF_BUILD = building.recipes(Settings(variant="cpu"))[0].reference
+NAME_OF_BUILD = building.recipes(Settings(backend="docker", variant="cpu"))[0].reference
 
 
 @cache
@@ -36,7 +36,7 @@ def recon_image() -> str:
 @cache
 def cpu_recipe() -> building.Recipe:
     """How `make images VARIANT=cpu` builds it, but for its name."""
-    recipe = building.recipes(Settings(variant="cpu"))[0]
+    recipe = building.recipes(Settings(backend="docker", variant="cpu"))[0]
     with pack(recipe.name, recipe.wheels, recipe.extra_ca) as context:
         content = hashlib.file_digest(context, "sha256").hexdigest()[:16]
     return replace(recipe, version=f"of-{content}")

@@ -8,20 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from backends import every_backend
+from backends import BENCHES, every_backend
 from container_person import remove_containers_on
-from emulated import Emulated
 from job_making import MakeJob, script_job
 from maquette.config.settings import Settings
 from maquette.runners.base import Runner
-from maquette.runners.registry import get_runner
+from maquette.runners.registry import DEFAULT, get_runner
 
 
 @pytest.fixture(params=every_backend())
 def runner(request: pytest.FixtureRequest) -> Runner:
     """Each backend in turn."""
-    if request.param == "ovh":
-        request.getfixturevalue("emulated")
+    if service := BENCHES[request.param].fixture:
+        request.getfixturevalue(service)
     return get_runner(request.param)
 
 
@@ -36,10 +35,13 @@ def nothing_is_left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
 @pytest.fixture
 def job_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """What jobs of the backend under test need to know."""
-    if "emulated" not in request.fixturenames and not _is_ovh(request):
-        return Settings()
-    service: Emulated = request.getfixturevalue("emulated")
-    return service.settings(tmp_path)
+    name = _backend(request)
+    used = {bench.fixture for bench in BENCHES.values()} & set(request.fixturenames)
+    service = BENCHES[name].fixture if name else next(iter(used - {""}), "")
+    if not service:
+        return Settings(backend=name or DEFAULT)
+    settings: Settings = request.getfixturevalue(service).settings(tmp_path)
+    return settings
 
 
 @pytest.fixture
@@ -48,6 +50,8 @@ def make_job(tmp_path: Path, job_settings: Settings) -> MakeJob:
     return partial(script_job, tmp_path, settings=job_settings)
 
 
-def _is_ovh(request: pytest.FixtureRequest) -> bool:
+def _backend(request: pytest.FixtureRequest) -> str | None:
+    """The backend under test; None where the test is not of every backend."""
     callspec = getattr(request.node, "callspec", None)
-    return callspec is not None and callspec.params.get("runner") == "ovh"
+    name: str | None = callspec.params.get("runner") if callspec else None
+    return name

@@ -17,7 +17,7 @@ from maquette.containers.engines import Engine, connected, find_engine
 from maquette.errors import ConfigError, JobFailed, NotFound
 from maquette.jobs.spec import JobSpec
 from maquette.runners import tracking
-from maquette.runners.docker import DockerRunner
+from maquette.runners.docker.runner import DockerRunner
 from waiting import wait_for
 
 pytestmark = pytest.mark.docker
@@ -128,7 +128,7 @@ def test_one_container_a_step_is_kept(runner: DockerRunner, make_job: MakeJob) -
 
 
 def test_an_engine_that_does_not_answer_is_told(runner: DockerRunner, make_job: MakeJob) -> None:
-    settings = Settings(docker_host="unix:///tmp/no-engine-here.sock")
+    settings = Settings(backend="docker", docker_host="unix:///tmp/no-engine-here.sock")
     job = replace(make_job("true"), settings=settings)
     with pytest.raises(JobFailed, match="no Docker engine answers") as told:
         tracking.submit(job, runner)
@@ -152,7 +152,7 @@ def test_a_remote_engine_needs_a_store_that_both_reach(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     job = replace(
         make_job("true"),
-        settings=Settings(docker_host="ssh://gpu-box"),
+        settings=Settings(backend="docker", docker_host="ssh://gpu-box"),
         command=("maquette-step", "neuralangelo", "prepare", "--scene", "{scene}"),
     )
     with pytest.raises(ConfigError, match="needs a data store that both can reach"):

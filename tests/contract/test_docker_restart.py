@@ -13,7 +13,7 @@ from maquette.config.settings import Settings
 from maquette.emulator.containers import ContainerEngine
 from maquette.errors import JobFailed
 from maquette.runners import tracking
-from maquette.runners.docker import DockerRunner
+from maquette.runners.docker.runner import DockerRunner
 from maquette.runners.ovh import tokens
 from maquette.runners.ovh.runner import OvhRunner
 from maquette.storage.embedded import Running
@@ -38,7 +38,7 @@ def test_a_job_under_an_engine_that_restarts_is_told_as_it_is(
     job = script_job(
         tmp_path,
         "echo begun; while [ ! -e $1/go ]; do sleep .1; done; echo saved > $1/result",
-        settings=Settings(docker_host=engine.host),
+        settings=Settings(backend="docker", docker_host=engine.host),
     )
     runner = DockerRunner()
     tracking.submit(job, runner)
@@ -64,7 +64,7 @@ def test_a_job_that_an_engines_restart_ended_can_be_submitted_again(
     tmp_path: Path, engine: OwnEngine
 ) -> None:
     script = "touch $1/begun; while [ ! -e $1/go ]; do sleep .1; done"
-    settings = Settings(docker_host=engine.host)
+    settings = Settings(backend="docker", docker_host=engine.host)
     first = script_job(tmp_path, script, settings=settings)
     tracking.submit(first, DockerRunner())
     wait_for((first.scene / "begun").exists, LIMIT_S, "the step")

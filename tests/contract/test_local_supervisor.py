@@ -14,7 +14,7 @@ from job_making import MakeJob, ended, running
 from maquette.errors import JobFailed, NotFound
 from maquette.jobs.ledger import StepLedger
 from maquette.runners import tracking
-from maquette.runners.local import LocalRunner
+from maquette.runners.local.runner import LocalRunner
 from waiting import wait_for
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
+from pydantic import SecretStr
 
 from job_making import LIMIT_S, MakeJob, ended, fetch, hand_over, running
+from maquette.config.settings import Settings
 from maquette.errors import MaquetteError, UsageError
 from maquette.jobs.document import change_state, new_document
 from maquette.jobs.states import STATES
 from maquette.runners import tracking
 from maquette.runners.base import Runner, Status
+from maquette.runners.registry import DEFAULT, settings_of
 from waiting import wait_for
 
 
@@ -23,6 +29,45 @@ def test_plan_is_pure_and_is_what_is_submitted(runner: Runner, make_job: MakeJob
     document = tracking.submit(job, runner)
     assert document["maquette"]["request"] == request
     ended(job)
+
+
+SUBMISSION = """
+import json, sys
+from maquette.runners.base import SendsData
+from maquette.runners.registry import get_runner
+told = json.load(sys.stdin)
+runner = get_runner(told["backend"])
+if isinstance(runner, SendsData):
+    runner.send(told["request"], lambda survey, meter: None)
+print(json.dumps(runner.submit(told["request"], told["secrets"])))
+"""
+
+
+def test_a_plan_can_be_submitted_by_another_process(runner: Runner, make_job: MakeJob) -> None:
+    job = make_job("echo hello")
+    request, ledger = runner.plan(job), tracking.ledger_of(job)
+    ledger.create(job, runner.name, request, tracking.refreshed)
+    told = {"backend": runner.name, "request": request, "secrets": job.settings.secrets()}
+    done = subprocess.run(
+        [sys.executable, "-c", SUBMISSION],
+        input=json.dumps(told), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    handle = json.loads(done.stdout)
+    ledger.update(job.id, lambda document: document["maquette"].update(handle=handle))
+    assert ended(job)["status"]["state"] == "DONE"
+    assert list(runner.logs(handle, follow=False)) == ["hello"]
+
+
+def test_a_plan_holds_no_secret_and_the_runner_remembers_none(
+    runner: Runner, make_job: MakeJob, job_settings: Settings
+) -> None:
+    known = [name for name, option in settings_of(runner.name).items() if option.kind is SecretStr]
+    given = {name.lower(): SecretStr("https://hooks/said-to-nobody") for name in known}
+    options = job_settings.backend_options | given
+    settings = job_settings.model_copy(update={"backend_options": options})
+    assert settings.secrets().keys() >= set(known)
+    request = runner.plan(replace(make_job("true"), settings=settings))
+    assert "said-to-nobody" not in json.dumps(request) + repr(vars(runner)) + repr(settings)
 
 
 def test_job_runs_to_its_end(runner: Runner, make_job: MakeJob) -> None:
@@ -189,7 +234,7 @@ def test_a_query_starts_nothing(runner: Runner, make_job: MakeJob) -> None:
 
 @pytest.mark.parametrize("word", [*STATES, "TELEPORTING"])
 def test_any_state_survives(make_job: MakeJob, word: str) -> None:
-    document = new_document(make_job("true"), "local", {}, 1)
+    document = new_document(make_job("true"), DEFAULT, {}, 1)
     tracking.apply(document, Status(state=word, message="m"))
     assert document["status"]["state"] == word
     assert document["status"]["history"][-1]["state"] == word

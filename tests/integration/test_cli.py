@@ -57,6 +57,7 @@ def test_make_and_its_question_targets_start_nothing(tmp_path: Path) -> None:
         (["run"], 2, "Missing argument"),
         (["run", "prepare", "MODLE=x"], 10, "nearest: `MODEL`"),
         (["run", "prepare", "BACKEND=paperspace"], 10, "no backend"),
+        (["run", "process", "MAX_COST=5"], 10, "backends that know it: docker, ovh"),
         (["run", "process", "GPU=17"], 10, "GPU"),
         (["run", "process", "OVERRIDES=nonsense"], 10, "not of the form"),
         (["data", "push", "MODEL=never"], 13, "no scene"),

@@ -22,7 +22,7 @@ from maquette.jobs.states import has_ended
 from maquette.planning.building import build_job
 from maquette.runners import tracking
 from maquette.runners.base import Request
-from maquette.runners.docker import DockerRunner
+from maquette.runners.docker.runner import DockerRunner
 from maquette.scene import checkpoints
 from s3_server import KEYS
 from synthetic_scene import write_posed_scene

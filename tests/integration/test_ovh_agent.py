@@ -18,7 +18,7 @@ from maquette.cli.whole import can_help
 from maquette.errors import ConfigError, CredentialsError, JobFailed, UsageError
 from maquette.jobs.spec import JobSpec
 from maquette.runners import agent_command, tracking
-from maquette.runners.ovh import fleet, writers
+from maquette.runners.ovh import writers
 from maquette.runners.ovh.hiding import placeholder
 from maquette.runners.ovh.labels import JOB_LABEL
 from maquette.runners.ovh.runner import OvhRunner
@@ -148,7 +148,7 @@ def test_a_volume_and_an_agent_do_not_write_to_the_same_prefix(
 ) -> None:
     one = make_job("exec sleep 60")
     bucket = one.settings.bucket_name
-    one = replace(one, settings=one.settings.model_copy(update={"carry": first}))
+    one = replace(one, settings=emulated.settings(tmp_path, carry=first))
     tracking.submit(one, OvhRunner())
     other_way = "mount" if first == "store" else "store"
     elsewhere = tmp_path / "elsewhere"
@@ -194,7 +194,7 @@ def test_a_lost_document_is_adopted_with_its_store(
         path.unlink() if path.is_file() else path.rmdir()
     [adopted] = [
         one
-        for one in fleet.adopt(emulated.settings(tmp_path, bucket_name=""))
+        for one in OvhRunner().adopt(emulated.settings(tmp_path, bucket_name=""))
         if one["id"] == job.id
     ]
     assert adopted["maquette"]["handle"]["store"] == before["store"]
@@ -235,10 +235,12 @@ def _is_refused(line: str) -> bool:
     return False
 
 
-def test_the_agent_stops_before_the_platform_does(make_job: MakeJob) -> None:
+def test_the_agent_stops_before_the_platform_does(
+    emulated: Emulated, make_job: MakeJob, tmp_path: Path
+) -> None:
     """So that it can save and push; the platform's own limit stands behind it."""
     job = make_job("true")
-    limited = replace(job, settings=job.settings.model_copy(update={"max_hours": 10.0}))
+    limited = replace(job, settings=emulated.settings(tmp_path, carry="store", max_hours=10))
     body = OvhRunner().plan(limited)["body"]
     words = body["command"]
     assert body["timeout"] == 36_000

@@ -18,7 +18,7 @@ from job_making import script_job
 from maquette.errors import UsageError
 from maquette.jobs.spec import JobSpec
 from maquette.runners import tracking
-from maquette.runners.base import Handle, Request
+from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets
 from maquette.runners.ovh import tokens
 from maquette.runners.ovh.labels import JOB_LABEL
 from maquette.runners.ovh.runner import OvhRunner
@@ -42,9 +42,9 @@ def submit_together(jobs: list[JobSpec]) -> list[str]:
     class Together(OvhRunner):
         """Waits, when its scene is in the bucket, for the others."""
 
-        def submit(self, request: Request) -> Handle:
+        def submit(self, request: Request, secrets: Secrets = NO_SECRETS) -> Handle:
             all_sent.wait(100)
-            return super().submit(request)
+            return super().submit(request, secrets)
 
     def submit(job: JobSpec) -> str:
         try:

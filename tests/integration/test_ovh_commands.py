@@ -54,7 +54,8 @@ def call(
     """Run `maquette …` here; returns exit code, standard output and standard error."""
 
     def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["maquette", *words, f"OVH_URL={service.running.url}"])
+        monkeypatch.setenv("OVH_URL", service.running.url)
+        monkeypatch.setattr(sys, "argv", ["maquette", *words])
         with pytest.raises(SystemExit) as caught:
             main()
         return int(caught.value.code or 0), *capsys.readouterr()

@@ -20,7 +20,7 @@ from maquette.containers import building
 from maquette.containers.engines import connected, find_engine
 from maquette.errors import CredentialsError, NotFound
 from maquette.runners import tracking
-from maquette.runners.docker import DockerRunner
+from maquette.runners.docker.runner import DockerRunner
 from recon_image import NAME_OF_BUILD
 from registry import digest_in, missing_registry, registry, write_login
 

@@ -15,9 +15,9 @@ from maquette.containers.variants import choose, suiting
 from maquette.errors import ConfigError, Interrupted, JobFailed, NotFound
 from maquette.jobs.ledger import StepLedger
 from maquette.planning.building import build_job
-from maquette.runners.docker import DockerRunner, _ending
+from maquette.runners.docker.runner import DockerRunner, _ending
 from maquette.runners.endings import Notice
-from maquette.runners.local import LocalRunner
+from maquette.runners.local.runner import LocalRunner
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,12 @@ def test_upstream_runs_the_tutorials_commands(step: str, tmp_path: Path) -> None
     assert "/neuralangelo" in [mount["target"] for mount in request["mounts"]]
     with pytest.raises(ConfigError, match="runs in its own image"):
         LocalRunner().plan(job)
+
+
+def test_an_upstream_program_is_stopped_when_its_time_is_up(tmp_path: Path) -> None:
+    settings = Settings(engine="nvlabs", model="lego", max_hours=2, base_dir=tmp_path)
+    command = DockerRunner().plan(build_job("process", settings))["command"]
+    assert command[:3] == ["timeout", "--kill-after=90", "7200"]
 
 
 def test_upstreams_code_must_be_in_the_scene(tmp_path: Path) -> None:

@@ -183,8 +183,9 @@ def test_what_is_no_volume(text: str) -> None:
 
 def test_the_request_is_what_the_reference_describes(tmp_path: Path) -> None:
     settings = Settings(
-        base_dir=tmp_path, bucket_name="scans", max_hours=2, datastore="S3GRA", ovh_region="BHS"
-    )
+        backend="ovh", ovh_region="BHS", max_hours=2,
+        base_dir=tmp_path, bucket_name="scans", datastore="S3GRA",
+    )  # fmt: skip
     job = script_job(tmp_path, "true", step="process", settings=settings)
     job.spec["resources"] = {"flavor": "ai1-1-gpu", "gpu": 2}
     request = OvhRunner().plan(job)
@@ -219,14 +220,15 @@ def test_caps_become_the_platform_s_timeout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: float, cost: float, seconds: int | None
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    settings = Settings(base_dir=tmp_path, max_hours=hours, max_cost=cost)
+    settings = Settings(backend="ovh", base_dir=tmp_path, max_hours=hours, max_cost=cost)
     job = script_job(tmp_path, "true", settings=settings)
     job.spec["resources"] = {"flavor": "ai1-1-gpu", "gpu": 1}
     assert spec.body_of(job).get("timeout") in (seconds, (seconds or 60) - 60)
 
 
 def test_a_cap_in_money_needs_a_price(tmp_path: Path) -> None:
-    job = script_job(tmp_path, "true", settings=Settings(base_dir=tmp_path, max_cost=1))
+    settings = Settings(backend="ovh", base_dir=tmp_path, max_cost=1)
+    job = script_job(tmp_path, "true", settings=settings)
     job.spec["resources"] = {"flavor": "h200-4-gpu", "gpu": 1}
     with pytest.raises(ConfigError, match="price of h200-4-gpu"):
         spec.body_of(job)

@@ -9,6 +9,8 @@ import pytest
 from maquette.config.loading import MAKE_OVERRIDES, load
 from maquette.config.settings import setting_names
 from maquette.errors import ConfigError
+from maquette.runners.docker.options import DockerOptions
+from maquette.runners.ovh.options import OvhOptions
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +71,64 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load()
     assert "maquette.yaml: not YAML" in caught.value.detail
+
+
+def refused(*words: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(words)
+    assert caught.value.exit_code == 10
+    return caught.value.detail
+
+
+def test_what_the_backend_does_not_use_is_refused_on_the_command_line() -> None:
+    reason = "MAX_COST means nothing to BACKEND=local; backends that know it: docker, ovh"
+    assert refused("MAX_COST=5") == f"command line: {reason}"
+    assert "means nothing to BACKEND=docker" in refused("OVH_REGION=BHS", "BACKEND=docker")
+    assert load(["MAX_COST=5", "BACKEND=docker"]).of(DockerOptions).max_cost == 5
+    assert load(["MAX_COST=5", "ENGINE=nvlabs"]).of(DockerOptions).max_cost == 5
+    assert load(["ITERATIONS=5", "RESOLUTION=64"]).options["iterations"] == 5, "another step's"
+
+
+def test_elsewhere_what_some_backend_knows_is_fine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "maquette.yaml").write_text("max_cost: 5\n")
+    (tmp_path / ".env").write_text("OVH_REGION=BHS\n")
+    monkeypatch.setenv("DOCKER_HOST", "ssh://gpu-box")
+    assert load().backend_options == {}
+    assert load(["BACKEND=docker"]).of(DockerOptions).docker_host == "ssh://gpu-box"
+    ours = load(["BACKEND=ovh"]).of(OvhOptions)
+    assert (ours.max_cost, ours.ovh_region) == (5, "BHS")
+    (tmp_path / "maquette.yaml").write_text("max_costs: 5\n")
+    assert "`max_costs`, nearest: `MAX_COST`" in refused()
+
+
+def test_a_command_of_a_backend_takes_its_options_whatever_the_backend_is() -> None:
+    words = ["DOCKER_HOST=ssh://gpu-box", "BACKEND=ovh", "OVH_REGION=BHS"]
+    settings = load(words, DockerOptions)
+    assert settings.of(DockerOptions).docker_host == "ssh://gpu-box"
+    assert settings.of(OvhOptions).ovh_region == "BHS"
+    assert "means nothing" in refused(*words)
+
+
+def test_unknown_backends_and_unusable_options_are_told_with_their_source() -> None:
+    assert "no backend `dokcer`, nearest: `docker`" in refused("BACKEND=dokcer")
+    detail = refused("BACKEND=docker", "MAX_HOURS=-1", "REGISTRY=a b", "VARIANT=cuda1")
+    for name in ("MAX_HOURS=-1", "REGISTRY=a b", "VARIANT=cuda1"):
+        assert f"command line: {name}" in detail
+
+
+def test_a_secret_is_handed_over_and_never_shown(tmp_path: Path) -> None:
+    settings = load(["BACKEND=docker", "NOTIFY_URL=https://hooks/secret"])
+    assert settings.secrets() == {"NOTIFY_URL": "https://hooks/secret"}
+    assert "secret" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+    assert load(["BACKEND=docker"]).secrets() == {}
+    (tmp_path / "maquette.yaml").write_text("notify_url: [https://hooks/secret]\n")
+    detail = refused("BACKEND=docker")
+    assert "maquette.yaml: NOTIFY_URL=…" in detail and "secret" not in detail
+
+
+@pytest.mark.parametrize("line", ["pipeline: 5", "backend: 5"])
+def test_what_is_no_name_at_all_is_told_as_such(tmp_path: Path, line: str) -> None:
+    (tmp_path / "maquette.yaml").write_text(f"{line}\n")
+    assert "`5`" in refused()

@@ -11,6 +11,7 @@ from maquette.cli.arguments import AsJson, SettingWords, Step, check_step
 
 if TYPE_CHECKING:
     from maquette.jobs.ledger import StepLedger
+    from maquette.runners.base import Adopting
 
 
 def add_to(app: typer.Typer) -> None:
@@ -94,20 +95,20 @@ def jobs(
 ) -> None:
     """List the current job of every step of every scene.
 
-    `maquette jobs adopt` writes documents for the jobs that OVHcloud knows and this folder lost.
+    `maquette jobs adopt` writes documents for the jobs that a backend knows and this folder lost.
     """
     from maquette.config.loading import load
     from maquette.jobs.ledger import find_all
     from maquette.runners import tracking
+    from maquette.runners.registry import option_class
     from maquette.ui.tables import print_rows
 
     words = list(settings or ())
     adopting = words[:1] == ["adopt"]
-    chosen = load(words[adopting:])
+    runners = _adopting() if adopting else {}
+    chosen = load(words[adopting:], *map(option_class, runners))
     if adopting:
-        from maquette.runners.ovh import fleet
-
-        documents = fleet.adopt(chosen)
+        documents = [document for runner in runners.values() for document in runner.adopt(chosen)]
     else:
         documents = tracking.refresh_all(find_all(chosen.logs_dir))
     if as_json:
@@ -116,6 +117,15 @@ def jobs(
         print("no jobs to adopt" if adopting else "no jobs yet")
     else:
         print_rows(("model", "step", "state", "group", "time", "job"), map(_row, documents))
+
+
+def _adopting() -> dict[str, Adopting]:
+    """The backends that remember jobs without documents."""
+    from maquette.runners.base import Adopting
+    from maquette.runners.registry import BACKENDS, get_runner
+
+    runners = {name: get_runner(name) for name in BACKENDS}
+    return {name: runner for name, runner in runners.items() if isinstance(runner, Adopting)}
 
 
 def _row(document: dict[str, Any]) -> tuple[str, ...]:

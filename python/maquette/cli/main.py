@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from maquette.cli import adjust, data, images, jobs, ovh, region, run, scenes, stores, whole
+from maquette.cli import adjust, data, jobs, region, run, scenes, stores, whole
 from maquette.errors import ExitCode, MaquetteError, format_error, from_os_error
+from maquette.runners.registry import command_modules
 from maquette.ui.targets import as_typed
 
 HELP = """Turn a video or a set of photos into a 3D model.
@@ -23,7 +24,7 @@ Exit codes: 0 ok · 1 a bug · 2 usage · 10 configuration · 11 credentials or 
 app = typer.Typer(
     help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
-for module in (run, whole, jobs, scenes, region, adjust, data, stores, images, ovh):
+for module in (run, whole, jobs, scenes, region, adjust, data, stores, *command_modules()):
     module.add_to(app)
 
 

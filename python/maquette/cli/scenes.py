@@ -58,13 +58,14 @@ def clean(settings: SettingWords = None) -> None:
 
 
 def settings_table(settings: SettingWords = None, as_json: AsJson = False) -> None:
-    """List every setting with its default and meaning; those of PIPELINE's steps by step."""
+    """List every setting with its default and meaning: PIPELINE's by step, BACKEND's after them."""
     from maquette.config.loading import load
     from maquette.config.table import rows
     from maquette.ui.tables import print_rows
 
     keys = ("setting", "default", "for", "meaning")
-    found = rows(load(settings or ()).pipeline)
+    chosen = load(settings or ())
+    found = rows(chosen.pipeline, chosen.backend)
     if as_json:
         names = ("name", "default", "for", "meaning")
         print(json.dumps([dict(zip(names, row, strict=True)) for row in found]))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from maquette.cli.arguments import AsJson, SettingWords
+from maquette.cli.arguments import SettingWords
 from maquette.errors import ExitCode, MaquetteError
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ POLL_S = 1.0
 def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
     app.command("all")(run_all)
-    app.command("estimate")(estimate)
 
 
 def run_all(settings: SettingWords = None) -> None:
@@ -40,34 +38,6 @@ def run_all(settings: SettingWords = None) -> None:
         after, chosen = _complete(step, chosen, after)
     if (chosen.scene_dir / "report.json").exists():
         print_results(chosen.scene_dir, steps)
-
-
-def estimate(settings: SettingWords = None, as_json: AsJson = False) -> None:
-    """Estimate time, memory and money of each step on FLAVOR, from measured runs."""
-    from dataclasses import asdict
-
-    from maquette.config.loading import load
-    from maquette.runners.ovh import estimates
-    from maquette.ui import text
-    from maquette.ui.tables import print_rows
-
-    found = estimates.estimate(load(settings or ()))
-    if as_json:
-        print(json.dumps({**asdict(found), "steps": [asdict(step) for step in found.steps]}))
-        return
-    rows = [
-        (
-            step.step,
-            step.flavor,
-            f"{text.duration(step.low_s)} … {text.duration(step.high_s)}",
-            f"{step.memory_gib:.1f}" if step.memory_gib else "?",
-            f"{step.low_eur:.2f} … {step.high_eur:.2f}" if step.high_eur is not None else "?",
-        )
-        for step in found.steps
-    ]
-    print_rows(("step", "flavor", "time", "GiB", "EUR"), rows)
-    for remark in found.remarks:
-        print(remark)
 
 
 def _complete(step: str, settings: Settings, after: str) -> tuple[str, Settings]:
@@ -169,12 +139,13 @@ def _another_way(settings: Settings, ledger: StepLedger) -> Settings:
 
     document = ledger.read()
     runner = get_runner(document["maquette"]["backend"])
-    if settings.carry != "auto" or not isinstance(runner, KnowsAnotherWay):
+    if not isinstance(runner, KnowsAnotherWay):
         return settings
-    changes = runner.another_way(document)
+    changes = runner.another_way(document, settings)
     for name, value in changes.items():
         print(f"from here on with {name.upper()}={value}")
-    return settings.model_copy(update=changes)
+    options = settings.backend_options | changes
+    return settings.model_copy(update={"backend_options": options})
 
 
 def _rescue(ledger: StepLedger) -> None:

@@ -9,26 +9,39 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from maquette.config.settings import Settings, core_names, option_model, setting_names
+from maquette.config import option_models
+from maquette.config.settings import (
+    Settings,
+    chosen_backend,
+    core_names,
+    secret_names,
+    setting_names,
+)  # fmt: skip
 from maquette.errors import ConfigError
 from maquette.pipelines import registry
+from maquette.runners import registry as backends
 
 FILE_NAME = "maquette.yaml"
 MAKE_OVERRIDES = "MAQUETTE_MAKE_OVERRIDES"
 COMMAND_LINE = "command line"
 
 
-def load(arguments: Iterable[str] = (), folder: Path | None = None) -> Settings:
+Values = Mapping[str, tuple[Any, str]]  # each with where it was given
+
+
+def load(arguments: Iterable[str] = (), *kinds: type[Any], folder: Path | None = None) -> Settings:
     """Merge defaults, `maquette.yaml`, `.env`, the environment and KEY=VALUE arguments.
 
     Args:
         arguments: KEY=VALUE words of the command line.
+        kinds: Classes of a backend's options that the command reads, whatever BACKEND is.
         folder: Where `maquette.yaml` and `.env` lie (default: the working folder).
 
     Raises:
-        ConfigError: unknown names or unusable values, all of them in one message.
+        ConfigError: unknown names, unusable values, and what was given on the command line that
+            neither steps nor backend nor command use; all of them in one message.
     """
     folder = folder or Path.cwd()
     known = setting_names()
@@ -45,7 +58,7 @@ def load(arguments: Iterable[str] = (), folder: Path | None = None) -> Settings:
                 problems.append(f"{source}: unknown setting `{key}`{_nearest(key, known)}")
             elif value != "":
                 values[key.upper()] = (value, source)
-    settings = _validated(values, problems)
+    settings = _validated(values, kinds, problems)
     if problems or settings is None:
         raise ConfigError(
             "the settings are not usable",
@@ -65,40 +78,68 @@ def dotenv_of(folder: Path) -> dict[str, str]:
     return {key: value or "" for key, value in dotenv_values(file).items()}
 
 
-def _validated(values: Mapping[str, tuple[Any, str]], problems: list[str]) -> Settings | None:
-    """The settings, without those of other pipelines; what is wrong is added to `problems`."""
-    pipeline = str(values.get("PIPELINE", (registry.DEFAULT, ""))[0])
+def _validated(
+    values: Values, kinds: tuple[type[Any], ...], problems: list[str]
+) -> Settings | None:
+    """The settings, without those of others; what is wrong is added to `problems`."""
+    core = {key.lower(): value for key, (value, _) in values.items() if key in core_names()}
+    pipeline, backend = str(core.get("pipeline", registry.DEFAULT)), chosen_backend(core)
     if pipeline not in registry.names():
         problems.append(f"{values['PIPELINE'][1]}: {registry.unknown(pipeline)}")
+    if backend not in backends.BACKENDS:
+        problems.append(f"{values['BACKEND'][1]}: {backends.unknown(backend)}")
+    if pipeline not in registry.names() or backend not in backends.BACKENDS:
         return None
-    options = {name.upper() for name in option_model(pipeline).model_fields}
-    given: dict[str, dict[str, Any]] = {"core": {}, "options": {}}
-    for key, (value, source) in values.items():
-        if key in core_names():
-            given["core"][key.lower()] = value
-        elif key in options:
-            given["options"][key.lower()] = value
-        elif source == COMMAND_LINE:
-            problems.append(f"{source}: {key} means nothing to PIPELINE={pipeline}")
+    models = {
+        "options": option_models.of_pipeline(pipeline),
+        "backend_options": option_models.of_backend(backend, kinds),
+    }
+    chosen = {place: _checked(model, values, problems) for place, model in models.items()}
+    known = core_names().union(*(_names(model) for model in models.values()))
+    for key, (_, source) in values.items():
+        if key not in known and source == COMMAND_LINE:
+            problems.append(f"{source}: {_why_unused(key, pipeline, backend)}")
     try:
-        chosen = option_model(pipeline)(**given["options"])
-    except ValidationError as error:
-        _explain(error, values, problems)
-        chosen = option_model(pipeline)()
-    try:
-        return Settings(**given["core"], options=chosen.model_dump())
+        return Settings(**core, **chosen)
     except ValidationError as error:
         _explain(error, values, problems)
         return None
 
 
-def _explain(
-    error: ValidationError, values: Mapping[str, tuple[Any, str]], problems: list[str]
-) -> None:
+def _checked(model: type[BaseModel], values: Values, problems: list[str]) -> dict[str, Any]:
+    """What was given of the options of a model; what is wrong is left out and told."""
+    names = _names(model)
+    given = {key.lower(): value for key, (value, _) in values.items() if key in names}
+    try:
+        return model(**given).model_dump()
+    except ValidationError as error:
+        _explain(error, values, problems)
+        return {}
+
+
+def _names(model: type[BaseModel]) -> set[str]:
+    return {name.upper() for name in model.model_fields}
+
+
+def _why_unused(key: str, pipeline: str, backend: str) -> str:
+    """Why a setting that something else knows is of no use here."""
+    others = [known.name for known in registry.all_pipelines() if key in known.settings()]
+    sentences = [
+        f"{kind.upper()}={here}; {kind}s that know it: {', '.join(there)}"
+        for kind, here, there in (
+            ("pipeline", pipeline, others), ("backend", backend, backends.knowing(key)),
+        )
+        if there
+    ]  # fmt: skip
+    return f"{key} means nothing to {' and to '.join(sentences)}"
+
+
+def _explain(error: ValidationError, values: Values, problems: list[str]) -> None:
     for problem in error.errors():
         key = str(problem["loc"][0]).upper()
         source = values.get(key, ("", "defaults"))[1]
-        problems.append(f"{source}: {key}={problem['input']}: {problem['msg']}")
+        shown = "…" if key in secret_names() else problem["input"]
+        problems.append(f"{source}: {key}={shown}: {problem['msg']}")
 
 
 def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from maquette.config.settings import Settings
 from maquette.containers.context import pack
 from maquette.containers.engines import Engine, connected
+from maquette.containers.options import BuildOptions, ImageOptions
 from maquette.containers.variants import choose, find_variant, image_reference
 from maquette.errors import CredentialsError, JobFailed
 from maquette.resources import IS_CHECKOUT, ROOT, version
@@ -70,18 +71,18 @@ class Recipe:
 
 def recipes(settings: Settings) -> list[Recipe]:
     """Our images as these settings want them; pip's own settings fill in what is not given."""
-    auto = settings.variant == "auto"
-    variant = choose(settings.flavor, settings.gpu) if auto else settings.variant
-    wheels = settings.wheels or os.environ.get("PIP_FIND_LINKS", "")
-    authorities = settings.extra_ca or os.environ.get("PIP_CERT", "")
+    asked, build = settings.of(ImageOptions), settings.of(BuildOptions)
+    variant = choose(asked.flavor, settings.gpu) if asked.variant == "auto" else asked.variant
+    wheels = build.wheels or os.environ.get("PIP_FIND_LINKS", "")
+    authorities = build.extra_ca or os.environ.get("PIP_CERT", "")
     return [
         Recipe(
             name=name,
             variant=variant,
             version=version(),
-            base_image=settings.base_image,
-            registry=settings.registry,
-            wheels=Path(wheels) if settings.wheels or Path(wheels or "-").is_dir() else None,
+            base_image=build.base_image,
+            registry=asked.registry,
+            wheels=Path(wheels) if build.wheels or Path(wheels or "-").is_dir() else None,
             extra_ca=Path(authorities) if authorities else None,
         )
         for name in IMAGE_NAMES

@@ -7,12 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-
-from maquette.errors import MaquetteError
-
-if TYPE_CHECKING:
-    from maquette.emulator.containers import Habits
+from typing import Protocol
 
 LOST = 137
 
@@ -83,22 +78,3 @@ class Engine(Protocol):
 
     def share(self, task: Task, folder: Path) -> None:
         """Let both the job and this process change everything in a volume."""
-
-
-def choose(kind: str, habits: Habits | None = None) -> Engine:
-    """The engine of a kind: container, process, or auto for containers where they can be had.
-
-    Raises:
-        MaquetteError: `container` was asked for and no engine answers here.
-    """
-    from maquette.emulator.containers import ContainerEngine
-    from maquette.emulator.processes import ProcessEngine
-
-    if kind == "process":
-        return ProcessEngine()
-    try:
-        return ContainerEngine(habits)
-    except MaquetteError:
-        if kind == "container":
-            raise
-        return ProcessEngine()

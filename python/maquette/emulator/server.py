@@ -14,11 +14,13 @@ import uvicorn
 
 from maquette.emulator.app import Api, Manner
 from maquette.emulator.book import Book
+from maquette.emulator.containers import ContainerEngine, Habits
 from maquette.emulator.cutting import CuttableProtocol
 from maquette.emulator.engines import Engine
 from maquette.emulator.faults import Faults
 from maquette.emulator.objects import Access, StoreMissing, Stores
 from maquette.emulator.parts import Service
+from maquette.emulator.processes import ProcessEngine
 from maquette.emulator.service import Jobs
 from maquette.emulator.times import Pace
 from maquette.errors import ConfigError, MaquetteError
@@ -51,6 +53,22 @@ class Running:
 
     url: str
     token: str = field(repr=False)
+
+
+def choose_engine(kind: str, habits: Habits | None = None) -> Engine:
+    """The engine of a kind: container, process, or auto for containers where they can be had.
+
+    Raises:
+        MaquetteError: `container` was asked for and no engine answers here.
+    """
+    if kind == "process":
+        return ProcessEngine()
+    try:
+        return ContainerEngine(habits)
+    except MaquetteError:
+        if kind == "container":
+            raise
+        return ProcessEngine()
 
 
 def build(options: Options) -> tuple[uvicorn.Server, socket.socket, Running]:

@@ -1,4 +1,4 @@
-"""How a step's options are declared, and the file in which every backend hands them over."""
+"""How options are declared, a step's or a backend's, and the file in which steps get theirs."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Option:
         help: What it means, in a few words, for `maquette settings` and docs/settings.md.
         low, high: The least and the largest value; `above`: it is larger than this.
         unit: Of a number.
+        pattern: A regular expression that a text has to match.
     """
 
     field: str
@@ -37,11 +38,12 @@ class Option:
     high: float | None = None
     above: float | None = None
     unit: str = ""
+    pattern: str = ""
     parse: Callable[[str], Any] | None = None
 
 
 def option(default: Any, help: str, *, setting: str = "", **facts: Any) -> Any:
-    """A field of a step's options, told once, here; for what may be told see `Option`.
+    """A field of a step's or a backend's options, told once; for what may be told see `Option`.
 
     Args:
         default: The text of it, where `parse` reads one.
@@ -54,8 +56,8 @@ def option(default: Any, help: str, *, setting: str = "", **facts: Any) -> Any:
     return field(default=default, metadata=metadata)
 
 
-def options_of(kind: type[StepOptions]) -> tuple[Option, ...]:
-    """The options of a step that a person gives; planning fills the other fields."""
+def options_of(kind: type[Any]) -> tuple[Option, ...]:
+    """The options of a dataclass that a person gives; planning fills a step's other fields."""
     hints = typing.get_type_hints(kind)
     found = []
     for item in fields(kind):

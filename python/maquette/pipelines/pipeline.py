@@ -27,12 +27,15 @@ class Step:
         work: The amount of work, from the options and the images; what takes twice as long has
             about twice as much.
         smaller: The setting that makes it need less memory, e.g. `BLOCK_RES=64`.
+        needs: What has to be in the scene before it, a file or a folder with a slash at its end;
+            made by the step before it, or for the first one by INPUT.
     """
 
     options: type[StepOptions]
     stages: tuple[str, ...]
     work: Callable[[Mapping[str, Any], Images], float]
     smaller: str
+    needs: str
 
 
 @dataclass(frozen=True)

@@ -37,4 +37,5 @@ PREPARE = Step(
     ),
     work=lambda options, images: images.count * images.megapixels,
     smaller="FRAMES=100",
+    needs="input/",
 )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from maquette.config.settings import Settings
+from maquette.containers.options import ImageOptions
 from maquette.containers.variants import choose, image_reference
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec, new_job_id
@@ -18,6 +19,7 @@ from maquette.planning import bucket_input
 from maquette.planning.definitions import JOBS
 from maquette.planning.rendering import render_file
 from maquette.resources import ROOT, version
+from maquette.runners.registry import BACKENDS
 
 
 def build_job(step: str, settings: Settings, job_id: str = "") -> JobSpec:
@@ -80,26 +82,26 @@ def step_options(step: str, settings: Settings) -> StepOptions:
 
 def variables(step: str, settings: Settings) -> dict[str, Any]:
     """What a job definition may refer to: settings, the step's options, and a few facts more."""
-    values = settings.model_dump(mode="json")
+    values, asked = settings.model_dump(mode="json"), settings.of(ImageOptions)
     return {
         **values,
         **asdict(step_options(step, settings)),
         "step": step,
         "version": version(),
-        "flavor": settings.flavor or default_flavor(settings.pipeline, step),
-        "given_image": settings.image,
-        "image": settings.image or image_of(settings, step),
-        "limit_s": round(settings.max_hours * 3600),
+        "flavor": asked.flavor or default_flavor(settings.pipeline, step),
+        "given_image": asked.image,
+        "image": asked.image or image_of(settings, step),
     }
 
 
 def image_of(settings: Settings, step: str) -> str:
     """Our image for the GPU of FLAVOR or of the step's own machine, or for VARIANT."""
-    auto, flavor = settings.variant == "auto", settings.flavor
-    if settings.backend == "ovh":
+    asked = settings.of(ImageOptions)
+    flavor = asked.flavor
+    if BACKENDS[settings.backend].rents_machines:
         flavor = flavor or default_flavor(settings.pipeline, step)
-    variant = choose(flavor, settings.gpu) if auto else settings.variant
-    return image_reference(version(), variant, settings.registry)
+    variant = choose(flavor, settings.gpu) if asked.variant == "auto" else asked.variant
+    return image_reference(version(), variant, asked.registry)
 
 
 def default_flavor(pipeline: str, step: str) -> str:

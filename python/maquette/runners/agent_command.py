@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +15,16 @@ SECRETS_FILE = "/workspace/.secrets.json"
 _OF_STORE = ("endpoint", "region", "bucket", "prefix")
 
 
+@dataclass(frozen=True)
+class Limits:
+    """When the agent pushes, and when it stops the step; 0 is never."""
+
+    sync_minutes: float
+    max_hours: float = 0.0
+    max_cost: float = 0.0
+    price_per_hour: float = 0.0
+
+
 def takes_agent(job: JobSpec) -> bool:
     """Whether the job's image is ours, so that the agent is in it."""
     return job.command[0] == OURS
@@ -23,7 +34,8 @@ def agent_argv(
     job: JobSpec,
     command: list[str],
     scene: str,
-    store: dict[str, Any] | None = None,
+    store: dict[str, Any] | None,
+    limits: Limits,
     *,
     variant: str = "",
     secrets_file: str = "",
@@ -39,15 +51,14 @@ def agent_argv(
         secrets_file: Where its secrets will lie there; empty: in its environment.
         kept: Where data that could not be pushed lies, and how to fetch it.
     """
-    settings = job.settings
     gpus = int(job.spec.get("resources", {}).get("gpu", 0))
     argv = ["python", "-m", "maquette.agent", "--job", job.id, "--step", job.step]
     argv += ["--scene", scene, "--gpus", str(gpus)]
-    argv += ["--sync-minutes", _number(settings.sync_minutes)]
+    argv += ["--sync-minutes", _number(limits.sync_minutes)]
     argv += ["--secrets-file", secrets_file] if secrets_file else []
     argv += ["--kept-where", kept] if kept else []
     for name in ("max_hours", "max_cost", "price_per_hour"):
-        if value := getattr(settings, name):
+        if value := getattr(limits, name):
             argv += [f"--{name.replace('_', '-')}", _number(value)]
     if variant and gpus:
         facts = find_variant(variant)

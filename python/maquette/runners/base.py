@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
+from maquette.config.settings import Settings
 from maquette.errors import JobFailed
+from maquette.jobs.document import Document
 from maquette.jobs.spec import JobSpec
 
 Request = dict[str, Any]
 Handle = dict[str, Any]
+Secrets = Mapping[str, str]
+NO_SECRETS: Secrets = MappingProxyType({})
 Show = Callable[[Any, Any], None]
 
 
@@ -62,8 +67,13 @@ class Runner(Protocol):
     def plan(self, job: JobSpec) -> Request:
         """Say exactly what `submit` would send; pure, and JSON."""
 
-    def submit(self, request: Request) -> Handle:
-        """Start the job and say how to find it again."""
+    def submit(self, request: Request, secrets: Secrets = NO_SECRETS) -> Handle:
+        """Start the job and say how to find it again.
+
+        Args:
+            request: What `plan` said, here or in another process; all that is needed.
+            secrets: By the settings' names, what the job may know and no request may hold.
+        """
 
     def find(self, request: Request) -> Handle | None:
         """Look a job up by our id, for when the answer of `submit` was lost."""
@@ -119,8 +129,16 @@ class Collecting(Protocol):
 class KnowsAnotherWay(Protocol):
     """A backend that may do a failed job differently."""
 
-    def another_way(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Settings with which the same step may succeed; none when the way was not the cause."""
+    def another_way(self, document: Document, settings: Settings) -> dict[str, Any]:
+        """Options of its own with which the same step may succeed; none when there is no other."""
+
+
+@runtime_checkable
+class Adopting(Protocol):
+    """A backend that remembers jobs which have no document here."""
+
+    def adopt(self, settings: Settings) -> list[Document]:
+        """Write documents for this person's jobs that have none, oldest first."""
 
 
 @runtime_checkable

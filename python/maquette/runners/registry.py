@@ -1,18 +1,47 @@
-"""Find a backend by its name; each is imported only when it is used."""
+"""Which backends there are: facts as data; each is imported only when it is used.
+
+Backend `x` is the folder `runners/x/`: `options.py` holds OPTIONS, `runner.py` holds RUNNER, and
+`commands.py`, where there is one, the commands that only it has.
+"""
 
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
+import importlib.util
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from maquette.errors import ConfigError
-from maquette.runners.base import Runner
+from maquette.pipelines.options import Option, options_of
+
+if TYPE_CHECKING:
+    from maquette.runners.base import Runner
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What has to be known of a backend before it is used.
+
+    Attributes:
+        summary: A few words for a person who chooses.
+        runs_images: Its jobs are containers, so an upstream engine can run there.
+        rents_machines: They run on machines of a FLAVOR: the step's own, where none is given.
+    """
+
+    summary: str
+    runs_images: bool = False
+    rents_machines: bool = False
+
 
 BACKENDS = {
-    "local": "maquette.runners.local:LocalRunner",
-    "docker": "maquette.runners.docker:DockerRunner",
-    "ovh": "maquette.runners.ovh.runner:OvhRunner",
+    "local": Backend("processes of this machine; needs nothing else"),
+    "docker": Backend("containers of a Docker engine, here or elsewhere", runs_images=True),
+    "ovh": Backend("jobs of OVHcloud AI Training", runs_images=True, rents_machines=True),
 }
+DEFAULT = next(iter(BACKENDS))
 
 
 def get_runner(name: str) -> Runner:
@@ -22,8 +51,45 @@ def get_runner(name: str) -> Runner:
         ConfigError: there is no such backend.
     """
     if name not in BACKENDS:
-        nearest = difflib.get_close_matches(name, BACKENDS, n=1) or sorted(BACKENDS)
-        raise ConfigError(f"there is no backend `{name}`", hint=f"try BACKEND={nearest[0]}")
-    module, _, attribute = BACKENDS[name].partition(":")
-    runner: Runner = getattr(importlib.import_module(module), attribute)()
+        raise ConfigError(unknown(name), hint=f"BACKEND is one of: {', '.join(BACKENDS)}")
+    runner: Runner = _module(name, "runner").RUNNER()
     return runner
+
+
+def with_images() -> str:
+    """The first backend that can run an upstream engine."""
+    return next(name for name, backend in BACKENDS.items() if backend.runs_images)
+
+
+@functools.cache
+def option_class(name: str) -> type[Any]:
+    """The class that declares what backend `name` may be told."""
+    found: type[Any] = _module(name, "options").OPTIONS
+    return found
+
+
+def settings_of(name: str) -> dict[str, Option]:
+    """Every setting that a backend understands."""
+    return {option.setting: option for option in options_of(option_class(name))}
+
+
+def knowing(setting: str) -> tuple[str, ...]:
+    """The backends that understand a setting."""
+    return tuple(name for name in BACKENDS if setting in settings_of(name))
+
+
+def command_modules() -> tuple[ModuleType, ...]:
+    """The commands that only one backend has, of each that has such."""
+    folder = "maquette.runners"
+    owners = [name for name in BACKENDS if importlib.util.find_spec(f"{folder}.{name}.commands")]
+    return tuple(_module(name, "commands") for name in owners)
+
+
+def unknown(name: str) -> str:
+    """The sentence about a backend that there is not."""
+    near = difflib.get_close_matches(name, BACKENDS, n=1)
+    return f"there is no backend `{name}`" + (f", nearest: `{near[0]}`" if near else "")
+
+
+def _module(name: str, part: str) -> ModuleType:
+    return importlib.import_module(f"maquette.runners.{name}.{part}")

@@ -11,6 +11,7 @@ from typing import Any
 from maquette.agent.duty import KEY_NAMES, NOTIFY_NAME
 from maquette.config.settings import Settings
 from maquette.errors import ConfigError
+from maquette.runners.base import Secrets
 from maquette.storage import credentials, datastores
 from maquette.storage.bucket import Bucket
 from maquette.storage.interrupting import interruptible
@@ -64,13 +65,16 @@ def pull(store: dict[str, Any], scene: Path) -> None:
     _sync(store, scene, Wish("pull"))
 
 
-def secrets_for(store: dict[str, Any] | None, notify_url: str) -> dict[str, str]:
+def secrets_for(store: dict[str, Any] | None, given: Secrets) -> dict[str, str]:
     """What the agent must know and no document may hold, by the agent's names for it.
+
+    Args:
+        given: What a person gave, by the settings' names.
 
     Raises:
         CredentialsError: there are no keys for the store.
     """
-    found = {NOTIFY_NAME: notify_url}
+    found = {NOTIFY_NAME: given.get("NOTIFY_URL", "")}
     if store is not None:
         keys = credentials.find(datastores.find(store["datastore"]).profile)
         found |= dict(zip(KEY_NAMES, (keys.access_key, keys.secret_key, keys.token), strict=True))

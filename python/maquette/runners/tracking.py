@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -62,7 +61,7 @@ def submit(job: JobSpec, runner: Runner, show: Show = lambda survey, meter: None
             _note_submission(ledger, job.id, SENDING)
             runner.send(request, show)
         _note_submission(ledger, job.id, POSTING)
-        handle = runner.submit(request)
+        handle = runner.submit(request, job.settings.secrets())
     except AnswerLost:
         _note_submission(ledger, job.id, IN_DOUBT)
         raise
@@ -176,15 +175,6 @@ def is_complete(document: Document) -> bool:
     state, ours = document["status"]["state"], document["maquette"]
     pushed_again = bool(ours.get("pushed_at")) and document["status"]["exitCode"] == 0
     return state == "DONE" or (state == "SYNC_FAILED" and pushed_again)
-
-
-def refresh_record(job_id: str, record: Path) -> None:
-    """Bring the document of the local job `job_id` up to date with its record."""
-    folder = record.parent.parent
-    step = job_id.split("-")[0]
-    ledger = StepLedger(folder.parent.parent, folder.parent.name, folder.name, step)
-    runner = get_runner("local")
-    ledger.update(job_id, lambda document: apply(document, runner.status({"record": str(record)})))
 
 
 def refreshed(document: Document) -> None:

@@ -10,6 +10,7 @@ from maquette.errors import MaquetteError
 from maquette.planning.flavors import Flavor
 from maquette.runners.ovh import answers, prices, tokens
 from maquette.runners.ovh.client import Client
+from maquette.runners.ovh.options import OvhOptions
 from maquette.runners.ovh.spec import url_of
 
 _GIB = 2**30
@@ -22,7 +23,7 @@ def check(settings: Settings) -> dict[str, Any]:
         CredentialsError: there is no token, or it is refused.
         MaquetteError: the service can not be reached.
     """
-    url = url_of(settings)
+    url, asked = url_of(settings), settings.of(OvhOptions)
     token, source = tokens.find(url)
     client = Client(url, token)
     try:
@@ -32,7 +33,7 @@ def check(settings: Settings) -> dict[str, Any]:
     role = me.get("role")
     return {
         "address": url,
-        "region": settings.ovh_region if not settings.ovh_url else "by OVH_URL",
+        "region": asked.ovh_region if not asked.ovh_url else "by OVH_URL",
         "token from": source,
         "user": me.get("name"),
         "project": me.get("tenant"),
@@ -47,7 +48,7 @@ def check(settings: Settings) -> dict[str, Any]:
 def flavors(settings: Settings) -> tuple[list[Flavor], list[str]]:
     """What can be had with prices, and remarks about what could not be asked."""
     remarks = []
-    problem = prices.refresh(settings.ovh_catalogue, force=True)
+    problem = prices.refresh(settings.of(OvhOptions).ovh_catalogue, force=True)
     if problem:
         remarks.append(f"prices are older ones: the catalogue could not be read ({problem})")
     known = prices.known()

@@ -8,15 +8,16 @@ posted and nowhere else: requests, documents and answers hold a remark in its pl
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from typing import Any
 
+from maquette.containers.options import ImageOptions
 from maquette.containers.variants import choose
 from maquette.errors import ConfigError, MaquetteError
 from maquette.jobs.spec import JobSpec
 from maquette.runners import scene_store
-from maquette.runners.agent_command import agent_argv, takes_agent
-from maquette.runners.base import Request
+from maquette.runners.agent_command import Limits, agent_argv, takes_agent
+from maquette.runners.base import Request, Secrets
+from maquette.runners.ovh.options import OvhOptions
 from maquette.storage import handover
 
 _SCENES = "/workspace/scenes"
@@ -33,7 +34,7 @@ def store_of(job: JobSpec) -> dict[str, Any] | None:
         ConfigError: the image has no agent, or only the built-in store is there.
         NotFound: DATASTORE names none.
     """
-    if job.settings.carry != "store":
+    if job.settings.of(OvhOptions).carry != "store":
         return None
     if not takes_agent(job):
         raise ConfigError(
@@ -57,24 +58,21 @@ def command(
     Args:
         timeout_s: When the platform ends the job; the agent stops the step before that, and pushes.
     """
-    limits = {"max_hours": 0.0, "max_cost": 0.0, "price_per_hour": 0.0}
-    if timeout_s:
-        limits["max_hours"] = (timeout_s - min(_MOST_MARGIN_S, timeout_s / 10)) / 3600
-    limited = replace(job, settings=job.settings.model_copy(update=limits))
-    return agent_argv(
-        limited, step, scene_path(job.model), store, variant=_variant(job), kept=_KEPT
-    )
+    work_s = timeout_s - min(_MOST_MARGIN_S, timeout_s / 10) if timeout_s else 0.0
+    limits = Limits(job.settings.of(OvhOptions).sync_minutes, max_hours=work_s / 3600)
+    place = scene_path(job.model)
+    return agent_argv(job, step, place, store, limits, variant=_variant(job), kept=_KEPT)
 
 
 def _variant(job: JobSpec) -> str:
     """The variant of our image; empty for one that was named."""
-    settings, asked = job.settings, job.spec.get("resources", {})
-    if settings.image or settings.variant != "auto":
-        return "" if settings.image else settings.variant
+    image, asked = job.settings.of(ImageOptions), job.spec.get("resources", {})
+    if image.image or image.variant != "auto":
+        return "" if image.image else image.variant
     return choose(str(asked.get("flavor", "")), int(asked.get("gpu") or 0))
 
 
-def with_secrets(request: Request, notify_url: str) -> Body:
+def with_secrets(request: Request, given: Secrets) -> Body:
     """Leave the agent's secrets in the bucket; returns the body that leads to them.
 
     Raises:
@@ -82,7 +80,7 @@ def with_secrets(request: Request, notify_url: str) -> Body:
         MaquetteError: the store does not answer or refuses.
     """
     store, body = request["store"], request["body"]
-    secrets = scene_store.secrets_for(store, notify_url)
+    secrets = scene_store.secrets_for(store, given)
     with scene_store.opened(store) as bucket:
         line = handover.leave(bucket.wire, bucket.name, request["job_id"], secrets)
     told = [item for item in body["envVars"] if item["name"] != handover.VARIABLE]

@@ -23,6 +23,7 @@ from maquette.pipelines.registry import get_pipeline
 from maquette.planning.building import build_job
 from maquette.planning.definitions import JOBS
 from maquette.runners.ovh import prices, spec
+from maquette.runners.ovh.options import OvhOptions
 from maquette.scene.paths import IMAGE_SUFFIXES
 
 LEAST_FACTOR = 2.0
@@ -66,7 +67,7 @@ class Estimate:
 
 def estimate(settings: Settings) -> Estimate:
     """Estimate the steps of a scene with the flavors and prices of now."""
-    problem = prices.refresh(settings.ovh_catalogue)
+    problem = prices.refresh(settings.of(OvhOptions).ovh_catalogue)
     works, remarks = _works(settings)
     runs = list(measured_runs()) + list(own_runs(settings.logs_dir))
     steps = tuple(_step(step, works[step], runs, settings) for step in works)

@@ -7,7 +7,7 @@ import re
 import socket
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -15,13 +15,16 @@ from maquette.config.settings import Settings
 from maquette.jobs.document import Document, new_document
 from maquette.jobs.ledger import StepLedger
 from maquette.jobs.spec import JobSpec
+from maquette.pipelines.registry import DEFAULT
 from maquette.runners import tracking
 from maquette.runners.agent_command import store_told
 from maquette.runners.ovh import answers, data, dates, spec, writers
 from maquette.runners.ovh.labels import HOST_LABEL, JOB_LABEL, TOOL_LABEL, USER_LABEL
 from maquette.runners.ovh.labels import labels as labels_in
-from maquette.runners.ovh.runner import OvhRunner
 from maquette.storage import datastores
+
+if TYPE_CHECKING:
+    from maquette.runners.ovh.runner import OvhRunner
 
 _JOB_ID = re.compile(r"(prepare|process|extract)-\d{8}-\d{6}-[0-9a-f]{6}$")
 
@@ -51,11 +54,11 @@ class Orphans:
     others: int
 
 
-def orphans(settings: Settings) -> Orphans:
+def orphans(runner: OvhRunner, settings: Settings) -> Orphans:
     """Find running jobs that this person started from this machine and that no document knows."""
     known = {path.stem for path in settings.logs_dir.glob("*/*/history/*.json")}
     ours, others = [], 0
-    for job in OvhRunner().live_jobs(spec.url_of(settings)):
+    for job in runner.live_jobs(spec.url_of(settings)):
         labels = labels_in(job)
         is_mine = _is_mine(labels) and labels.get(HOST_LABEL) == socket.gethostname()[:63]
         if not is_mine:
@@ -65,14 +68,13 @@ def orphans(settings: Settings) -> Orphans:
     return Orphans(ours, others)
 
 
-def stop(settings: Settings, orphan: Orphan) -> None:
+def stop(runner: OvhRunner, settings: Settings, orphan: Orphan) -> None:
     """Ask the service to stop a job; it copies its data to the bucket first."""
-    OvhRunner().client(spec.url_of(settings)).put(f"/v1/job/{orphan.id}/kill")
+    runner.client(spec.url_of(settings)).put(f"/v1/job/{orphan.id}/kill")
 
 
-def adopt(settings: Settings) -> list[Document]:
+def adopt(runner: OvhRunner, settings: Settings) -> list[Document]:
     """Write documents for all jobs of this person that have none here, oldest first."""
-    runner = OvhRunner()
     found = [job for job in runner.jobs(spec.url_of(settings)) if _is_mine(labels_in(job))]
     known = {path.stem for path in settings.logs_dir.glob("*/*/history/*.json")}
     adopted = []
@@ -93,7 +95,7 @@ def adopt(settings: Settings) -> list[Document]:
 
 def _document(rebuilt: JobSpec, job: dict[str, Any], handle: dict[str, Any]) -> Document:
     request = {**handle, "adopted": True, "step": rebuilt.step, "body": dict(job["spec"])}
-    document = new_document(rebuilt, OvhRunner.name, request, 1)
+    document = new_document(rebuilt, "ovh", request, 1)
     created = dates.normal(job.get("createdAt")) or document["createdAt"]
     document |= {"createdAt": created, "updatedAt": created}
     document["status"]["history"][0]["date"] = document["status"]["queuedAt"] = created
@@ -127,7 +129,7 @@ def _rebuilt(settings: Settings, job: dict[str, Any]) -> JobSpec | None:
         id=job_id,
         model=chosen.model,
         group=chosen.group,
-        pipeline=str(labels.get("maquette-pipeline", "neuralangelo")),
+        pipeline=str(labels.get("maquette-pipeline", DEFAULT)),
         step=job_id.partition("-")[0],
         scene=chosen.scene_dir,
         logs=chosen.logs_dir,

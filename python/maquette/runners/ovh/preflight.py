@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from maquette.config.settings import Settings
 from maquette.errors import ConfigError, NotFound
 from maquette.jobs.spec import JobSpec
+from maquette.pipelines.registry import get_pipeline
 from maquette.runners.agent_command import takes_agent
 from maquette.runners.base import Request
 from maquette.runners.ovh.client import is_here
@@ -17,12 +17,18 @@ from maquette.storage.bucket import Bucket
 _OWN_IMAGES = "maquette/"
 
 
-def needs_of(job: JobSpec, given: str) -> str:
-    """What a step of ours needs of the scene: a file, or a folder with a slash at its end."""
-    has_input = bool(given or job.options.get("input"))
-    if not takes_agent(job) or (job.step == "prepare" and has_input):
-        return ""
-    return {"prepare": "input/", "process": "transforms.json"}.get(job.step, "runs/")
+def needs_of(job: JobSpec, given: str) -> dict[str, str]:
+    """What a step of ours needs of the scene, and the command that brings it; empty: nothing."""
+    if not takes_agent(job) or given or job.options.get("input"):
+        return {}
+    steps = get_pipeline(job.pipeline).steps
+    verbs = list(steps)
+    place = verbs.index(job.step)
+    hint = "set INPUT= to a video, a folder of photos, a .zip or an https:// address"
+    if place:
+        its_input = " INPUT=…" if place == 1 else ""  # the first step reads what a person gives
+        hint = f"`make {verbs[place - 1]} MODEL={job.model}{its_input}` first"
+    return {"path": steps[job.step].needs, "hint": hint}
 
 
 def check_reach(request: Request, settings: Settings) -> None:
@@ -64,26 +70,20 @@ def check_scene(request: Request, scene: Path, bucket: Bucket) -> None:
     Raises:
         NotFound: it is.
     """
-    needed: str = request["needs"]
-    if not needed or _has(scene, needed):
+    if not request["needs"]:
+        return
+    needed = request["needs"]["path"]
+    if _has(scene, needed):
         return
     if any(path.startswith(needed) for path in bucket.objects() or ()):
         return
     raise NotFound(
         f"{request['step']} needs `{needed}` of `{scene.name}`, which is neither here nor in "
         f"{bucket.url()}",
-        hint=_hint(request["step"], scene.name),
+        hint=request["needs"]["hint"],
     )
 
 
 def _has(scene: Path, needed: str) -> bool:
     path = scene / needed
     return any(path.rglob("*")) if needed.endswith("/") else path.exists()
-
-
-def _hint(step: str, model: str) -> str:
-    before: dict[str, Any] = {
-        "prepare": "set INPUT= to a video, a folder of photos, a .zip or an https:// address",
-        "process": f"`make prepare MODEL={model} INPUT=…` first",
-    }
-    return str(before.get(step, f"`make process MODEL={model}` first"))

@@ -12,15 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from maquette.config.settings import Settings
 from maquette.errors import ConfigError, MaquetteError, NotFound, UsageError
+from maquette.jobs.document import Document
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import STATES, has_ended
 from maquette.runners import endings
-from maquette.runners.base import AnswerLost, Handle, Request, Show, Status
+from maquette.runners.base import NO_SECRETS, AnswerLost, Handle, Request, Secrets, Show, Status
 from maquette.runners.endings import Notice
 from maquette.runners.ovh import answers, tokens, words, writers
 from maquette.runners.ovh.client import Client, OverQuota, Unreachable
 from maquette.runners.ovh.labels import JOB_LABEL, OURS, our_id
+from maquette.runners.ovh.options import OvhOptions
 from maquette.scene.atomic import write_text
 
 LIVE = tuple(state for state, ended in STATES.items() if not ended)
@@ -41,14 +44,12 @@ class OvhRunner:
 
     def __init__(self) -> None:
         self._clients: dict[str, Client] = {}
-        self._notify_url = ""
 
     def plan(self, job: JobSpec) -> Request:
         """Say what would be posted, and the same as a line for the `ovhai` program."""
         from maquette.runners.ovh import agent_job, data, preflight, spec
         from maquette.runners.ovh.command_line import command_line
 
-        self._notify_url = job.settings.notify_url.get_secret_value()
         store = agent_job.store_of(job)
         body = spec.body_of(job, store)
         options, given = spec.options_of(job)
@@ -68,7 +69,7 @@ class OvhRunner:
             "data": data.place_of(job.settings.model_copy(update={"model": job.model}), job.scene),
         }
 
-    def submit(self, request: Request) -> Handle:
+    def submit(self, request: Request, secrets: Secrets = NO_SECRETS) -> Handle:
         """Post the job, once.
 
         Raises:
@@ -77,7 +78,7 @@ class OvhRunner:
             MaquetteError: the service refused.
         """
         writers.refuse_second(self.live_jobs(request["url"]), request["body"])
-        handle = self._post(request)
+        handle = self._post(request, secrets)
         with contextlib.suppress(Unreachable):  # a job that was posted must not be lost for that
             self._give_way(request, handle)
         return handle
@@ -92,12 +93,12 @@ class OvhRunner:
             _forget_secrets(request)
             raise
 
-    def _post(self, request: Request) -> Handle:
+    def _post(self, request: Request, secrets: Secrets) -> Handle:
         client, body = self._client(request["url"]), request["body"]
         if request["store"]:
             from maquette.runners.ovh import agent_job
 
-            body = agent_job.with_secrets(request, self._notify_url)
+            body = agent_job.with_secrets(request, secrets)
         try:
             return _handle(request, client.post_once(request["path"], body))
         except AnswerLost as error:
@@ -249,11 +250,18 @@ class OvhRunner:
 
         data.collect(handle["data"])
 
-    def another_way(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Let the job's agent fetch the scene, where OVHcloud could not."""
+    def another_way(self, document: Document, settings: Settings) -> dict[str, Any]:
+        """Let the job's agent fetch the scene, where OVHcloud could not, unless CARRY is given."""
         has_agent = bool(document["maquette"]["request"].get("store"))
+        is_free = settings.of(OvhOptions).carry == "auto" and not has_agent
         provider = answers.mapping(document["provider"])
-        return {} if has_agent or not answers.has_refused_store(provider) else {"carry": "store"}
+        return {"carry": "store"} if is_free and answers.has_refused_store(provider) else {}
+
+    def adopt(self, settings: Settings) -> list[Document]:
+        """Write documents for the jobs that the service knows and this folder lost."""
+        from maquette.runners.ovh import fleet
+
+        return fleet.adopt(self, settings)
 
     def push_now(self, handle: Handle) -> None:
         """Have the job's files copied to the bucket now, and wait for that.
@@ -346,6 +354,9 @@ class OvhRunner:
             threading.Event().wait(pause)
             pause = min(pause * 1.5, _SLOW_S)
         raise Unreachable("the copy to the bucket did not end within six hours")
+
+
+RUNNER = OvhRunner
 
 
 def _handle(request: Request, job: Any) -> Handle:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maquette.config.settings import Settings
+from maquette.containers.options import ImageOptions
 from maquette.containers.variants import check_fit
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec
@@ -16,6 +17,7 @@ from maquette.runners.agent_command import takes_agent
 from maquette.runners.ovh import agent_job, prices
 from maquette.runners.ovh.hiding import placeholder
 from maquette.runners.ovh.labels import HOST_LABEL, JOB_LABEL, TOOL_LABEL, USER_LABEL
+from maquette.runners.ovh.options import OvhOptions
 from maquette.runners.scene_store import SOURCES
 from maquette.storage.places import bucket_name
 from maquette.storage.safety import OWN_FOLDER
@@ -26,7 +28,8 @@ PLATFORM_MAXIMUM_S = 604_800
 
 def url_of(settings: Settings) -> str:
     """The address of the service: OVH_URL, or that of OVH_REGION."""
-    return settings.ovh_url or f"https://{settings.ovh_region.lower()}.ai.cloud.ovh.net"
+    asked = settings.of(OvhOptions)
+    return asked.ovh_url or f"https://{asked.ovh_region.lower()}.ai.cloud.ovh.net"
 
 
 def body_of(job: JobSpec, store: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -44,9 +47,10 @@ def body_of(job: JobSpec, store: dict[str, Any] | None = None) -> dict[str, Any]
     command = [paths.get(word, word) for word in job.command]
     variables = list(job.spec.get("envVars", []))
     resources = _resources(job)
-    if takes_agent(job) and not job.settings.image and job.settings.variant != "auto":
-        check_fit(job.settings.variant, resources["flavor"], resources.get("gpu", 0))
-    timeout = _timeout_s(job.settings, resources)
+    image = job.settings.of(ImageOptions)
+    if takes_agent(job) and not image.image and image.variant != "auto":
+        check_fit(image.variant, resources["flavor"], resources.get("gpu", 0))
+    timeout = _timeout_s(job.settings.of(OvhOptions), resources)
     if store:
         command = agent_job.command(job, command, store, timeout)
         variables.append(placeholder())
@@ -118,26 +122,26 @@ def _resources(job: JobSpec) -> dict[str, Any]:
     gpus = int(asked.get("gpu") or 0)
     if gpus:
         return {"flavor": asked["flavor"], "gpu": gpus}
-    return {"flavor": job.settings.flavor or CPU_FLAVOR, "cpu": CPU_UNITS}
+    return {"flavor": job.settings.of(OvhOptions).flavor or CPU_FLAVOR, "cpu": CPU_UNITS}
 
 
-def _timeout_s(settings: Settings, resources: dict[str, Any]) -> int:
+def _timeout_s(asked: OvhOptions, resources: dict[str, Any]) -> int:
     """Seconds after which the platform stops the job; 0 for its own maximum, a week."""
-    limits = [settings.max_hours * 3600.0] if settings.max_hours else []
-    if settings.max_cost:
+    limits = [asked.max_hours * 3600.0] if asked.max_hours else []
+    if asked.max_cost:
         price = prices.of_resources(resources)
         if not price.eur_per_minute:
             raise ConfigError(
-                f"MAX_COST={settings.max_cost}: the price of {resources['flavor']} is not known",
+                f"MAX_COST={asked.max_cost}: the price of {resources['flavor']} is not known",
                 hint="`make flavors` reads the price list; or use MAX_HOURS",
             )
         # One minute for the image, and whole minutes: a started one is billed.
-        limits.append((math.floor(settings.max_cost / price.eur_per_minute) - 1) * 60.0)
+        limits.append((math.floor(asked.max_cost / price.eur_per_minute) - 1) * 60.0)
     if not limits:
         return 0
     timeout = min(limits)
     if timeout < 60:
         raise ConfigError(
-            f"MAX_HOURS={settings.max_hours} MAX_COST={settings.max_cost} leaves less than a minute"
+            f"MAX_HOURS={asked.max_hours} MAX_COST={asked.max_cost} leaves less than a minute"
         )
     return min(int(timeout), PLATFORM_MAXIMUM_S)

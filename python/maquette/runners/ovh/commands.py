@@ -1,4 +1,4 @@
-"""Commands that only OVHcloud AI Training has, and its emulator."""
+"""Commands that only OVHcloud AI Training has, what is estimated for it, and its emulator."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from maquette.cli.arguments import AsJson, SettingWords
 from maquette.errors import UsageError
 
 if TYPE_CHECKING:
+    from maquette.config.settings import Settings
     from maquette.runners.ovh.fleet import Orphan
 
 EngineName = Literal["auto", "container", "process"]
@@ -23,6 +24,7 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(help="OVHcloud AI Training.", no_args_is_help=True)
     group.command("login-check")(login_check)
     app.add_typer(group, name="ovh")
+    app.command("estimate")(estimate)
     app.command("flavors")(flavors)
     app.command("sweep")(sweep)
     app.command("emulator")(emulator)
@@ -30,26 +32,51 @@ def add_to(app: typer.Typer) -> None:
 
 def login_check(settings: SettingWords = None, as_json: AsJson = False) -> None:
     """Tell who the token belongs to, its role, the quota and the region; starts nothing."""
-    from maquette.config.loading import load
     from maquette.runners.ovh import account
     from maquette.ui.tables import print_rows
 
-    facts = account.check(load(settings or ()))
+    facts = account.check(_load(settings))
     if as_json:
         print(json.dumps(facts))
     else:
         print_rows(("fact", "value"), [(name, _fact(value)) for name, value in facts.items()])
 
 
+def estimate(settings: SettingWords = None, as_json: AsJson = False) -> None:
+    """Estimate time, memory and money of each step on FLAVOR, from measured runs."""
+    from dataclasses import asdict
+
+    from maquette.runners.ovh import estimates
+    from maquette.ui import text
+    from maquette.ui.tables import print_rows
+
+    found = estimates.estimate(_load(settings))
+    if as_json:
+        print(json.dumps({**asdict(found), "steps": [asdict(step) for step in found.steps]}))
+        return
+    rows = [
+        (
+            step.step,
+            step.flavor,
+            f"{text.duration(step.low_s)} … {text.duration(step.high_s)}",
+            f"{step.memory_gib:.1f}" if step.memory_gib else "?",
+            f"{step.low_eur:.2f} … {step.high_eur:.2f}" if step.high_eur is not None else "?",
+        )
+        for step in found.steps
+    ]
+    print_rows(("step", "flavor", "time", "GiB", "EUR"), rows)
+    for remark in found.remarks:
+        print(remark)
+
+
 def flavors(settings: SettingWords = None, as_json: AsJson = False) -> None:
     """List the machine types that can be had, with prices."""
     from dataclasses import asdict
 
-    from maquette.config.loading import load
     from maquette.runners.ovh import account
     from maquette.ui.tables import print_rows
 
-    table, remarks = account.flavors(load(settings or ()))
+    table, remarks = account.flavors(_load(settings))
     if as_json:
         print(json.dumps([asdict(item) for item in table]))
         return
@@ -73,12 +100,12 @@ def flavors(settings: SettingWords = None, as_json: AsJson = False) -> None:
 
 def sweep(settings: SettingWords = None, as_json: AsJson = False) -> None:
     """List running jobs of ours that no document knows; stop them after asking (YES=1: without)."""
-    from maquette.config.loading import load
     from maquette.runners.ovh import fleet
+    from maquette.runners.ovh.runner import OvhRunner
     from maquette.ui.tables import print_rows
 
-    chosen = load(settings or ())
-    found = fleet.orphans(chosen)
+    chosen, runner = _load(settings), OvhRunner()
+    found = fleet.orphans(runner, chosen)
     if as_json:
         print(json.dumps([orphan.to_json() for orphan in found.ours]))
     elif found.ours:
@@ -96,7 +123,7 @@ def sweep(settings: SettingWords = None, as_json: AsJson = False) -> None:
             hint="YES=1 stops them; `maquette jobs adopt` makes them known here instead",
         )
     for orphan in found.ours:
-        fleet.stop(chosen, orphan)
+        fleet.stop(runner, chosen, orphan)
         print(f"{orphan.job_id} was asked to stop", file=sys.stderr if as_json else sys.stdout)
 
 
@@ -113,22 +140,20 @@ def emulator(
     cpus: Annotated[int, typer.Option(min=0, help="quota of CPUs")] = 12,
 ) -> None:
     """Serve an emulated OVHcloud AI Training on LISTEN, to try everything without an account."""
-    from maquette.config.loading import load
     from maquette.errors import missing_part
 
-    chosen = load(settings or ())
+    chosen = _load(settings)
     try:
-        from maquette.emulator import engines
         from maquette.emulator.app import Manner
         from maquette.emulator.containers import Habits
-        from maquette.emulator.server import Options, build, stores_of
+        from maquette.emulator.server import Options, build, choose_engine, stores_of
         from maquette.emulator.times import Pace
     except ModuleNotFoundError as error:
         raise missing_part("emulator", "the emulator", error) from error
     host, _, port = chosen.listen.rpartition(":")
     options = Options(
         folder=(chosen.base_dir / folder).resolve(),
-        engine=engines.choose(engine, Habits(not clear_entrypoint, init)),
+        engine=choose_engine(engine, Habits(not clear_entrypoint, init)),
         stores=stores_of(chosen.base_dir),
         host=host,
         port=int(port),
@@ -143,6 +168,14 @@ def emulator(
     print(f"  export OVH_URL={running.url} OVHAI_TOKEN=$(cat {options.folder / 'token'})")
     print("  make process BACKEND=ovh MODEL=…", flush=True)
     server.run(sockets=[listener])
+
+
+def _load(words: list[str] | None) -> Settings:
+    """The settings, with this backend's options whatever BACKEND is."""
+    from maquette.config.loading import load
+    from maquette.runners.ovh.options import OvhOptions
+
+    return load(words or (), OvhOptions)
 
 
 def _fact(value: Any) -> str:

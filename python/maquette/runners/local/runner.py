@@ -19,7 +19,8 @@ from maquette.errors import ConfigError, JobFailed
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
 from maquette.runners import endings
-from maquette.runners.base import Handle, Request, Status
+from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Status
+from maquette.runners.registry import with_images
 from maquette.scene.atomic import write_json
 from maquette.scene.events import now
 
@@ -42,7 +43,7 @@ class LocalRunner:
         if job.licence:
             raise ConfigError(
                 f"an upstream engine runs in its own image: {job.spec['image']}",
-                hint="BACKEND=docker, or ENGINE=native",
+                hint=f"BACKEND={with_images()}, or ENGINE=native",
             )
         gpus = int(job.spec.get("resources", {}).get("gpu", 0))
         options = job.scene / "stages" / "options" / f"{job.step}.json"
@@ -58,8 +59,8 @@ class LocalRunner:
             "record": str(folder / "history" / f"{job.id}.local.json"),
         }
 
-    def submit(self, request: Request) -> Handle:
-        """Write the options and start the supervisor.
+    def submit(self, request: Request, secrets: Secrets = NO_SECRETS) -> Handle:
+        """Write the options and start the supervisor, which needs no secrets.
 
         Raises:
             JobFailed: the supervisor did not come up.
@@ -74,7 +75,7 @@ class LocalRunner:
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "ab") as output:
             supervisor = subprocess.Popen(
-                [sys.executable, "-m", "maquette.runners.supervisor", str(record)],
+                [sys.executable, "-m", "maquette.runners.local.supervisor", str(record)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -142,6 +143,9 @@ class LocalRunner:
         if supervisor is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 supervisor.terminate()
+
+
+RUNNER = LocalRunner
 
 
 def read_record(path: Path) -> Record:

@@ -13,8 +13,9 @@ from maquette.containers.variants import choose
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec
 from maquette.runners import scene_store
-from maquette.runners.agent_command import SECRETS_FILE, agent_argv, takes_agent
+from maquette.runners.agent_command import SECRETS_FILE, Limits, agent_argv, takes_agent
 from maquette.runners.base import Request
+from maquette.runners.docker.options import DockerOptions
 
 SCENES = PurePosixPath("/workspace/scenes")
 INPUT = PurePosixPath("/input")
@@ -32,7 +33,7 @@ def build(job: JobSpec) -> Request:
     Raises:
         ConfigError: the settings do not fit together.
     """
-    engine = find_engine(job.settings.docker_host)
+    engine = find_engine(job.settings.of(DockerOptions).docker_host)
     store = _store(job, engine)
     scene = SCENES / job.model
     options_file = f"stages/options/{job.step}.json"
@@ -55,6 +56,10 @@ def build(job: JobSpec) -> Request:
         "gpus": int(job.spec.get("resources", {}).get("gpu", 0)),
         "user": OUR_USER if store else _owner(job.scene),
         "mounts": _mounts(job, scene, store, source),
+        "origins": {
+            str(job.scene / folder): address
+            for folder, address in job.spec.get("origins", {}).items()
+        },
         "stop_grace_s": AGENT_STOP_GRACE_S if agent and store else STOP_GRACE_S,
         "store": store,
         "carried_input": _carried(job, source, store),
@@ -71,7 +76,7 @@ def origin_labels(logs: Path) -> dict[str, str]:
 
 
 def _store(job: JobSpec, engine: Engine) -> dict[str, Any] | None:
-    carry = job.settings.carry
+    carry = job.settings.of(DockerOptions).carry
     if carry == "mount" and not engine.shares_files:
         raise ConfigError(
             f"CARRY=mount needs an engine on this machine, not `{engine.host}`",
@@ -97,22 +102,28 @@ def _command(
             command,
             scene,
             store,
+            _limits(job),
             variant=_variant(job),
             secrets_file=SECRETS_FILE,
             kept=_kept(job, engine, store),
         )
-    limit_s = job.spec.get("timeout")
+    limit_s = job.spec.get("timeout") or round(_limits(job).max_hours * 3600)
     if limit_s:
         return ["timeout", f"--kill-after={STOP_GRACE_S}", str(limit_s), *command]
     return command
 
 
+def _limits(job: JobSpec) -> Limits:
+    asked = job.settings.of(DockerOptions)
+    return Limits(asked.sync_minutes, asked.max_hours, asked.max_cost, asked.price_per_hour)
+
+
 def _variant(job: JobSpec) -> str:
-    settings = job.settings
-    if settings.image:
+    asked = job.settings.of(DockerOptions)
+    if asked.image:
         return ""
     gpus = int(job.spec.get("resources", {}).get("gpu", 0))
-    return settings.variant if settings.variant != "auto" else choose(settings.flavor, gpus)
+    return asked.variant if asked.variant != "auto" else choose(asked.flavor, gpus)
 
 
 def volume_of(store: dict[str, Any]) -> str:

@@ -17,9 +17,10 @@ from typing import Any
 import psutil
 
 from maquette.agent.step_process import StepProcess
+from maquette.jobs.ledger import StepLedger
+from maquette.runners import tracking
 from maquette.runners.endings import Notice, exit_code, unexplained
-from maquette.runners.local import identity, read_record
-from maquette.runners.tracking import refresh_record
+from maquette.runners.local.runner import LocalRunner, identity, read_record
 from maquette.scene.atomic import write_json
 
 STOP_GRACE_S = 90.0
@@ -94,7 +95,7 @@ class Supervisor:
         while True:
             try:
                 write_json(self._path, self._record)
-                refresh_record(self._request["job_id"], self._path)
+                _refresh_document(self._request["job_id"], self._path)
                 return
             except OSError:  # a full disk must not take the job's end away: try for a while
                 if "state" not in changes or time.monotonic() > deadline:
@@ -103,6 +104,15 @@ class Supervisor:
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
         self._stop_asked = True
+
+
+def _refresh_document(job_id: str, record: Path) -> None:
+    """Bring the document of a job up to date with its record."""
+    folder = record.parent.parent
+    step = job_id.split("-")[0]
+    ledger = StepLedger(folder.parent.parent, folder.parent.name, folder.name, step)
+    status = LocalRunner().status({"record": str(record)})
+    ledger.update(job_id, lambda document: tracking.apply(document, status))
 
 
 if __name__ == "__main__":

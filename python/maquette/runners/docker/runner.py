@@ -26,9 +26,10 @@ from maquette.containers.engines import Engine, connected
 from maquette.errors import BadInput, JobFailed, NotFound, shown_path
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
-from maquette.runners import docker_leftovers, docker_request, scene_store
+from maquette.runners import scene_store
 from maquette.runners.agent_command import SECRETS_FILE
-from maquette.runners.base import Handle, Request, Status
+from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Status
+from maquette.runners.docker import leftovers, spec
 from maquette.runners.endings import Notice, reason, unexplained
 from maquette.scene.atomic import write_json, write_text
 
@@ -52,15 +53,11 @@ class DockerRunner:
 
     name = "docker"
 
-    def __init__(self) -> None:
-        self._notify_url = ""
-
     def plan(self, job: JobSpec) -> Request:
         """Say which container would be made; asks no engine."""
-        self._notify_url = job.settings.notify_url.get_secret_value()
-        return docker_request.build(job)
+        return spec.build(job)
 
-    def submit(self, request: Request) -> Handle:
+    def submit(self, request: Request, secrets: Secrets = NO_SECRETS) -> Handle:
         """Bring the scene within reach, then make and start the container.
 
         Nothing is sent before engine and image are known to be there.
@@ -74,19 +71,19 @@ class DockerRunner:
             _prepare_scene(request)
             container = _created(client, request)
             try:
-                self._give_secrets(container, request)
+                _give_secrets(container, request, secrets)
                 container.start()
             except BaseException:
                 container.remove(force=True)
                 raise
             with contextlib.suppress(*_STREAM_ERRORS):
-                docker_leftovers.remove_earlier(client, request, str(container.id))
+                leftovers.remove_earlier(client, request, str(container.id))
             return _handle(container, request)
 
     def find(self, request: Request) -> Handle | None:
         """Find the job's container by its label."""
         with connected(Engine(**request["engine"])) as client:
-            label = f"{docker_request.JOB_LABEL}={request['job_id']}"
+            label = f"{spec.JOB_LABEL}={request['job_id']}"
             found = client.containers.list(all=True, filters={"label": label})
             return _handle(found[0], request) if found else None
 
@@ -147,26 +144,38 @@ class DockerRunner:
         if handle["store"]:
             scene_store.pull(handle["store"], Path(handle["scene"]))
 
-    def _give_secrets(self, container: Container, request: Request) -> None:
-        """Put the agent's secrets into a file: `docker inspect` shows environments to anybody."""
-        secrets = scene_store.secrets_for(request["store"], self._notify_url)
-        if SECRETS_FILE not in request["command"]:
-            return
-        content = json.dumps(secrets).encode()
-        uid, _, gid = request["user"].partition(":")
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            entry = tarfile.TarInfo(SECRETS_FILE.lstrip("/"))
-            entry.size, entry.mode = len(content), 0o400
-            entry.uid, entry.gid = int(uid), int(gid)
-            tar.addfile(entry, io.BytesIO(content))
-        container.put_archive("/", packed.getvalue())
+
+RUNNER = DockerRunner
+
+
+def _give_secrets(container: Container, request: Request, given: Secrets) -> None:
+    """Put the agent's secrets into a file: `docker inspect` shows environments to anybody."""
+    secrets = scene_store.secrets_for(request["store"], given)
+    if SECRETS_FILE not in request["command"]:
+        return
+    content = json.dumps(secrets).encode()
+    uid, _, gid = request["user"].partition(":")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        entry = tarfile.TarInfo(SECRETS_FILE.lstrip("/"))
+        entry.size, entry.mode = len(content), 0o400
+        entry.uid, entry.gid = int(uid), int(gid)
+        tar.addfile(entry, io.BytesIO(content))
+    container.put_archive("/", packed.getvalue())
 
 
 def _require_sources(request: Request) -> None:
     for mount in request["mounts"]:
-        if mount["type"] == "bind" and mount["source"] != request["scene"]:
-            _require(Path(mount["source"]))
+        source = Path(mount["source"])
+        if mount["type"] != "bind" or mount["source"] == request["scene"] or source.exists():
+            continue
+        if origin := request["origins"].get(mount["source"]):
+            raise NotFound(
+                f"upstream's code is not in the scene: `{source}`",
+                hint=f"`git clone --recursive {origin} {shown_path(source)}`, "
+                "under its own licence",
+            )
+        raise NotFound(f"there is no `{source}`", hint="look at INPUT")
 
 
 def _prepare_scene(request: Request) -> None:
@@ -176,18 +185,6 @@ def _prepare_scene(request: Request) -> None:
     write_json(Path(request["options_file"]), request["options"])
     if request["store"]:
         scene_store.push(request["store"], scene)
-
-
-def _require(source: Path) -> None:
-    if source.exists():
-        return
-    if source.name == "neuralangelo":
-        raise NotFound(
-            f"upstream's code is not in the scene: `{source}`",
-            hint="`git clone --recursive https://github.com/NVlabs/neuralangelo "
-            f"{shown_path(source)}`, under its own licence",
-        )
-    raise NotFound(f"there is no `{source}`", hint="look at INPUT")
 
 
 def _require_image(client: Any, request: Request) -> None:
@@ -224,7 +221,7 @@ def _created(client: Any, request: Request) -> Container:
         mounts=[Mount(**mount) for mount in request["mounts"]],
         device_requests=[gpus] if request["gpus"] else None,
         init=True,
-        shm_size=docker_request.SHARED_MEMORY,
+        shm_size=spec.SHARED_MEMORY,
         stop_signal="SIGTERM",
     )
     return container
@@ -338,7 +335,7 @@ def _keep_log(container: Container, log: Path) -> None:
 
 
 def _stop(engine: Engine, handle: Handle) -> None:
-    grace_s = docker_request.AGENT_STOP_GRACE_S if handle["store"] else docker_request.STOP_GRACE_S
+    grace_s = spec.AGENT_STOP_GRACE_S if handle["store"] else spec.STOP_GRACE_S
     with (
         contextlib.suppress(Exception),
         connected(engine, timeout_s=grace_s + 30) as client,

@@ -15,7 +15,9 @@ from maquette.agent.duty import UNSAVED
 from maquette.config.settings import Settings
 from maquette.containers.engines import Engine, connected, find_engine
 from maquette.jobs.ledger import StepLedger
-from maquette.runners import docker_request, tracking
+from maquette.runners import tracking
+from maquette.runners.docker import spec
+from maquette.runners.docker.options import DockerOptions
 
 _HAS_ENDED = ("exited", "dead")
 _NEVER_BEGAN = "created"
@@ -47,8 +49,8 @@ class Leftover:
 
 def find_leftovers(settings: Settings) -> list[Leftover]:
     """The ended containers of jobs that were submitted from this machine and this folder."""
-    labels = docker_request.origin_labels(settings.logs_dir)
-    with connected(find_engine(settings.docker_host)) as client:
+    labels = spec.origin_labels(settings.logs_dir)
+    with connected(find_engine(settings.of(DockerOptions).docker_host)) as client:
         found = client.containers.list(
             all=True,
             ignore_removed=True,
@@ -74,7 +76,7 @@ def remove(settings: Settings, leftovers: Iterable[Leftover]) -> list[str]:
         if ledger.path.exists():
             tracking.refresh(ledger)
     removed = []
-    with connected(find_engine(settings.docker_host)) as client:
+    with connected(find_engine(settings.of(DockerOptions).docker_host)) as client:
         for leftover in chosen:
             with contextlib.suppress(Gone):
                 client.containers.get(leftover.container).remove()
@@ -98,7 +100,7 @@ def remove_earlier(client: Any, request: dict[str, Any], newest: str) -> None:
 
     One whose work was not pushed goes when its volume is the new one's too: the work goes on.
     """
-    names = ("maquette-model", "maquette-group", "maquette-step", *docker_request.ORIGIN_LABELS)
+    names = ("maquette-model", "maquette-group", "maquette-step", *spec.ORIGIN_LABELS)
     if not set(names) <= set(request["labels"]):
         return
     volumes = [mount["source"] for mount in request["mounts"] if mount["type"] == "volume"]

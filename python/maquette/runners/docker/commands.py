@@ -11,7 +11,9 @@ import typer
 from maquette.cli.arguments import AsJson, SettingWords
 
 if TYPE_CHECKING:
-    from maquette.runners.docker_leftovers import Leftover
+    from maquette.config.settings import Settings
+    from maquette.containers.engines import Engine
+    from maquette.runners.docker.leftovers import Leftover
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,28 +28,25 @@ def add_to(app: typer.Typer) -> None:
 
 def build(settings: SettingWords = None) -> None:
     """Build our images (VARIANT=cpu, cuda12 or cuda13) on the engine of DOCKER_HOST."""
-    from maquette.config.loading import load
     from maquette.containers import building
-    from maquette.containers.engines import find_engine
 
-    chosen = load(settings or ())
+    chosen = _load(settings)
     for recipe in building.recipes(chosen):
         print(f"building {recipe.reference} on {recipe.base_image}", flush=True)
-        building.build(recipe, find_engine(chosen.docker_host), _show)
+        building.build(recipe, _engine(chosen), _show)
         print(f"built {recipe.reference}")
 
 
 def push(settings: SettingWords = None) -> None:
     """Push our images to REGISTRY; `docker login` first."""
-    from maquette.config.loading import load
     from maquette.containers import building
-    from maquette.containers.engines import find_engine
+    from maquette.containers.options import ImageOptions
     from maquette.errors import ConfigError
 
-    chosen = load(settings or ())
-    if not chosen.registry:
+    chosen = _load(settings)
+    if not chosen.of(ImageOptions).registry:
         raise ConfigError("no registry is named", hint="`make push-images REGISTRY=ghcr.io/you`")
-    engine = find_engine(chosen.docker_host)
+    engine = _engine(chosen)
     for recipe in building.recipes(chosen):
         print(f"pushing {recipe.reference}", flush=True)
         building.push(recipe.reference, engine, _show)
@@ -56,15 +55,14 @@ def push(settings: SettingWords = None) -> None:
 
 def check(settings: SettingWords = None) -> None:
     """Check an image (IMAGE=, or ours for VARIANT): contents, commands, GPUs, every kernel."""
-    from maquette.config.loading import load
     from maquette.containers import building, checking
-    from maquette.containers.engines import find_engine
+    from maquette.containers.options import ImageOptions
 
-    chosen = load(settings or ())
+    chosen = _load(settings)
     for recipe in building.recipes(chosen):
-        reference = chosen.image or recipe.reference
+        reference = chosen.of(ImageOptions).image or recipe.reference
         gpus = 0 if recipe.variant == "cpu" else chosen.gpu
-        for said in checking.check(reference, find_engine(chosen.docker_host), gpus):
+        for said in checking.check(reference, _engine(chosen), gpus):
             print(said, flush=True)
         print(f"{reference} is fine")
 
@@ -74,13 +72,12 @@ def clean_containers(settings: SettingWords = None, as_json: AsJson = False) -> 
 
     What holds work that was never pushed is left; how to get at it is told.
     """
-    from maquette.config.loading import load
     from maquette.errors import UsageError
-    from maquette.runners import docker_leftovers
+    from maquette.runners.docker import leftovers
     from maquette.ui.tables import print_rows
 
-    chosen = load(settings or ())
-    found = docker_leftovers.find_leftovers(chosen)
+    chosen = _load(settings)
+    found = leftovers.find_leftovers(chosen)
     if as_json:
         print(json.dumps([leftover.to_json() for leftover in found]))
     elif found:
@@ -91,20 +88,34 @@ def clean_containers(settings: SettingWords = None, as_json: AsJson = False) -> 
     if removable and not chosen.dry_run:
         if not (chosen.yes or (sys.stdin.isatty() and typer.confirm("remove what is pushed?"))):
             raise UsageError("nothing was removed", hint="YES=1 removes what is pushed")
-        for name in docker_leftovers.remove(chosen, removable):
+        for name in leftovers.remove(chosen, removable):
             print(f"removed {name}", file=sys.stderr if as_json else sys.stdout)
-    _tell_unpushed([leftover for leftover in found if not leftover.is_pushed], chosen.docker_host)
+    _tell_unpushed([leftover for leftover in found if not leftover.is_pushed], _engine(chosen))
 
 
-def _tell_unpushed(left: list[Leftover], docker_host: str) -> None:
+def _load(words: list[str] | None) -> Settings:
+    """The settings, with this backend's options whatever BACKEND is."""
+    from maquette.config.loading import load
+    from maquette.runners.docker.options import DockerOptions
+
+    return load(words or (), DockerOptions)
+
+
+def _engine(settings: Settings) -> Engine:
     from maquette.containers.engines import find_engine
-    from maquette.runners.docker_leftovers import how_to_give_up
+    from maquette.containers.options import EngineOptions
+
+    return find_engine(settings.of(EngineOptions).docker_host)
+
+
+def _tell_unpushed(left: list[Leftover], engine: Engine) -> None:
+    from maquette.runners.docker.leftovers import how_to_give_up
 
     for leftover in left:
         print(f"{leftover.name} may hold work that was not pushed: it is left", file=sys.stderr)
         again = f"make {leftover.step} MODEL={leftover.model}"
         print(f"  to go on with it:  {again}, as before", file=sys.stderr)
-        how = how_to_give_up(find_engine(docker_host), leftover)
+        how = how_to_give_up(engine, leftover)
         print(f"  to give it up:     {how}", file=sys.stderr)
 
 

@@ -1,0 +1,56 @@
+"""Models that check what pipelines and backends may be told, from their declared options."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from maquette.errors import ConfigError
+from maquette.pipelines.options import Option, options_of
+from maquette.pipelines.registry import get_pipeline
+from maquette.runners import registry as backends
+
+
+@functools.cache
+def of_pipeline(name: str) -> type[BaseModel]:
+    """What the steps of a pipeline may be told, by the settings' names in small letters.
+
+    Raises:
+        ValueError: there is no such pipeline.
+    """
+    try:
+        settings = get_pipeline(name).settings()
+    except ConfigError as error:
+        raise ValueError(error.what) from error
+    return _model(next(iter(by_step.values())) for by_step in settings.values())
+
+
+@functools.cache
+def of_backend(name: str, more: tuple[type[Any], ...] = ()) -> type[BaseModel]:
+    """What a backend may be told, and what `more` classes of options declare, likewise.
+
+    Raises:
+        ValueError: there is no such backend.
+    """
+    if name not in backends.BACKENDS:
+        raise ValueError(backends.unknown(name))
+    return _model(
+        option for kind in (backends.option_class(name), *more) for option in options_of(kind)
+    )
+
+
+def _model(options: Iterable[Option]) -> type[BaseModel]:
+    fields: dict[str, Any] = {}
+    for option in options:
+        bounds = {
+            "ge": option.low, "le": option.high, "gt": option.above,
+            "pattern": option.pattern or None,
+        }  # fmt: skip
+        known: dict[str, Any] = {key: x for key, x in bounds.items() if x is not None}
+        fields[option.setting.lower()] = (
+            option.kind, Field(option.default, description=option.help, **known)
+        )  # fmt: skip
+    return create_model("Options", __config__=ConfigDict(extra="forbid"), **fields)

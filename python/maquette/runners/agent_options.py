@@ -1,0 +1,27 @@
+"""Options of jobs that run away from this terminal, for the backends that have such."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import SecretStr
+
+from maquette.pipelines.options import option
+
+
+@dataclass(frozen=True)
+class AgentOptions:
+    """How a job gets its scene, when it has to end, and whom it tells."""
+
+    carry: Literal["auto", "mount", "store"] = option(
+        "auto",
+        "how a job elsewhere gets the scene: mount (at OVHcloud a volume), store (its "
+        "agent fetches it); auto: by the backend",
+    )
+    max_hours: float = option(0.0, "a remote step stops after this; 0: never", low=0)
+    max_cost: float = option(0.0, "it stops when it has cost this much; 0: never", low=0)
+    sync_minutes: float = option(5.0, "minutes between a running job's pushes", above=0)
+    notify_url: SecretStr = option(
+        SecretStr(""), "webhook (Slack's or any) told of start, stages, failure, end"
+    )

@@ -1,0 +1,54 @@
+"""Who may know whom: no generic room asks for a backend or a pipeline by its name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from maquette.pipelines.registry import names
+from maquette.runners.registry import BACKENDS
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "python" / "maquette"
+OWN_FOLDERS = {
+    **{name: f"python/maquette/runners/{name}/" for name in BACKENDS},
+    **{name: f"python/maquette/pipelines/{name}/" for name in names()},
+}
+# Where a name stands all the same, and why.
+ALLOWED = {
+    ("python/maquette/runners/registry.py", "*"): "the one list of backends",
+    ("python/maquette/pipelines/registry.py", "neuralangelo"): "which pipeline is the default",
+    ("python/maquette/emulator/", "ovh"): "it plays that service and shares its words",
+    ("python/maquette/containers/", "docker"): "the program of that name",
+    ("python/maquette/storage/", "local"): "a side of a transfer",
+    ("python/maquette/agent/courier.py", "local"): "a side of a transfer",
+    ("python/maquette/config/settings.py", "local"): "a side of a transfer",
+    ("tests/contract/conftest.py", "docker"): "a tier of tests",
+}
+SUITE = ("tests/contract/test_runner_contract.py", "tests/contract/conftest.py",
+         "tests/job_making.py")  # fmt: skip
+
+
+def sources() -> Iterator[Path]:
+    yield from PACKAGE.rglob("*.py")
+    yield from (ROOT / name for name in SUITE)
+
+
+@pytest.mark.parametrize("name", sorted(OWN_FOLDERS))
+def test_no_generic_room_knows_it_by_name(name: str) -> None:
+    asked = re.compile(rf"[\"']{name}[\"']|maquette\.runners\.{name}\b")
+    found = []
+    for path in sources():
+        place = path.relative_to(ROOT).as_posix()
+        if place.startswith(OWN_FOLDERS[name]) or is_allowed(place, name):
+            continue
+        lines = path.read_text(encoding="utf-8").splitlines()
+        found += [f"{place}:{n}: {line}" for n, line in enumerate(lines, 1) if asked.search(line)]
+    assert not found, "ask the registry, or for a power of runners/base.py"
+
+
+def is_allowed(place: str, name: str) -> bool:
+    return any(place.startswith(path) and known in (name, "*") for path, known in ALLOWED)
