@@ -46,4 +46,6 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     return Report(sources.files_below(scene.input), numbers=numbers, remarks=source.remarks)
 
 
-STAGE = Stage("input", 1, run, files=files, packages=("av", "pillow"), bring=bring)
+STAGE = Stage(
+    "input", 1, run, files=files, packages=("av", "pillow"), bring=bring, reads=("input",)
+)
