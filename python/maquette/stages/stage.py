@@ -69,6 +69,11 @@ class DeclaredOptions:
     def __init__(self, stage: Stage, options: StepOptions) -> None:
         self._stage, self._options = stage, options
 
+    def declared(self) -> dict[str, Any]:
+        """All of them, by name."""
+        stage: Stage = self._stage
+        return {name: getattr(self._options, name) for name in (*stage.parameters, *stage.reads)}
+
     def __getattr__(self, name: str) -> Any:
         stage: Stage = self._stage
         if name not in (*stage.parameters, *stage.reads):

@@ -11,19 +11,19 @@ from maquette.recon.surface import engine
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report, Stage
 
 
-def _files(scene: Scene, options: ProcessOptions) -> Iterable[Path]:
+def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
     return [scene.config] if scene.config.exists() else []
 
 
-def _run(scene: Scene, options: ProcessOptions, progress: Progress) -> Report:
+def _run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     if options.gpus:
         gpus.check_code()
         if reason := gpus.why_unused():
             progress.warn(reason)
-    numbers = engine.train(scene, options, progress)
+    numbers = engine.train(scene, ProcessOptions(**options.declared()), progress)
     run = scene.run(options.group)
     newest = checkpoints.chosen(run).path
     written = [run / checkpoints.POINTER, newest]
