@@ -60,7 +60,13 @@ STAGE = Stage(
     "poses",
     1,
     run,
-    parameters=("camera_params", "refine_principal_point", "min_registered", "seed"),
+    parameters=(
+        "camera_model",
+        "camera_params",
+        "refine_principal_point",
+        "min_registered",
+        "seed",
+    ),  # fmt: skip
     after=("frames", "features", "matches"),
     packages=("pycolmap",),
 )
