@@ -66,7 +66,7 @@ STAGE = Stage(
         "refine_principal_point",
         "min_registered",
         "seed",
-    ),  # fmt: skip
+    ),
     after=("frames", "features", "matches"),
     packages=("pycolmap",),
 )
