@@ -120,9 +120,10 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(tmp_path: Path) -> 
 
         wait_for(lambda: state() in ("RUNNING", "FAILED"), what="the job")
         before = state()
+        shown = _read_until(main, "prepare of thing: job")  # from here on it follows
         following.send_signal(signal.SIGINT)
         code = following.wait(100)
-    shown = _drain(main)
+    shown += _drain(main)
     if before == "RUNNING":
         assert code == 130
         assert "make prepare-logs MODEL=thing" in shown and "make prepare-stop" in shown
@@ -140,6 +141,13 @@ def test_clean_asks_and_deletes_only_its_own(tmp_path: Path) -> None:
     assert maquette(tmp_path, "clean", "MODEL=one", "YES=1").returncode == 0
     left = {path.name for path in tmp_path.glob("*/*")} | {p.name for p in tmp_path.glob("*/*/*")}
     assert "two" in left and "one" not in left
+
+
+def _read_until(descriptor: int, text: str) -> str:
+    shown = ""
+    while text not in shown and (chunk := os.read(descriptor, 65536)):
+        shown += chunk.decode(errors="replace")
+    return shown
 
 
 def _drain(descriptor: int) -> str:

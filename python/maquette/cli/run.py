@@ -97,20 +97,21 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
         tracking.cancel(ledger)
     _name_licence(job)
     document = _submit(job, settings, as_json)
-    if not as_json:
-        print(f"{step} of {settings.model}: job {job.id} on {settings.backend}", flush=True)
+    try:
+        if not as_json:
+            print(f"{step} of {settings.model}: job {job.id} on {settings.backend}", flush=True)
+        if settings.wait:
+            document = follow(ledger, as_json)
+    except KeyboardInterrupt:
+        print("\nthe job goes on without this terminal", file=sys.stderr)
+        _say_how_to_follow(step, settings.model)
+        raise SystemExit(int(ExitCode.INTERRUPTED)) from None
     if not settings.wait:
         if as_json:
             print(json.dumps(document))
         else:
             _say_how_to_follow(step, settings.model)
         return
-    try:
-        document = follow(ledger, as_json)
-    except KeyboardInterrupt:
-        print("\nthe job goes on without this terminal", file=sys.stderr)
-        _say_how_to_follow(step, settings.model)
-        raise SystemExit(int(ExitCode.INTERRUPTED)) from None
     finish(document, ledger, settings, as_json)
     if table and not as_json and (settings.scene_dir / "report.json").exists():
         print_results(settings.scene_dir, (step,))
