@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from maquette.pipelines.options import Option, StepOptions, options_of
@@ -45,17 +45,11 @@ class Pipeline:
     Attributes:
         summary: One sentence for a person who chooses.
         steps: By verb, in the order in which they run.
-        checkpoints: Patterns of the files that a run's state is saved in, below its folder.
-        licence: Of what runs: an SPDX expression.
-        engines: Whose programs can compute it; `native` is ours.
     """
 
     name: str
     summary: str
     steps: Mapping[str, Step]
-    checkpoints: tuple[str, ...] = ()
-    licence: str = "Apache-2.0"
-    engines: tuple[str, ...] = field(default=("native",))
 
     def settings(self) -> dict[str, dict[str, Option]]:
         """Every setting that some step understands: its option in each of these, by verb."""

@@ -26,6 +26,4 @@ PIPELINE = Pipeline(
             needs="runs/",
         ),
     },
-    checkpoints=("epoch_*_checkpoint.pt",),
-    engines=("native", "nvlabs"),
 )
