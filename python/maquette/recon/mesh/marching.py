@@ -98,7 +98,7 @@ def march(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], FaceArray]:
 def march_with_warp(
     volume: NDArray[np.float32], device: str
 ) -> tuple[NDArray[np.float32], FaceArray]:
-    """What `march` does with scikit-image, on a GPU: a tenth of the time, 44 bytes a point.
+    """What `march` does with scikit-image, on a GPU, where it takes about 44 bytes a point.
 
     A cell whose corners leave two surfaces possible may get the other one; both are closed.
     """
