@@ -34,7 +34,7 @@ def test_split_holds_out_every_eighth_by_path() -> None:
 
 def coded_scene(root: Path) -> Scene:
     """Two sizes of images whose pixels tell image, column and row."""
-    scene = Scene(root)
+    scene = Scene(root, "neuralangelo")
     scene.images.mkdir()
     for index, (width, height) in enumerate([(20, 10), (12, 16), (20, 10)]):
         y, x = np.mgrid[:height, :width]

@@ -1,4 +1,4 @@
-"""`python -m maquette.recon.evaluate --scene DIR --group G`: evaluate one scene."""
+"""`python -m maquette.recon.evaluate --scene DIR --pipeline P --group G`: evaluate one scene."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maquette.errors import MaquetteError, from_os_error, missing_part
+from maquette.pipelines.registry import DEFAULT
 from maquette.recon import stopping
 from maquette.scene.events import Progress
-from maquette.scene.paths import Scene
+from maquette.scene.layout import open_scene
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(progress, missing_part("recon", "an evaluation", error))
     try:
         with progress.stage("evaluate"):
-            scene = Scene(arguments.scene.resolve())
+            scene = open_scene(arguments.scene.resolve(), arguments.pipeline)
             result = run(scene, arguments.group, progress, arguments.truth)
             progress.event("finished", numbers={key: result[key] for key in KEYS})
     except MaquetteError as error:
@@ -48,6 +49,7 @@ def _fail(progress: Progress, error: MaquetteError) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m maquette.recon.evaluate", description=__doc__)
     parser.add_argument("--scene", type=Path, required=True, help="the scene folder")
+    parser.add_argument("--pipeline", default=DEFAULT, help="whose results")
     parser.add_argument("--group", default="experiments", help="the training run")
     parser.add_argument("--truth", type=Path, help="folder with ground_truth.json")
     return parser

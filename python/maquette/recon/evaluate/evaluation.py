@@ -134,7 +134,7 @@ def _surfaces(
     result: dict[str, Any],
     details: dict[str, Any],
 ) -> None:
-    path = scene.mesh / f"{scene.name}.ply"
+    path = scene.results / f"{scene.name}.ply"
     if truth.mesh is None or not path.is_file():
         return
     mesh = read_mesh(path)
@@ -193,7 +193,7 @@ def _views(
             f"the mesh is of iteration {extracted}, the pictures of {surface.iteration}; "
             "run `make extract` again"
         )
-    path = scene.mesh / f"{scene.name}_held_out.png"
+    path = scene.results / f"{scene.name}_held_out.png"
     with replacing(path) as temporary:
         draw_pairs(pairs).save(temporary)
 

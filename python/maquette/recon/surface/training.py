@@ -51,7 +51,7 @@ def train(scene: Scene, options: ProcessOptions, progress: Progress) -> dict[str
         _set_aside(trained, progress)
     choice = _previous(trained, options.checkpoint, progress)
     state = None if choice is None else states.read(choice.path)
-    arguments = follower_arguments(scene.root, options, choice)
+    arguments = follower_arguments(scene, options, choice)
     with led(max(options.gpus, 1), arguments) as team:
         use_threads(team.world)
         trainer = build(scene, options, team, state)
@@ -106,9 +106,10 @@ def begin(trainer: Trainer, state: dict[str, Any] | None) -> None:
     trainer.team.share(trainer.model)
 
 
-def follower_arguments(root: Path, options: ProcessOptions, choice: Choice | None) -> list[str]:
+def follower_arguments(scene: Scene, options: ProcessOptions, choice: Choice | None) -> list[str]:
     """What follower.py needs to build the same trainer."""
-    words = ["--scene", str(root), "--options", json.dumps(to_mapping(options))]
+    words = ["--scene", str(scene.root), "--pipeline", scene.pipeline]
+    words += ["--options", json.dumps(to_mapping(options))]
     return words if choice is None else [*words, "--checkpoint", str(choice.path)]
 
 
