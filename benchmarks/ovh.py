@@ -23,7 +23,7 @@ import httpx
 
 from maquette.config.settings import Settings
 from maquette.emulator.objects import Access
-from maquette.emulator.processes import ProcessEngine
+from maquette.emulator.process_runtime import ProcessRuntime
 from maquette.emulator.server import Options, Running, serving
 from maquette.jobs.ledger import find_all
 from maquette.jobs.spec import JobSpec, new_job_id
@@ -62,7 +62,7 @@ def _emulator(folder: Path, state: str) -> Iterator[Running]:
         yield Access("http://127.0.0.1:9", "none", "none", "none")
 
     quota = {"CPU": 100_000, "GPU": 100_000}
-    with serving(Options(folder / "emulator", ProcessEngine(), stores, quota=quota)) as running:
+    with serving(Options(folder / "emulator", ProcessRuntime(), stores, quota=quota)) as running:
         hold = {"kind": "hold", "at": state, "times": 0}
         httpx.post(f"{running.url}/emulator/faults", json=hold).raise_for_status()
         yield running

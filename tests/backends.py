@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from job_making import BASE_IMAGE
-from maquette.containers.engines import connected, find_engine
+from maquette.containers.daemon import connected, find_daemon
 from maquette.errors import MaquetteError, NotFound
 from maquette.runners.registry import BACKENDS
 
@@ -40,10 +40,10 @@ def every_backend() -> list[object]:
 
 
 @cache
-def missing_engine() -> str:
+def missing_daemon() -> str:
     """Why no container can run here; empty when one can."""
     try:
-        with connected(find_engine(os.environ.get("DOCKER_HOST", ""))) as client:
+        with connected(find_daemon(os.environ.get("DOCKER_HOST", ""))) as client:
             client.images.get(BASE_IMAGE)
     except NotFound:
         return f"there is no image {BASE_IMAGE}: `docker pull {BASE_IMAGE}`"

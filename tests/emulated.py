@@ -13,9 +13,9 @@ import httpx
 
 from maquette.config.settings import Settings
 from maquette.emulator.app import Manner
-from maquette.emulator.engines import Engine
 from maquette.emulator.objects import Access
-from maquette.emulator.processes import ProcessEngine
+from maquette.emulator.process_runtime import ProcessRuntime
+from maquette.emulator.runtimes import Runtime
 from maquette.emulator.server import Options, Running, serving
 from maquette.emulator.times import Pace
 from maquette.storage.embedded import Running as Store
@@ -62,7 +62,7 @@ def emulator(
     folder: Path,
     store: Store,
     *,
-    engine: Engine | None = None,
+    runtime: Runtime | None = None,
     manner: Manner | None = None,
     pace: Pace = FAST,
     port: int = 0,
@@ -76,7 +76,7 @@ def emulator(
 
     options = Options(
         folder,
-        engine or ProcessEngine(),
+        runtime or ProcessRuntime(),
         stores,
         port=port,
         pace=pace,

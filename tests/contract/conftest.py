@@ -26,7 +26,7 @@ def runner(request: pytest.FixtureRequest) -> Runner:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
-    """Leave no container of this test on the engine."""
+    """Leave no container of this test on the daemon."""
     yield
     if request.node.get_closest_marker("docker"):
         remove_containers_on(tmp_path)

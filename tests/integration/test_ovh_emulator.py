@@ -12,9 +12,9 @@ from websockets.sync.client import connect
 
 from emulated import Emulated, emulator
 from maquette.emulator.app import Manner
-from maquette.emulator.engines import Task
 from maquette.emulator.objects import Access
-from maquette.emulator.processes import ProcessEngine
+from maquette.emulator.process_runtime import ProcessRuntime
+from maquette.emulator.runtimes import Task
 from maquette.emulator.times import Pace
 from maquette.storage.embedded import Running
 from s3_server import KEYS
@@ -262,8 +262,8 @@ def test_a_task_is_started_once_however_often_it_is_asked_for(tmp_path: Path) ->
     """A kill between the start and writing it down must not run a job twice."""
     task = Task("t", "any", ["sh", "-c", f"echo x >> {tmp_path}/n"], {}, {}, 0, tmp_path / "run")
     for _ in range(3):
-        ProcessEngine().start(task)
-    wait_for(lambda: ProcessEngine().exit_code(task) == 0)
+        ProcessRuntime().start(task)
+    wait_for(lambda: ProcessRuntime().exit_code(task) == 0)
     assert (tmp_path / "n").read_text() == "x\n"
 
 

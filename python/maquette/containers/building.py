@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from maquette.config.settings import Settings
-from maquette.containers.context import pack
-from maquette.containers.engines import Engine, connected
+from maquette.containers.build_context import pack
+from maquette.containers.daemon import Daemon, connected
 from maquette.containers.options import BuildOptions, ImageOptions
 from maquette.containers.variants import choose, find_variant, image_reference
 from maquette.errors import CredentialsError, JobFailed
@@ -89,7 +89,7 @@ def recipes(settings: Settings) -> list[Recipe]:
     ]
 
 
-def build(recipe: Recipe, engine: Engine, say: Say) -> str:
+def build(recipe: Recipe, daemon: Daemon, say: Say) -> str:
     """Build an image and tag it by version and variant.
 
     Args:
@@ -102,7 +102,7 @@ def build(recipe: Recipe, engine: Engine, say: Say) -> str:
         JobFailed: a line of the Dockerfile failed; carries the end of what it printed.
     """
     with (
-        connected(engine, timeout_s=_LIMIT_S) as client,
+        connected(daemon, timeout_s=_LIMIT_S) as client,
         pack(recipe.name, recipe.wheels, recipe.extra_ca) as context,
     ):
         answers = client.api.build(
@@ -119,14 +119,14 @@ def build(recipe: Recipe, engine: Engine, say: Say) -> str:
         return str(client.images.get(recipe.reference).id)
 
 
-def push(reference: str, engine: Engine, say: Say) -> None:
+def push(reference: str, daemon: Daemon, say: Say) -> None:
     """Push an image to the registry that its name says.
 
     Raises:
         CredentialsError: the registry does not know this person.
         JobFailed: it refuses, or there is no such image.
     """
-    with connected(engine, timeout_s=_LIMIT_S) as client:
+    with connected(daemon, timeout_s=_LIMIT_S) as client:
         _tag_for_registry(client, reference)
         told: set[tuple[str, str]] = set()
         for answer in client.api.push(reference, stream=True, decode=True):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from docker.errors import ImageNotFound
 from docker.types import DeviceRequest
 
-from maquette.containers.engines import Engine, connected
+from maquette.containers.daemon import Daemon, connected
 from maquette.containers.variants import Variant, variants, warp_cuda
 from maquette.errors import JobFailed, NotFound
 
@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
     errors: str
 
 
-def check(reference: str, engine: Engine, gpus: int) -> Iterator[str]:
+def check(reference: str, daemon: Daemon, gpus: int) -> Iterator[str]:
     """Check configuration, contents, commands, libraries, GPUs and every kernel beside its twin.
 
     Kernels run on the GPU where one is wanted, with all sizes; else on the CPU, with small ones.
@@ -42,7 +42,7 @@ def check(reference: str, engine: Engine, gpus: int) -> Iterator[str]:
         NotFound: there is no such image.
         JobFailed: something is not as it must be.
     """
-    with connected(engine) as client:
+    with connected(daemon) as client:
         try:
             image = client.images.get(reference)
         except ImageNotFound:

@@ -26,7 +26,7 @@ class Variant:
         oldest_driver: The first NVIDIA driver that can run it, as "580.65"; empty without GPU.
         torch_cuda: The CUDA that its torch is built with, as "12.6"; empty without GPU.
         torch_code: The capabilities that its torch's wheel has code for.
-        largest_gb: What the image may take on the engine's disk; 0: not known.
+        largest_gb: What the image may take on the daemon's disk; 0: not known.
     """
 
     name: str

@@ -20,9 +20,9 @@ from starlette.websockets import WebSocket
 from maquette.emulator import catalogue, logs, models
 from maquette.emulator.book import Job
 from maquette.emulator.cutting import cut
-from maquette.emulator.engines import EngineGone
 from maquette.emulator.faults import Fault, mangled
 from maquette.emulator.listing import BadQuery, page_of
+from maquette.emulator.runtimes import RuntimeUnavailable
 from maquette.emulator.service import TENANT, Jobs, Refused
 from maquette.emulator.times import with_short_dates
 from maquette.planning.flavors import fallback_table
@@ -110,7 +110,7 @@ class Api:
                 return await endpoint(request)
             except Refused as error:
                 return JSONResponse({"message": str(error)}, error.status)
-            except EngineGone as error:
+            except RuntimeUnavailable as error:
                 return JSONResponse({"message": str(error)}, 503)
             except BadQuery as error:
                 return JSONResponse({"message": str(error)}, 400)

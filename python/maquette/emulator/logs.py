@@ -10,8 +10,8 @@ from starlette.datastructures import QueryParams
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from maquette.emulator.book import Job
-from maquette.emulator.engines import Engine
 from maquette.emulator.parts import Service
+from maquette.emulator.runtimes import Runtime
 from maquette.emulator.times import Pace, now, shortened
 from maquette.emulator.volumes import Volumes
 
@@ -34,8 +34,8 @@ class LogReader:
 
     async def text(self) -> bytes:
         """Everything so far."""
-        engine: Engine = self.service.engine
-        raw = await asyncio.to_thread(engine.log, Volumes(self.service, self.job).task())
+        runtime: Runtime = self.service.runtime
+        raw = await asyncio.to_thread(runtime.log, Volumes(self.service, self.job).task())
         if not self.dated:
             return raw
         stamp = f"{shortened(self.job.status['startedAt'] or now())} [job] ".encode()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maquette.emulator.book import Book
-from maquette.emulator.engines import Engine
 from maquette.emulator.faults import Faults
 from maquette.emulator.objects import Stores
+from maquette.emulator.runtimes import Runtime
 from maquette.emulator.times import Pace
 
 
@@ -16,7 +16,7 @@ class Service:
     """The parts that every job needs."""
 
     book: Book
-    engine: Engine
+    runtime: Runtime
     stores: Stores
     faults: Faults
     pace: Pace

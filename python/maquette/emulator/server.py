@@ -1,4 +1,4 @@
-"""Start the emulator: its folder, its engine, its data stores, its address."""
+"""Start the emulator: its folder, its runtime, its data stores, its address."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import uvicorn
 
 from maquette.emulator.app import Api, Manner
 from maquette.emulator.book import Book
-from maquette.emulator.containers import ContainerEngine, Habits
+from maquette.emulator.container_runtime import ContainerRuntime, Habits
 from maquette.emulator.cutting import CuttableProtocol
-from maquette.emulator.engines import Engine
 from maquette.emulator.faults import Faults
 from maquette.emulator.objects import Access, StoreMissing, Stores
 from maquette.emulator.parts import Service
-from maquette.emulator.processes import ProcessEngine
+from maquette.emulator.process_runtime import ProcessRuntime
+from maquette.emulator.runtimes import Runtime
 from maquette.emulator.service import Jobs
 from maquette.emulator.times import Pace
 from maquette.errors import ConfigError, MaquetteError
@@ -37,7 +37,7 @@ class Options:
     """
 
     folder: Path
-    engine: Engine
+    runtime: Runtime
     stores: Stores
     host: str = "127.0.0.1"
     port: int = 0
@@ -55,20 +55,20 @@ class Running:
     token: str = field(repr=False)
 
 
-def choose_engine(kind: str, habits: Habits | None = None) -> Engine:
-    """The engine of a kind: container, process, or auto for containers where they can be had.
+def choose_runtime(kind: str, habits: Habits | None = None) -> Runtime:
+    """The runtime of a kind: container, process, or auto for containers where they can be had.
 
     Raises:
-        MaquetteError: `container` was asked for and no engine answers here.
+        MaquetteError: `container` was asked for and no Docker daemon answers here.
     """
     if kind == "process":
-        return ProcessEngine()
+        return ProcessRuntime()
     try:
-        return ContainerEngine(habits)
+        return ContainerRuntime(habits)
     except MaquetteError:
         if kind == "container":
             raise
-        return ProcessEngine()
+        return ProcessRuntime()
 
 
 def build(options: Options) -> tuple[uvicorn.Server, socket.socket, Running]:
@@ -80,7 +80,7 @@ def build(options: Options) -> tuple[uvicorn.Server, socket.socket, Running]:
     options.folder.mkdir(parents=True, exist_ok=True)
     book = Book(options.folder)
     token = _first_token(book)
-    service = Service(book, options.engine, options.stores, Faults(), options.pace)
+    service = Service(book, options.runtime, options.stores, Faults(), options.pace)
     api = Api(Jobs(service, options.quota, options.region), options.manner)
     listener = _listen(options.host, options.port)
     config = uvicorn.Config(

@@ -10,10 +10,10 @@ from typing import Any
 
 from maquette.emulator import objects
 from maquette.emulator.book import Job
-from maquette.emulator.engines import Task
 from maquette.emulator.models import JobSpec, Volume
 from maquette.emulator.objects import Moved, StoreMissing
 from maquette.emulator.parts import Service
+from maquette.emulator.runtimes import Task
 from maquette.emulator.times import now
 
 
@@ -26,7 +26,7 @@ class Volumes:
         self._spec = JobSpec.model_validate(job.private["sent"])
 
     def task(self) -> Task:
-        """The job in the engine's words."""
+        """The job in the runtime's words."""
         work = self._service.book.work(self._job.id)
         starts = self._job.private.get("starts", 0)
         return Task(
@@ -92,7 +92,7 @@ class Volumes:
     async def _share(self, place: int) -> None:
         folder = self._folder(place)
         if folder.exists():
-            await asyncio.to_thread(self._service.engine.share, self.task(), folder)
+            await asyncio.to_thread(self._service.runtime.share, self.task(), folder)
 
     def _folder(self, place: int) -> Path:
         """The last part of a mount path is the scene's name, so the folder has it too."""

@@ -11,10 +11,10 @@ from typing import Any
 
 from maquette.emulator import transitions
 from maquette.emulator.book import Job
-from maquette.emulator.engines import CannotStart
 from maquette.emulator.faults import Fault
 from maquette.emulator.models import JobSpec
 from maquette.emulator.parts import Service
+from maquette.emulator.runtimes import StartError
 from maquette.emulator.times import now
 from maquette.emulator.volumes import Volumes
 
@@ -55,7 +55,7 @@ class Walk:
                     await self._fall(fault)
                 else:
                     await steps[self._at]()
-            except Exception as error:  # an engine or a disk that fails; whatever it is
+            except Exception as error:  # a runtime or a disk that fails; whatever it is
                 failures += 1
                 if failures > _PATIENCE:
                     log.exception("job %s in %s is given up", self._job.id, self._at)
@@ -96,9 +96,9 @@ class Walk:
         try:
             if fault is not None:
                 what = fault.message or self._spec.image
-                raise CannotStart("JOB_IMAGE_PULL", f"Error image pull: {what}")
-            await self._call(self._service.engine.start, self._volumes.task())
-        except CannotStart as error:
+                raise StartError("JOB_IMAGE_PULL", f"Error image pull: {what}")
+            await self._call(self._service.runtime.start, self._volumes.task())
+        except StartError as error:
             self._ends("FAILED", error.code, str(error))
             self._job.private["billed_to"] = now()
             await self._over()
@@ -106,7 +106,7 @@ class Walk:
         self._enter("RUNNING")
 
     async def _running(self) -> None:
-        code = await self._call(self._service.engine.exit_code, self._volumes.task())
+        code = await self._call(self._service.runtime.exit_code, self._volumes.task())
         if code is not None:
             await self._came_to_its_end(int(code))
         elif self._job.private.get("kill"):
@@ -124,25 +124,25 @@ class Walk:
             self._ends(end, "JOB_TIMEOUT", "Job reached its timeout")
             self._enter("TIMEOUT")
         else:
-            await self._wait(self._service.engine.poll_s)
+            await self._wait(self._service.runtime.poll_s)
 
     async def _stopping(self) -> None:
         """Let the process save, then kill it; it is billed meanwhile."""
-        task, engine = self._volumes.task(), self._service.engine
-        await self._call(engine.stop, task, kill=False)
+        task, runtime = self._volumes.task(), self._service.runtime
+        await self._call(runtime.stop, task, kill=False)
         pace = self._service.pace
         kill_at = time.monotonic() + max(pace.wall(pace.grace_s), 1.0)
-        while (code := await self._call(engine.exit_code, task)) is None:
-            await asyncio.sleep(engine.poll_s)
+        while (code := await self._call(runtime.exit_code, task)) is None:
+            await asyncio.sleep(runtime.poll_s)
             if time.monotonic() > kill_at:
-                await self._call(engine.stop, task, kill=True)
+                await self._call(runtime.stop, task, kill=True)
         self._job.status["exitCode"] = code
         await self._finalize_or_end()
 
     async def _finalizing(self) -> None:
         private = self._job.private
         if self._has_run():
-            await self._call(self._service.engine.remove, self._volumes.task())
+            await self._call(self._service.runtime.remove, self._volumes.task())
         problem = ""
         if private.get("push", True) and private.get("pulled") and self._has_run():
             problem = await self._volumes.synchronise("push", manual=False)
@@ -189,17 +189,17 @@ class Walk:
 
     async def _kill(self) -> None:
         """Kill until the process is gone: at its very start there is nothing to be killed yet."""
-        task, engine = self._volumes.task(), self._service.engine
-        while await self._call(engine.exit_code, task) is None:
-            await self._call(engine.stop, task, kill=True)
-            await asyncio.sleep(engine.poll_s)
+        task, runtime = self._volumes.task(), self._service.runtime
+        while await self._call(runtime.exit_code, task) is None:
+            await self._call(runtime.stop, task, kill=True)
+            await asyncio.sleep(runtime.poll_s)
 
     async def _give_up(self, error: Exception) -> None:
         """End a job that can not go on; what runs of it is stopped if that is possible."""
         self._ends("ERROR", "JOB_ERROR", f"Internal error: {error}")
         with contextlib.suppress(Exception):
-            await self._call(self._service.engine.stop, self._volumes.task(), kill=True)
-            await self._call(self._service.engine.remove, self._volumes.task())
+            await self._call(self._service.runtime.stop, self._volumes.task(), kill=True)
+            await self._call(self._service.runtime.remove, self._volumes.task())
         await self._over(keep_volumes=True)
 
     async def _finalize_or_end(self) -> None:

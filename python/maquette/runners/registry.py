@@ -38,7 +38,7 @@ class Backend:
 
 BACKENDS = {
     "local": Backend("processes of this machine; needs nothing else"),
-    "docker": Backend("containers of a Docker engine, here or elsewhere", runs_images=True),
+    "docker": Backend("containers of a Docker daemon, here or elsewhere", runs_images=True),
     "ovh": Backend("jobs of OVHcloud AI Training", runs_images=True, rents_machines=True),
 }
 DEFAULT = next(iter(BACKENDS))

@@ -1,4 +1,4 @@
-"""What ended jobs leave on an engine: containers, and volumes with copies of scenes."""
+"""What ended jobs leave on a daemon: containers, and volumes with copies of scenes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from docker.models.containers import Container
 
 from maquette.agent.duty import UNSAVED
 from maquette.config.settings import Settings
-from maquette.containers.engines import Engine, connected, find_engine
+from maquette.containers.daemon import Daemon, connected, find_daemon
 from maquette.jobs.ledger import StepLedger
 from maquette.runners import tracking
 from maquette.runners.docker import spec
@@ -29,7 +29,7 @@ class Leftover:
     """An ended job's container.
 
     Attributes:
-        volume: The engine's volume with its scene; empty where the scene was mounted.
+        volume: The daemon's volume with its scene; empty where the scene was mounted.
         is_pushed: Whether nothing in the volume is only there.
     """
 
@@ -50,7 +50,7 @@ class Leftover:
 def find_leftovers(settings: Settings) -> list[Leftover]:
     """The ended containers of jobs that were submitted from this machine and this folder."""
     labels = spec.origin_labels(settings.logs_dir)
-    with connected(find_engine(settings.of(DockerOptions).docker_host)) as client:
+    with connected(find_daemon(settings.of(DockerOptions).docker_host)) as client:
         found = client.containers.list(
             all=True,
             ignore_removed=True,
@@ -76,7 +76,7 @@ def remove(settings: Settings, leftovers: Iterable[Leftover]) -> list[str]:
         if ledger.path.exists():
             tracking.refresh(ledger)
     removed = []
-    with connected(find_engine(settings.of(DockerOptions).docker_host)) as client:
+    with connected(find_daemon(settings.of(DockerOptions).docker_host)) as client:
         for leftover in chosen:
             with contextlib.suppress(Gone):
                 client.containers.get(leftover.container).remove()
@@ -89,9 +89,9 @@ def remove(settings: Settings, leftovers: Iterable[Leftover]) -> list[str]:
     return removed
 
 
-def how_to_give_up(engine: Engine, leftover: Leftover) -> str:
+def how_to_give_up(daemon: Daemon, leftover: Leftover) -> str:
     """The command that removes what is not pushed."""
-    docker = engine.command
+    docker = daemon.command
     return f"{docker} rm {leftover.name} && {docker} volume rm {leftover.volume}"
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from maquette.config.settings import Settings
     from maquette.runners.ovh.fleet import Orphan
 
-EngineName = Literal["auto", "container", "process"]
+RuntimeName = Literal["auto", "container", "process"]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -130,7 +130,9 @@ def sweep(settings: SettingWords = None, as_json: AsJson = False) -> None:
 def emulator(
     settings: SettingWords = None,
     folder: Annotated[Path, typer.Option(help="its memory: jobs, logs, token")] = Path(".emulator"),
-    engine: Annotated[EngineName, typer.Option(help="what runs the jobs")] = "auto",
+    runtime: Annotated[
+        RuntimeName, typer.Option("--runtime", "--engine", help="what runs the jobs")
+    ] = "auto",
     second: Annotated[float, typer.Option(min=0.001, help="wall seconds of its second")] = 1.0,
     first_page: Annotated[int, typer.Option(min=0, max=1, help="number of a first page")] = 0,
     dated_log: Annotated[bool, typer.Option(help="log lines begin with a date")] = False,
@@ -145,15 +147,15 @@ def emulator(
     chosen = _load(settings)
     try:
         from maquette.emulator.app import Manner
-        from maquette.emulator.containers import Habits
-        from maquette.emulator.server import Options, build, choose_engine, stores_of
+        from maquette.emulator.container_runtime import Habits
+        from maquette.emulator.server import Options, build, choose_runtime, stores_of
         from maquette.emulator.times import Pace
     except ModuleNotFoundError as error:
         raise missing_part("emulator", "the emulator", error) from error
     host, _, port = chosen.listen.rpartition(":")
     options = Options(
         folder=(chosen.base_dir / folder).resolve(),
-        engine=choose_engine(engine, Habits(not clear_entrypoint, init)),
+        runtime=choose_runtime(runtime, Habits(not clear_entrypoint, init)),
         stores=stores_of(chosen.base_dir),
         host=host,
         port=int(port),
@@ -163,7 +165,7 @@ def emulator(
     )
     server, listener, running = build(options)
     print(f"OVHcloud AI Training, emulated: {running.url}  (Ctrl-C ends it; its jobs go on)")
-    print(f"jobs run as {options.engine.name}")
+    print(f"jobs run as {options.runtime.name}")
     print("in another terminal:")
     print(f"  export OVH_URL={running.url} OVHAI_TOKEN=$(cat {options.folder / 'token'})")
     print("  make process BACKEND=ovh MODEL=…", flush=True)

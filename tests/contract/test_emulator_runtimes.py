@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 
 from job_making import BASE_IMAGE, LIMIT_S
-from maquette.containers.engines import connected, find_engine
-from maquette.emulator.containers import USER_ID, ContainerEngine, Habits
-from maquette.emulator.engines import LOST, CannotStart, Engine, Task
-from maquette.emulator.processes import ProcessEngine
+from maquette.containers.daemon import connected, find_daemon
+from maquette.emulator.container_runtime import USER_ID, ContainerRuntime, Habits
+from maquette.emulator.process_runtime import ProcessRuntime
+from maquette.emulator.runtimes import LOST, Runtime, StartError, Task
 from waiting import wait_for
 
 MakeTask = Callable[..., Task]
 
 
 @pytest.fixture(params=["process", pytest.param("container", marks=pytest.mark.docker)])
-def make_engine(request: pytest.FixtureRequest) -> Callable[[], Engine]:
-    return ProcessEngine if request.param == "process" else ContainerEngine
+def make_runtime(request: pytest.FixtureRequest) -> Callable[[], Runtime]:
+    return ProcessRuntime if request.param == "process" else ContainerRuntime
 
 
 @pytest.fixture
@@ -48,48 +48,48 @@ def make_task(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeTa
     yield make
     if not request.node.get_closest_marker("docker"):
         return
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         for task in made:
             for left in client.containers.list(all=True, filters={"name": task.id}):
                 left.remove(force=True)
 
 
-def ended(engine: Engine, task: Task) -> int:
-    wait_for(lambda: engine.exit_code(task) is not None, LIMIT_S, "the task's end")
-    code = engine.exit_code(task)
+def ended(runtime: Runtime, task: Task) -> int:
+    wait_for(lambda: runtime.exit_code(task) is not None, LIMIT_S, "the task's end")
+    code = runtime.exit_code(task)
     assert code is not None
     return code
 
 
-def said(engine: Engine, task: Task, text: bytes) -> None:
-    wait_for(lambda: text in engine.log(task), LIMIT_S, repr(text))
+def said(runtime: Runtime, task: Task, text: bytes) -> None:
+    wait_for(lambda: text in runtime.log(task), LIMIT_S, repr(text))
 
 
 def test_a_task_runs_once_however_often_it_is_started(
-    make_engine: Callable[[], Engine], make_task: MakeTask
+    make_runtime: Callable[[], Runtime], make_task: MakeTask
 ) -> None:
     """Also by another emulator, after the first was killed before it could write it down."""
     task = make_task('echo x >> "$1/count"; echo "to $GIVEN"; echo two >&2; exit 3')
     for _ in range(3):
-        make_engine().start(task)
-    assert ended(make_engine(), task) == 3
-    make_engine().start(task)
+        make_runtime().start(task)
+    assert ended(make_runtime(), task) == 3
+    make_runtime().start(task)
     assert (task.mounts["/scenes/thing"][0] / "count").read_text() == "x\n"
-    engine = make_engine()
-    assert sorted(engine.log(task).splitlines()) == [b"to 1", b"two"]
-    engine.remove(task)
-    engine.remove(task)
-    assert sorted(make_engine().log(task).splitlines()) == [b"to 1", b"two"]
+    runtime = make_runtime()
+    assert sorted(runtime.log(task).splitlines()) == [b"to 1", b"two"]
+    runtime.remove(task)
+    runtime.remove(task)
+    assert sorted(make_runtime().log(task).splitlines()) == [b"to 1", b"two"]
 
 
 def test_a_log_can_be_read_while_its_task_is_removed(
-    make_engine: Callable[[], Engine], make_task: MakeTask
+    make_runtime: Callable[[], Runtime], make_task: MakeTask
 ) -> None:
-    engine, reader, task = make_engine(), make_engine(), make_task("echo all of it")
-    engine.start(task)
-    assert ended(engine, task) == 0
+    runtime, reader, task = make_runtime(), make_runtime(), make_task("echo all of it")
+    runtime.start(task)
+    assert ended(runtime, task) == 0
     with ThreadPoolExecutor(1) as pool:
-        removal = pool.submit(engine.remove, task)
+        removal = pool.submit(runtime.remove, task)
         logs = [reader.log(task)]
         while not removal.done():
             logs.append(reader.log(task))
@@ -99,37 +99,37 @@ def test_a_log_can_be_read_while_its_task_is_removed(
 
 @pytest.mark.parametrize("kill", [False, True])
 def test_a_task_is_stopped(
-    make_engine: Callable[[], Engine], make_task: MakeTask, kill: bool
+    make_runtime: Callable[[], Runtime], make_task: MakeTask, kill: bool
 ) -> None:
     script = 'trap "echo saved; exit 7" TERM; echo ready; while true; do sleep 0.05; done'
-    engine, task = make_engine(), make_task(script)
-    engine.start(task)
-    said(engine, task, b"ready")
-    assert engine.exit_code(task) is None
-    make_engine().stop(task, kill=kill)
-    assert ended(engine, task) == (137 if kill else 7)
-    assert (b"saved" in engine.log(task)) != kill
-    engine.stop(task, kill=True)
+    runtime, task = make_runtime(), make_task(script)
+    runtime.start(task)
+    said(runtime, task, b"ready")
+    assert runtime.exit_code(task) is None
+    make_runtime().stop(task, kill=kill)
+    assert ended(runtime, task) == (137 if kill else 7)
+    assert (b"saved" in runtime.log(task)) != kill
+    runtime.stop(task, kill=True)
 
 
 def test_a_task_that_is_lost_has_failed(
-    make_engine: Callable[[], Engine], make_task: MakeTask
+    make_runtime: Callable[[], Runtime], make_task: MakeTask
 ) -> None:
-    engine, task = make_engine(), make_task("echo ready; sleep 60")
-    engine.start(task)
-    said(engine, task, b"ready")
-    lose(engine, task)
-    assert ended(engine, task) == LOST
-    engine.stop(task, kill=False)
-    engine.remove(task)
+    runtime, task = make_runtime(), make_task("echo ready; sleep 60")
+    runtime.start(task)
+    said(runtime, task, b"ready")
+    lose(runtime, task)
+    assert ended(runtime, task) == LOST
+    runtime.stop(task, kill=False)
+    runtime.remove(task)
 
 
-def lose(engine: Engine, task: Task) -> None:
-    if isinstance(engine, ContainerEngine):
-        engine._container(task).remove(force=True)
+def lose(runtime: Runtime, task: Task) -> None:
+    if isinstance(runtime, ContainerRuntime):
+        runtime._container(task).remove(force=True)
         return
-    assert isinstance(engine, ProcessEngine)
-    keeper = engine._keeper(task)
+    assert isinstance(runtime, ProcessRuntime)
+    keeper = runtime._keeper(task)
     assert keeper is not None
     for child in keeper.children(recursive=True):
         child.kill()
@@ -137,15 +137,15 @@ def lose(engine: Engine, task: Task) -> None:
 
 
 def test_a_volume_can_be_changed_from_both_sides(
-    make_engine: Callable[[], Engine], make_task: MakeTask
+    make_runtime: Callable[[], Runtime], make_task: MakeTask
 ) -> None:
     task = make_task('cd "$1"; rm old; echo new > new; mkdir deep; echo x > deep/er; ln -s a b')
     folder = task.mounts["/scenes/thing"][0]
     (folder / "old").write_text("")
-    engine = make_engine()
-    engine.start(task)
-    assert ended(engine, task) == 0, engine.log(task)
-    engine.share(task, folder)
+    runtime = make_runtime()
+    runtime.start(task)
+    assert ended(runtime, task) == 0, runtime.log(task)
+    runtime.share(task, folder)
     assert sorted(path.name for path in folder.rglob("*")) == ["b", "deep", "er", "new"]
     (folder / "deep" / "er").write_text("changed")
 
@@ -158,7 +158,7 @@ PERSON = 54321  # a user without a name, neither root nor the job's
 def test_a_volume_of_a_person_who_is_not_root_can_be_changed_from_both_sides(
     make_task: MakeTask,
 ) -> None:
-    """The emulator of a person in the group of the engine's socket."""
+    """The emulator of a person in the group of the daemon's socket."""
     with tempfile.TemporaryDirectory(prefix="person-", dir="/tmp") as name:
         folder = Path(name)
         for path in (folder, folder / "volume", folder / "volume" / "deep"):
@@ -180,26 +180,26 @@ def test_a_volume_of_a_person_who_is_not_root_can_be_changed_from_both_sides(
 
 
 def start_to_end(task: Task) -> None:
-    engine = ContainerEngine()
-    engine.start(task)
-    assert ended(engine, task) == 0, engine.log(task)
+    runtime = ContainerRuntime()
+    runtime.start(task)
+    assert ended(runtime, task) == 0, runtime.log(task)
     assert os.geteuid() == PERSON
 
 
 def take_back(task: Task, folder: Path) -> None:
-    ContainerEngine().share(task, folder)
+    ContainerRuntime().share(task, folder)
     (folder / "made" / "file").write_text("theirs")
     (folder / "old").unlink()
 
 
 def as_person(work: Callable[[], object]) -> int:
-    """Do it in a process of `PERSON`, who may use the engine; returns its exit code."""
+    """Do it in a process of `PERSON`, who may use the daemon; returns its exit code."""
     child = os.fork()
     if child == 0:
         code = 1
         try:
             os.environ["HOME"] = "/tmp"  # root's is not theirs to read
-            os.setgroups([Path(find_engine().host.removeprefix("unix://")).stat().st_gid])
+            os.setgroups([Path(find_daemon().host.removeprefix("unix://")).stat().st_gid])
             os.setresgid(PERSON, PERSON, PERSON)
             os.setresuid(PERSON, PERSON, PERSON)
             work()
@@ -219,15 +219,15 @@ def test_a_container_is_as_the_service_makes_it(make_task: MakeTask, tmp_path: P
         'echo "$(id -u):$(id -g) $$ $(touch /data/x 2>&1)"; touch /root/x || exit 5',
         mounts={"/data": (read_only, False)},
     )
-    engine = ContainerEngine()
-    engine.start(task)
-    assert ended(engine, task) == 5
-    said = engine.log(task).decode()
+    runtime = ContainerRuntime()
+    runtime.start(task)
+    assert ended(runtime, task) == 5
+    said = runtime.log(task).decode()
     assert f"{USER_ID}:{USER_ID} 1 " in said and "Read-only" in said
     reaped = make_task('echo "process $$"')
-    engine = ContainerEngine(Habits(has_init=True))
-    engine.start(reaped)
-    assert ended(engine, reaped) == 0 and b"process 1\n" not in engine.log(reaped)
+    runtime = ContainerRuntime(Habits(has_init=True))
+    runtime.start(reaped)
+    assert ended(runtime, reaped) == 0 and b"process 1\n" not in runtime.log(reaped)
 
 
 @pytest.mark.docker
@@ -242,27 +242,27 @@ def test_a_container_is_as_the_service_makes_it(make_task: MakeTask, tmp_path: P
 def test_what_can_not_start_says_why(
     make_task: MakeTask, facts: dict[str, object], code: str
 ) -> None:
-    engine, task = ContainerEngine(), make_task("true", **facts)
-    with pytest.raises(CannotStart) as caught:
-        engine.start(task)
+    runtime, task = ContainerRuntime(), make_task("true", **facts)
+    with pytest.raises(StartError) as caught:
+        runtime.start(task)
     assert caught.value.code == code and str(caught.value)
-    assert engine._container(task) is None
+    assert runtime._container(task) is None
 
 
 @pytest.mark.docker
 @pytest.mark.parametrize("keeps", [True, False])
 def test_an_entrypoint_stays_or_goes(make_task: MakeTask, keeps: bool) -> None:
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         made = client.containers.create(BASE_IMAGE, "true")
         image = made.commit(changes='ENTRYPOINT ["echo", "front"]')
         made.remove()
     try:
         task = make_task("", image=image.id, command=["printf", "back"])
-        engine = ContainerEngine(Habits(keeps_entrypoint=keeps))
-        engine.start(task)
-        assert ended(engine, task) == 0
-        assert engine.log(task) == (b"front printf back\n" if keeps else b"back")
-        engine.remove(task)
+        runtime = ContainerRuntime(Habits(keeps_entrypoint=keeps))
+        runtime.start(task)
+        assert ended(runtime, task) == 0
+        assert runtime.log(task) == (b"front printf back\n" if keeps else b"back")
+        runtime.remove(task)
     finally:
-        with connected(find_engine()) as client:
+        with connected(find_daemon()) as client:
             client.images.remove(image.id, force=True)

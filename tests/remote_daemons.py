@@ -1,4 +1,4 @@
-"""The engine of this machine as others have one: behind tcp, and behind an ssh server."""
+"""The daemon of this machine as others have one: behind tcp, and behind an ssh server."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from maquette.containers.engines import HERE
+from maquette.containers.daemon import LOCAL
 from relay import relay
 
-ENGINE_SOCKET = HERE.removeprefix("unix://")
+DAEMON_SOCKET = LOCAL.removeprefix("unix://")
 
 
 @contextmanager
-def tcp_engine(certificates: Path | None = None) -> Iterator[str]:
-    """Relay a port to the engine's socket; yields its address `tcp://…`.
+def tcp_daemon(certificates: Path | None = None) -> Iterator[str]:
+    """Relay a port to the daemon's socket; yields its address `tcp://…`.
 
     Args:
         certificates: Folder of `write_certificates`; only who has one of them is let in.
     """
     tls = _server_tls(certificates) if certificates else None
-    with relay(_connected_to_engine, tls) as port:
+    with relay(_connected_to_daemon, tls) as port:
         yield f"tcp://127.0.0.1:{port}"
 
 
-def _connected_to_engine() -> socket.socket:
-    engine = socket.socket(socket.AF_UNIX)
-    engine.connect(ENGINE_SOCKET)
-    return engine
+def _connected_to_daemon() -> socket.socket:
+    daemon = socket.socket(socket.AF_UNIX)
+    daemon.connect(DAEMON_SOCKET)
+    return daemon
 
 
 def write_certificates(folder: Path) -> None:

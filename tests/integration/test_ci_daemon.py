@@ -1,4 +1,4 @@
-"""CI's script for an engine and a base image, with the engine that is here."""
+"""CI's script for a daemon and a base image, with the daemon that is here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from command_line import ROOT
-from maquette.containers.engines import connected, find_engine
+from maquette.containers.daemon import connected, find_daemon
 
 pytestmark = pytest.mark.docker
 
@@ -21,16 +21,16 @@ def base() -> Iterator[str]:
     """The name of an image that no registry has."""
     name = f"localhost:1/maquette/base:of-{random.randrange(1 << 32):08x}"
     yield name
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         for image in client.images.list(name):
             client.images.remove(image.id)
 
 
 @pytest.mark.parametrize("works", [True, False])
-def test_a_missing_base_image_is_made_though_the_engine_ran_before(
+def test_a_missing_base_image_is_made_though_the_daemon_ran_before(
     tmp_path: Path, base: str, works: bool
 ) -> None:
-    script = (ROOT / ".ci" / "docker_engine").read_text()
+    script = (ROOT / ".ci" / "docker_daemon").read_text()
     script = script.replace("base=debian:bookworm-slim", f"base={base}")
     programs = tmp_path / "programs"
     programs.mkdir()
@@ -48,6 +48,6 @@ def test_a_missing_base_image_is_made_though_the_engine_ran_before(
     )
     assert done.returncode == 0 and done.stdout.endswith("went on\n"), done.stdout + done.stderr
     assert (tmp_path / "build" / "debootstrap.log").read_text() == "working\n"
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         assert bool(client.images.list(base)) == works
     assert ("tests of containers are skipped" in done.stdout) != works

@@ -1,6 +1,6 @@
-"""A Docker engine of a test's own, beside the one that is used: it may be stopped and killed.
+"""A Docker daemon of a test's own, beside the one that is used: it may be stopped and killed.
 
-Its network is its own too: an engine without a bridge removes the `docker0` that it finds.
+Its network is its own too: a daemon without a bridge removes the `docker0` that it finds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from job_making import BASE_IMAGE
-from maquette.containers.engines import connected, find_engine
+from maquette.containers.daemon import connected, find_daemon
 from maquette.errors import MaquetteError
 from waiting import wait_for
 
@@ -23,10 +23,10 @@ _LIMIT_S = 120.0
 _LOAD_S = 300.0
 
 
-def missing_daemon() -> str:
-    """Why no engine of our own can be started here."""
+def missing_own_daemon() -> str:
+    """Why no daemon of our own can be started here."""
     if os.geteuid() != 0:
-        return "an engine of its own needs root: `sudo -E make test`"
+        return "a daemon of its own needs root: `sudo -E make test`"
     for program, package in (("dockerd", "docker.io"), ("unshare", "util-linux")):
         if not shutil.which(program):
             return f"there is no {program}: `apt-get install {package}`"
@@ -34,8 +34,8 @@ def missing_daemon() -> str:
     return "" if alone.returncode == 0 else "no network namespace may be made here, as root may"
 
 
-class OwnEngine:
-    """An engine without a network, with all that it keeps below one folder."""
+class OwnDaemon:
+    """A daemon without a network, with all that it keeps below one folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -52,7 +52,7 @@ class OwnEngine:
                  "--iptables=false", "--ip-forward=false"],
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        wait_for(self._answers, _LIMIT_S, "an answer of the engine")
+        wait_for(self._answers, _LIMIT_S, "an answer of the daemon")
 
     def stop(self) -> None:
         """End it as a system's service manager does: the containers end with it."""
@@ -65,22 +65,22 @@ class OwnEngine:
         (self._folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
 
     def load_base(self) -> None:
-        """Bring the base image from the engine that is used."""
+        """Bring the base image from the daemon that is used."""
         with (
-            connected(find_engine(), _LOAD_S) as here,
-            connected(find_engine(self.host), _LOAD_S) as there,
+            connected(find_daemon(), _LOAD_S) as here,
+            connected(find_daemon(self.host), _LOAD_S) as there,
         ):
             there.images.load(b"".join(here.images.get(BASE_IMAGE).save(named=True)))
 
     def clear(self) -> None:
-        """Remove every container, end the engine, remove what it kept."""
+        """Remove every container, end the daemon, remove what it kept."""
         if self._process is None or self._process.poll() is not None:
             self.start()
-        with connected(find_engine(self.host)) as client:
+        with connected(find_daemon(self.host)) as client:
             for container in client.containers.list(all=True):
                 container.remove(force=True)
         self.stop()
-        data = self._folder / "data"  # a killed engine leaves it mounted on itself
+        data = self._folder / "data"  # a killed daemon leaves it mounted on itself
         subprocess.run(["umount", "--lazy", "--recursive", str(data)], stderr=subprocess.DEVNULL,
                        check=False)  # fmt: skip
         shutil.rmtree(self._folder)
@@ -88,7 +88,7 @@ class OwnEngine:
     def _answers(self) -> bool:
         assert self._process is None or self._process.poll() is None, "dockerd has ended"
         try:
-            with connected(find_engine(self.host), 5) as client:
+            with connected(find_daemon(self.host), 5) as client:
                 return bool(client.ping())
         except MaquetteError:
             return False
@@ -101,12 +101,12 @@ class OwnEngine:
 
 
 @contextmanager
-def own_engine() -> Iterator[OwnEngine]:
-    """A running engine with the base image; its socket's path must be short."""
-    engine = OwnEngine(Path(mkdtemp(prefix="engine-", dir="/tmp")))
-    engine.start()
+def own_daemon() -> Iterator[OwnDaemon]:
+    """A running daemon with the base image; its socket's path must be short."""
+    daemon = OwnDaemon(Path(mkdtemp(prefix="daemon-", dir="/tmp")))
+    daemon.start()
     try:
-        engine.load_base()
-        yield engine
+        daemon.load_base()
+        yield daemon
     finally:
-        engine.clear()
+        daemon.clear()

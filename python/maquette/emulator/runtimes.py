@@ -1,4 +1,4 @@
-"""What runs a job: a container as 42420:42420, or a plain process where there is no engine.
+"""What runs a job: a container as 42420:42420, or a plain process where there is no Docker.
 
 Both outlive the emulator: a job that runs when it stops is found again when it starts.
 """
@@ -12,7 +12,7 @@ from typing import Protocol
 LOST = 137
 
 
-class CannotStart(Exception):
+class StartError(Exception):
     """A job can never run.
 
     Args:
@@ -24,17 +24,17 @@ class CannotStart(Exception):
         self.code = code
 
 
-class EngineGone(Exception):
+class RuntimeUnavailable(Exception):
     """What runs the jobs does not answer; nothing is known of them meanwhile."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What an engine runs.
+    """What a runtime runs.
 
     Attributes:
         mounts: Mount path to the folder that stands for it and whether it may be written.
-        run: Folder for the engine's own files of this job.
+        run: Folder for the runtime's own files of this job.
     """
 
     id: str
@@ -46,8 +46,10 @@ class Task:
     run: Path
 
 
-class Engine(Protocol):
-    """Starts, watches and stops tasks; every call may be repeated, and may raise EngineGone.
+class Runtime(Protocol):
+    """Starts, watches and stops tasks; every call may be repeated.
+
+    Each may raise RuntimeUnavailable.
 
     Attributes:
         name: What its tasks are, in the plural.
@@ -61,7 +63,7 @@ class Engine(Protocol):
         """Start it unless it was started before.
 
         Raises:
-            CannotStart: it can never run.
+            StartError: it can never run.
         """
 
     def exit_code(self, task: Task) -> int | None:

@@ -1,4 +1,4 @@
-"""Jobs as plain processes, where there is no engine for containers."""
+"""Jobs as plain processes, where there is no Docker daemon."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from maquette.emulator.engines import LOST, Task
+from maquette.emulator.runtimes import LOST, Task
 
 _START_LIMIT_S = 60.0
 _POLL_S = 0.01
@@ -27,7 +27,7 @@ _KEEPER = (
 )
 
 
-class ProcessEngine:
+class ProcessRuntime:
     """Runs tasks as processes of this user; mount paths in words become the real folders."""
 
     name = "processes"

@@ -1,4 +1,4 @@
-"""Jobs as containers, as 42420:42420, on the Docker engine of this machine."""
+"""Jobs as containers, as 42420:42420, on the Docker daemon of this machine."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import DeviceRequest
 
-from maquette.containers.engines import connected, find_engine
-from maquette.emulator.engines import LOST, CannotStart, EngineGone, Task
+from maquette.containers.daemon import connected, find_daemon
+from maquette.emulator.runtimes import LOST, RuntimeUnavailable, StartError, Task
 from maquette.errors import ConfigError
 
 USER_ID = 42420
@@ -34,11 +34,11 @@ class Habits:
     has_init: bool = False
 
 
-class ContainerEngine:
+class ContainerRuntime:
     """Runs tasks as containers.
 
     Raises:
-        ConfigError: the engine is on another machine.
+        ConfigError: the daemon is on another machine.
         MaquetteError: it does not answer.
     """
 
@@ -47,21 +47,22 @@ class ContainerEngine:
 
     def __init__(self, habits: Habits | None = None) -> None:
         self._habits = habits or Habits()
-        self._engine = find_engine(os.environ.get("DOCKER_HOST", ""))
-        if not self._engine.shares_files:
+        self._daemon = find_daemon(os.environ.get("DOCKER_HOST", ""))
+        if not self._daemon.shares_files:
             raise ConfigError(
-                f"the emulator's containers need an engine on this machine: `{self._engine.host}`",
-                hint="`--engine process` needs none",
+                "the emulator's containers need a Docker daemon on this machine: "
+                f"`{self._daemon.host}`",
+                hint="`--runtime process` needs none",
             )
-        with connected(self._engine) as client:
+        with connected(self._daemon) as client:
             client.ping()
-        self._client = docker.DockerClient(base_url=self._engine.host)
+        self._client = docker.DockerClient(base_url=self._daemon.host)
 
     def start(self, task: Task) -> None:
         """Create and start the container, or start one that was only created.
 
         Raises:
-            CannotStart: the image can not be had, or no container can be made or started of it.
+            StartError: the image can not be had, or no container can be made or started of it.
         """
         container = self._container(task) or self._created(task)
         if container.status != "created":
@@ -71,10 +72,10 @@ class ContainerEngine:
         except APIError as error:
             with contextlib.suppress(DockerException):
                 container.remove(force=True)
-            raise CannotStart("JOB_CREATE_CONTAINER_ERROR", _said(error)) from None
+            raise StartError("JOB_CREATE_CONTAINER_ERROR", _said(error)) from None
 
     def exit_code(self, task: Task) -> int | None:
-        """Ask the engine; a container that is gone was killed."""
+        """Ask the daemon; a container that is gone was killed."""
         container = self._container(task)
         if container is None:
             return LOST
@@ -157,7 +158,7 @@ class ContainerEngine:
                 **options,
             )
         except APIError as error:
-            raise CannotStart("JOB_CREATE_CONTAINER_CONFIG_ERROR", _said(error)) from None
+            raise StartError("JOB_CREATE_CONTAINER_CONFIG_ERROR", _said(error)) from None
 
     def _container(self, task: Task) -> Any:
         try:
@@ -165,7 +166,7 @@ class ContainerEngine:
         except NotFound:
             return None
         except requests.RequestException as error:
-            raise EngineGone(f"no answer from {self._engine.host}: {error}") from None
+            raise RuntimeUnavailable(f"no answer from {self._daemon.host}: {error}") from None
 
     def _image(self, name: str) -> Any:
         try:
@@ -173,11 +174,11 @@ class ContainerEngine:
         except ImageNotFound:
             pass
         except APIError as error:
-            raise CannotStart("JOB_INVALID_IMAGE_NAME", _said(error)) from None
+            raise StartError("JOB_INVALID_IMAGE_NAME", _said(error)) from None
         try:
             return self._client.images.pull(name)
         except (APIError, requests.RequestException) as error:
-            raise CannotStart("JOB_IMAGE_PULL", f"Error image pull: {_said(error)}") from None
+            raise StartError("JOB_IMAGE_PULL", f"Error image pull: {_said(error)}") from None
 
 
 def _everything(folder: Path) -> Iterator[Path]:

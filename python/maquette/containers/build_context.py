@@ -19,7 +19,7 @@ _SKIPPED = ("__pycache__", ".egg-info")
 def pack(image: str, wheels: Path | None = None, extra_ca: Path | None = None) -> IO[bytes]:
     """Make the build context of `images/<image>/` as a tar file.
 
-    The same files give the same bytes: owners and times are left out, so the engine's cache
+    The same files give the same bytes: owners and times are left out, so the daemon's cache
     holds on every machine.
 
     Args:

@@ -1,4 +1,4 @@
-"""What only the docker backend has: an engine, images, limits of a container."""
+"""What only the docker backend has: a daemon, images, limits of a container."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from maquette.agent.duty import RESUME_ME
 from maquette.cli.run import raise_for_end
 from maquette.cli.whole import can_help
 from maquette.config.settings import Settings
-from maquette.containers.engines import Engine, connected, find_engine
+from maquette.containers.daemon import Daemon, connected, find_daemon
 from maquette.errors import ConfigError, JobFailed, NotFound
 from maquette.jobs.spec import JobSpec
 from maquette.runners import tracking
@@ -41,9 +41,9 @@ def test_an_image_that_is_nowhere_is_told(runner: DockerRunner, make_job: MakeJo
 
 
 def test_a_host_without_gpu_is_told(runner: DockerRunner, make_job: MakeJob) -> None:
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         if "nvidia" in client.info().get("Runtimes", {}):
-            pytest.skip("this engine has GPUs to give")
+            pytest.skip("this daemon has GPUs to give")
     job = with_spec(make_job("true"), resources={"gpu": 1})
     with pytest.raises(JobFailed, match="no GPU to give") as told:
         tracking.submit(job, runner)
@@ -55,14 +55,14 @@ def test_running_out_of_memory_is_told_as_such(runner: DockerRunner, make_job: M
     job = make_job("while [ ! -e $1/go ]; do sleep .05; done; exec tail /dev/zero")
     tracking.submit(job, runner)
     handle = running(job)["maquette"]["handle"]
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         container = client.containers.get(handle["container"])
         container.update(mem_limit="64m", memswap_limit="64m")
     (job.scene / "go").touch()
     document = ended(job)
     assert document["status"]["exitCode"] == 137
     reason = document["maquette"]["reason"]
-    # The engine itself does not always notice it; in our images the agent does.
+    # The daemon itself does not always notice it; in our images the agent does.
     assert "out of memory" in reason["what"] + reason["detail"]
 
 
@@ -107,7 +107,7 @@ def test_a_job_without_any_question_keeps_its_times(
 ) -> None:
     job = make_job("sleep 1.5")
     handle = tracking.submit(job, runner)["maquette"]["handle"]
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         client.containers.get(handle["container"]).wait(timeout=LIMIT_S)
     status = tracking.refresh(tracking.ledger_of(job))["status"]
     assert [entry["state"] for entry in status["history"]] == ["QUEUED", "RUNNING", "DONE"]
@@ -122,31 +122,31 @@ def test_one_container_a_step_is_kept(runner: DockerRunner, make_job: MakeJob) -
         job = with_spec(job, labels={**labels, "maquette-job": job.id})
         tracking.submit(job, runner)
         ended(job)
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         kept = client.containers.list(all=True, filters={"label": f"maquette-group={group}"})
     assert [container.labels["maquette-job"] for container in kept] == [job.id]
 
 
-def test_an_engine_that_does_not_answer_is_told(runner: DockerRunner, make_job: MakeJob) -> None:
-    settings = Settings(backend="docker", docker_host="unix:///tmp/no-engine-here.sock")
+def test_a_daemon_that_does_not_answer_is_told(runner: DockerRunner, make_job: MakeJob) -> None:
+    settings = Settings(backend="docker", docker_host="unix:///tmp/no-daemon-here.sock")
     job = replace(make_job("true"), settings=settings)
-    with pytest.raises(JobFailed, match="no Docker engine answers") as told:
+    with pytest.raises(JobFailed, match="no Docker daemon answers") as told:
         tracking.submit(job, runner)
     assert "BACKEND=local" in told.value.hint
 
 
 def test_a_context_that_docker_does_not_know_is_told() -> None:
     with pytest.raises(ConfigError, match="no context `nowhere`"):
-        find_engine("nowhere")
+        find_daemon("nowhere")
 
 
 @pytest.mark.parametrize("host", ["ssh://gpu-box", "tcp://10.0.0.1:2376"])
 def test_another_machine_does_not_share_files(host: str) -> None:
-    assert not find_engine(host).shares_files
-    assert find_engine("unix:///run/user/1000/docker.sock").shares_files
+    assert not find_daemon(host).shares_files
+    assert find_daemon("unix:///run/user/1000/docker.sock").shares_files
 
 
-def test_a_remote_engine_needs_a_store_that_both_reach(
+def test_a_remote_daemon_needs_a_store_that_both_reach(
     runner: DockerRunner, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
@@ -160,6 +160,6 @@ def test_a_remote_engine_needs_a_store_that_both_reach(
 
 
 def remove(handle: dict) -> None:
-    with connected(Engine(**handle["engine"])) as client:
+    with connected(Daemon(**handle["daemon"])) as client:
         client.containers.get(handle["container"]).remove(force=True)
         wait_for(lambda: not client.containers.list(all=True, filters={"id": handle["container"]}))
