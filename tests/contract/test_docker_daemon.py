@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from job_making import LIMIT_S, MakeJob, ended, running
-from maquette.agent.duty import RESUME_ME
+from maquette.agent.arguments import RESUME_ME
 from maquette.cli.run import raise_for_end
 from maquette.cli.whole import can_help
 from maquette.config.settings import Settings

@@ -14,7 +14,7 @@ import pytest
 
 from container_person import ALIAS, Person, newest, person_at
 from fault_proxy import Fault, proxy_to
-from maquette.agent.duty import UNSAVED
+from maquette.agent.arguments import UNSAVED
 from maquette.config.settings import Settings
 from maquette.containers.daemon import connected, find_daemon
 from maquette.jobs.spec import JobSpec

@@ -13,7 +13,7 @@ import pytest
 
 from emulated import Emulated
 from job_making import MakeJob, ended, running, script_job
-from maquette.agent.duty import TIME_IS_UP
+from maquette.agent.arguments import TIME_IS_UP
 from maquette.cli.whole import can_help
 from maquette.errors import ConfigError, CredentialsError, JobFailed, UsageError
 from maquette.jobs.spec import JobSpec

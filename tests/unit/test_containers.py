@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from maquette.agent.duty import RESUME_ME
+from maquette.agent.arguments import RESUME_ME
 from maquette.cli.run import raise_for_end
 from maquette.config.settings import Settings
 from maquette.containers import build_context, tunnel
@@ -47,7 +47,7 @@ def test_a_context_is_the_same_each_time_and_holds_nothing_private(tmp_path: Pat
     assert first == second
     with tarfile.open(fileobj=build_context.pack("recon")) as tar:
         names = tar.getnames()
-    assert "images/recon/Dockerfile" in names and "python/maquette/agent/keeper.py" in names
+    assert "images/recon/Dockerfile" in names and "python/maquette/agent/job_run.py" in names
     assert all(name.startswith(("images/recon/", "python/", "wheels/", "extra_ca/"))
                for name in names)  # fmt: skip
     assert not [name for name in names if ".env" in name or "__pycache__" in name]

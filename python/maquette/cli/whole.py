@@ -124,7 +124,7 @@ def _run(step: str, settings: Settings) -> None:
 
 def can_help(error: MaquetteError, ledger: StepLedger) -> bool:
     """Whether trying again can help: not against wrong input, and not beyond a time limit."""
-    from maquette.agent.duty import TIME_IS_UP
+    from maquette.agent.arguments import TIME_IS_UP
 
     if error.exit_code != ExitCode.JOB_FAILED or not ledger.path.exists():
         return False

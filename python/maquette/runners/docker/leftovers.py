@@ -11,7 +11,7 @@ from docker.errors import APIError
 from docker.errors import NotFound as Gone
 from docker.models.containers import Container
 
-from maquette.agent.duty import UNSAVED
+from maquette.agent.arguments import UNSAVED
 from maquette.config.settings import Settings
 from maquette.containers.daemon import Daemon, connected, find_daemon
 from maquette.jobs.ledger import StepLedger

@@ -21,7 +21,7 @@ from docker.errors import NotFound as Gone
 from docker.models.containers import Container
 from docker.types import DeviceRequest, Mount
 
-from maquette.agent.duty import RESUME_ME, TIME_IS_UP, UNSAVED
+from maquette.agent.arguments import RESUME_ME, TIME_IS_UP, UNSAVED
 from maquette.containers.daemon import Daemon, connected, daemon_of
 from maquette.errors import BadInput, JobFailed, NotFound, shown_path
 from maquette.jobs.spec import JobSpec

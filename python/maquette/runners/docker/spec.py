@@ -7,7 +7,7 @@ import socket
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from maquette.agent.duty import CONTAINER
+from maquette.agent.arguments import CONTAINER
 from maquette.containers.daemon import Daemon, find_daemon
 from maquette.containers.variants import choose
 from maquette.errors import ConfigError

@@ -1,4 +1,4 @@
-"""Messages to NOTIFY_URL: a Slack-style webhook, or any address that takes JSON."""
+"""The webhook of NOTIFY_URL: Slack's, or any address that takes JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TRIES = 3
 _PAUSE_S = 2.0
 
 
-class Notices:
+class Webhook:
     """Sends messages one after another from a thread of its own; never stops the work.
 
     Args:

@@ -1,4 +1,4 @@
-"""Moves the scene between this machine and its store: files, then checksums, then pointers."""
+"""Synchronise the scene between this machine and its store: files, checksums, then pointers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from maquette.agent.duty import KEY_NAMES, Duty, Store
-from maquette.agent.pins import Pins
+from maquette.agent.arguments import KEY_NAMES, Arguments, Store
+from maquette.agent.pins import CheckpointPins
 from maquette.errors import JobFailed, MaquetteError, NotFound
 from maquette.scene.atomic import write_text
 from maquette.scene.checkpoints import CHECKSUM_SUFFIX, POINTER, iteration_of
@@ -29,24 +29,24 @@ _ROUNDS = 3
 T = TypeVar("T")
 
 
-class Courier:
+class SceneSync:
     """The only one that talks to the store; calls from several threads take turns.
 
     Args:
         say: Tells the person a sentence.
     """
 
-    def __init__(self, duty: Duty, store: Store, say: Callable[[str], None]) -> None:
-        access, secret, token = (duty.secret(name) for name in KEY_NAMES)
+    def __init__(self, arguments: Arguments, store: Store, say: Callable[[str], None]) -> None:
+        access, secret, token = (arguments.secret(name) for name in KEY_NAMES)
         place = Place(store.endpoint, store.region, store.host_style)
         self._wire = Wire(place, Credentials(access, secret, token))
         self._bucket = Bucket(self._wire, store.bucket, store.prefix)
-        self._root = duty.scene
-        self._job, self._handed_over = duty.job, duty.handed_over
-        self._pins = Pins(duty.scene)
-        self._patience_s = duty.store_patience_s
+        self._root = arguments.scene
+        self._job, self._handed_over = arguments.job, arguments.handed_over
+        self._pins = CheckpointPins(arguments.scene)
+        self._retry_limit_s = arguments.store_patience_s
         self._say = say
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self.pushes = 0
         self.bytes = 0
 
@@ -68,10 +68,10 @@ class Courier:
                 handover.remove(self._wire, self._bucket.name, self._job)
             self._run(Wish("pull", prefer="remote"), lambda path: True)
 
-        self._patiently(bring)
+        self._with_retries(bring)
         for path in remove_damaged(self._root):
             self._say(f"{path} differs from its checksum and is left out")
-        self._pins.take()
+        self._pins.update()
 
     def push(self) -> None:
         """Push what is new, once.
@@ -87,17 +87,17 @@ class Courier:
         if removable:
             self._run(
                 Wish("push", delete=True, prefer="local"),
-                lambda path: path in removable and not self._pins.holds(path),
+                lambda path: path in removable and not self._pins.is_pinned(path),
             )
         self.pushes += 1
 
-    def push_patiently(self) -> None:
+    def push_with_retries(self) -> None:
         """Push what is new; an unreachable store is tried for a while.
 
         Raises:
             MaquetteError: it stayed unreachable, or it refuses.
         """
-        self._patiently(self.push)
+        self._with_retries(self.push)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -115,7 +115,7 @@ class Courier:
 
     def _push_pins(self) -> None:
         """Push the newest checkpoints and the pointers to them, then remove the pins before."""
-        self._pins.take()
+        self._pins.update()
         if not self._pins.root.exists():
             return
         write_checksums(self._pins.root)
@@ -124,7 +124,7 @@ class Courier:
         try:
             self._run(
                 Wish("push", delete=True, prefer="local"),
-                lambda path: self._pins.holds(path) or self._pins.outlives(path),
+                lambda path: self._pins.is_pinned(path) or self._pins.is_orphaned(path),
                 self._pins.root,
             )
         finally:
@@ -138,19 +138,19 @@ class Courier:
         pushed = {path: entry for path, entry in after.items()
                   if _is_pointer(path) and entry != before.get(path)}  # fmt: skip
         if pushed:
-            with self._turn:
+            with self._lock:
                 Sync(self._root, self._bucket, _is_pointer).learn(pushed)
 
     def _run(self, wish: Wish, wanted: Callable[[str], bool], root: Path | None = None) -> Outcome:
         selects = selection(self._root)
         sync = Sync(root or self._root, self._bucket, lambda path: wanted(path) and selects(path))
-        with self._turn:
+        with self._lock:
             outcome = sync.run(wish, lambda survey, meter: None, lambda plan: None)
         self.bytes += outcome.bytes
         return outcome
 
-    def _patiently(self, work: Callable[[], T]) -> T:
-        deadline = time.monotonic() + self._patience_s
+    def _with_retries(self, work: Callable[[], T]) -> T:
+        deadline = time.monotonic() + self._retry_limit_s
         while True:
             try:
                 return work()
@@ -161,6 +161,44 @@ class Courier:
                     raise
                 self._say(f"the store is tried again: {error.what}")
                 threading.Event().wait(min(_RETRY_S, max(0.0, deadline - time.monotonic())))
+
+
+class PeriodicPush:
+    """Pushes every SYNC_MINUTES and when asked, in a thread, so that the clock is still watched."""
+
+    def __init__(
+        self,
+        scene_sync: SceneSync,
+        interval_s: float,
+        request: threading.Event,
+        say: Callable[[str], None],
+    ) -> None:
+        self._interval_s = interval_s
+        self._scene_sync = scene_sync
+        self._request = request
+        self._say = say
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let the push at work end, begin no other."""
+        self._closing.set()
+        self._request.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            self._request.wait(self._interval_s)
+            self._request.clear()
+            if self._closing.is_set():
+                return
+            try:
+                self._scene_sync.push()
+            except MaquetteError as error:
+                self._say(f"not everything was pushed, the next push goes on: {error.what}")
+            except OSError as error:
+                self._say(f"not everything was pushed: {error.strerror}")
 
 
 def write_checksums(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the agent is told: a command line that any machine can run, and secrets beside it."""
+"""The agent's arguments: a command line that any machine can run, and secrets beside it."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Store:
 
 
 @dataclass(frozen=True)
-class Duty:
-    """Everything that the agent is told.
+class Arguments:
+    """Everything that one job of the agent depends on.
 
     Attributes:
         store: None when the scene's folder is already the person's own.
         capabilities: Compute capabilities that the image has code for; empty: not known.
-        store_patience_s: How long an unreachable store is tried at the start and at the end.
+        store_patience_s: How long an unreachable store is retried, at the start and at the end.
         kept_where: A sentence: where data that could not be pushed lies, and how to fetch it;
             CONTAINER in it is replaced.
         secrets: By the names in `SECRET_NAMES`; never shown, never passed on to the step.
@@ -84,8 +84,8 @@ class Duty:
         return (self.secrets or {}).get(name, "")
 
 
-def read(argv: Sequence[str], environment: Mapping[str, str]) -> Duty:
-    """Read the command line, and secrets from their file or the environment.
+def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Arguments:
+    """Parse the command line, and read secrets from their file or the environment.
 
     Raises:
         ConfigError: the parts do not fit together.
@@ -98,7 +98,7 @@ def read(argv: Sequence[str], environment: Mapping[str, str]) -> Duty:
     prefix, host_style = given.pop("store_prefix"), given.pop("store_host_style")
     if given["max_cost"] and not given["price_per_hour"]:
         raise ConfigError("MAX_COST needs to know the machine's price", hint="set PRICE_PER_HOUR=")
-    return Duty(
+    return Arguments(
         command=tuple(command[1:] if command[:1] == ["--"] else command),
         store=Store(**store, prefix=prefix, host_style=host_style) if store["bucket"] else None,
         secrets=_secrets(file, environment),
@@ -137,17 +137,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--store-bucket", default="", help="empty: nothing is pulled or pushed")
     add("--store-prefix", default="", help="the scene's place in the bucket")
     add("--store-host-style", action="store_true", help="buckets are host names")
-    add("--store-patience-s", type=float, default=Duty.store_patience_s)
+    add("--store-patience-s", type=float, default=Arguments.store_patience_s)
     add("--gpus", type=int, default=0, help="how many GPUs there must be")
     add("--capabilities", default="", help="what the image has code for, e.g. 7.5,8.0")
     add("--oldest-driver", default="", help="the first NVIDIA driver that will do")
-    add("--least-disk-gb", type=float, default=Duty.least_disk_gb)
-    add("--least-memory-gb", type=float, default=Duty.least_memory_gb)
+    add("--least-disk-gb", type=float, default=Arguments.least_disk_gb)
+    add("--least-memory-gb", type=float, default=Arguments.least_memory_gb)
     add("--max-hours", type=float, default=0.0, help="stop the step after this time; 0: never")
     add("--max-cost", type=float, default=0.0, help="stop it when it has cost this; 0: never")
     add("--price-per-hour", type=float, default=0.0, help="of this machine")
-    add("--sync-minutes", type=float, default=Duty.sync_minutes, help="between two pushes")
-    add("--grace-s", type=float, default=Duty.grace_s, help="for the step to save when stopped")
+    add("--sync-minutes", type=float, default=Arguments.sync_minutes, help="between two pushes")
+    add(
+        "--grace-s", type=float, default=Arguments.grace_s, help="for the step to save when stopped"
+    )
     add("--kept-where", default="", help="what to tell of data that could not be pushed")
     add("command", nargs=argparse.REMAINDER, help="-- and the step's own command line")
     return parser
