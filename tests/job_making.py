@@ -11,8 +11,7 @@ from maquette.jobs.spec import JobSpec, new_job_id
 from maquette.jobs.states import has_ended
 from maquette.pipelines.registry import DEFAULT
 from maquette.runners import tracking
-from maquette.runners.base import Collecting, Handle, SendsData
-from maquette.runners.registry import get_runner
+from maquette.runners.base import Handle, SupportsCollect, SupportsUpload, get_runner
 from waiting import wait_for
 
 MakeJob = Callable[..., JobSpec]
@@ -73,7 +72,7 @@ def fetch(job: JobSpec) -> None:
     runner = get_runner(ours["backend"])
     if isinstance(runner, Copying):
         runner.synchronise(ours["handle"], "push")
-        assert isinstance(runner, Collecting)
+        assert isinstance(runner, SupportsCollect)
         runner.collect(ours["handle"])
 
 
@@ -82,6 +81,6 @@ def hand_over(job: JobSpec) -> None:
     ours = tracking.refresh(tracking.ledger_of(job))["maquette"]
     runner = get_runner(ours["backend"])
     if isinstance(runner, Copying):
-        assert isinstance(runner, SendsData)
+        assert isinstance(runner, SupportsUpload)
         runner.send(ours["request"], lambda survey, meter: None)
         runner.synchronise(ours["handle"], "pull")

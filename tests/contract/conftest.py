@@ -12,8 +12,8 @@ from backends import BENCHES, every_backend
 from container_person import remove_containers_on
 from job_making import MakeJob, script_job
 from maquette.config.settings import Settings
-from maquette.runners.base import Runner
-from maquette.runners.registry import DEFAULT, get_runner
+from maquette.runners.base import Runner, get_runner
+from maquette.runners.registry import DEFAULT
 
 
 @pytest.fixture(params=every_backend())

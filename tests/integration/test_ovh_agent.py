@@ -19,8 +19,8 @@ from maquette.errors import ConfigError, CredentialsError, JobFailed, UsageError
 from maquette.jobs.spec import JobSpec
 from maquette.runners import agent_command, tracking
 from maquette.runners.ovh import writers
-from maquette.runners.ovh.hiding import placeholder
 from maquette.runners.ovh.labels import JOB_LABEL
+from maquette.runners.ovh.redaction import placeholder
 from maquette.runners.ovh.runner import OvhRunner
 from maquette.storage import datastores, handover
 from maquette.storage.wire import Wire

@@ -30,7 +30,7 @@ from maquette.runners import scene_store
 from maquette.runners.agent_command import SECRETS_FILE
 from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Status
 from maquette.runners.docker import leftovers, spec
-from maquette.runners.endings import Notice, reason, unexplained
+from maquette.runners.failures import LogEvents, reason, unexplained
 from maquette.scene.atomic import write_json, write_text
 
 STOPPING = "-stopping"
@@ -242,13 +242,13 @@ def _status(container: Container, handle: Handle) -> Status:
     facts = container.attrs["State"]
     word = str(facts["Status"])
     stopping = _is_stopping(container)
-    notice = Notice(_text(container.logs(tail=_TAIL)).split("\n"))
+    events = LogEvents(_text(container.logs(tail=_TAIL)).split("\n"))
     image = container.attrs["Config"]["Image"]
     state, message = STATES.get(word, word.upper()), f"container is {word}"
     code, why = None, None
     if word in ("exited", "dead"):
         code = int(facts["ExitCode"])
-        state, message, why = _ending(code, facts, stopping, notice, handle["log"])
+        state, message, why = _ending(code, facts, stopping, events, handle["log"])
     elif stopping:
         state, message = "INTERRUPTING", "asked to stop: the step saves first"
     return Status(
@@ -257,7 +257,7 @@ def _status(container: Container, handle: Handle) -> Status:
         exit_code=code,
         handle=handle,
         reason=why,
-        progress=notice.progress,
+        progress=events.progress,
         provider={"Id": container.id, "Name": container.name, "Image": image, "State": facts},
         **_times(facts, has_ended=code is not None),
     )
@@ -283,7 +283,7 @@ def _time(said: str) -> str | None:
 
 
 def _ending(
-    code: int, facts: dict[str, Any], stopping: bool, notice: Notice, log: str
+    code: int, facts: dict[str, Any], stopping: bool, events: LogEvents, log: str
 ) -> tuple[str, str, dict[str, Any] | None]:
     if code == 0:
         return "DONE", "Job is done", None
@@ -293,7 +293,7 @@ def _ending(
         again = "run the same command again: it continues"
         taken = reason("the machine was taken away; the work is saved", hint=again)
         return "INTERRUPTED", taken["what"], taken
-    why = notice.reason
+    why = events.reason
     if why is None and code == TIME_IS_UP:
         why = reason("the time is up: the step was stopped", hint="raise MAX_HOURS; it continues")
     if why is None or facts.get("OOMKilled"):

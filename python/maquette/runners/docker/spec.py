@@ -13,7 +13,7 @@ from maquette.containers.variants import choose
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec
 from maquette.runners import scene_store
-from maquette.runners.agent_command import SECRETS_FILE, Limits, agent_argv, takes_agent
+from maquette.runners.agent_command import SECRETS_FILE, Limits, agent_argv, has_agent
 from maquette.runners.base import Request
 from maquette.runners.docker.options import DockerOptions
 
@@ -39,7 +39,7 @@ def build(job: JobSpec) -> Request:
     options_file = f"stages/options/{job.step}.json"
     paths = {"{scene}": str(scene), "{options}": str(scene / options_file)}
     command = [paths.get(word, word) for word in job.command]
-    agent = takes_agent(job)
+    agent = has_agent(job)
     source, options = _input(job, scene, store)
     folder = job.logs / job.group / job.model
     return {
@@ -84,7 +84,7 @@ def _store(job: JobSpec, daemon: Daemon) -> dict[str, Any] | None:
         )
     if carry == "mount" or (carry == "auto" and daemon.shares_files):
         return None
-    if not takes_agent(job):
+    if not has_agent(job):
         raise ConfigError(
             "this image has no agent that could fetch the scene from a data store",
             detail=f"image {job.spec['image']}, daemon `{daemon.host}`",
@@ -96,7 +96,7 @@ def _store(job: JobSpec, daemon: Daemon) -> dict[str, Any] | None:
 def _command(
     job: JobSpec, daemon: Daemon, command: list[str], scene: str, store: dict[str, Any] | None
 ) -> list[str]:
-    if takes_agent(job):
+    if has_agent(job):
         return agent_argv(
             job,
             command,

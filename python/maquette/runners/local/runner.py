@@ -18,7 +18,7 @@ import psutil
 from maquette.errors import ConfigError, JobFailed
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
-from maquette.runners import endings
+from maquette.runners import failures
 from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Status
 from maquette.runners.registry import with_images
 from maquette.scene.atomic import write_json
@@ -101,7 +101,7 @@ class LocalRunner:
         if not has_ended({"state": state}) and not _supervised(record):
             state = "FAILED"
             message = "its supervisor is gone: killed, or the machine restarted"
-            reason = endings.reason(
+            reason = failures.reason(
                 message,
                 detail="finished stages and the last checkpoint are kept",
                 hint="run the same command again: it continues",

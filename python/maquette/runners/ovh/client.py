@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from maquette.errors import ConfigError, CredentialsError, JobFailed, MaquetteError, NotFound
-from maquette.runners.base import AnswerLost
+from maquette.runners.base import ResponseLost
 from maquette.runners.ovh import tokens
-from maquette.runners.ovh.hiding import hide
+from maquette.runners.ovh.redaction import redact
 from maquette.runners.ovh.web import httpx
 from maquette.storage.handover import VARIABLE
 
@@ -68,7 +68,7 @@ class Client:
         """Send something that must not happen twice: never repeated once it may have arrived.
 
         Raises:
-            AnswerLost: it may have taken effect, or not.
+            ResponseLost: it may have taken effect, or not.
             Unreachable: it can not have.
         """
         for left in reversed(range(TRIES)):
@@ -79,9 +79,9 @@ class Client:
                     raise self._unreachable(error) from None
                 _pause(TRIES - left - 1)
             except Unreachable as error:
-                raise AnswerLost(error.what, detail=error.detail) from None
+                raise ResponseLost(error.what, detail=error.detail) from None
             except httpx.HTTPError as error:
-                raise AnswerLost(self._unreachable(error).what) from None
+                raise ResponseLost(self._unreachable(error).what) from None
         raise AssertionError("not reached")
 
     def jobs(self, **params: Any) -> Iterator[dict[str, Any]]:
@@ -137,7 +137,7 @@ class Client:
     def _json(self, answer: httpx.Response) -> Any:
         try:
             content = answer.json()
-            return hide(content) if VARIABLE.encode() in answer.content else content
+            return redact(content) if VARIABLE.encode() in answer.content else content
         except ValueError:
             raise Unreachable(
                 f"`{self.url}` answered something else than JSON",

@@ -14,7 +14,7 @@ from maquette.errors import UsageError
 
 if TYPE_CHECKING:
     from maquette.config.settings import Settings
-    from maquette.runners.ovh.fleet import Orphan
+    from maquette.runners.ovh.orphans import Orphan
 
 RuntimeName = Literal["auto", "container", "process"]
 
@@ -100,12 +100,12 @@ def flavors(settings: SettingWords = None, as_json: AsJson = False) -> None:
 
 def sweep(settings: SettingWords = None, as_json: AsJson = False) -> None:
     """List running jobs of ours that no document knows; stop them after asking (YES=1: without)."""
-    from maquette.runners.ovh import fleet
+    from maquette.runners.ovh import orphans
     from maquette.runners.ovh.runner import OvhRunner
     from maquette.ui.tables import print_rows
 
     chosen, runner = _load(settings), OvhRunner()
-    found = fleet.orphans(runner, chosen)
+    found = orphans.find(runner, chosen)
     if as_json:
         print(json.dumps([orphan.to_json() for orphan in found.ours]))
     elif found.ours:
@@ -123,7 +123,7 @@ def sweep(settings: SettingWords = None, as_json: AsJson = False) -> None:
             hint="YES=1 stops them; `maquette jobs adopt` makes them known here instead",
         )
     for orphan in found.ours:
-        fleet.stop(runner, chosen, orphan)
+        orphans.stop(runner, chosen, orphan)
         print(f"{orphan.job_id} was asked to stop", file=sys.stderr if as_json else sys.stdout)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from maquette.errors import UsageError
-from maquette.runners.agent_command import store_told
-from maquette.runners.ovh import answers, dates
+from maquette.runners.agent_command import store_in_command
+from maquette.runners.ovh import dates, responses
 from maquette.runners.ovh.labels import our_id
 
 Job = Mapping[str, Any]
@@ -36,14 +36,14 @@ class Place:
 
 def places(body: Any) -> list[Place]:
     """Every place that a job of this body may write to."""
-    command = answers.mapping(body).get("command")
-    told = store_told(map(str, command)) if isinstance(command, list) else None
+    command = responses.mapping(body).get("command")
+    told = store_in_command(map(str, command)) if isinstance(command, list) else None
     found = [Place("", told["bucket"], told["prefix"])] if told else []
-    volumes = answers.mapping(body).get("volumes")
+    volumes = responses.mapping(body).get("volumes")
     for volume in volumes if isinstance(volumes, list) else ():
-        volume = answers.mapping(volume)
-        nested = answers.mapping(volume.get("volumeSource"))
-        store = answers.mapping(volume.get("dataStore") or nested.get("dataStore"))
+        volume = responses.mapping(volume)
+        nested = responses.mapping(volume.get("volumeSource"))
+        store = responses.mapping(volume.get("dataStore") or nested.get("dataStore"))
         if store.get("container") and volume.get("permission") != "RO":
             prefix = str(store.get("prefix") or "").strip("/")
             found.append(Place(str(store.get("alias")), str(store["container"]), prefix))

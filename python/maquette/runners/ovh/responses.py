@@ -9,9 +9,9 @@ from typing import Any
 
 from maquette.errors import ExitCode
 from maquette.jobs.states import has_ended
-from maquette.runners import endings
+from maquette.runners import failures
 from maquette.runners.base import Handle, Status
-from maquette.runners.ovh import dates, prices, words
+from maquette.runners.ovh import dates, prices, status_codes
 
 UNTOLD = ""  # no state in the answer at all
 _STORE_REFUSED = {
@@ -39,7 +39,7 @@ def status_of(job: Mapping[str, Any], handle: Handle) -> Status:
     ended = has_ended({"state": state, "finalizedAt": ended_at})
     return Status(
         state=state,
-        message=message or words.sentence(code or f"JOB_{state}")[0],
+        message=message or status_codes.explain(code or f"JOB_{state}")[0],
         exit_code=exit_code,
         handle=handle,
         reason=_reason(state, code, message, exit_code, job) if ended else None,
@@ -52,7 +52,7 @@ def status_of(job: Mapping[str, Any], handle: Handle) -> Status:
     )
 
 
-def why(status: Status, told: endings.Reason | None) -> endings.Reason | None:
+def why(status: Status, told: failures.Reason | None) -> failures.Reason | None:
     """Why a job failed: the step's own words where it failed by itself, else OVHcloud's.
 
     Args:
@@ -118,17 +118,17 @@ def _reason(
 ) -> dict[str, Any] | None:
     if state == "DONE":
         return None
-    what, hint = words.sentence(code or f"JOB_{state}", message)
+    what, hint = status_codes.explain(code or f"JOB_{state}", message)
     if state == "SYNC_FAILED":
         what, hint, message = _unsynchronised(what, hint, message, job)
     if code in _BY_ITSELF and exit_code:
-        reason = endings.unexplained(exit_code, "the log")
+        reason = failures.unexplained(exit_code, "the log")
         return {**reason, "detail": reason["detail"] or message}
     labels = mapping(mapping(job.get("spec")).get("labels"))
     names = {"step": labels.get("maquette-step", ""), "model": labels.get("maquette-model", "")}
     stopped = state in _STOPS_BY_REQUEST and code in ("JOB_INTERRUPTED", "")
     ended_with = ExitCode.INTERRUPTED if stopped else ExitCode.JOB_FAILED
-    return endings.reason(what, detail=message, hint=hint.format(**names), code=ended_with)
+    return failures.reason(what, detail=message, hint=hint.format(**names), code=ended_with)
 
 
 def _unsynchronised(
@@ -137,7 +137,7 @@ def _unsynchronised(
     """Results that OVHcloud still holds, or a scene that never came to the machine."""
     detail = "\n".join(dict.fromkeys((why, message)))
     if _ran(mapping(job.get("status"))):
-        return (*words.JOB["SYNC_FAILED"], detail)
+        return (*status_codes.JOB["SYNC_FAILED"], detail)
     return "the scene could not be copied from the bucket to the machine", hint, detail
 
 

@@ -6,20 +6,20 @@ from typing import Any
 
 from maquette.storage.handover import VARIABLE
 
-HIDDEN = "(a secret, made when the job is posted and shown nowhere)"
+REDACTED = "(a secret, made when the job is posted and shown nowhere)"
 
 
 def placeholder() -> dict[str, str]:
     """The variable as requests show it."""
-    return {"name": VARIABLE, "value": HIDDEN}
+    return {"name": VARIABLE, "value": REDACTED}
 
 
-def hide(answer: Any) -> Any:
+def redact(answer: Any) -> Any:
     """An answer of the service without the secret."""
     if isinstance(answer, list):
-        return [hide(item) for item in answer]
+        return [redact(item) for item in answer]
     if not isinstance(answer, dict):
         return answer
     if answer.get("name") == VARIABLE and "value" in answer:
-        return {**answer, "value": HIDDEN}
-    return {key: hide(item) for key, item in answer.items()}
+        return {**answer, "value": REDACTED}
+    return {key: redact(item) for key, item in answer.items()}

@@ -17,8 +17,21 @@ from maquette.errors import ConfigError, UsageError
 from maquette.jobs.document import new_document
 from maquette.jobs.states import STATES, has_ended
 from maquette.runners import tracking
-from maquette.runners.ovh import answers, client, dates, prices, spec, tokens, volumes, words
-from maquette.runners.ovh.command_line import command_line
+from maquette.runners.ovh import (
+    client,
+    dates,
+    prices,
+    responses,
+    spec,
+    status_codes,
+    tokens,
+)
+from maquette.runners.ovh.command_line import (
+    PERMISSIONS,
+    command_line,
+    volume_from_text,
+    volume_to_text,
+)
 from maquette.runners.ovh.runner import OvhRunner
 from maquette.runners.ovh.writers import Place, refuse_later
 
@@ -74,7 +87,7 @@ def test_any_sequence_of_answers_ends_in_a_valid_document(sequence: list[Any]) -
     document = new_document(script_job(Path("/nowhere"), "true"), "ovh", {}, 1)
     over: str | None = None
     for told in sequence:
-        tracking.apply(document, answers.status_of(told, HANDLE))
+        tracking.apply(document, responses.status_of(told, HANDLE))
         state = document["status"]
         assert over in (None, state["state"])  # an ended job stays as it ended
         assert state["history"] and state["history"][-1]["state"] == state["state"]
@@ -91,20 +104,20 @@ def test_any_sequence_of_answers_ends_in_a_valid_document(sequence: list[Any]) -
     "code", [f"JOB_{c}" for c in CODES] + [f"DATASYNC_{c}" for c in SYNC_CODES]
 )
 def test_every_code_has_a_sentence(code: str) -> None:
-    what, _ = words.sentence(code)
+    what, _ = status_codes.explain(code)
     assert len(what.split()) >= 3 and code not in what
 
 
 def test_a_code_from_the_future_is_kept_word_for_word() -> None:
-    assert "JOB_TELEPORTED" in words.sentence("JOB_TELEPORTED")[0]
-    assert words.sentence("JOB_TELEPORTED", "gone to Mars")[0] == "gone to Mars"
+    assert "JOB_TELEPORTED" in status_codes.explain("JOB_TELEPORTED")[0]
+    assert status_codes.explain("JOB_TELEPORTED", "gone to Mars")[0] == "gone to Mars"
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_timeout_is_over_only_once_it_says_so(state: str) -> None:
     told = {"status": {"state": state, "finalizedAt": "2026-09-01T14:05:58.2Z"}}
     ended = state == "TIMEOUT" or STATES[state]
-    assert (answers.status_of(told, HANDLE).ended_at is not None) == ended
+    assert (responses.status_of(told, HANDLE).ended_at is not None) == ended
     assert not has_ended({"state": "TIMEOUT", "finalizedAt": None})
 
 
@@ -133,7 +146,7 @@ def test_dates_that_lost_their_digits_keep_the_order_told(newest_first: bool) ->
             "finalizedAt": "2026-11-21T12:01:02Z",
         }
     }
-    found = answers.status_of(job, {})
+    found = responses.status_of(job, {})
     assert [entry["state"] for entry in found.history] == [name for name, _ in told]
     assert found.ended_at == "2026-11-21T12:01:02.780Z"
     assert found.cost and found.cost["minutes"] == 1
@@ -153,14 +166,14 @@ def test_dates_that_lost_their_digits_keep_the_order_told(newest_first: bool) ->
         st.just({"standalone": {}}),
     ),
     st.sampled_from(["/scenes/x", "/workspace/a b", "/x"]),
-    st.sampled_from(volumes.PERMISSIONS),
+    st.sampled_from(PERMISSIONS),
     st.booleans(),
 )  # fmt: skip
 def test_volume_strings_come_back(
     source: dict[str, Any], mount: str, permission: str, cache: bool
 ) -> None:
     volume = {**source, "mountPath": mount, "permission": permission, "cache": cache}
-    assert volumes.from_text(volumes.to_text(volume)) == volume
+    assert volume_from_text(volume_to_text(volume)) == volume
 
 
 @pytest.mark.parametrize(
@@ -172,13 +185,13 @@ def test_volume_strings_come_back(
     ],
 )  # fmt: skip
 def test_volume_strings_of_the_field(text: str, source: dict[str, str]) -> None:
-    assert volumes.from_text(text)["dataStore"] == source
+    assert volume_from_text(text)["dataStore"] == source
 
 
 @pytest.mark.parametrize("text", ["", "bucket:/x", "bucket@:/x", "@DS:/x", "bucket@DS:x", ":/x"])
 def test_what_is_no_volume(text: str) -> None:
     with pytest.raises(ConfigError):
-        volumes.from_text(text)
+        volume_from_text(text)
 
 
 def test_the_request_is_what_the_reference_describes(tmp_path: Path) -> None:
@@ -259,7 +272,7 @@ def test_cost_counts_started_minutes_from_the_image_to_the_end() -> None:
     ]
     resources = {"flavor": "ai1-1-cpu", "cpu": 4}
     job = {"spec": {"resources": resources}, "status": {"state": "DONE", "history": history}}
-    cost = answers.cost_of(job, datetime.now(UTC))
+    cost = responses.cost_of(job, datetime.now(UTC))
     assert cost and cost["minutes"] == 11 and cost["at_most"] == pytest.approx(11 * 4 * 0.0005)
 
 

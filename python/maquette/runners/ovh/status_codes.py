@@ -1,4 +1,4 @@
-"""OVHcloud's words in sentences: every code of a job or of a copy of its data, in one table."""
+"""OVHcloud's status codes as sentences, for jobs and for copies of their data, in one table."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ DATASYNC: dict[str, tuple[str, str]] = {
 }
 
 
-def sentence(code: str, message: str = "") -> tuple[str, str]:
+def explain(code: str, message: str = "") -> tuple[str, str]:
     """What a code means and the next command; an unknown code is kept word for word."""
     for prefix, table in (("JOB_", JOB), ("DATASYNC_", DATASYNC)):
         if code.startswith(prefix) and code.removeprefix(prefix) in table:

@@ -1,4 +1,4 @@
-"""All jobs of ours that the service knows: bringing back lost documents, finding lost jobs."""
+"""Jobs of ours that no document knows: finding and stopping them, or adopting them again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import socket
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -17,16 +17,30 @@ from maquette.jobs.ledger import StepLedger
 from maquette.jobs.spec import JobSpec
 from maquette.pipelines.registry import DEFAULT
 from maquette.runners import tracking
-from maquette.runners.agent_command import store_told
-from maquette.runners.ovh import answers, data, dates, spec, writers
+from maquette.runners.agent_command import store_in_command
+from maquette.runners.base import Handle, Status
+from maquette.runners.ovh import data, dates, responses, spec, writers
 from maquette.runners.ovh.labels import HOST_LABEL, JOB_LABEL, TOOL_LABEL, USER_LABEL
 from maquette.runners.ovh.labels import labels as labels_in
 from maquette.storage import datastores
 
-if TYPE_CHECKING:
-    from maquette.runners.ovh.runner import OvhRunner
-
 _JOB_ID = re.compile(r"(prepare|process|extract)-\d{8}-\d{6}-[0-9a-f]{6}$")
+
+
+class JobService(Protocol):
+    """What is asked of the service here; the runner does it."""
+
+    def jobs(self, url: str) -> list[dict[str, Any]]:
+        """The jobs of this tool that the service knows."""
+
+    def live_jobs(self, url: str) -> list[dict[str, Any]]:
+        """Everybody's jobs of the project that have not ended."""
+
+    def status_in_list(self, job: dict[str, Any], handle: Handle) -> Status:
+        """Read a job of a list."""
+
+    def cancel(self, handle: Handle) -> None:
+        """Ask for a job to be stopped."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +68,11 @@ class Orphans:
     others: int
 
 
-def orphans(runner: OvhRunner, settings: Settings) -> Orphans:
+def find(service: JobService, settings: Settings) -> Orphans:
     """Find running jobs that this person started from this machine and that no document knows."""
     known = {path.stem for path in settings.logs_dir.glob("*/*/history/*.json")}
     ours, others = [], 0
-    for job in runner.live_jobs(spec.url_of(settings)):
+    for job in service.live_jobs(spec.url_of(settings)):
         labels = labels_in(job)
         is_mine = _is_mine(labels) and labels.get(HOST_LABEL) == socket.gethostname()[:63]
         if not is_mine:
@@ -68,14 +82,14 @@ def orphans(runner: OvhRunner, settings: Settings) -> Orphans:
     return Orphans(ours, others)
 
 
-def stop(runner: OvhRunner, settings: Settings, orphan: Orphan) -> None:
+def stop(service: JobService, settings: Settings, orphan: Orphan) -> None:
     """Ask the service to stop a job; it copies its data to the bucket first."""
-    runner.client(spec.url_of(settings)).put(f"/v1/job/{orphan.id}/kill")
+    service.cancel({"id": orphan.id, "url": spec.url_of(settings), "job_id": orphan.job_id})
 
 
-def adopt(runner: OvhRunner, settings: Settings) -> list[Document]:
+def adopt(service: JobService, settings: Settings) -> list[Document]:
     """Write documents for all jobs of this person that have none here, oldest first."""
-    found = [job for job in runner.jobs(spec.url_of(settings)) if _is_mine(labels_in(job))]
+    found = [job for job in service.jobs(spec.url_of(settings)) if _is_mine(labels_in(job))]
     known = {path.stem for path in settings.logs_dir.glob("*/*/history/*.json")}
     adopted = []
     for job in sorted(found, key=lambda job: str(dates.normal(job.get("createdAt")))):
@@ -87,7 +101,7 @@ def adopt(runner: OvhRunner, settings: Settings) -> list[Document]:
         log = str(rebuilt.logs / rebuilt.group / rebuilt.model / f"{rebuilt.id}.log")
         handle_all = {**handle, "log": log, "data": place, "store": _store_of(rebuilt)}
         document = _document(rebuilt, job, handle_all)
-        tracking.apply(document, runner.status_in_list(job, handle_all))
+        tracking.apply(document, service.status_in_list(job, handle_all))
         StepLedger(rebuilt.logs, rebuilt.group, rebuilt.model, rebuilt.step).adopt(document)
         adopted.append(document)
     return adopted
@@ -105,14 +119,14 @@ def _document(rebuilt: JobSpec, job: dict[str, Any], handle: dict[str, Any]) -> 
 
 def _rebuilt(settings: Settings, job: dict[str, Any]) -> JobSpec | None:
     """The job as we once asked for it; None when its labels are not ours to trust."""
-    labels, body = labels_in(job), answers.mapping(job.get("spec"))
+    labels, body = labels_in(job), responses.mapping(job.get("spec"))
     job_id = str(labels.get(JOB_LABEL))
     if not _JOB_ID.match(job_id):
         return None
     place = next(iter(writers.places(body)), writers.Place("", "", ""))
     command = tuple(str(word) for word in body.get("command") or ())
-    told = store_told(command) or {}
-    alias = place.alias or datastores.alias_of(told.get("endpoint", ""), told.get("region", ""))
+    store = store_in_command(command) or {}
+    alias = place.alias or datastores.alias_of(store.get("endpoint", ""), store.get("region", ""))
     given: dict[str, Any] = {
         "model": labels.get("maquette-model"),
         "group": labels.get("maquette-group"),
@@ -142,19 +156,19 @@ def _rebuilt(settings: Settings, job: dict[str, Any]) -> JobSpec | None:
 
 def _store_of(rebuilt: JobSpec) -> dict[str, Any] | None:
     """The store of a job whose agent carries the scene, if it is still known here."""
-    told, alias = store_told(rebuilt.command), rebuilt.settings.datastore
+    store, alias = store_in_command(rebuilt.command), rebuilt.settings.datastore
     is_known = "datastore" in rebuilt.settings.model_fields_set
-    return {**told, "datastore": alias} if told and is_known else None
+    return {**store, "datastore": alias} if store and is_known else None
 
 
 def _orphan(job: dict[str, Any], labels: dict[str, Any]) -> Orphan:
-    cost = answers.cost_of(job, datetime.now(UTC))
+    cost = responses.cost_of(job, datetime.now(UTC))
     return Orphan(
         id=str(job.get("id")),
         job_id=str(labels.get(JOB_LABEL)),
         model=str(labels.get("maquette-model")),
         step=str(labels.get("maquette-step")),
-        state=str(answers.mapping(job.get("status")).get("state")),
+        state=str(responses.mapping(job.get("status")).get("state")),
         since=dates.normal(job.get("createdAt")),
         eur_at_most=cost["at_most"] if cost else None,
     )

@@ -1,4 +1,4 @@
-"""How a step goes and how it ended, in our words, from its log and its exit code."""
+"""Why a step failed and how far it came, from the events in its log and its exit code."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from maquette.scene.events import parse_log_line
 Reason = dict[str, Any]
 
 
-class Notice:
-    """What a step told in its log so far.
+class LogEvents:
+    """The last events in a step's log so far.
 
     Attributes:
         reason: Of the last error event: what, detail, hint, code; None when there was none.
