@@ -15,7 +15,7 @@ import pytest
 
 from job_making import BASE_IMAGE, LIMIT_S
 from maquette.containers.daemon import connected, find_daemon
-from maquette.emulator.container_runtime import USER_ID, ContainerRuntime, Habits
+from maquette.emulator.container_runtime import USER_ID, ContainerOptions, ContainerRuntime
 from maquette.emulator.process_runtime import ProcessRuntime
 from maquette.emulator.runtimes import LOST, Runtime, StartError, Task
 from waiting import wait_for
@@ -129,11 +129,11 @@ def lose(runtime: Runtime, task: Task) -> None:
         runtime._container(task).remove(force=True)
         return
     assert isinstance(runtime, ProcessRuntime)
-    keeper = runtime._keeper(task)
-    assert keeper is not None
-    for child in keeper.children(recursive=True):
+    wrapper = runtime._wrapper(task)
+    assert wrapper is not None
+    for child in wrapper.children(recursive=True):
         child.kill()
-    keeper.kill()
+    wrapper.kill()
 
 
 def test_a_volume_can_be_changed_from_both_sides(
@@ -225,7 +225,7 @@ def test_a_container_is_as_the_service_makes_it(make_task: MakeTask, tmp_path: P
     said = runtime.log(task).decode()
     assert f"{USER_ID}:{USER_ID} 1 " in said and "Read-only" in said
     reaped = make_task('echo "process $$"')
-    runtime = ContainerRuntime(Habits(has_init=True))
+    runtime = ContainerRuntime(ContainerOptions(has_init=True))
     runtime.start(reaped)
     assert ended(runtime, reaped) == 0 and b"process 1\n" not in runtime.log(reaped)
 
@@ -258,7 +258,7 @@ def test_an_entrypoint_stays_or_goes(make_task: MakeTask, keeps: bool) -> None:
         made.remove()
     try:
         task = make_task("", image=image.id, command=["printf", "back"])
-        runtime = ContainerRuntime(Habits(keeps_entrypoint=keeps))
+        runtime = ContainerRuntime(ContainerOptions(keeps_entrypoint=keeps))
         runtime.start(task)
         assert ended(runtime, task) == 0
         assert runtime.log(task) == (b"front printf back\n" if keeps else b"back")

@@ -60,7 +60,7 @@ def resources_of(spec: JobSpec) -> dict[str, Any]:
     return answer
 
 
-def taken(jobs: list[dict[str, Any]]) -> dict[str, int]:
+def used_resources(jobs: list[dict[str, Any]]) -> dict[str, int]:
     """CPUs of CPU flavors and GPUs that live jobs hold."""
     used = {"CPU": 0, "GPU": 0}
     for job in jobs:

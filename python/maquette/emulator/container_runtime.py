@@ -22,8 +22,8 @@ USER_ID = 42420
 
 
 @dataclass(frozen=True)
-class Habits:
-    """What nobody knows of how the service makes its containers.
+class ContainerOptions:
+    """How containers are made, where the service does not document it.
 
     Attributes:
         keeps_entrypoint: An image's ENTRYPOINT stays in front of the command.
@@ -45,8 +45,8 @@ class ContainerRuntime:
     name = "containers"
     poll_s = 0.2
 
-    def __init__(self, habits: Habits | None = None) -> None:
-        self._habits = habits or Habits()
+    def __init__(self, options: ContainerOptions | None = None) -> None:
+        self._options = options or ContainerOptions()
         self._daemon = find_daemon(os.environ.get("DOCKER_HOST", ""))
         if not self._daemon.shares_files:
             raise ConfigError(
@@ -72,7 +72,7 @@ class ContainerRuntime:
         except APIError as error:
             with contextlib.suppress(DockerException):
                 container.remove(force=True)
-            raise StartError("JOB_CREATE_CONTAINER_ERROR", _said(error)) from None
+            raise StartError("JOB_CREATE_CONTAINER_ERROR", _message(error)) from None
 
     def exit_code(self, task: Task) -> int | None:
         """Ask the daemon; a container that is gone was killed."""
@@ -116,12 +116,12 @@ class ContainerRuntime:
         What the job's user made can only be opened by root, which is found in a container.
         """
         if os.geteuid() == 0:
-            for path in _everything(folder):
+            for path in _tree(folder):
                 with contextlib.suppress(FileNotFoundError):
                     os.chown(path, USER_ID, USER_ID, follow_symlinks=False)
             return
         is_foreign = False
-        for path in _everything(folder):
+        for path in _tree(folder):
             with contextlib.suppress(FileNotFoundError):
                 if path.lstat().st_uid != os.geteuid():
                     is_foreign = True
@@ -138,7 +138,7 @@ class ContainerRuntime:
         image = self._image(task.image)
         for folder, _ in task.mounts.values():
             self.share(task, folder)
-        options: dict[str, Any] = {} if self._habits.keeps_entrypoint else {"entrypoint": ""}
+        options: dict[str, Any] = {} if self._options.keeps_entrypoint else {"entrypoint": ""}
         if task.gpus and "nvidia" in self._client.info().get("Runtimes", {}):
             gpus = DeviceRequest(count=task.gpus, capabilities=[["gpu"]])
             options["device_requests"] = [gpus]
@@ -148,7 +148,7 @@ class ContainerRuntime:
                 task.command or None,
                 name=_name(task),
                 user=f"{USER_ID}:{USER_ID}",
-                init=self._habits.has_init,
+                init=self._options.has_init,
                 environment=task.environment,
                 volumes={
                     str(folder): {"bind": mount, "mode": "rw" if writable else "ro"}
@@ -158,7 +158,7 @@ class ContainerRuntime:
                 **options,
             )
         except APIError as error:
-            raise StartError("JOB_CREATE_CONTAINER_CONFIG_ERROR", _said(error)) from None
+            raise StartError("JOB_CREATE_CONTAINER_CONFIG_ERROR", _message(error)) from None
 
     def _container(self, task: Task) -> Any:
         try:
@@ -174,14 +174,14 @@ class ContainerRuntime:
         except ImageNotFound:
             pass
         except APIError as error:
-            raise StartError("JOB_INVALID_IMAGE_NAME", _said(error)) from None
+            raise StartError("JOB_INVALID_IMAGE_NAME", _message(error)) from None
         try:
             return self._client.images.pull(name)
         except (APIError, requests.RequestException) as error:
-            raise StartError("JOB_IMAGE_PULL", f"Error image pull: {_said(error)}") from None
+            raise StartError("JOB_IMAGE_PULL", f"Error image pull: {_message(error)}") from None
 
 
-def _everything(folder: Path) -> Iterator[Path]:
+def _tree(folder: Path) -> Iterator[Path]:
     """A folder and all below it, while others may remove parts of it."""
     yield folder
     for place, folders, files in os.walk(folder):
@@ -192,5 +192,5 @@ def _name(task: Task) -> str:
     return f"maquette-emulator-{task.id}"
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return str(getattr(error, "explanation", "") or error)[:500]

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from maquette.emulator.models import Strict
+from maquette.emulator.models import StrictModel
 
 
-class Fault(Strict):
+class Fault(StrictModel):
     """One thing that shall go wrong.
 
     Attributes:

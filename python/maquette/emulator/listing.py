@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.datastructures import QueryParams
 
-from maquette.emulator.book import Job
+from maquette.emulator.database import Job
 
 LARGEST_PAGE = 500
 

@@ -20,7 +20,7 @@ _POLL_S = 0.01
 HOME = "/workspace"  # where the service's images work
 # The shell outlives a TERM to its group, because it has to write down how the command ended. One
 # that comes before the command does ends the task too.
-_KEEPER = (
+_WRAPPER = (
     'stopped=; trap stopped=1 TERM INT; echo $$ > "$1/pid.tmp"; mv "$1/pid.tmp" "$1/pid"; run=$1; '
     'shift; if [ "$stopped" ]; then code=143; else "$@" > "$run/log" 2>&1; code=$?; fi; '
     'echo $code > "$run/exit.tmp"; mv "$run/exit.tmp" "$run/exit"'
@@ -47,10 +47,12 @@ class ProcessRuntime:
         marker.touch()
         path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"
         environment = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8"}
-        environment |= {name: _placed(text, task) for name, text in task.environment.items()}
-        words = [_placed(word, task) for word in task.command]
+        environment |= {
+            name: _with_real_paths(text, task) for name, text in task.environment.items()
+        }
+        words = [_with_real_paths(word, task) for word in task.command]
         self._children[task.id] = subprocess.Popen(
-            ["sh", "-c", _KEEPER, "sh", str(task.run), *words],
+            ["sh", "-c", _WRAPPER, "sh", str(task.run), *words],
             cwd=home,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -69,7 +71,7 @@ class ProcessRuntime:
         if not pid.exists():
             age = time.time() - (task.run / "started").stat().st_mtime
             return LOST if age > _START_LIMIT_S else None
-        if self._keeper(task) is not None:
+        if self._wrapper(task) is not None:
             return None
         return int(end.read_text()) if end.exists() else LOST
 
@@ -77,7 +79,7 @@ class ProcessRuntime:
         """Signal the whole group; with `kill`, all but the shell that tells the end."""
         while not (task.run / "pid").exists() and self.exit_code(task) is None:
             time.sleep(_POLL_S)  # it is just being started
-        keeper = self._keeper(task)
+        keeper = self._wrapper(task)
         if keeper is None:
             return
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
@@ -100,7 +102,7 @@ class ProcessRuntime:
     def share(self, task: Task, folder: Path) -> None:
         """Nothing to do: the job runs as this user."""
 
-    def _keeper(self, task: Task) -> psutil.Process | None:
+    def _wrapper(self, task: Task) -> psutil.Process | None:
         file = task.run / "pid"
         try:
             process = psutil.Process(int(file.read_text()))
@@ -110,7 +112,7 @@ class ProcessRuntime:
             return None
 
 
-def _placed(word: str, task: Task) -> str:
+def _with_real_paths(word: str, task: Task) -> str:
     """A word with the mount path, or that of the image's home, replaced by the real folder."""
     mounts = {**task.mounts, HOME: (task.run / "workspace", True)}
     for mount, (folder, _) in mounts.items():

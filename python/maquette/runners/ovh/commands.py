@@ -146,21 +146,21 @@ def emulator(
 
     chosen = _load(settings)
     try:
-        from maquette.emulator.app import Manner
-        from maquette.emulator.container_runtime import Habits
+        from maquette.emulator.app import ApiOptions
+        from maquette.emulator.clock import Clock
+        from maquette.emulator.container_runtime import ContainerOptions
         from maquette.emulator.server import Options, build, choose_runtime, stores_of
-        from maquette.emulator.times import Pace
     except ModuleNotFoundError as error:
         raise missing_part("emulator", "the emulator", error) from error
     host, _, port = chosen.listen.rpartition(":")
     options = Options(
         folder=(chosen.base_dir / folder).resolve(),
-        runtime=choose_runtime(runtime, Habits(not clear_entrypoint, init)),
+        runtime=choose_runtime(runtime, ContainerOptions(not clear_entrypoint, init)),
         stores=stores_of(chosen.base_dir),
         host=host,
         port=int(port),
-        pace=Pace(second_s=second),
-        manner=Manner(first_page, dated_log),
+        clock=Clock(second_s=second),
+        api=ApiOptions(first_page, dated_log),
         quota={"CPU": cpus, "GPU": gpus},
     )
     server, listener, running = build(options)

@@ -1,4 +1,4 @@
-"""Cutting a connection without an answer, which a plain ASGI application can not do."""
+"""Aborting a connection without a response, which a plain ASGI application can not do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 _transports: dict[tuple[str, int], asyncio.Transport] = {}
 
 
-class CuttableProtocol(H11Protocol):
+class TrackedProtocol(H11Protocol):
     """Knows which connection belongs to which client."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -23,8 +23,8 @@ class CuttableProtocol(H11Protocol):
         super().connection_lost(exc)
 
 
-def cut(scope: Any) -> None:
-    """Close the connection that a request came by."""
+def abort(scope: Any) -> None:
+    """Close the connection of a request."""
     transport = _transports.get(tuple(scope["client"]))
     if transport is not None:
         transport.abort()

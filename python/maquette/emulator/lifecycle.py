@@ -1,4 +1,4 @@
-"""How a job goes from state to state; it can be taken up again in any of them."""
+"""The lifecycle of a job, from state to state; it can be resumed in any of them."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from maquette.emulator import transitions
-from maquette.emulator.book import Job
+from maquette.emulator.clock import now
+from maquette.emulator.database import Job
 from maquette.emulator.faults import Fault
 from maquette.emulator.models import JobSpec
 from maquette.emulator.parts import Service
 from maquette.emulator.runtimes import StartError
-from maquette.emulator.times import now
 from maquette.emulator.volumes import Volumes
 
 log = logging.getLogger(__name__)
 PLATFORM_MAXIMUM_S = 604_800
-_PATIENCE = 5  # how often what can not fail is tried again
+_MOST_RETRIES = 5  # how often what can not fail is tried again
 _PAUSE_S = 0.5
 
 
-class Walk:
+class Lifecycle:
     """Takes one job from the state it is in to its end."""
 
     def __init__(self, service: Service, job: Job) -> None:
@@ -34,7 +34,7 @@ class Walk:
         self._volumes = Volumes(service, job)
 
     async def run(self) -> None:
-        """Walk on until the job is over."""
+        """Lifecycle on until the job is over."""
         steps: dict[str, Callable[[], Awaitable[None]]] = {
             "QUEUED": self._queued,
             "INITIALIZING": self._initializing,
@@ -47,27 +47,27 @@ class Walk:
         }
         failures = 0
         while not self._job.has_ended:
-            await self._show_future_word()
-            await self._held()
-            fault = self._fault("error", at=self._at)
+            await self._show_unknown_state()
+            await self._wait_while_held()
+            fault = self._fault("error", at=self._state)
             try:
                 if fault is not None and not self._job.private.get("fate"):
-                    await self._fall(fault)
+                    await self._fail(fault)
                 else:
-                    await steps[self._at]()
+                    await steps[self._state]()
             except Exception as error:  # a runtime or a disk that fails; whatever it is
                 failures += 1
-                if failures > _PATIENCE:
-                    log.exception("job %s in %s is given up", self._job.id, self._at)
+                if failures > _MOST_RETRIES:
+                    log.exception("job %s in %s is given up", self._job.id, self._state)
                     await self._give_up(error)
                 else:
-                    log.warning("job %s in %s is tried again: %s", self._job.id, self._at, error)
+                    log.warning("job %s in %s is tried again: %s", self._job.id, self._state, error)
                 await asyncio.sleep(_PAUSE_S)
             else:
                 failures = 0
 
     @property
-    def _at(self) -> str:
+    def _state(self) -> str:
         return str(self._job.private["at"])
 
     async def _queued(self) -> None:
@@ -79,8 +79,8 @@ class Walk:
             await self._call(self._volumes.empty)
             problem = await self._volumes.synchronise("pull", manual=False)
             if problem:
-                self._ends("SYNC_FAILED", problem.partition(":")[0], problem)
-                await self._over()
+                self._set_outcome("SYNC_FAILED", problem.partition(":")[0], problem)
+                await self._finish()
                 return
             self._job.private["pulled"] = True
         await self._pause()
@@ -99,29 +99,29 @@ class Walk:
                 raise StartError("JOB_IMAGE_PULL", f"Error image pull: {what}")
             await self._call(self._service.runtime.start, self._volumes.task())
         except StartError as error:
-            self._ends("FAILED", error.code, str(error))
+            self._set_outcome("FAILED", error.code, str(error))
             self._job.private["billed_to"] = now()
-            await self._over()
+            await self._finish()
             return
         self._enter("RUNNING")
 
     async def _running(self) -> None:
         code = await self._call(self._service.runtime.exit_code, self._volumes.task())
         if code is not None:
-            await self._came_to_its_end(int(code))
+            await self._exited(int(code))
         elif self._job.private.get("kill"):
-            self._ends("INTERRUPTED", "JOB_INTERRUPTED", "Job was interrupted")
+            self._set_outcome("INTERRUPTED", "JOB_INTERRUPTED", "Job was interrupted")
             self._enter("INTERRUPTING")
         elif (fault := self._fault("evicted")) is not None:
-            await self._torn_away(fault, "FAILED", "JOB_EVICTED", "Job was evicted")
+            await self._evicted(fault, "FAILED", "JOB_EVICTED", "Job was evicted")
         elif (fault := self._fault("platform")) is not None:
             code_word = "JOB_INTERRUPTED_BY_PLATFORM"
-            await self._torn_away(fault, "INTERRUPTED", code_word, "Interrupted by the platform")
+            await self._evicted(fault, "INTERRUPTED", code_word, "Interrupted by the platform")
         elif (fault := self._fault("timeout")) is not None or self._is_out_of_time():
             end = fault.end if fault and fault.end else "INTERRUPTED"
             self._job.private["push"] = fault.push if fault else True
             self._job.private["restart"] = self._spec.timeout_auto_restart
-            self._ends(end, "JOB_TIMEOUT", "Job reached its timeout")
+            self._set_outcome(end, "JOB_TIMEOUT", "Job reached its timeout")
             self._enter("TIMEOUT")
         else:
             await self._wait(self._service.runtime.poll_s)
@@ -130,8 +130,8 @@ class Walk:
         """Let the process save, then kill it; it is billed meanwhile."""
         task, runtime = self._volumes.task(), self._service.runtime
         await self._call(runtime.stop, task, kill=False)
-        pace = self._service.pace
-        kill_at = time.monotonic() + max(pace.wall(pace.grace_s), 1.0)
+        clock = self._service.clock
+        kill_at = time.monotonic() + max(clock.wall(clock.grace_s), 1.0)
         while (code := await self._call(runtime.exit_code, task)) is None:
             await asyncio.sleep(runtime.poll_s)
             if time.monotonic() > kill_at:
@@ -151,10 +151,10 @@ class Walk:
             self._enter("RESTARTING")
             return
         if problem:
-            self._ends("SYNC_FAILED", problem.partition(":")[0], problem)
+            self._set_outcome("SYNC_FAILED", problem.partition(":")[0], problem)
         elif not private.get("fate"):
-            self._ends("INTERRUPTED", "JOB_INTERRUPTED", "Job was interrupted")
-        await self._over(keep_volumes=bool(problem))
+            self._set_outcome("INTERRUPTED", "JOB_INTERRUPTED", "Job was interrupted")
+        await self._finish(keep_volumes=bool(problem))
 
     async def _restarting(self) -> None:
         await self._pause()
@@ -162,28 +162,28 @@ class Walk:
         self._job.private.pop("fate", None)
         self._enter("INITIALIZING")
 
-    async def _came_to_its_end(self, code: int) -> None:
+    async def _exited(self, code: int) -> None:
         fault = self._fault("exit")
         code = fault.code if fault is not None else code
         self._job.status["exitCode"] = code
         if code == 0:
-            self._ends("DONE", "JOB_DONE", "Job is done")
+            self._set_outcome("DONE", "JOB_DONE", "Job is done")
         elif self._job.private.get("kill"):
-            self._ends("INTERRUPTED", "JOB_INTERRUPTED", "Job was interrupted")
+            self._set_outcome("INTERRUPTED", "JOB_INTERRUPTED", "Job was interrupted")
         else:
-            self._ends("FAILED", "JOB_FAILED_WITH_MESSAGE", f"Job failed with code {code}")
+            self._set_outcome("FAILED", "JOB_FAILED_WITH_MESSAGE", f"Job failed with code {code}")
         await self._finalize_or_end()
 
-    async def _torn_away(self, fault: Fault, end: str, code: str, message: str) -> None:
+    async def _evicted(self, fault: Fault, end: str, code: str, message: str) -> None:
         self._job.private["push"] = fault.push
         await self._kill()
-        self._ends(fault.end or end, code, fault.message or message)
+        self._set_outcome(fault.end or end, code, fault.message or message)
         await self._finalize_or_end()
 
-    async def _fall(self, fault: Fault) -> None:
-        self._ends(fault.end or "ERROR", "JOB_ERROR", fault.message or "Internal error")
+    async def _fail(self, fault: Fault) -> None:
+        self._set_outcome(fault.end or "ERROR", "JOB_ERROR", fault.message or "Internal error")
         self._job.private["push"] = fault.push
-        if self._at == "RUNNING":
+        if self._state == "RUNNING":
             await self._kill()
         await self._finalize_or_end()
 
@@ -196,22 +196,22 @@ class Walk:
 
     async def _give_up(self, error: Exception) -> None:
         """End a job that can not go on; what runs of it is stopped if that is possible."""
-        self._ends("ERROR", "JOB_ERROR", f"Internal error: {error}")
+        self._set_outcome("ERROR", "JOB_ERROR", f"Internal error: {error}")
         with contextlib.suppress(Exception):
             await self._call(self._service.runtime.stop, self._volumes.task(), kill=True)
             await self._call(self._service.runtime.remove, self._volumes.task())
-        await self._over(keep_volumes=True)
+        await self._finish(keep_volumes=True)
 
     async def _finalize_or_end(self) -> None:
         if self._has_run():
             self._enter("FINALIZING")
         else:
-            await self._over()
+            await self._finish()
 
-    def _ends(self, state: str, code: str, message: str) -> None:
+    def _set_outcome(self, state: str, code: str, message: str) -> None:
         self._job.private["fate"] = {"state": state, "code": code, "message": message}
 
-    async def _over(self, *, keep_volumes: bool = False) -> None:
+    async def _finish(self, *, keep_volumes: bool = False) -> None:
         """Enter the final state; the volumes stay only when their push can be tried again."""
         fate = self._job.private["fate"]
         self._job.status["finalizedAt"] = now()
@@ -221,22 +221,22 @@ class Walk:
         if not keep_volumes:
             await self._volumes.drop()
 
-    async def _show_future_word(self) -> None:
+    async def _show_unknown_state(self) -> None:
         """Show a state that no client knows; the job itself goes on as it would."""
-        fault = self._fault("word", at=self._at)
+        fault = self._fault("word", at=self._state)
         if fault is None:
             return
         transitions.show(self._job, fault.word, message=fault.word.lower())
-        self._service.book.save(self._job)
-        await self._wait(self._service.pace.wall(fault.seconds))
+        self._service.database.save(self._job)
+        await self._wait(self._service.clock.wall(fault.seconds))
         if not self._job.has_ended:
-            transitions.show(self._job, self._at)
+            transitions.show(self._job, self._state)
 
     def _enter(self, state: str, code: str = "", message: str = "") -> None:
         transitions.enter(self._service, self._job, state, code, message)
 
-    async def _held(self) -> None:
-        while self._service.faults.holds(self._job.public, self._at) and not self._is_stopped():
+    async def _wait_while_held(self) -> None:
+        while self._service.faults.holds(self._job.public, self._state) and not self._is_stopped():
             await self._wait(3600.0)
 
     async def _wait(self, wall_s: float) -> None:
@@ -247,7 +247,7 @@ class Walk:
             return
 
     async def _pause(self) -> None:
-        await asyncio.sleep(self._service.pace.wall(self._service.pace.phase_s))
+        await asyncio.sleep(self._service.clock.wall(self._service.clock.phase_s))
 
     async def _call(self, work: Callable[..., Any], *words: Any, **options: Any) -> Any:
         return await asyncio.to_thread(work, *words, **options)
@@ -263,4 +263,4 @@ class Walk:
 
     def _is_out_of_time(self) -> bool:
         limit = self._job.public["spec"]["timeout"] or PLATFORM_MAXIMUM_S
-        return transitions.run_seconds(self._service.pace, self._job, now()) >= limit
+        return transitions.run_seconds(self._service.clock, self._job, now()) >= limit

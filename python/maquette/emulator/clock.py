@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Pace:
+class Clock:
     """How fast the service's time goes by.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The service's memory: jobs and tokens, one file each, so that a restart loses none."""
+"""The service's database: jobs and tokens, one file each, so that a restart loses none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from maquette.emulator.times import now
+from maquette.emulator.clock import now
 
 ENDED = frozenset({"DONE", "FAILED", "ERROR", "INTERRUPTED", "SYNC_FAILED"})
 
@@ -23,7 +23,7 @@ class Job:
     Attributes:
         public: The job as it is answered.
         private: `kill` (a person asked), `fate` (how it will end), `pulled` (data is in place).
-        changed: Set when something happened that its walk should look at.
+        changed: Set when something happened that its lifecycle has to look at.
     """
 
     public: dict[str, Any]
@@ -44,7 +44,7 @@ class Job:
         return bool(self.private.get("over"))
 
 
-class Book:
+class Database:
     """All jobs and tokens.
 
     Args:
