@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from maquette.errors import BadInput
 from maquette.scene.region import FloatArray
-from maquette.viewer.cloud import Cloud
 from maquette.viewer.display import Display
 from maquette.viewer.editing import RegionEditor
+from maquette.viewer.point_cloud import PointCloud
 
 _SIZE = 0.35  # display units
 _CENTER, _RIM, _LOW, _HIGH = "sphere/center", "sphere/rim", "box/min", "box/max"
@@ -35,7 +35,7 @@ class Handles:
         server: viser.ViserServer,
         display: Display,
         editor: RegionEditor,
-        cloud: Cloud,
+        cloud: PointCloud,
         shape: str,
     ) -> None:
         self._server, self.display, self.editor, self.cloud = server, display, editor, cloud

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("viser", reason="pip install -e 'python[view]'")
 
-from maquette.viewer import pace
+from maquette.viewer import point_cloud
 
 
 class Camera:
@@ -65,24 +65,24 @@ class Page:
 
 def test_a_message_from_before_the_question_is_no_answer() -> None:
     page = Page()
-    assert pace.Window(page, page).wait_until_drawn()
+    assert point_cloud.BrowserWindow(page, page).wait_until_drawn()
     assert page.camera.said == ["asked", "answered"] * 2
 
 
 def test_a_window_has_as_long_again_to_show_what_it_draws() -> None:
     page, began = Page(), time.monotonic()
-    pace.Window(page, page).wait_until_drawn()
+    point_cloud.BrowserWindow(page, page).wait_until_drawn()
     assert time.monotonic() - began >= 4 * 0.05
 
 
 def test_a_frame_takes_as_long_as_an_answer() -> None:
     page = Page()
-    took = pace.Window(page, page).frame_s()
+    took = point_cloud.BrowserWindow(page, page).frame_s()
     assert took is not None and took >= 0.05
 
 
 def test_a_window_that_is_gone_is_not_asked() -> None:
     page = Page(windows=0)
-    window = pace.Window(page, page)
+    window = point_cloud.BrowserWindow(page, page)
     assert not window.wait_until_drawn()
     assert window.frame_s() is None and page.camera.said == []

@@ -1,4 +1,4 @@
-"""How quickly a window draws, found by asking it, and as many points as suits it."""
+"""The sparse points on a page: as many as its windows draw quickly, found by timing frames."""
 
 from __future__ import annotations
 
@@ -6,8 +6,18 @@ import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
 import viser
+from numpy.typing import NDArray
 
+from maquette.scene.region import FloatArray, Region
+from maquette.scene.thinning import choose
+from maquette.viewer.display import Display
+
+FEW_DRAWN = 20_000  # points, at first: graphics in software take a second for 200,000
+MOST_UNASKED = 1_000_000  # points: 15 MB to send
+_STEPS = (FEW_DRAWN, 100_000, MOST_UNASKED)
+_MOST_FAR = 25.0  # display units: points beyond are left out, or the scene looks like a dot
 _ANSWERS = 6  # the first ones may come while frames that were asked for before are still drawn
 _QUICK_S, _SLOW_S = 0.1, 0.3  # a frame that allows more points, one that wants fewer
 _TRIES, _PATIENCE_S = 6, 10.0  # for an answer; a window in the background gives none
@@ -16,7 +26,66 @@ _REST_S = 2.0  # after opening, in which a person sees what is there
 _UNSEEN = 1e-4  # of the field of view: less than a tenth of a pixel
 
 
-class Window:
+class PointCloud:
+    """The points: those in the region in their colours, the others pale or hidden."""
+
+    def __init__(
+        self,
+        server: viser.ViserServer,
+        display: Display,
+        points: FloatArray,
+        colors: NDArray[np.uint8],
+    ) -> None:
+        self._server = server
+        self._world, self._colors = points, colors
+        self._shown = display.points(points)
+        self._near = np.linalg.norm(self._shown, axis=1) < _MOST_FAR
+        self._inside: NDArray[np.bool_] | None = None
+        self._chosen: NDArray[np.bool_] | None = None
+        self._most = FEW_DRAWN
+        self.size, self.hides_outside = 0.006, False
+
+    def steps(self) -> list[int]:
+        """How many points can be drawn, fewest first; the last step is all."""
+        every = int(self._near.sum())
+        return [*(step for step in _STEPS if step < every), every]
+
+    def thin(self, most: int) -> None:
+        """From the next drawing on, draw at most this many."""
+        self._most, self._chosen = most, None
+
+    @property
+    def visible(self) -> NDArray[np.bool_]:
+        """Which points are shown, wherever a window looks, thinned out ones counted in, [P]."""
+        if self.hides_outside and self._inside is not None:
+            return self._near & self._inside
+        return self._near
+
+    def draw(self, region: Region) -> None:
+        """Send the points as this region divides them."""
+        self._inside = region.contains(self._world)
+        if self._chosen is None:  # else they stay, so that a drag makes none jump
+            self._chosen = choose(self._inside & self._near, ~self._inside & self._near, self._most)
+        pale = (0.3 * self._colors + 0.7 * 235).astype(np.uint8)
+        self._send("/points/inside", self._inside & self._chosen, self._colors, self.size)
+        outside = ~self._inside & self._chosen & (not self.hides_outside)
+        self._send("/points/outside", outside, pale, 0.6 * self.size)
+
+    def _send(
+        self, name: str, chosen: NDArray[np.bool_], colors: NDArray[np.uint8], size: float
+    ) -> None:
+        self._server.scene.add_point_cloud(
+            name,
+            self._shown[chosen],
+            colors[chosen],
+            point_size=size,
+            point_shape="circle",
+            precision="float32",
+            point_shading="flat",
+        )
+
+
+class BrowserWindow:
     """A browser window that answers a change of its camera, between two frames."""
 
     def __init__(self, server: viser.ViserServer, client: viser.ClientHandle) -> None:
@@ -70,16 +139,16 @@ class Window:
             self._heard.notify_all()
 
 
-class Pace:
-    """Tries steps with one window, from the lowest, as long as it draws quickly.
+class PointBudget:
+    """How many points to draw: tries steps with one window, lowest first, while it draws quickly.
 
     Args:
         steps: How many there are.
-        take: Makes the page draw the step of this number.
+        apply: Makes the page draw the step of this number.
     """
 
-    def __init__(self, steps: int, take: Callable[[int], None]) -> None:
-        self._steps, self._take = steps, take
+    def __init__(self, steps: int, apply: Callable[[int], None]) -> None:
+        self._steps, self._apply = steps, apply
         self._asking, self._stopped = threading.Lock(), threading.Event()
 
     @property
@@ -91,7 +160,7 @@ class Pace:
         """Leave it at the present step: somebody chose one."""
         self._stopped.set()
 
-    def find(self, window: Window) -> None:
+    def find(self, window: BrowserWindow) -> None:
         """Find the step, if no other window did or is about to."""
         if self._steps < 2 or not self._asking.acquire(blocking=False):
             return
@@ -102,17 +171,17 @@ class Pace:
         finally:
             self._asking.release()
 
-    def _climb(self, window: Window) -> bool:
+    def _climb(self, window: BrowserWindow) -> bool:
         """Whether the window stayed long enough to find the step."""
         for step in range(1, self._steps):
             took = window.frame_s()
             if took is None or self._stopped.is_set() or took > _QUICK_S:
                 return took is not None
-            self._take(step)
+            self._apply(step)
             took = window.frame_s()
             if took is None:
                 return False
             if took > _SLOW_S and not self._stopped.is_set():
-                self._take(step - 1)
+                self._apply(step - 1)
                 return True
         return True
