@@ -15,7 +15,7 @@ from maquette.runners.registry import BACKENDS
 
 
 @dataclass(frozen=True)
-class Bench:
+class BackendSetup:
     """What a backend is tried with.
 
     Attributes:
@@ -27,16 +27,16 @@ class Bench:
     marks: tuple[pytest.MarkDecorator, ...] = ()
 
 
-BENCHES = {
-    "local": Bench(),
-    "docker": Bench(marks=(pytest.mark.docker,)),
-    "ovh": Bench(fixture="emulated"),
+SETUPS = {
+    "local": BackendSetup(),
+    "docker": BackendSetup(marks=(pytest.mark.docker,)),
+    "ovh": BackendSetup(fixture="emulated"),
 }
 
 
 def every_backend() -> list[object]:
     """All names, each with its tier."""
-    return [pytest.param(name, marks=BENCHES[name].marks) for name in sorted(BACKENDS)]
+    return [pytest.param(name, marks=SETUPS[name].marks) for name in sorted(BACKENDS)]
 
 
 @cache

@@ -12,7 +12,7 @@ from maquette.cli.run import raise_for_end
 from maquette.config.settings import Settings
 from maquette.containers import build_context, tunnel
 from maquette.containers.daemon import Daemon, daemon_of
-from maquette.containers.variants import choose, suiting
+from maquette.containers.variants import choose, variant_for
 from maquette.errors import ConfigError, Interrupted, JobFailed, NotFound
 from maquette.jobs.ledger import StepLedger
 from maquette.planning.building import build_job
@@ -37,7 +37,7 @@ def test_the_image_fits_the_flavor(flavor: str, gpus: int, variant: str) -> None
 
 def test_a_capability_without_an_image_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"compute capability 6\.1"):
-        suiting("6.1")
+        variant_for("6.1")
 
 
 def test_a_context_is_the_same_each_time_and_holds_nothing_private(tmp_path: Path) -> None:

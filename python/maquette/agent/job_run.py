@@ -90,7 +90,7 @@ class JobRun:
         self._report_end(result)
         code = TIME_IS_UP if result.time_is_up else RESUME_ME if result.stopped else result.code
         if result.stopped and result.code == ExitCode.OK:
-            code = ExitCode.OK  # it came to its end all the same
+            code = ExitCode.OK  # it finished all the same
         if self._was_full() and code not in (ExitCode.OK, TIME_IS_UP, RESUME_ME):
             code = self._report_full_disk(result)
         elif machine.kills_for_memory() > kills and code == _KILLED:
@@ -144,8 +144,8 @@ class JobRun:
                 f"`make {self._arguments.step}` continues it",
             )
         elif result.stopped and result.code != ExitCode.OK:
-            said = "killed after its grace" if result.killed else "saved"
-            self._progress.say(f"asked to stop: the step was {said}; the same job continues it")
+            outcome = "killed after its grace" if result.killed else "saved"
+            self._progress.say(f"asked to stop: the step was {outcome}; the same job continues it")
 
     def _was_full(self) -> bool:
         """Whether the disk was seen full, or the step met it and has made room again."""
@@ -153,10 +153,10 @@ class JobRun:
         return self._disk_reserve.was_full or str(error.get("what")).startswith(NO_SPACE)
 
     def _report_full_disk(self, result: StepResult) -> int:
-        said = f": {self._report['error']['what']}" if self._report["error"] else ""
+        reason = f": {self._report['error']['what']}" if self._report["error"] else ""
         self._error(
             f"the machine's disk is full: no space left at `{self._arguments.scene}`",
-            f"{self._arguments.step} ended with exit code {result.code}{said}",
+            f"{self._arguments.step} ended with exit code {result.code}{reason}",
             "free space there, or take a machine with a larger disk; the same command continues",
         )
         return ExitCode.JOB_FAILED
@@ -216,7 +216,7 @@ class JobRun:
             )
 
     def _fail(self, error: MaquetteError) -> int:
-        """Tell of a job that never came to its step, or that could not be saved."""
+        """Report a job that never reached its step, or that could not be saved."""
         self._error(error.what, error.detail, error.hint, int(error.exit_code))
         self._notify_result(int(error.exit_code))
         return int(error.exit_code)

@@ -29,7 +29,7 @@ _KILLS = tuple(
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU as its driver tells it: driver as "580.65.06", capability as "9.0"."""
+    """One GPU as its driver reports it: driver as "580.65.06", capability as "9.0"."""
 
     name: str
     driver: str
@@ -88,10 +88,10 @@ def find_gpus() -> list[Gpu]:
             timeout=_QUERY_LIMIT_S,
         ).stdout
     except (subprocess.SubprocessError, OSError) as error:
-        said = getattr(error, "stdout", "") or type(error).__name__
+        output = getattr(error, "stdout", "") or type(error).__name__
         raise JobFailed(
             "the NVIDIA driver does not answer",
-            detail=str(said).strip()[:300],
+            detail=str(output).strip()[:300],
             hint="run `nvidia-smi` on the machine; a reboot often helps",
         ) from error
     return [_gpu(line) for line in answer.splitlines() if line.strip()]

@@ -40,7 +40,7 @@ class CheckpointPins:
         return (self.root / path).is_file()
 
     def is_orphaned(self, path: str) -> bool:
-        """Whether a path is in the scene no more, so that only a pin can have brought it away."""
+        """Whether a path is gone from the scene, so that only its pin can have been pushed."""
         return not (self._scene / path).exists()
 
     def _take(self, run: Path) -> None:

@@ -30,10 +30,10 @@ T = TypeVar("T")
 
 
 class SceneSync:
-    """The only one that talks to the store; calls from several threads take turns.
+    """Synchronises the scene with its store; calls from several threads take turns.
 
     Args:
-        say: Tells the person a sentence.
+        say: Takes a sentence for the person.
     """
 
     def __init__(self, arguments: Arguments, store: Store, say: Callable[[str], None]) -> None:
@@ -56,7 +56,7 @@ class SceneSync:
         return self._bucket.url()
 
     def pull(self) -> None:
-        """Take our keys out of the bucket, bring the scene here; tried for a while.
+        """Remove our keys from the bucket and pull the scene, with retries.
 
         Raises:
             NotFound: the store holds no such scene.
@@ -100,11 +100,11 @@ class SceneSync:
         self._with_retries(self.push)
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._wire.close()
 
     def _push_files(self) -> Outcome:
-        """Push all but the pointers; what training replaced meanwhile goes as it is then."""
+        """Push all but the pointers; what training replaces meanwhile is pushed as it then is."""
         for _ in range(_ROUNDS):
             write_checksums(self._root)
             try:
@@ -131,7 +131,7 @@ class SceneSync:
             self._know_pointers(before, pins.agreed())
 
     def _know_pointers(self, before: dict[str, Entry], after: dict[str, Entry]) -> None:
-        """Let the scene's own folder know which pointers the store has from us.
+        """Record in the scene's own folder which pointers the store has from us.
 
         When the store then stays away, the next pull leaves the newer ones here as they are.
         """

@@ -53,7 +53,7 @@ class Recipe:
         return image_reference(self.version, self.variant, self.registry, self.name)
 
     def build_arguments(self) -> dict[str, str]:
-        """What the Dockerfile is told; pip's and proxies' settings of this machine among it."""
+        """The arguments of the Dockerfile; pip's and proxies' settings of this machine among it."""
         found = {name: os.environ.get(name, "") for name in _PASSED_ON}
         found |= {name: os.environ.get(name.lower(), found[name]) for name in _PASSED_ON}
         usable = {name: text for name, text in found.items() if text and "file:" not in text}
@@ -128,13 +128,13 @@ def push(reference: str, daemon: Daemon, say: Say) -> None:
     """
     with connected(daemon, timeout_s=_LIMIT_S) as client:
         _tag_for_registry(client, reference)
-        told: set[tuple[str, str]] = set()
+        seen: set[tuple[str, str]] = set()
         for answer in client.api.push(reference, stream=True, decode=True):
             if "error" in answer:
                 raise _refused(reference, str(answer["error"]))
             state = (str(answer.get("id", "")), str(answer.get("status", "")))
-            if state not in told and not state[1].startswith("Pushing"):
-                told.add(state)
+            if state not in seen and not state[1].startswith("Pushing"):
+                seen.add(state)
                 say(" ".join(part for part in state if part))
 
 
@@ -177,12 +177,12 @@ def _tag_for_registry(client: Any, reference: str) -> None:
         client.images.get(here).tag(reference)
 
 
-def _refused(reference: str, said: str) -> CredentialsError | JobFailed:
+def _refused(reference: str, message: str) -> CredentialsError | JobFailed:
     registry = reference.split("/")[0]
-    if any(word in said.lower() for word in _UNKNOWN_PERSON):
+    if any(word in message.lower() for word in _UNKNOWN_PERSON):
         return CredentialsError(
-            f"the registry refuses {reference}", detail=said, hint=f"`docker login {registry}`"
+            f"the registry refuses {reference}", detail=message, hint=f"`docker login {registry}`"
         )
     return JobFailed(
-        f"pushing {reference} failed", detail=said, hint="look at REGISTRY=, then push again"
+        f"pushing {reference} failed", detail=message, hint="look at REGISTRY=, then push again"
     )

@@ -1,4 +1,4 @@
-"""Try an image out before a job depends on it: a sentence for each thing, in a real container."""
+"""Check an image in real containers before a job depends on it; one line for each check."""
 
 from __future__ import annotations
 
@@ -154,8 +154,8 @@ def _outcome(client: Any, reference: str, command: list[str], gpus: int) -> Outc
     try:
         container.start()
         code = container.wait()["StatusCode"]
-        printed, told = (container.logs(stdout=out, stderr=not out) for out in (True, False))
-        return Outcome(code, _text(printed).strip(), _text(told).strip())
+        printed, errors = (container.logs(stdout=out, stderr=not out) for out in (True, False))
+        return Outcome(code, _text(printed).strip(), _text(errors).strip())
     finally:
         container.remove(force=True)
 
@@ -168,8 +168,8 @@ def _failed(reference: str, command: list[str], ended: Outcome) -> JobFailed:
     )
 
 
-def _text(said: bytes | str | None) -> str:
-    return said.decode(errors="replace") if isinstance(said, bytes) else said or ""
+def _text(output: bytes | str | None) -> str:
+    return output.decode(errors="replace") if isinstance(output, bytes) else output or ""
 
 
 def _expect(fine: bool, reference: str, otherwise: str) -> None:

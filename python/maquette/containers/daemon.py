@@ -177,25 +177,27 @@ def connected(daemon: Daemon, timeout_s: float = TIMEOUT_S) -> Iterator[docker.D
 
 def explain_error(error: Exception, daemon: Daemon, ssh_stderr: str = "") -> MaquetteError:
     """Say what a daemon's refusal, or its silence, means."""
-    said = str(getattr(error, "explanation", "") or error)
+    message = str(getattr(error, "explanation", "") or error)
     if isinstance(error, ImageNotFound):
-        return NotFound(f"there is no such image: {said}", hint="`make images` builds ours")
-    if isinstance(error, APIError) and any(sign in said for sign in _NO_GPU):
+        return NotFound(f"there is no such image: {message}", hint="`make images` builds ours")
+    if isinstance(error, APIError) and any(sign in message for sign in _NO_GPU):
         return JobFailed(
             "the Docker daemon has no GPU to give",
-            detail=said,
+            detail=message,
             hint="GPU=0 computes without one; else install NVIDIA's container toolkit on the host",
         )
     if isinstance(error, APIError):
-        return JobFailed(f"the Docker daemon refused: {said}", detail=daemon.host)
-    if told := explain_ssh_error(ssh_stderr, daemon.host) if ssh_stderr else None:
-        return told
+        return JobFailed(f"the Docker daemon refused: {message}", detail=daemon.host)
+    if explained := explain_ssh_error(ssh_stderr, daemon.host) if ssh_stderr else None:
+        return explained
     hint = (
         "start it: `sudo systemctl start docker`; or BACKEND=local, which needs none"
         if daemon.shares_files
         else f"try `{daemon.command} info`; BACKEND=local needs no daemon"
     )
-    return JobFailed(f"no Docker daemon answers at `{daemon.host}`", detail=said[:300], hint=hint)
+    return JobFailed(
+        f"no Docker daemon answers at `{daemon.host}`", detail=message[:300], hint=hint
+    )
 
 
 def _endpoint(daemon: Daemon) -> tuple[str, Any]:

@@ -1,7 +1,7 @@
 """A daemon behind ssh: the person's own ssh program, with its keys, its config and its hosts.
 
 A socket of this machine stands for the daemon's. Each connection to it becomes one `ssh HOST docker
-system dial-stdio`, as docker's own client does, so timeouts hold and ssh's words can be told.
+system dial-stdio`, as docker's own client does, so timeouts hold and ssh's errors can be explained.
 """
 
 from __future__ import annotations
@@ -117,20 +117,20 @@ def ssh_argv(address: str) -> list[str]:
     return [*argv, "--", host, f"{there} system dial-stdio"]
 
 
-def explain_ssh_error(said: str, address: str) -> MaquetteError | None:
+def explain_ssh_error(stderr: str, address: str) -> MaquetteError | None:
     """Say what ssh's complaint means; None when it says nothing that is known."""
     authority = address.removeprefix(SCHEME).partition("/")[0]
     login, _, port = authority.partition(":")
     target = f"-p {port} {login}" if port else login
-    found = said.lower()
+    found = stderr.lower()
     for signs, error, what, hint in _MEANINGS:
         if any(sign in found for sign in signs):
             what, hint = what.format(host=login), hint.format(target=target)
-            return error(what, detail=said[-600:], hint=hint)
+            return error(what, detail=stderr[-600:], hint=hint)
     return None
 
 
-# What is said → what it means and what to do; the first that fits counts.
+# What ssh writes → what it means and what to do; the first match counts.
 _MEANINGS: tuple[tuple[tuple[str, ...], type[MaquetteError], str, str], ...] = (
     (
         ("host key verification failed",),

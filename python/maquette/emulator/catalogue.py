@@ -1,4 +1,4 @@
-"""Flavors, quota and prices as the service tells them."""
+"""Flavors, quota and prices as the service lists them."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Database:
         return self.folder / "work" / job_id
 
     def save(self, job: Job) -> None:
-        """Keep a job as it now is."""
+        """Save a job."""
         job.public["updatedAt"] = now()
         content = json.dumps({"public": job.public, "private": job.private})
         _replace(self.folder / "jobs" / f"{job.id}.json", content)
@@ -92,7 +92,7 @@ class Database:
         return token, secret
 
     def save_tokens(self) -> None:
-        """Keep the tokens as they now are."""
+        """Save the tokens."""
         _replace(self.folder / "tokens.json", json.dumps(self.tokens))
 
     def token_of(self, secret: str) -> dict[str, Any] | None:
@@ -102,7 +102,7 @@ class Database:
 
 
 def digest(secret: str) -> str:
-    """What is kept of a secret."""
+    """The hash of a secret, which is all that is kept of it."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -38,7 +38,7 @@ FileFacts = dict[str, tuple[int, int]]
 
 @dataclass
 class CopyProgress:
-    """How far a copy is, in the service's words."""
+    """The progress of a copy, in the service's terms."""
 
     total: int = 0
     completed: int = 0
@@ -61,7 +61,7 @@ class CopyProgress:
 
 
 def pull(stores: Stores, volume: Volume, folder: Path, progress: CopyProgress) -> None:
-    """Bring a volume's objects into its folder; files that are only there stay.
+    """Download a volume's objects into its folder; other files there stay.
 
     Raises:
         StoreMissing: nobody knows the alias.
@@ -93,7 +93,7 @@ def pull(stores: Stores, volume: Volume, folder: Path, progress: CopyProgress) -
 
 
 def push(stores: Stores, volume: Volume, folder: Path, progress: CopyProgress) -> None:
-    """Bring a volume's changes to its objects: RO none, RW no deletions, RWD deletions too.
+    """Upload a volume's changes to its objects: RO none, RW no deletions, RWD deletions too.
 
     Raises:
         StoreMissing: nobody knows the alias.

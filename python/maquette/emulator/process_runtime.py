@@ -76,18 +76,18 @@ class ProcessRuntime:
         return int(end.read_text()) if end.exists() else LOST
 
     def stop(self, task: Task, *, kill: bool) -> None:
-        """Signal the whole group; with `kill`, all but the shell that tells the end."""
+        """Signal the whole group; with `kill`, all but the shell that notes the end."""
         while not (task.run / "pid").exists() and self.exit_code(task) is None:
             time.sleep(_POLL_S)  # it is just being started
-        keeper = self._wrapper(task)
-        if keeper is None:
+        wrapper = self._wrapper(task)
+        if wrapper is None:
             return
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
             if kill:
-                for child in keeper.children(recursive=True):
+                for child in wrapper.children(recursive=True):
                     child.kill()
             else:
-                os.killpg(keeper.pid, signal.SIGTERM)
+                os.killpg(wrapper.pid, signal.SIGTERM)
 
     def log(self, task: Task) -> bytes:
         """Read the log file."""

@@ -60,7 +60,7 @@ class Volumes:
         return problem
 
     def empty(self) -> None:
-        """Make room for what is brought anew."""
+        """Empty the volumes before they are pulled again."""
         for place, _ in enumerate(self._spec.volumes):
             shutil.rmtree(self._folder(place), ignore_errors=True)
 

@@ -92,7 +92,7 @@ def change_state(
     An ended job stays as it ended. Unknown states are kept word for word.
 
     Args:
-        time: When it came to that state, as far as the provider knows; else now.
+        time: When it entered that state, as far as the provider knows; else now.
         provider: What else the provider knows; its history replaces ours.
     """
     status, known = document["status"], provider or ProviderStatus()

@@ -21,7 +21,7 @@ class JobSpec:
             the backend knows.
         options: Content of the step's options file.
         spec: The rest in OVHcloud's words: image, resources, labels, envVars, timeout …
-        licence: To be told before an upstream engine is used; empty for ours.
+        licence: To be named before an upstream engine is used; empty for ours.
         input_place: Where an upstream engine looks for the input, below the scene.
         settings: What the person gave, for what only some backends need (data store, address).
     """

@@ -74,10 +74,10 @@ def agent_argv(
 def store_in_command(command: Iterable[str]) -> dict[str, Any] | None:
     """The store that an agent's command line names, but for its alias; None: it names none."""
     words = list(command)
-    told = dict(pairwise(words))
-    if "maquette.agent" not in words or "--store-bucket" not in told:
+    values = dict(pairwise(words))
+    if "maquette.agent" not in words or "--store-bucket" not in values:
         return None
-    store: dict[str, Any] = {name: told.get(f"--store-{name}", "") for name in _OF_STORE}
+    store: dict[str, Any] = {name: values.get(f"--store-{name}", "") for name in _OF_STORE}
     return {**store, "host_style": "--store-host-style" in words}
 
 

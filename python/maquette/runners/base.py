@@ -29,7 +29,7 @@ class Status:
     """What a backend says of a job.
 
     Attributes:
-        state: The provider's own word; one of the thirteen, or a future one; "" when it said none.
+        state: The provider's own word; one of the thirteen, or a future one; "" when it gave none.
         message: A sentence for the person.
         exit_code: The step's exit code once it ended, as far as the provider knows it.
         handle: How the backend finds the job; filled also when a lost handle was found again.
@@ -72,7 +72,7 @@ class Runner(Protocol):
         """Start the job and say how to find it again.
 
         Args:
-            request: What `plan` said, here or in another process; all that is needed.
+            request: What `plan` returned, here or in another process; all that is needed.
             secrets: By the settings' names, what the job may know and no request may hold.
         """
 

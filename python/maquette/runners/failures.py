@@ -17,7 +17,7 @@ class LogEvents:
 
     Attributes:
         reason: Of the last error event: what, detail, hint, code; None when there was none.
-        progress: The last event that tells how far the step is.
+        progress: The last event about how far the step is.
     """
 
     def __init__(self, lines: Iterable[str] = ()) -> None:

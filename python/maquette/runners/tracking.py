@@ -1,4 +1,4 @@
-"""Submit a job and keep its document true: the same code for every backend."""
+"""Submit a job and keep its document up to date: the same code for every backend."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SUBMISSION_GRACE_S = 15.0
 STOP_LIMIT_S = 120.0
 STOP_POLL_S = 0.2
 
-# How far a submission came: while the first lasts, the backend knows nothing of the job.
+# The phases of a submission: while the first lasts, the backend knows nothing of the job.
 SENDING, POSTING, IN_DOUBT = "sending data", "posting", "in doubt"
 
 

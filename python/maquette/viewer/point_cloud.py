@@ -21,7 +21,7 @@ _MOST_FAR = 25.0  # display units: points beyond are left out, or the scene look
 _ANSWERS = 6  # the first ones may come while frames that were asked for before are still drawn
 _QUICK_S, _SLOW_S = 0.1, 0.3  # a frame that allows more points, one that wants fewer
 _TRIES, _PATIENCE_S = 6, 10.0  # for an answer; a window in the background gives none
-_MOST_SHOWING_S = 3.0  # after an answer, for a window that came late to it
+_MOST_SHOWING_S = 3.0  # after an answer, for a window that answered before it drew
 _REST_S = 2.0  # after opening, in which a person sees what is there
 _UNSEEN = 1e-4  # of the field of view: less than a tenth of a pixel
 

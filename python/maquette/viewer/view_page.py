@@ -50,12 +50,12 @@ class ViewPage:
         self.refresh()
 
     def follow(self, stopped: threading.Event) -> None:
-        """Bring the page up to date every two seconds until told to stop."""
+        """Bring the page up to date every two seconds until it is stopped."""
         while not stopped.wait(_POLL_S):
             self.refresh()
 
     def refresh(self) -> None:
-        """Show meshes, runs and previews that came since the last look."""
+        """Show meshes, runs and previews that are new since the last refresh."""
         with self._lock:
             names = [path.name for path in results.meshes(self.scene)] or [_NO_MESH]
             _offer(self.mesh, names)

@@ -62,15 +62,15 @@ def check(settings: SettingWords = None) -> None:
     for recipe in building.recipes(chosen):
         reference = chosen.of(ImageOptions).image or recipe.reference
         gpus = 0 if recipe.variant == "cpu" else chosen.gpu
-        for said in checking.check(reference, _daemon(chosen), gpus):
-            print(said, flush=True)
+        for line in checking.check(reference, _daemon(chosen), gpus):
+            print(line, flush=True)
         print(f"{reference} is fine")
 
 
 def clean_containers(settings: SettingWords = None, as_json: AsJson = False) -> None:
     """Remove ended containers of this folder's jobs and their volumes, after asking (YES=1).
 
-    What holds work that was never pushed is left; how to get at it is told.
+    What holds work that was never pushed is left, with the commands to continue or to give it up.
     """
     from maquette.errors import UsageError
     from maquette.runners.docker import leftovers
@@ -90,7 +90,7 @@ def clean_containers(settings: SettingWords = None, as_json: AsJson = False) -> 
             raise UsageError("nothing was removed", hint="YES=1 removes what is pushed")
         for name in leftovers.remove(chosen, removable):
             print(f"removed {name}", file=sys.stderr if as_json else sys.stdout)
-    _tell_unpushed([leftover for leftover in found if not leftover.is_pushed], _daemon(chosen))
+    _explain_unpushed([leftover for leftover in found if not leftover.is_pushed], _daemon(chosen))
 
 
 def _load(words: list[str] | None) -> Settings:
@@ -108,14 +108,14 @@ def _daemon(settings: Settings) -> Daemon:
     return find_daemon(settings.of(DaemonOptions).docker_host)
 
 
-def _tell_unpushed(left: list[Leftover], daemon: Daemon) -> None:
-    from maquette.runners.docker.leftovers import how_to_give_up
+def _explain_unpushed(left: list[Leftover], daemon: Daemon) -> None:
+    from maquette.runners.docker.leftovers import removal_command
 
     for leftover in left:
         print(f"{leftover.name} may hold work that was not pushed: it is left", file=sys.stderr)
         again = f"make {leftover.step} MODEL={leftover.model}"
         print(f"  to go on with it:  {again}, as before", file=sys.stderr)
-        how = how_to_give_up(daemon, leftover)
+        how = removal_command(daemon, leftover)
         print(f"  to give it up:     {how}", file=sys.stderr)
 
 

@@ -89,7 +89,7 @@ def remove(settings: Settings, leftovers: Iterable[Leftover]) -> list[str]:
     return removed
 
 
-def how_to_give_up(daemon: Daemon, leftover: Leftover) -> str:
+def removal_command(daemon: Daemon, leftover: Leftover) -> str:
     """The command that removes what is not pushed."""
     docker = daemon.command
     return f"{docker} rm {leftover.name} && {docker} volume rm {leftover.volume}"

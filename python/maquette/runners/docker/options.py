@@ -1,4 +1,4 @@
-"""What jobs in containers may be told."""
+"""The options of jobs in containers."""
 
 from __future__ import annotations
 

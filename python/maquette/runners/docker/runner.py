@@ -38,7 +38,7 @@ _TAIL = 400
 _PAUSE_S = 0.5
 _STREAM_ERRORS = (DockerException, requests.RequestException, OSError)
 
-# Docker's words for a container; exited and dead are told by their exit code.
+# Docker's words for a container; exited and dead depend on the exit code.
 STATES = {
     "created": "INITIALIZING",
     "running": "RUNNING",
@@ -103,19 +103,19 @@ class DockerRunner:
         """Yield the log's lines; a dropped stream is taken up where it broke."""
         if not handle:
             return
-        told = 0
+        shown = 0
         while True:
             lines = _lines(handle, follow)
             with contextlib.suppress(*_STREAM_ERRORS, JobFailed):
                 for number, line in enumerate(lines):
-                    if number >= told:
-                        told += 1
+                    if number >= shown:
+                        shown += 1
                         yield line
             if not follow or has_ended({"state": self.status(handle).state}):
                 break
             threading.Event().wait(_PAUSE_S)
         for number, line in enumerate(_lines(handle, follow=False)):  # what came after the break
-            if number >= told:
+            if number >= shown:
                 yield line
 
     def cancel(self, handle: Handle) -> None:
@@ -268,18 +268,18 @@ def _is_stopping(container: Container) -> bool:
 
 
 def _times(facts: dict[str, Any], *, has_ended: bool) -> dict[str, Any]:
-    """When the container began and ended; of a very short one Docker may tell them swapped."""
+    """When the container began and ended; of a very short one Docker may swap them."""
     began, ended = _time(facts["StartedAt"]), _time(facts["FinishedAt"])
     if not has_ended:
         return {"started_at": began}
     return {"started_at": min(began, ended) if began and ended else began, "ended_at": ended}
 
 
-def _time(said: str) -> str | None:
+def _time(date: str) -> str | None:
     """Docker's time, which has nanoseconds, as documents write it; year 1 means never."""
-    if said.startswith("0001"):
+    if date.startswith("0001"):
         return None
-    return f"{said[:19]}.{said[19:].strip('.Z')[:3]:0<3}Z"
+    return f"{date[:19]}.{date[19:].strip('.Z')[:3]:0<3}Z"
 
 
 def _ending(

@@ -90,7 +90,7 @@ class LocalRunner:
         return {"record": str(record)}
 
     def find(self, request: Request) -> Handle | None:
-        """Find the record that `submit` wrote, if it came that far."""
+        """Find the record that `submit` wrote, if it did."""
         return {"record": request["record"]} if Path(request["record"]).exists() else None
 
     def status(self, handle: Handle) -> Status:
@@ -158,7 +158,7 @@ def read_record(path: Path) -> Record:
 
 
 def identity(process: psutil.Process) -> dict[str, float]:
-    """What tells a process from a later one with the same number."""
+    """What distinguishes a process from a later one with the same number."""
     return {"pid": process.pid, "create_time": process.create_time()}
 
 

@@ -1,4 +1,4 @@
-"""The process that stays beside a local job: starts the step, keeps its record, tells its end.
+"""The process that stays beside a local job: starts the step, keeps its record, notes its end.
 
 Started by `LocalRunner.submit` in a session of its own, so it outlives the shell; the step
 ends with it, see `StepProcess`.
@@ -58,10 +58,10 @@ class Supervisor:
         self._finish(code)
 
     def _watch(self, step: StepProcess, log: Any) -> int:
-        told, deadline = False, float("inf")
+        is_stopping, deadline = False, float("inf")
         while True:
-            if self._stop_asked and not told:
-                told, deadline = True, time.monotonic() + STOP_GRACE_S
+            if self._stop_asked and not is_stopping:
+                is_stopping, deadline = True, time.monotonic() + STOP_GRACE_S
                 self._save(state="INTERRUPTING", message="asked to stop: the step saves first")
                 step.ask_to_stop()
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Questions about the account and what it can have."""
+"""What the account may do, and which flavors it can have."""
 
 from __future__ import annotations
 

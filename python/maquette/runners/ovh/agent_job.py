@@ -83,8 +83,8 @@ def with_secrets(request: Request, given: Secrets) -> Body:
     secrets = scene_store.secrets_for(store, given)
     with scene_store.opened(store) as bucket:
         line = handover.leave(bucket.wire, bucket.name, request["job_id"], secrets)
-    told = [item for item in body["envVars"] if item["name"] != handover.VARIABLE]
-    return {**body, "envVars": [*told, {"name": handover.VARIABLE, "value": line}]}
+    others = [item for item in body["envVars"] if item["name"] != handover.VARIABLE]
+    return {**body, "envVars": [*others, {"name": handover.VARIABLE, "value": line}]}
 
 
 def forget(store: dict[str, Any] | None, job_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What would fail on a paid machine is told before: asked when a job is about to be sent."""
+"""Checks before a job is sent, so that what would fail does not fail on a paid machine."""
 
 from __future__ import annotations
 

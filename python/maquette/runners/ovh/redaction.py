@@ -1,4 +1,4 @@
-"""The one secret that a job's description may hold is shown nowhere."""
+"""Redact the one secret that a job's description may hold."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def placeholder() -> dict[str, str]:
     return {"name": VARIABLE, "value": REDACTED}
 
 
-def redact(answer: Any) -> Any:
-    """An answer of the service without the secret."""
-    if isinstance(answer, list):
-        return [redact(item) for item in answer]
-    if not isinstance(answer, dict):
-        return answer
-    if answer.get("name") == VARIABLE and "value" in answer:
-        return {**answer, "value": REDACTED}
-    return {key: redact(item) for key, item in answer.items()}
+def redact(response: Any) -> Any:
+    """A response of the service without the secret."""
+    if isinstance(response, list):
+        return [redact(item) for item in response]
+    if not isinstance(response, dict):
+        return response
+    if response.get("name") == VARIABLE and "value" in response:
+        return {**response, "value": REDACTED}
+    return {key: redact(item) for key, item in response.items()}

@@ -13,7 +13,7 @@ from maquette.runners import failures
 from maquette.runners.base import Handle, Status
 from maquette.runners.ovh import dates, prices, status_codes
 
-UNTOLD = ""  # no state in the answer at all
+UNKNOWN_STATE = ""  # no state in the answer at all
 _STORE_REFUSED = {
     "DATASYNC_DATA_STORE_NOT_FOUND",
     "DATASYNC_AUTHENTICATE_FAILED",
@@ -26,15 +26,15 @@ _STOPS_BY_REQUEST = ("INTERRUPTED",)
 
 def status_of(job: Mapping[str, Any], handle: Handle) -> Status:
     """Read a job."""
-    told = mapping(job.get("status"))
-    history = tuple(_history(told.get("history")))
-    state = _text(told.get("state")) or (history[-1]["state"] if history else UNTOLD)
-    ended_at = dates.normal(told.get("finalizedAt"))
+    status = mapping(job.get("status"))
+    history = tuple(_history(status.get("history")))
+    state = _text(status.get("state")) or (history[-1]["state"] if history else UNKNOWN_STATE)
+    ended_at = dates.normal(status.get("finalizedAt"))
     if ended_at and history:
         ended_at = max(ended_at, history[-1]["date"])
-    info = mapping(told.get("info"))
+    info = mapping(status.get("info"))
     code, message = _text(info.get("code")), _text(info.get("message"))
-    exit_code = told.get("exitCode")
+    exit_code = status.get("exitCode")
     exit_code = exit_code if isinstance(exit_code, int) else None
     ended = has_ended({"state": state, "finalizedAt": ended_at})
     return Status(
@@ -47,24 +47,24 @@ def status_of(job: Mapping[str, Any], handle: Handle) -> Status:
         code=code,
         history=history,
         ended_at=ended_at if ended else None,
-        duration_s=_duration_s(told, history),
+        duration_s=_duration_s(status, history),
         cost=cost_of(job, datetime.now(UTC)),
     )
 
 
-def why(status: Status, told: failures.Reason | None) -> failures.Reason | None:
+def why(status: Status, from_log: failures.Reason | None) -> failures.Reason | None:
     """Why a job failed: the step's own words where it failed by itself, else OVHcloud's.
 
     Args:
-        told: What the step's log says.
+        from_log: The reason that the step's log gives.
     """
     reason = status.reason
-    if reason is None or told is None:
+    if reason is None or from_log is None:
         return reason
     if status.state == "SYNC_FAILED":
-        detail = "\n".join(filter(None, (told["detail"], reason["what"])))
-        return {**told, "detail": detail, "hint": reason["hint"]}
-    return told if status.code in _BY_ITSELF else reason
+        detail = "\n".join(filter(None, (from_log["detail"], reason["what"])))
+        return {**from_log, "detail": detail, "hint": reason["hint"]}
+    return from_log if status.code in _BY_ITSELF else reason
 
 
 def cost_of(job: Mapping[str, Any], now: datetime) -> dict[str, Any] | None:
@@ -72,19 +72,19 @@ def cost_of(job: Mapping[str, Any], now: datetime) -> dict[str, Any] | None:
 
     OVHcloud bills from the second half of PENDING, which its answers do not tell apart.
     """
-    told, spec = mapping(job.get("status")), mapping(job.get("spec"))
-    history = [(entry["state"], entry["date"]) for entry in _history(told.get("history"))]
+    status, spec = mapping(job.get("status")), mapping(job.get("spec"))
+    history = [(entry["state"], entry["date"]) for entry in _history(status.get("history"))]
     begun = next((date for state, date in history if state == "PENDING"), None)
     begun = begun or next((date for state, date in history if state == "RUNNING"), None)
-    begun = begun or dates.normal(told.get("startedAt"))
+    begun = begun or dates.normal(status.get("startedAt"))
     if begun is None:
         return None
     after = [date for state, date in history if date >= begun and not _is_billed(state)]
-    ended = min(after) if after else dates.normal(told.get("finalizedAt"))
+    ended = min(after) if after else dates.normal(status.get("finalizedAt"))
     start, end = dates.parse(begun), dates.parse(ended) or now
     assert start
     minutes = -(-int((end - start).total_seconds() * 1000) // 60_000)
-    minutes = max(minutes, 1 if _ran(told) else 0)
+    minutes = max(minutes, 1 if _ran(status) else 0)
     price = prices.of_resources(mapping(spec.get("resources")))
     return {
         "currency": "EUR",
@@ -97,11 +97,11 @@ def cost_of(job: Mapping[str, Any], now: datetime) -> dict[str, Any] | None:
 
 def has_refused_store(job: Mapping[str, Any]) -> bool:
     """Whether the scene never came because OVHcloud does not know or can not use the data store."""
-    told = mapping(job.get("status"))
-    syncs = told.get("dataSync")
+    status = mapping(job.get("status"))
+    syncs = status.get("dataSync")
     of_syncs = [mapping(sync).get("status") for sync in syncs] if isinstance(syncs, list) else []
-    codes = {_text(mapping(mapping(one).get("info")).get("code")) for one in (told, *of_syncs)}
-    return bool(codes & _STORE_REFUSED) and not _ran(told)
+    codes = {_text(mapping(mapping(one).get("info")).get("code")) for one in (status, *of_syncs)}
+    return bool(codes & _STORE_REFUSED) and not _ran(status)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -141,15 +141,15 @@ def _unsynchronised(
     return "the scene could not be copied from the bucket to the machine", hint, detail
 
 
-def _ran(told: Mapping[str, Any]) -> bool:
-    states = {entry["state"] for entry in _history(told.get("history"))}
-    return bool(told.get("startedAt")) or "RUNNING" in states
+def _ran(status: Mapping[str, Any]) -> bool:
+    states = {entry["state"] for entry in _history(status.get("history"))}
+    return bool(status.get("startedAt")) or "RUNNING" in states
 
 
 def _history(entries: Any) -> list[dict[str, str]]:
     """The entries that have both a state and a date, in order of time.
 
-    Dates are cut at any digit, so within a second the order told decides, and none goes back.
+    Dates are cut at any digit, so within a second the list's order decides, and none goes back.
     """
     found = []
     for entry in entries if isinstance(entries, list) else ():
@@ -168,13 +168,13 @@ def _second(entry: Mapping[str, str]) -> str:
     return entry["date"].partition(".")[0]
 
 
-def _duration_s(told: Mapping[str, Any], history: tuple[dict[str, str], ...]) -> int | None:
-    """Seconds that it ran: as told, else from dates."""
-    duration = told.get("duration")
+def _duration_s(status: Mapping[str, Any], history: tuple[dict[str, str], ...]) -> int | None:
+    """Seconds that it ran: as the service says, else from dates."""
+    duration = status.get("duration")
     if isinstance(duration, int) and duration > 0:
         return duration
-    started = dates.parse(told.get("startedAt"))
-    ended = dates.parse(told.get("stoppedAt")) or dates.parse(told.get("finalizedAt"))
+    started = dates.parse(status.get("startedAt"))
+    ended = dates.parse(status.get("stoppedAt")) or dates.parse(status.get("finalizedAt"))
     if started and ended:
         return max(round((ended - started).total_seconds()), 0)
     return None

@@ -335,8 +335,8 @@ class OvhRunner:
     def _await_sync(self, client: Client, path: str, sync_id: str) -> None:
         deadline, pause = time.monotonic() + _SYNC_LIMIT_S, _QUICK_S
         while time.monotonic() < deadline:
-            told = responses.mapping(client.get(path).get("status")).get("dataSync")
-            for entry in told if isinstance(told, list) else ():
+            copies = responses.mapping(client.get(path).get("status")).get("dataSync")
+            for entry in copies if isinstance(copies, list) else ():
                 status = responses.mapping(responses.mapping(entry).get("status"))
                 if responses.mapping(entry).get("id") != sync_id:
                     continue

@@ -82,7 +82,7 @@ def volume_of(settings: Settings, model: str) -> dict[str, Any]:
 
 
 def labels_of(job: JobSpec) -> dict[str, str]:
-    """What tells our jobs from others, and one of ours from another."""
+    """The labels that tell our jobs from others, and one of ours from another."""
     return {
         **TOOL_LABEL,
         JOB_LABEL: job.id,

@@ -37,8 +37,8 @@ class Place:
 def places(body: Any) -> list[Place]:
     """Every place that a job of this body may write to."""
     command = responses.mapping(body).get("command")
-    told = store_in_command(map(str, command)) if isinstance(command, list) else None
-    found = [Place("", told["bucket"], told["prefix"])] if told else []
+    of_agent = store_in_command(map(str, command)) if isinstance(command, list) else None
+    found = [Place("", of_agent["bucket"], of_agent["prefix"])] if of_agent else []
     volumes = responses.mapping(body).get("volumes")
     for volume in volumes if isinstance(volumes, list) else ():
         volume = responses.mapping(volume)
@@ -51,7 +51,7 @@ def places(body: Any) -> list[Place]:
 
 
 def refuse_second(live: Iterable[Job], body: Job) -> None:
-    """Let nothing be sent where another job that lives may write.
+    """Refuse to send anything to where another live job may write.
 
     Raises:
         UsageError: there is one; names it.
@@ -61,7 +61,7 @@ def refuse_second(live: Iterable[Job], body: Job) -> None:
 
 
 def refuse_later(live: Iterable[Job], body: Job, job_id: str) -> None:
-    """Find out, after two were posted at the same moment, that ours is not surely the first.
+    """Refuse, after two were posted at the same moment, when ours may not be the first.
 
     Each of the two asks once its job is listed, so at least one sees the other, and the earlier one
     alone goes on. Where dates are too coarse to tell, neither does.
