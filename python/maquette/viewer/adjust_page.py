@@ -10,8 +10,8 @@ import numpy as np
 import viser
 
 from maquette.errors import MaquetteError, from_os_error
-from maquette.scene.aftermath import remaining_work
 from maquette.scene.region_file import ChangedMeanwhile
+from maquette.scene.stale_runs import rerun_advice
 from maquette.scene.workspace import Workspace
 from maquette.viewer import point_cloud, scenery
 from maquette.viewer.display import Display
@@ -192,7 +192,7 @@ class AdjustPage:
     def _save(self, event: Any, *, over_others: bool = False) -> None:
         self.editor.save(over_others=over_others)
         opened = self.editor.workspace
-        again = remaining_work(opened.scene, opened.region)
+        again = rerun_advice(opened.scene, opened.region)
         body = "\n".join(again) or f"transforms.json of {opened.scene.name} holds it now."
         event.client.add_notification("Saved", body, color="green", auto_close_seconds=10.0)
         if remark := redraw(opened.scene):

@@ -1,4 +1,4 @@
-"""What a change of the region makes stale, and the commands that renew it."""
+"""Training runs that a change of the region makes stale, and the commands that renew them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def stale_groups(scene: Scene, region: Region) -> list[str]:
     return [folder.name for folder in folders if _is_stale(scene, folder.name, region)]
 
 
-def remaining_work(scene: Scene, region: Region) -> list[str]:
+def rerun_advice(scene: Scene, region: Region) -> list[str]:
     """Sentences that tell what must run again because the region is now this one."""
     model = f"MODEL={scene.name}"
     return [
