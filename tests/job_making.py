@@ -18,7 +18,7 @@ MakeJob = Callable[..., JobSpec]
 
 
 @runtime_checkable
-class Copying(Protocol):
+class SupportsDataSync(Protocol):
     """A backend whose jobs work in a copy of the scene that follows the bucket when asked to."""
 
     def synchronise(self, handle: Handle, direction: str) -> None: ...
@@ -70,7 +70,7 @@ def fetch(job: JobSpec) -> None:
     """Have what a running job wrote in the scene folder here; it is there already where shared."""
     ours = tracking.refresh(tracking.ledger_of(job))["maquette"]
     runner = get_runner(ours["backend"])
-    if isinstance(runner, Copying):
+    if isinstance(runner, SupportsDataSync):
         runner.synchronise(ours["handle"], "push")
         assert isinstance(runner, SupportsCollect)
         runner.collect(ours["handle"])
@@ -80,7 +80,7 @@ def hand_over(job: JobSpec) -> None:
     """Have what was written to the scene folder here in a running job, likewise."""
     ours = tracking.refresh(tracking.ledger_of(job))["maquette"]
     runner = get_runner(ours["backend"])
-    if isinstance(runner, Copying):
+    if isinstance(runner, SupportsDataSync):
         assert isinstance(runner, SupportsUpload)
         runner.send(ours["request"], lambda survey, meter: None)
         runner.synchronise(ours["handle"], "pull")

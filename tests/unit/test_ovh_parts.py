@@ -33,7 +33,7 @@ from maquette.runners.ovh.command_line import (
     volume_to_text,
 )
 from maquette.runners.ovh.runner import OvhRunner
-from maquette.runners.ovh.writers import Place, refuse_later
+from maquette.runners.ovh.writers import WritablePrefix, refuse_later
 
 CODES = [
     "QUEUED", "INITIALIZING", "PENDING", "RUNNING", "INTERRUPTING", "FINALIZING", "DONE",
@@ -277,11 +277,11 @@ def test_cost_counts_started_minutes_from_the_image_to_the_end() -> None:
 
 
 def test_prefixes_overlap() -> None:
-    assert Place("a", "b", "x").overlaps(Place("a", "b", "x"))
-    assert Place("a", "b", "").overlaps(Place("a", "b", "x"))
-    assert Place("a", "b", "x/y").overlaps(Place("a", "b", "x"))
-    assert not Place("a", "b", "x").overlaps(Place("a", "b", "xy"))
-    assert not Place("a", "b", "x").overlaps(Place("a", "c", "x"))
+    assert WritablePrefix("a", "b", "x").overlaps(WritablePrefix("a", "b", "x"))
+    assert WritablePrefix("a", "b", "").overlaps(WritablePrefix("a", "b", "x"))
+    assert WritablePrefix("a", "b", "x/y").overlaps(WritablePrefix("a", "b", "x"))
+    assert not WritablePrefix("a", "b", "x").overlaps(WritablePrefix("a", "b", "xy"))
+    assert not WritablePrefix("a", "b", "x").overlaps(WritablePrefix("a", "c", "x"))
 
 
 def _posted(job_id: str, created: str | None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ _GPUS = "import json, torch; print(json.dumps([torch.cuda.get_device_name(i) for
     "range(torch.cuda.device_count())]))"  # fmt: skip
 
 
-class Outcome(NamedTuple):
+class CommandResult(NamedTuple):
     """How a command in a container ended."""
 
     code: int
@@ -100,7 +100,7 @@ def _check_kernels(
 ) -> Iterator[str]:
     quick = [] if gpus else ["--quick"]
     command = ["python", "-m", "maquette.recon.kernel_checks", "--json", *quick]
-    ended = _outcome(client, reference, command, gpus)
+    ended = _run_command(client, reference, command, gpus)
     machine, *results = map(json.loads, ended.printed.splitlines() or ("{}",))
     if not results:
         raise _failed(reference, command, ended)
@@ -140,13 +140,13 @@ def _run(client: Any, reference: str, command: list[str], gpus: int = 0) -> str:
     Raises:
         JobFailed: it ends with something else than 0.
     """
-    ended = _outcome(client, reference, command, gpus)
+    ended = _run_command(client, reference, command, gpus)
     if ended.code:
         raise _failed(reference, command, ended)
     return ended.printed
 
 
-def _outcome(client: Any, reference: str, command: list[str], gpus: int) -> Outcome:
+def _run_command(client: Any, reference: str, command: list[str], gpus: int) -> CommandResult:
     requests = [DeviceRequest(count=gpus, capabilities=[["gpu"]])] if gpus else None
     container = client.containers.create(
         reference, command, user=USER, network_mode="none", device_requests=requests
@@ -155,12 +155,12 @@ def _outcome(client: Any, reference: str, command: list[str], gpus: int) -> Outc
         container.start()
         code = container.wait()["StatusCode"]
         printed, errors = (container.logs(stdout=out, stderr=not out) for out in (True, False))
-        return Outcome(code, _text(printed).strip(), _text(errors).strip())
+        return CommandResult(code, _text(printed).strip(), _text(errors).strip())
     finally:
         container.remove(force=True)
 
 
-def _failed(reference: str, command: list[str], ended: Outcome) -> JobFailed:
+def _failed(reference: str, command: list[str], ended: CommandResult) -> JobFailed:
     return JobFailed(
         f"`{' '.join(command)}` fails in {reference}",
         detail=(ended.errors or ended.printed)[-600:],

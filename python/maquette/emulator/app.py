@@ -138,7 +138,7 @@ class Api:
         return token
 
     async def create(self, request: Request) -> Response:
-        spec = await _body(request, models.JobSpec)
+        spec = await _body(request, models.JobRequest)
         selector = request.state.token["spec"].get("labelSelector") or ""
         forced = dict([selector.split("=", 1)]) if "=" in selector else {}
         job = self._jobs.create(spec, request.state.token["spec"]["name"], forced)
@@ -149,7 +149,7 @@ class Api:
         return _json(page_of(jobs, request.query_params, self._options.first_page))
 
     async def command(self, request: Request) -> Response:
-        spec = await _body(request, models.JobSpec)
+        spec = await _body(request, models.JobRequest)
         return _json({"command": command_line(spec.to_json())})
 
     async def get(self, request: Request) -> Response:

@@ -13,7 +13,7 @@ from maquette.emulator import transitions
 from maquette.emulator.clock import now
 from maquette.emulator.database import Job
 from maquette.emulator.faults import Fault
-from maquette.emulator.models import JobSpec
+from maquette.emulator.models import JobRequest
 from maquette.emulator.parts import Service
 from maquette.emulator.runtimes import StartError
 from maquette.emulator.volumes import Volumes
@@ -30,7 +30,7 @@ class Lifecycle:
     def __init__(self, service: Service, job: Job) -> None:
         self._service = service
         self._job = job
-        self._spec = JobSpec.model_validate(job.private["sent"])
+        self._spec = JobRequest.model_validate(job.private["sent"])
         self._volumes = Volumes(service, job)
 
     async def run(self) -> None:

@@ -117,7 +117,7 @@ class Resources(StrictModel):
     cpu: Annotated[int, Field(ge=0)] | None = None
 
 
-class JobSpec(StrictModel):
+class JobRequest(StrictModel):
     """What `POST /v1/job` takes."""
 
     image: Annotated[str, StringConstraints(pattern=r"^\S+$")]
@@ -137,7 +137,7 @@ class JobSpec(StrictModel):
     partner_id: str | None = None
 
     @model_validator(mode="after")
-    def _distinct_mounts(self) -> JobSpec:
+    def _distinct_mounts(self) -> JobRequest:
         mounts = [volume.mount_path for volume in self.volumes]
         if len(set(mounts)) != len(mounts):
             raise ValueError("two volumes have the same mountPath")

@@ -11,7 +11,7 @@ from maquette.emulator import catalogue
 from maquette.emulator.clock import now
 from maquette.emulator.database import Job
 from maquette.emulator.lifecycle import PLATFORM_MAXIMUM_S, Lifecycle
-from maquette.emulator.models import JobSpec
+from maquette.emulator.models import JobRequest
 from maquette.emulator.parts import Service
 from maquette.emulator.volumes import Volumes
 from maquette.planning.flavors import fallback_table
@@ -52,7 +52,7 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    def create(self, spec: JobSpec, user: str, forced_labels: dict[str, str]) -> Job:
+    def create(self, spec: JobRequest, user: str, forced_labels: dict[str, str]) -> Job:
         """Make a job; it begins at once.
 
         Raises:
@@ -168,7 +168,7 @@ class Jobs:
     def _public(
         self,
         job_id: str,
-        spec: JobSpec,
+        spec: JobRequest,
         resources: dict[str, Any],
         user: str,
         forced_labels: dict[str, str],

@@ -11,7 +11,7 @@ from typing import Any
 from maquette.emulator import objects
 from maquette.emulator.clock import now
 from maquette.emulator.database import Job
-from maquette.emulator.models import JobSpec, Volume
+from maquette.emulator.models import JobRequest, Volume
 from maquette.emulator.objects import CopyProgress, StoreMissing
 from maquette.emulator.parts import Service
 from maquette.emulator.runtimes import Task
@@ -23,7 +23,7 @@ class Volumes:
     def __init__(self, service: Service, job: Job) -> None:
         self._service = service
         self._job = job
-        self._spec = JobSpec.model_validate(job.private["sent"])
+        self._spec = JobRequest.model_validate(job.private["sent"])
 
     def task(self) -> Task:
         """The job in the runtime's words."""

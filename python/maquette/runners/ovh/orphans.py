@@ -123,7 +123,7 @@ def _rebuilt(settings: Settings, job: dict[str, Any]) -> JobSpec | None:
     job_id = str(labels.get(JOB_LABEL))
     if not _JOB_ID.match(job_id):
         return None
-    place = next(iter(writers.places(body)), writers.Place("", "", ""))
+    place = next(iter(writers.writable_prefixes(body)), writers.WritablePrefix("", "", ""))
     command = tuple(str(word) for word in body.get("command") or ())
     store = store_in_command(command) or {}
     alias = place.alias or datastores.alias_of(store.get("endpoint", ""), store.get("region", ""))

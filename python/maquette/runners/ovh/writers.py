@@ -1,4 +1,4 @@
-"""One writer for each place in a bucket: who writes where, and who of two goes first; pure."""
+"""One writer for each prefix in a bucket: who writes where, and who of two goes first; pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Job = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Place:
+class WritablePrefix:
     """A prefix that a job may write to."""
 
     alias: str
@@ -25,7 +25,7 @@ class Place:
     def __str__(self) -> str:
         return f"{self.container}@{self.alias}/{self.prefix}"
 
-    def overlaps(self, other: Place) -> bool:
+    def overlaps(self, other: WritablePrefix) -> bool:
         """Whether an object could lie in both; an agent knows its store by no alias."""
         is_other = self.alias != other.alias and self.alias and other.alias
         if is_other or self.container != other.container:
@@ -34,11 +34,11 @@ class Place:
         return mine.startswith(theirs) or theirs.startswith(mine)
 
 
-def places(body: Any) -> list[Place]:
-    """Every place that a job of this body may write to."""
+def writable_prefixes(body: Any) -> list[WritablePrefix]:
+    """Every prefix that a job of this body may write to."""
     command = responses.mapping(body).get("command")
     of_agent = store_in_command(map(str, command)) if isinstance(command, list) else None
-    found = [Place("", of_agent["bucket"], of_agent["prefix"])] if of_agent else []
+    found = [WritablePrefix("", of_agent["bucket"], of_agent["prefix"])] if of_agent else []
     volumes = responses.mapping(body).get("volumes")
     for volume in volumes if isinstance(volumes, list) else ():
         volume = responses.mapping(volume)
@@ -46,7 +46,7 @@ def places(body: Any) -> list[Place]:
         store = responses.mapping(volume.get("dataStore") or nested.get("dataStore"))
         if store.get("container") and volume.get("permission") != "RO":
             prefix = str(store.get("prefix") or "").strip("/")
-            found.append(Place(str(store.get("alias")), str(store["container"]), prefix))
+            found.append(WritablePrefix(str(store.get("alias")), str(store["container"]), prefix))
     return found
 
 
@@ -81,17 +81,17 @@ def refuse_later(live: Iterable[Job], body: Job, job_id: str) -> None:
             raise _refusal(job, place)
 
 
-def _rivals(live: Iterable[Job], body: Job) -> Iterable[tuple[Job, Place]]:
-    mine, us = places(body), our_id({"spec": body})
+def _rivals(live: Iterable[Job], body: Job) -> Iterable[tuple[Job, WritablePrefix]]:
+    mine, us = writable_prefixes(body), our_id({"spec": body})
     for job in live:
         if us is not None and our_id(job) == us:
             continue
-        for place in places(job.get("spec")):
+        for place in writable_prefixes(job.get("spec")):
             if any(place.overlaps(own) for own in mine):
                 yield job, place
 
 
-def _refusal(job: Job, place: Place) -> UsageError:
+def _refusal(job: Job, place: WritablePrefix) -> UsageError:
     return UsageError(
         f"job {our_id(job) or job.get('id')} already writes to {place}",
         detail="the last of two jobs to end would replace the other's files",
