@@ -118,7 +118,8 @@ def test_a_loss_that_is_no_number_leaves_the_parameters(
     trainer = made(scene, True, monkeypatch)
     trainer.step()
     before = {name: p.clone() for name, p in trainer.model.named_parameters()}
-    trainer.dataset.pixels = torch.full_like(trainer.dataset.pixels, torch.nan, dtype=torch.float32)
+    source = trainer.dataset.source
+    source.pixels = torch.full_like(source.pixels, torch.nan, dtype=torch.float32)
     trainer.optimizer.found_inf = trainer._not_finite
     trainer.is_prompt = False
     metrics = trainer.step()

@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage.metrics import structural_similarity
 
 from maquette.recon.mesh.surface_protocol import Surface
-from maquette.recon.surface.dataset import read_image, sized, split
+from maquette.recon.views.split import split
+from maquette.recon.views.views import Views
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame
 
@@ -69,12 +70,13 @@ def render_pairs(
     A reduced photo is an average over each pixel's area, so the rendering averages two rays.
     """
     pairs = []
-    for number, frame in enumerate(frames):
-        photo = read_image(scene, frame, LONG_SIDE_PX)
+    views = Views(scene, frames, LONG_SIDE_PX)
+    for number, frame in enumerate(views.frames):
+        photo = views.image(number)
         height, width = photo.shape[:2]
         looks = [
             np.asarray(surface.render(shifted, width, height).rgb, dtype=np.float64)
-            for shifted in _shifted(sized(frame, photo))
+            for shifted in _shifted(frame)
         ]
         render = np.clip(np.mean(looks, axis=0), 0.0, 1.0)
         pairs.append(Pair(frame.file_path, photo / 255.0, render))

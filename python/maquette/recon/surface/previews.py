@@ -15,10 +15,10 @@ from maquette.recon.mesh.cleaning import drop_degenerate
 from maquette.recon.mesh.clipping import clip_to_ball
 from maquette.recon.mesh.marching import extract_surface
 from maquette.recon.mesh.ply import write_ply
-from maquette.recon.surface.dataset import read_image
 from maquette.recon.surface.settings import Settings
 from maquette.recon.surface.trained import TrainedSurface
 from maquette.recon.surface.trainer import Trainer
+from maquette.recon.views.images import read_image
 from maquette.scene.atomic import replacing
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame

@@ -186,6 +186,7 @@ class Trainer:
             )
         self._reached = phase
         self.iteration += 1
+        self.dataset.advance(self.iteration, self.settings.max_iter)
         values[0] = torch.where(self._not_finite > 0, torch.nan, values[0])  # of any process
         return Metrics(self.iteration, values, self.optimizer.param_groups[0]["lr"], phase.active)
 
@@ -256,12 +257,13 @@ class Trainer:
             "region": states.region_to(self.region),
             "settings": merging.to_mapping(self.settings),
             "images": len(self.dataset),
+            "views": self.dataset.state(),
             "rays": self.rays,
             "finals": list(self.finals),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a state; the caller has checked that it fits."""
+        """Continue from a state that fits, with a dataset that was made to continue it too."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optim"])
         states.restore_random_state(state["random"], self.sampler)

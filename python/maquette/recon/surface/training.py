@@ -16,10 +16,14 @@ from maquette.pipelines.options import to_mapping
 from maquette.recon.stopping import deferred, stop_requested
 from maquette.recon.surface import landmarks, merging, previews, states
 from maquette.recon.surface.board import Board
-from maquette.recon.surface.dataset import PixelDataset, check, split
+from maquette.recon.surface.dataset import PixelDataset
 from maquette.recon.surface.settings import Settings
 from maquette.recon.surface.team import Team, led, place
 from maquette.recon.surface.trainer import Metrics, Trainer, read
+from maquette.recon.views.checks import check
+from maquette.recon.views.memory import cache_bytes
+from maquette.recon.views.split import split
+from maquette.recon.views.views import Views
 from maquette.scene import checkpoints, transforms
 from maquette.scene.atomic import write_text
 from maquette.scene.checkpoints import Choice
@@ -83,7 +87,11 @@ def build(
         states.check_fits(state, cameras.region, settings, len(kept))
     device = place(team.world, team.rank) if options.gpus else torch.device("cpu")
     size = settings.data.train.image_size
-    dataset = PixelDataset(scene, kept, cameras.region, device, max(size) if size else None)
+    # On the CPU the dataset itself is all that pixels may take.
+    views = Views(scene, kept, max(size) if size else None, 0 if device.type == "cpu" else None)
+    limit = cache_bytes(device, team.world)
+    before = None if state is None else state.get("views")
+    dataset = PixelDataset(views, cameras.region, device, limit, options.seed, before)
     points = landmarks.read(scene, cameras.frames, cameras.region, device)
     return Trainer(settings, dataset, cameras.region, device, options.seed, points, team)
 
