@@ -117,8 +117,8 @@ def work(arguments: argparse.Namespace) -> None:
 
 
 def _trainer(arguments: argparse.Namespace) -> Any:
-    from maquette.pipelines.neuralangelo.options import ProcessOptions
     from maquette.recon.surface import training
+    from maquette.recon.surface.options import TrainingOptions
     from maquette.scene.paths import Scene
 
     scene = Scene(arguments.scene)
@@ -130,7 +130,7 @@ def _trainer(arguments: argparse.Namespace) -> Any:
 
     pairs = (word.split("=") for word in arguments.overrides.split())
     overrides = {name: yaml.safe_load(value) for name, value in pairs}
-    options = ProcessOptions(iterations=ITERATIONS, preset="preview", overrides=overrides)
+    options = TrainingOptions(iterations=ITERATIONS, preset="preview", overrides=overrides)
     trainer = training.build(scene, options, Team())
     training.use_threads()
     trainer.restore(states.read(checkpoints.newest(scene.run(arguments.group)).path))

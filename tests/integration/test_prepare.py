@@ -185,7 +185,7 @@ def test_two_halves_of_a_model_are_joined(prepared: Scene, tmp_path: Path) -> No
     turn = pycolmap.Rotation3d(np.array([0.0, 0.6, 0.0, 0.8]))
     models[1].transform(pycolmap.Sim3d(3.0, turn, np.array([1.0, 2.0, 3.0])))
     joined = mapping.join(
-        models, prepared.database, prepared.images_raw, tmp_path / "work", PrepareOptions()
+        models, prepared.database, prepared.images_raw, tmp_path / "work", mapping.MappingOptions()
     )
     assert joined is not None
     assert joined.num_reg_images() == whole.num_reg_images()

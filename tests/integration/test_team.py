@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from maquette.errors import ConfigError, JobFailed
-from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.recon.surface import engine, states, team, training
+from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.team import Team
 from maquette.recon.surface.trainer import Trainer, share_of_rays
 from maquette.scene import checkpoints
@@ -49,8 +49,8 @@ def scene(tmp_path: Path) -> Scene:
     return made
 
 
-def options(iterations: int, gpus: int, **changes: Any) -> ProcessOptions:
-    return ProcessOptions(
+def options(iterations: int, gpus: int, **changes: Any) -> TrainingOptions:
+    return TrainingOptions(
         iterations=iterations, preset="preview", overrides=SMALL, gpus=gpus, **changes
     )
 
@@ -85,7 +85,7 @@ def test_two_processes_have_the_gradient_of_one_with_the_whole_batch(
 
 def test_a_run_of_two_processes_equals_a_run_of_one(scene: Scene) -> None:
     for group, gpus in (("one", 1), ("two", 2)):
-        engine.train(scene, options(12, gpus, group=group), Progress())
+        engine.train(scene, scene.run(group), options(12, gpus), Progress())
     one, two = (
         states.read(checkpoints.chosen(scene.run(group)).path)["model"] for group in ("one", "two")
     )
@@ -107,7 +107,7 @@ def test_a_dead_follower_ends_the_run_with_a_sentence(
 
     monkeypatch.setattr(Trainer, "step", then_kill)
     with pytest.raises(JobFailed, match="one of the training processes ended early"):
-        engine.train(scene, options(50, 2), Progress())
+        engine.train(scene, scene.run("experiments"), options(50, 2), Progress())
     assert not _followers()
 
 

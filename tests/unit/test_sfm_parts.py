@@ -21,8 +21,9 @@ from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames import folders
 from maquette.recon.sfm import cameras, engine, ladder, likeness, mapping, masks, pairs
 from maquette.recon.sfm.engine import pycolmap
-from maquette.recon.sfm.ladder import Attempt, Site
-from maquette.recon.sfm.mapping import Quality
+from maquette.recon.sfm.features import FeatureOptions
+from maquette.recon.sfm.ladder import Attempt, PoseOptions, Site
+from maquette.recon.sfm.mapping import MappingOptions, Quality
 from maquette.recon.sfm.training_config import DatasetFacts
 from maquette.recon.sfm.training_config import settings as training_settings
 from maquette.recon.stages import dataset, features, matches, poses, region, undistort
@@ -223,7 +224,7 @@ def climbed(
     monkeypatch.setattr(ladder, "RUNGS", rungs)
     scene = Scene(tmp_path / "lego")
     with open(tmp_path / "log", "w") as log:
-        return tried, ladder.climb(Site(scene, tmp_path, PrepareOptions(), Progress(None, log)))
+        return tried, ladder.climb(Site(scene, tmp_path, PoseOptions(), Progress(None, log)))
 
 
 @pytest.mark.parametrize(
@@ -245,12 +246,12 @@ def test_the_best_failure_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def test_known_intrinsics_are_kept_fixed_and_the_seed_is_everywhere() -> None:
-    free = mapping.mapper_options(PrepareOptions(seed=7), 20)
+    free = mapping.mapper_options(MappingOptions(seed=7), 20)
     assert free.ba_refine_focal_length and free.ba_refine_extra_params
     assert not free.ba_refine_principal_point
     assert {free.random_seed, free.mapper.random_seed, free.triangulation.random_seed} == {7}
-    given_params = PrepareOptions(camera_params="500,320,240,0", refine_principal_point=True)
-    fixed = mapping.mapper_options(given_params, 20)
+    known = FeatureOptions(camera_params="500,320,240,0")
+    fixed = mapping.mapper_options(PoseOptions(known, refine_principal_point=True).mapping, 20)
     assert not (fixed.ba_refine_focal_length or fixed.ba_refine_extra_params)
     assert fixed.ba_refine_principal_point
 

@@ -10,9 +10,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from maquette.errors import JobFailed
-from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.recon.surface import trainer as trainers
 from maquette.recon.surface import training
+from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.team import Team
 from maquette.recon.surface.trainer import Trainer
 from maquette.scene.paths import Scene
@@ -56,7 +56,7 @@ def scene(tmp_path: Path) -> Scene:
 def made(scene: Scene, fixed: bool, monkeypatch: pytest.MonkeyPatch) -> Trainer:
     monkeypatch.setattr(Trainer, "_fixed", fixed)
     monkeypatch.setattr(trainers, "_MEETING_ITERATIONS", 5)
-    options = ProcessOptions(iterations=40, preset="preview", overrides=SMALL)
+    options = TrainingOptions(iterations=40, preset="preview", overrides=SMALL)
     trainer = training.build(scene, options, Team())
     training.begin(trainer, None)
     return trainer

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from maquette.pipelines.registry import get_pipeline
 from maquette.scene import stage_records
 from maquette.scene.atomic import write_json
 from maquette.scene.events import now
 from maquette.scene.paths import Scene
 
 
-def write_report(scene: Scene, pipeline: str) -> None:
-    """Summarise every finished stage and every result of the scene in `report.json`."""
-    write_json(scene.report, summarise(scene, pipeline))
+def write_report(scene: Scene, pipeline: str, steps: Iterable[str]) -> None:
+    """Summarise every finished stage and every result of the scene in `report.json`.
+
+    Args:
+        steps: The pipeline's, in the order in which they run.
+    """
+    write_json(scene.report, summarise(scene, pipeline, steps))
 
 
-def summarise(scene: Scene, pipeline: str) -> dict[str, Any]:
+def summarise(scene: Scene, pipeline: str, steps: Iterable[str]) -> dict[str, Any]:
     """Collect stages (time, numbers, remarks) and result files, in the order they ran."""
     names = [path.stem for path in scene.stages.glob("*.json")]
     found = [stage_records.read(scene, name) for name in names]
@@ -34,7 +38,7 @@ def summarise(scene: Scene, pipeline: str) -> dict[str, Any]:
                 "numbers": record.numbers,
                 "remarks": record.remarks,
             }
-            for step in get_pipeline(pipeline).steps
+            for step in steps
             for record in records
             if record.step == step
         ],

@@ -77,7 +77,7 @@ def run_step(
     with _scene_lock(scene, progress):
         progress.event("step", step=step, stages=list(stages))
         run_stages(_load(stages), step, scene, options, progress)
-        write_report(scene, pipeline)
+        write_report(scene, pipeline, steps)
 
 
 def _load(names: Sequence[str]) -> list[Stage]:

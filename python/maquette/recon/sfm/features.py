@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from maquette.errors import BadInput, ConfigError
-from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.photos import evenly
 from maquette.recon.sfm import engine
 from maquette.recon.sfm.cameras import check_model, check_parameters, group_by_camera
@@ -21,6 +20,20 @@ _ENOUGH = 800  # features a picture; with fewer, doubled pictures and a lower pe
 _USUAL_PEAK, _LOW_PEAK, _FAINT_PEAK = 1 / 150, 1 / 300, 1 / 500  # SIFT's contrast threshold
 _PROBES = 3
 _BATCH = 4
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """What is known of the cameras, and the seed.
+
+    Attributes:
+        camera_model: COLMAP's name of the lens model.
+        camera_params: Known intrinsics in COLMAP's order, separated by commas; empty: unknown.
+    """
+
+    camera_model: str = "SIMPLE_RADIAL"
+    camera_params: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,7 +58,7 @@ def extract(
     database: Path,
     folder: Path,
     names: Sequence[str],
-    options: PrepareOptions,
+    options: FeatureOptions,
     effort: Effort,
     masks: Path | None,
     progress: Progress,

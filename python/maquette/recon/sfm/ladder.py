@@ -8,15 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from maquette.errors import BadInput
-from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.sfm import engine, features, mapping, masks, matching, pairs
-from maquette.recon.sfm.features import Effort
-from maquette.recon.sfm.mapping import MAX_ERROR_PX, Quality
+from maquette.recon.sfm.features import Effort, FeatureOptions
+from maquette.recon.sfm.mapping import MAX_ERROR_PX, MappingOptions, Quality
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 
 _EXHAUSTIVE_AT_MOST = 400  # 80,000 pairs; beyond it the next rungs use wider neighbourhoods
 _WIDE = 20
+
+
+@dataclass(frozen=True)
+class PoseOptions:
+    """Options of finding poses.
+
+    Attributes:
+        features: For features that are looked for once more.
+        min_registered: The gate: smallest share of the images that must find a pose, 0..1.
+        seed: Of every random choice.
+    """
+
+    features: FeatureOptions = field(default_factory=FeatureOptions)
+    refine_principal_point: bool = False
+    min_registered: float = 0.6
+    seed: int = 0
+
+    @property
+    def mapping(self) -> MappingOptions:
+        """The mapper's part."""
+        known = bool(self.features.camera_params.strip())
+        return MappingOptions(known, self.refine_principal_point, self.seed)
 
 
 @dataclass
@@ -36,7 +57,7 @@ class Site:
 
     scene: Scene
     work: Path
-    options: PrepareOptions
+    options: PoseOptions
     progress: Progress
 
     @property
@@ -88,7 +109,13 @@ def _with_more_features(site: Site, name: str, best: Attempt | None) -> Attempt 
     names, database = engine.image_names(site.scene.database), site.work / "features.db"
     with masks.for_colmap(site.scene) as mask_folder:
         features.extract(
-            database, site.pictures, names, site.options, Effort.high(), mask_folder, site.progress
+            database,
+            site.pictures,
+            names,
+            site.options.features,
+            Effort.high(),
+            mask_folder,
+            site.progress,
         )
     wanted = _many_pairs(database, names, site.options.seed)
     matching.match(database, names, wanted, site.options.seed, site.progress)
@@ -100,7 +127,9 @@ def _globally(site: Site, name: str, best: Attempt | None) -> Attempt | None:
     made = site.work / "features.db"
     database = site.work / "global.db"
     engine.copy(made if made.exists() else site.scene.database, database)
-    models = mapping.map_globally(database, site.pictures, _folder(site, name), site.options)
+    models = mapping.map_globally(
+        database, site.pictures, _folder(site, name), site.options.mapping
+    )
     engine.settle(database)
     return _judged(site, name, database, models)
 
@@ -127,7 +156,9 @@ def _many_pairs(database: Path, names: list[str], seed: int) -> list[pairs.Pair]
 
 def _mapped(site: Site, name: str, database: Path) -> Attempt:
     folder = _folder(site, name)
-    models = mapping.map_incrementally(database, site.pictures, folder, site.options, site.progress)
+    models = mapping.map_incrementally(
+        database, site.pictures, folder, site.options.mapping, site.progress
+    )
     return _judged(site, name, database, models)
 
 
@@ -146,7 +177,7 @@ def _judged(site: Site, name: str, database: Path, models: list[Any]) -> Attempt
         return attempt
     sizes = " + ".join(str(model.num_reg_images()) for model in models)
     joined = mapping.join(
-        models, database, site.pictures, site.work / f"{name}-joined", site.options
+        models, database, site.pictures, site.work / f"{name}-joined", site.options.mapping
     )
     quality = mapping.quality_of(joined, images)
     if quality > attempt.quality and quality.error_px <= MAX_ERROR_PX:

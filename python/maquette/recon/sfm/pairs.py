@@ -9,11 +9,10 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from maquette.pipelines.prepare import Matcher
-
 Item = TypeVar("Item")
 Pair = tuple[int, int]
 Method = Literal["exhaustive", "sequential"]
+Matcher = Literal["auto", "exhaustive", "sequential"]
 
 EXHAUSTIVE_PHOTOS = 200
 EXHAUSTIVE_FRAMES = 60

@@ -11,10 +11,9 @@ import os
 from pathlib import Path
 
 from maquette.errors import MaquetteError
-from maquette.pipelines.neuralangelo.options import ProcessOptions
-from maquette.pipelines.options import from_mapping
 from maquette.recon import stopping
 from maquette.recon.surface import states, team
+from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.training import begin, build, use_threads
 from maquette.scene.paths import Scene
 
@@ -32,7 +31,7 @@ def main() -> int:
     stopping.install()
     use_threads(arguments.world)
     try:
-        options = from_mapping(ProcessOptions, json.loads(arguments.options))
+        options = TrainingOptions(**json.loads(arguments.options))
         state = states.read(arguments.checkpoint) if arguments.checkpoint else None
         place = team.Team(arguments.rank, arguments.world)
         trainer = build(Scene(arguments.scene), options, place, state)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from maquette.errors import Interrupted, JobFailed
-from maquette.pipelines.neuralangelo.options import ProcessOptions
-from maquette.pipelines.options import to_mapping
 from maquette.recon.stopping import deferred, stop_requested
 from maquette.recon.surface import landmarks, merging, previews, states
 from maquette.recon.surface.board import Board
 from maquette.recon.surface.dataset import PixelDataset
+from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.settings import Settings
 from maquette.recon.surface.team import Team, led, place
 from maquette.recon.surface.trainer import Metrics, Trainer, read
@@ -38,8 +38,13 @@ _MAX_THREADS = 16
 _UNREAD = 20  # iterations whose numbers may stay on a GPU
 
 
-def train(scene: Scene, options: ProcessOptions, progress: Progress) -> dict[str, float | int]:
+def train(
+    scene: Scene, run: Path, options: TrainingOptions, progress: Progress
+) -> dict[str, float | int]:
     """Train the scene's surface to `options.iterations`, continuing what is there.
+
+    Args:
+        run: The run's folder, for checkpoints, configuration, metrics and previews.
 
     Returns:
         iterations, psnr (last training batches), held_out_psnr, it_per_s, rays_per_s, seconds.
@@ -49,29 +54,28 @@ def train(scene: Scene, options: ProcessOptions, progress: Progress) -> dict[str
         Interrupted: asked to stop; the state is saved.
         JobFailed: the loss became NaN.
     """
-    trained = scene.run(options.group)
     _checked(scene, options)  # before anything is moved or started
     if options.fresh:
-        _set_aside(trained, progress)
-    choice = _previous(trained, options.checkpoint, progress)
+        _set_aside(run, progress)
+    choice = _previous(run, options.checkpoint, progress)
     state = None if choice is None else states.read(choice.path)
     arguments = follower_arguments(scene.root, options, choice)
     with led(max(options.gpus, 1), arguments) as team:
         use_threads(team.world)
         trainer = build(scene, options, team, state)
-        _announce(trainer, state, trained, progress)
+        _announce(trainer, state, run, progress)
         begin(trainer, state)
         kept, held_out = split(transforms.read(scene.transforms).frames)
-        shown = previews.Preview(scene, trained, held_out or kept, trainer.settings, trainer.device)
+        shown = previews.Preview(scene, run, held_out or kept, trainer.settings, trainer.device)
         with deferred():
-            loop = Loop(trainer, trained, options.save_minutes, shown, progress)
+            loop = Loop(trainer, run, options.save_minutes, shown, progress)
             numbers = loop.run_to_end()
     measured = {"held_out_psnr": shown.psnr(trainer)} if held_out else {}
     return {**numbers, **measured}
 
 
 def build(
-    scene: Scene, options: ProcessOptions, team: Team, state: dict[str, Any] | None = None
+    scene: Scene, options: TrainingOptions, team: Team, state: dict[str, Any] | None = None
 ) -> Trainer:
     """The trainer of one process, from what the scene and the options say.
 
@@ -89,14 +93,14 @@ def build(
     size = settings.data.train.image_size
     # On the CPU the dataset itself is all that pixels may take.
     views = Views(scene, kept, max(size) if size else None, 0 if device.type == "cpu" else None)
-    limit = cache_bytes(device, team.world)
+    limit = options.cache_bytes or cache_bytes(device, team.world)
     before = None if state is None else state.get("views")
     dataset = PixelDataset(views, cameras.region, device, limit, options.seed, before)
     points = landmarks.read(scene, cameras.frames, cameras.region, device)
     return Trainer(settings, dataset, cameras.region, device, options.seed, points, team)
 
 
-def _checked(scene: Scene, options: ProcessOptions) -> tuple[Settings, Transforms]:
+def _checked(scene: Scene, options: TrainingOptions) -> tuple[Settings, Transforms]:
     settings = merging.merge(
         options.preset, scene.config, options.overrides, iterations=options.iterations
     )
@@ -114,9 +118,9 @@ def begin(trainer: Trainer, state: dict[str, Any] | None) -> None:
     trainer.team.share(trainer.model)
 
 
-def follower_arguments(root: Path, options: ProcessOptions, choice: Choice | None) -> list[str]:
+def follower_arguments(root: Path, options: TrainingOptions, choice: Choice | None) -> list[str]:
     """What follower.py needs to build the same trainer."""
-    words = ["--scene", str(root), "--options", json.dumps(to_mapping(options))]
+    words = ["--scene", str(root), "--options", json.dumps(asdict(options))]
     return words if choice is None else [*words, "--checkpoint", str(choice.path)]
 
 
