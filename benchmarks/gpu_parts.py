@@ -17,8 +17,8 @@ from maquette.recon import kernel_checks
 from maquette.recon.evaluate import evaluation
 from maquette.recon.stages import mesh
 from maquette.recon.surface import training
+from maquette.recon.surface.distributed import ProcessGroup
 from maquette.recon.surface.options import TrainingOptions
-from maquette.recon.surface.team import Team
 from maquette.recon.surface.trainer import Trainer
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -170,7 +170,7 @@ PARTS: dict[str, tuple[float, Callable[[Place], Iterator[Row]]]] = {
 
 def _trainer(place: Place, preset: str, overrides: dict[str, Any]) -> Trainer:
     options = TrainingOptions(preset=preset, iterations=_LONG, overrides=overrides)
-    trainer = training.build(Scene(place.scene), options, Team())
+    trainer = training.build(Scene(place.scene), options, ProcessGroup())
     training.begin(trainer, None)
     wait()
     return trainer

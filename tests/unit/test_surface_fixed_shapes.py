@@ -12,8 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from maquette.errors import JobFailed
 from maquette.recon.surface import trainer as trainers
 from maquette.recon.surface import training
+from maquette.recon.surface.distributed import ProcessGroup
 from maquette.recon.surface.options import TrainingOptions
-from maquette.recon.surface.team import Team
 from maquette.recon.surface.trainer import Trainer
 from maquette.scene.paths import Scene
 from synthetic_scene import write_landmarks, write_posed_scene
@@ -57,7 +57,7 @@ def made(scene: Scene, fixed: bool, monkeypatch: pytest.MonkeyPatch) -> Trainer:
     monkeypatch.setattr(Trainer, "_fixed", fixed)
     monkeypatch.setattr(trainers, "_MEETING_ITERATIONS", 5)
     options = TrainingOptions(iterations=40, preset="preview", overrides=SMALL)
-    trainer = training.build(scene, options, Team())
+    trainer = training.build(scene, options, ProcessGroup())
     training.begin(trainer, None)
     return trainer
 

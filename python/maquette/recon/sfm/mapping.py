@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maquette.recon.sfm import engine
-from maquette.recon.sfm.engine import hush, pycolmap
+from maquette.recon.sfm import colmap
+from maquette.recon.sfm.colmap import hush, pycolmap
 from maquette.scene.events import Progress
 
 MAX_ERROR_PX = 2.0
@@ -74,7 +74,7 @@ def map_incrementally(
 
     Known intrinsics are kept as given; otherwise focal length and distortion are refined.
     """
-    total = len(engine.image_names(database))
+    total = len(colmap.image_names(database))
     seen = [0]
 
     def count() -> None:
@@ -91,7 +91,7 @@ def mapper_options(options: MappingOptions, total: int) -> pycolmap.IncrementalP
     """Translate the options to COLMAP's."""
     chosen = pycolmap.IncrementalPipelineOptions()
     chosen.random_seed = chosen.mapper.random_seed = chosen.triangulation.random_seed = options.seed
-    chosen.num_threads = engine.threads()
+    chosen.num_threads = colmap.threads()
     chosen.min_model_size = max(3, min(10, total // 4))
     free = not options.intrinsics_known
     chosen.ba_refine_focal_length = chosen.ba_refine_extra_params = free
@@ -110,7 +110,7 @@ def map_globally(database: Path, pictures: Path, work: Path, options: MappingOpt
         pycolmap.calibrate_view_graph(database, calibration)
     chosen = pycolmap.GlobalPipelineOptions()
     chosen.random_seed = chosen.mapper.random_seed = options.seed
-    chosen.num_threads = engine.threads()
+    chosen.num_threads = colmap.threads()
     chosen.mapper.global_positioning.use_gpu = False
     chosen.mapper.bundle_adjustment.ceres.use_gpu = False
     chosen.mapper.bundle_adjustment.refine_principal_point = options.refine_principal_point

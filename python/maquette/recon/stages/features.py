@@ -7,7 +7,7 @@ from pathlib import Path
 
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
-from maquette.recon.sfm import engine, features, masks
+from maquette.recon.sfm import colmap, features, masks
 from maquette.recon.sfm.features import Effort, FeatureOptions
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -21,7 +21,7 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         effort = Effort.usual(len(names))
         chosen = FeatureOptions(options.camera_model, options.camera_params, options.seed)
         features.extract(database, scene.images_raw, names, chosen, effort, mask_folder, progress)
-        engine.settle(database)
+        colmap.settle(database)
         numbers = features.counts(database)
     numbers["masks"] = len(masks.by_picture(scene))
     return Report((), mutable=[scene.database], numbers=numbers)

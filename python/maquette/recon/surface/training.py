@@ -13,25 +13,23 @@ import torch
 
 from maquette.errors import Interrupted, JobFailed
 from maquette.recon.stopping import deferred, stop_requested
-from maquette.recon.surface import landmarks, merging, previews, states
-from maquette.recon.surface.board import Board
+from maquette.recon.surface import merging, previews, sparse_points, states
+from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.dataset import PixelDataset
+from maquette.recon.surface.distributed import ProcessGroup, launched, place
+from maquette.recon.surface.metrics import MetricsLog
 from maquette.recon.surface.options import TrainingOptions
-from maquette.recon.surface.settings import Settings
-from maquette.recon.surface.team import Team, led, place
 from maquette.recon.surface.trainer import Metrics, Trainer, read
 from maquette.recon.views.checks import check
 from maquette.recon.views.memory import cache_bytes
 from maquette.recon.views.split import split
 from maquette.recon.views.views import Views
 from maquette.scene import checkpoints, transforms
-from maquette.scene.atomic import write_text
 from maquette.scene.checkpoints import Choice
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Transforms
 
-METRICS = "metrics.jsonl"
 _PREVIEW_AT = (0.25, 0.5, 1.0)
 _PREVIEW_S = 180.0
 _MAX_THREADS = 16
@@ -50,7 +48,7 @@ def train(
         iterations, psnr (last training batches), held_out_psnr, it_per_s, rays_per_s, seconds.
 
     Raises:
-        ConfigError, BadInput: settings, scene or checkpoint are not usable.
+        ConfigError, BadInput: configuration, scene or checkpoint are not usable.
         Interrupted: asked to stop; the state is saved.
         JobFailed: the loss became NaN.
     """
@@ -59,14 +57,14 @@ def train(
         _set_aside(run, progress)
     choice = _previous(run, options.checkpoint, progress)
     state = None if choice is None else states.read(choice.path)
-    arguments = follower_arguments(scene.root, options, choice)
-    with led(max(options.gpus, 1), arguments) as team:
-        use_threads(team.world)
-        trainer = build(scene, options, team, state)
+    arguments = worker_arguments(scene.root, options, choice)
+    with launched(max(options.gpus, 1), arguments) as processes:
+        use_threads(processes.world)
+        trainer = build(scene, options, processes, state)
         _announce(trainer, state, run, progress)
         begin(trainer, state)
         kept, held_out = split(transforms.read(scene.transforms).frames)
-        shown = previews.Preview(scene, run, held_out or kept, trainer.settings, trainer.device)
+        shown = previews.Preview(scene, run, held_out or kept, trainer.config, trainer.device)
         with deferred():
             loop = Loop(trainer, run, options.save_minutes, shown, progress)
             numbers = loop.run_to_end()
@@ -75,7 +73,10 @@ def train(
 
 
 def build(
-    scene: Scene, options: TrainingOptions, team: Team, state: dict[str, Any] | None = None
+    scene: Scene,
+    options: TrainingOptions,
+    processes: ProcessGroup,
+    state: dict[str, Any] | None = None,
 ) -> Trainer:
     """The trainer of one process, from what the scene and the options say.
 
@@ -83,43 +84,43 @@ def build(
         state: The checkpoint that it will continue from: refused here when it does not fit.
 
     Raises:
-        ConfigError, BadInput: settings, scene or checkpoint are not usable.
+        ConfigError, BadInput: configuration, scene or checkpoint are not usable.
     """
-    settings, cameras = _checked(scene, options)
+    config, cameras = _checked(scene, options)
     kept, _ = split(cameras.frames)
     if state is not None:
-        states.check_fits(state, cameras.region, settings, len(kept))
-    device = place(team.world, team.rank) if options.gpus else torch.device("cpu")
-    size = settings.data.train.image_size
+        states.check_fits(state, cameras.region, config, len(kept))
+    device = place(processes.world, processes.rank) if options.gpus else torch.device("cpu")
+    size = config.data.train.image_size
     # On the CPU the dataset itself is all that pixels may take.
     views = Views(scene, kept, max(size) if size else None, 0 if device.type == "cpu" else None)
-    limit = options.cache_bytes or cache_bytes(device, team.world)
+    limit = options.cache_bytes or cache_bytes(device, processes.world)
     before = None if state is None else state.get("views")
     dataset = PixelDataset(views, cameras.region, device, limit, options.seed, before)
-    points = landmarks.read(scene, cameras.frames, cameras.region, device)
-    return Trainer(settings, dataset, cameras.region, device, options.seed, points, team)
+    points = sparse_points.read(scene, cameras.frames, cameras.region, device)
+    return Trainer(config, dataset, cameras.region, device, options.seed, points, processes)
 
 
-def _checked(scene: Scene, options: TrainingOptions) -> tuple[Settings, Transforms]:
-    settings = merging.merge(
+def _checked(scene: Scene, options: TrainingOptions) -> tuple[TrainingConfig, Transforms]:
+    config = merging.merge(
         options.preset, scene.config, options.overrides, iterations=options.iterations
     )
     cameras = transforms.read(scene.transforms)
-    check(scene, cameras.frames, cameras.region, settings.model.object.sdf.mlp.inside_out)
-    return settings, cameras
+    check(scene, cameras.frames, cameras.region, config.model.object.sdf.mlp.inside_out)
+    return config, cameras
 
 
 def begin(trainer: Trainer, state: dict[str, Any] | None) -> None:
-    """Continue from a state, or start; all processes of a team do this together."""
+    """Continue from a state, or start; all processes of a run do this together."""
     if state is None:
         trainer.prepare()
     else:
         trainer.restore(state)
-    trainer.team.share(trainer.model)
+    trainer.processes.share(trainer.model)
 
 
-def follower_arguments(root: Path, options: TrainingOptions, choice: Choice | None) -> list[str]:
-    """What follower.py needs to build the same trainer."""
+def worker_arguments(root: Path, options: TrainingOptions, choice: Choice | None) -> list[str]:
+    """What worker.py needs to build the same trainer."""
     words = ["--scene", str(root), "--options", json.dumps(asdict(options))]
     return words if choice is None else [*words, "--checkpoint", str(choice.path)]
 
@@ -137,12 +138,12 @@ class Loop:
     ) -> None:
         self.trainer, self.run, self.shown, self.progress = trainer, run, shown, progress
         self.save_s = save_minutes * 60
-        self.total = trainer.settings.max_iter
+        self.total = trainer.config.max_iter
         self.first = trainer.iteration
         self.train_s = 0.0
         self.recent: list[float] = []
         self._unread: list[Metrics] = []
-        self.board = Board(run, trainer.iteration)
+        self.metrics = MetricsLog(run, trainer.iteration)
         self._saved_at = self._shown_at = time.monotonic()
         self._stopping = self._lowered = False
 
@@ -156,7 +157,7 @@ class Loop:
                 self._read()
             self.train_s += time.monotonic() - clock
             self._tend()
-        self.board.close()
+        self.metrics.close()
         if self._stopping and self.trainer.iteration < self.total:
             raise Interrupted(
                 f"training stopped at iteration {self.trainer.iteration} and was saved",
@@ -169,13 +170,13 @@ class Loop:
             "iterations": self.trainer.iteration,
             "psnr": round(sum(self.recent) / max(len(self.recent), 1), 3),
             "it_per_s": round(rate, 3),
-            "rays_per_s": round(rate * self.trainer.rays * self.trainer.team.world),
+            "rays_per_s": round(rate * self.trainer.rays * self.trainer.processes.world),
             "seconds": round(seconds, 2),
         }
 
     def _reads_now(self) -> bool:
         """Reading waits for a GPU, which has nothing to do meanwhile: now and then is enough."""
-        every = min(self.trainer.settings.logging_iter, _UNREAD)
+        every = min(self.trainer.config.logging_iter, _UNREAD)
         iteration = self.trainer.iteration
         return self.trainer.is_prompt or iteration % every == 0 or iteration == self.total
 
@@ -191,7 +192,7 @@ class Loop:
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            if self._lowered or self.trainer.team.world > 1:
+            if self._lowered or self.trainer.processes.world > 1:
                 raise out_of_memory(self.trainer.rays) from error
         self._lowered = True  # outside the handler: it keeps the failed iteration's tensors alive
         if self.trainer.device.type == "cuda":
@@ -208,17 +209,11 @@ class Loop:
             "training", iteration, self.total,
             loss=round(metrics["loss"], 5), psnr=round(smooth, 2), its=round(speed, 2),
         )  # fmt: skip
-        if iteration % self.trainer.settings.logging_iter == 0 or iteration == self.total:
-            entry = {**metrics, "psnr": smooth, "it_per_s": speed}
-            line = {
-                key: round(value, 7) for key, value in {"iteration": iteration, **entry}.items()
-            }
-            with open(self.run / METRICS, "a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
-            self.board.write(iteration, entry)
+        if iteration % self.trainer.config.logging_iter == 0 or iteration == self.total:
+            self.metrics.write(iteration, {**metrics, "psnr": smooth, "it_per_s": speed})
 
     def _tend(self) -> None:
-        iteration, every = self.trainer.iteration, self.trainer.settings.checkpoint.save_iter
+        iteration, every = self.trainer.iteration, self.trainer.config.checkpoint.save_iter
         ended = iteration == self.total
         marks = {max(1, round(self.total * share)) for share in _PREVIEW_AT}
         if iteration in marks or time.monotonic() - self._shown_at >= _PREVIEW_S:
@@ -243,7 +238,7 @@ class Loop:
                 detail="the last good checkpoint stays",
                 hint="try again with a lower rate, e.g. OVERRIDES='optim.params.lr=0.001'",
             )
-        states.save(self.run, state, trainer.settings.checkpoint.keep)
+        states.save(self.run, state, trainer.config.checkpoint.keep)
         self._saved_at = time.monotonic()
 
 
@@ -253,7 +248,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def out_of_memory(rays: int) -> JobFailed:
-    """The error of a machine that is too small for the settings."""
+    """The error of a machine that is too small for the configuration."""
     return JobFailed(
         f"training ran out of memory, also with {rays} rays an iteration",
         detail="the last good checkpoint stays",
@@ -267,20 +262,18 @@ def _announce(
 ) -> None:
     """Say what is about to be done, and bring the run's folder in order."""
     run.mkdir(parents=True, exist_ok=True)
-    merging.write(run / "config.yaml", trainer.settings)
+    merging.write(run / "config.yaml", trainer.config)
     progress.say(trainer.schedule.describe())
-    if trainer.team.world > 1 and trainer.device.type == "cpu":
-        progress.warn(f"no GPU was found: {trainer.team.world} processes share the CPU")
+    if trainer.processes.world > 1 and trainer.device.type == "cpu":
+        progress.warn(f"no GPU was found: {trainer.processes.world} processes share the CPU")
     if state is None:
-        _cut_metrics(run, 0)
         return
-    done, before, total = state["iteration"], state["sched"]["max_iter"], trainer.settings.max_iter
+    done, before, total = state["iteration"], state["sched"]["max_iter"], trainer.config.max_iter
     progress.say(f"continuing at iteration {done} of {total}")
     if before != total:
         progress.say(f"the schedule was made for {before} iterations and now follows {total}")
     if done >= total:
         progress.say(f"trained to iteration {done} already; nothing to do")
-    _cut_metrics(run, done)
 
 
 def _previous(run: Path, wanted: str, progress: Progress) -> Choice | None:
@@ -300,21 +293,6 @@ def _set_aside(run: Path, progress: Progress) -> None:
         number += 1
     run.rename(kept)
     progress.say(f"the earlier run is kept as runs/{kept.name}")
-
-
-def _cut_metrics(run: Path, iteration: int) -> None:
-    """Drop metrics of iterations that will be done again."""
-    path = run / METRICS
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            if json.loads(line)["iteration"] <= iteration:
-                kept.append(line)
-        except (ValueError, KeyError):
-            continue  # half a line of a killed run
-    write_text(path, "".join(line + "\n" for line in kept))
 
 
 def use_threads(processes: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""The registration gate, and the ladder of stronger methods climbed when a model fails it."""
+"""The registration gate, and the list of stronger methods tried when a model fails it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from maquette.errors import BadInput
-from maquette.recon.sfm import engine, features, mapping, masks, matching, pairs
+from maquette.recon.sfm import colmap, features, mapping, masks, matching, pairs
 from maquette.recon.sfm.features import Effort, FeatureOptions
 from maquette.recon.sfm.mapping import MAX_ERROR_PX, MappingOptions, Quality
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 
-_EXHAUSTIVE_AT_MOST = 400  # 80,000 pairs; beyond it the next rungs use wider neighbourhoods
+_EXHAUSTIVE_AT_MOST = 400  # 80,000 pairs; beyond it the next methods use wider neighbourhoods
 _WIDE = 20
 
 
@@ -42,9 +42,9 @@ class PoseOptions:
 
 @dataclass
 class Attempt:
-    """What one rung gave."""
+    """What one method gave."""
 
-    rung: str
+    method: str
     database: Path
     model: Any
     quality: Quality
@@ -52,8 +52,8 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Site:
-    """Where the ladder stands: the scene, a folder to work in, and who to tell."""
+class Workspace:
+    """Where the poses are found: the scene, a folder to work in, and who to tell."""
 
     scene: Scene
     work: Path
@@ -66,76 +66,76 @@ class Site:
         return self.scene.images_raw
 
 
-def climb(site: Site) -> Attempt:
+def register(workspace: Workspace) -> Attempt:
     """Map; while the gate fails, try the next stronger method; return the best model.
 
     Raises:
         BadInput: even the best model does not pass the gate.
     """
     best: Attempt | None = None
-    for name, sentence, rung in RUNGS:
+    for name, sentence, method in METHODS:
         if best is not None:
-            site.progress.say(
+            workspace.progress.say(
                 f"{best.quality.registered} of {best.quality.images} images have a pose: {sentence}"
             )
-        attempt = rung(site, name, best)
+        attempt = method(workspace, name, best)
         if attempt is None:
             continue
         if best is None or attempt.quality > best.quality:
             best = attempt
-        if best.quality.passes(site.options.min_registered):
+        if best.quality.passes(workspace.options.min_registered):
             return best
     assert best is not None
-    raise _failed(site, best)
+    raise _failed(workspace, best)
 
 
-def _as_matched(site: Site, name: str, best: Attempt | None) -> Attempt | None:
-    return _mapped(site, name, site.scene.database)
+def _as_matched(workspace: Workspace, name: str, best: Attempt | None) -> Attempt | None:
+    return _mapped(workspace, name, workspace.scene.database)
 
 
-def _exhaustively(site: Site, name: str, best: Attempt | None) -> Attempt | None:
-    names = engine.image_names(site.scene.database)
-    wanted = _many_pairs(site.scene.database, names, site.options.seed)
-    if len(wanted) <= matching.counts(site.scene.database)["pairs_matched"]:
+def _exhaustively(workspace: Workspace, name: str, best: Attempt | None) -> Attempt | None:
+    names = colmap.image_names(workspace.scene.database)
+    wanted = _many_pairs(workspace.scene.database, names, workspace.options.seed)
+    if len(wanted) <= matching.counts(workspace.scene.database)["pairs_matched"]:
         return None  # they were all matched already
-    database = site.work / "exhaustive.db"
-    engine.copy(site.scene.database, database)
-    matching.match(database, names, wanted, site.options.seed, site.progress)
-    engine.settle(database)
-    return _mapped(site, name, database)
+    database = workspace.work / "exhaustive.db"
+    colmap.copy(workspace.scene.database, database)
+    matching.match(database, names, wanted, workspace.options.seed, workspace.progress)
+    colmap.settle(database)
+    return _mapped(workspace, name, database)
 
 
-def _with_more_features(site: Site, name: str, best: Attempt | None) -> Attempt | None:
-    names, database = engine.image_names(site.scene.database), site.work / "features.db"
-    with masks.for_colmap(site.scene) as mask_folder:
+def _with_more_features(workspace: Workspace, name: str, best: Attempt | None) -> Attempt | None:
+    names, database = colmap.image_names(workspace.scene.database), workspace.work / "features.db"
+    with masks.for_colmap(workspace.scene) as mask_folder:
         features.extract(
             database,
-            site.pictures,
+            workspace.pictures,
             names,
-            site.options.features,
+            workspace.options.features,
             Effort.high(),
             mask_folder,
-            site.progress,
+            workspace.progress,
         )
-    wanted = _many_pairs(database, names, site.options.seed)
-    matching.match(database, names, wanted, site.options.seed, site.progress)
-    engine.settle(database)
-    return _mapped(site, name, database)
+    wanted = _many_pairs(database, names, workspace.options.seed)
+    matching.match(database, names, wanted, workspace.options.seed, workspace.progress)
+    colmap.settle(database)
+    return _mapped(workspace, name, database)
 
 
-def _globally(site: Site, name: str, best: Attempt | None) -> Attempt | None:
-    made = site.work / "features.db"
-    database = site.work / "global.db"
-    engine.copy(made if made.exists() else site.scene.database, database)
+def _globally(workspace: Workspace, name: str, best: Attempt | None) -> Attempt | None:
+    made = workspace.work / "features.db"
+    database = workspace.work / "global.db"
+    colmap.copy(made if made.exists() else workspace.scene.database, database)
     models = mapping.map_globally(
-        database, site.pictures, _folder(site, name), site.options.mapping
+        database, workspace.pictures, _folder(workspace, name), workspace.options.mapping
     )
-    engine.settle(database)
-    return _judged(site, name, database, models)
+    colmap.settle(database)
+    return _judged(workspace, name, database, models)
 
 
-Rung = Callable[[Site, str, "Attempt | None"], "Attempt | None"]
-RUNGS: tuple[tuple[str, str, Rung], ...] = (
+Method = Callable[[Workspace, str, "Attempt | None"], "Attempt | None"]
+METHODS: tuple[tuple[str, str, Method], ...] = (
     ("incremental", "", _as_matched),
     ("exhaustive", "matching every picture with every other", _exhaustively),
     (
@@ -154,22 +154,22 @@ def _many_pairs(database: Path, names: list[str], seed: int) -> list[pairs.Pair]
     return pairs.in_tiles({*wide, *matching.propose(database, names, "sequential", seed)})
 
 
-def _mapped(site: Site, name: str, database: Path) -> Attempt:
-    folder = _folder(site, name)
+def _mapped(workspace: Workspace, name: str, database: Path) -> Attempt:
+    folder = _folder(workspace, name)
     models = mapping.map_incrementally(
-        database, site.pictures, folder, site.options.mapping, site.progress
+        database, workspace.pictures, folder, workspace.options.mapping, workspace.progress
     )
-    return _judged(site, name, database, models)
+    return _judged(workspace, name, database, models)
 
 
-def _folder(site: Site, name: str) -> Path:
-    folder = site.work / name
+def _folder(workspace: Workspace, name: str) -> Path:
+    folder = workspace.work / name
     folder.mkdir(parents=True)
     return folder
 
 
-def _judged(site: Site, name: str, database: Path, models: list[Any]) -> Attempt:
-    images = len(engine.image_names(database))
+def _judged(workspace: Workspace, name: str, database: Path, models: list[Any]) -> Attempt:
+    images = len(colmap.image_names(database))
     if not models:
         return Attempt(name, database, None, mapping.quality_of(None, images))
     attempt = Attempt(name, database, models[0], mapping.quality_of(models[0], images))
@@ -177,7 +177,11 @@ def _judged(site: Site, name: str, database: Path, models: list[Any]) -> Attempt
         return attempt
     sizes = " + ".join(str(model.num_reg_images()) for model in models)
     joined = mapping.join(
-        models, database, site.pictures, site.work / f"{name}-joined", site.options.mapping
+        models,
+        database,
+        workspace.pictures,
+        workspace.work / f"{name}-joined",
+        workspace.options.mapping,
     )
     quality = mapping.quality_of(joined, images)
     if quality > attempt.quality and quality.error_px <= MAX_ERROR_PX:
@@ -189,18 +193,19 @@ def _judged(site: Site, name: str, database: Path, models: list[Any]) -> Attempt
         attempt.remarks.append(
             f"{len(models)} separate models ({sizes} pictures): the largest is used"
         )
-    site.progress.say(attempt.remarks[-1])
+    workspace.progress.say(attempt.remarks[-1])
     return attempt
 
 
-def _failed(site: Site, best: Attempt) -> BadInput:
-    quality, gate = best.quality, site.options.min_registered
+def _failed(workspace: Workspace, best: Attempt) -> BadInput:
+    quality, gate = best.quality, workspace.options.min_registered
+    model = workspace.scene.name
     detail = f"{100 * quality.ratio:.1f} % registered, gate is {100 * gate:.0f} %"
     if quality.points and quality.error_px > MAX_ERROR_PX:
         detail += f"; reprojection error {quality.error_px:.2f} px, gate is {MAX_ERROR_PX:.0f} px"
     return BadInput(
-        f"only {quality.registered} of {quality.images} images found a pose: `{site.scene.name}`",
-        detail=f"{detail}\ntried: {', '.join(name for name, _, _ in RUNGS)}",
+        f"only {quality.registered} of {quality.images} images found a pose: `{model}`",
+        detail=f"{detail}\ntried: {', '.join(name for name, _, _ in METHODS)}",
         hint="sharper or closer frames help; try "
-        f"`make prepare MODEL={site.scene.name} FRAMES=200 MATCHER=exhaustive`",
+        f"`make prepare MODEL={model} FRAMES=200 MATCHER=exhaustive`",
     )

@@ -1,4 +1,4 @@
-"""A process that helps the leader of a training run: `python -m maquette.recon.surface.follower`.
+"""A process that helps the leader of a training run: `python -m maquette.recon.surface.worker`.
 
 It computes gradients for its share of every batch, and writes nothing.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from maquette.errors import MaquetteError
 from maquette.recon import stopping
-from maquette.recon.surface import states, team
+from maquette.recon.surface import distributed, states
 from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.training import begin, build, use_threads
 from maquette.scene.paths import Scene
@@ -33,10 +33,10 @@ def main() -> int:
     try:
         options = TrainingOptions(**json.loads(arguments.options))
         state = states.read(arguments.checkpoint) if arguments.checkpoint else None
-        place = team.Team(arguments.rank, arguments.world)
+        place = distributed.ProcessGroup(arguments.rank, arguments.world)
         trainer = build(Scene(arguments.scene), options, place, state)
-        store = team.store_at(arguments.address, arguments.world)
-        team.join(store, arguments.rank, arguments.world)
+        store = distributed.store_at(arguments.address, arguments.world)
+        distributed.join(store, arguments.rank, arguments.world)
         begin(trainer, state)
         with stopping.deferred():  # the leader decides when to stop
             while trainer.goes_on(True):
