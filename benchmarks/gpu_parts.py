@@ -19,6 +19,7 @@ from maquette.recon.stages import mesh
 from maquette.recon.surface import training
 from maquette.recon.surface.distributed import ProcessGroup
 from maquette.recon.surface.options import TrainingOptions
+from maquette.recon.surface.renderer import open_renderer
 from maquette.recon.surface.trainer import Trainer
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -121,7 +122,7 @@ def trained(preset: str, iterations: int, **overrides: Any) -> Callable[[Place],
         for key, value in numbers.items():
             yield Row(case, "train", key, float(value), "")
         yield from extracted(512)(place)
-        found = evaluation.run(scene, GROUP, Progress(None), TRUTH)
+        found = evaluation.run(scene, GROUP, Progress(None), TRUTH, open_renderer)
         for key, value in found.items():
             if isinstance(value, (int, float)):
                 yield Row(case, "evaluate", key, float(value), "")

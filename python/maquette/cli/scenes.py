@@ -98,8 +98,9 @@ def print_evaluation(settings: Settings) -> None:
     from maquette.ui.tables import print_rows
 
     result = run_evaluation(settings)
+    reasons = result["reasons"]
     rows = [
-        (key.replace("_", " "), "-" if value is None else text.number(value))
+        (key.replace("_", " "), reasons[key] if value is None else text.number(value))
         for key, value in result.items()
         if not isinstance(value, dict)
     ]
@@ -114,6 +115,8 @@ def run_evaluation(settings: Settings) -> dict[str, Any]:
         NotFound: there is no such scene.
         MaquetteError: the evaluation failed; carries its own words.
     """
+    from maquette.pipelines.registry import get_pipeline
+
     scene = settings.scene_dir
     if not scene.is_dir():
         raise NotFound(
@@ -122,6 +125,7 @@ def run_evaluation(settings: Settings) -> dict[str, Any]:
         )
     argv = [sys.executable, "-m", "maquette.recon.evaluate", "--scene", str(scene)]
     argv += ["--group", settings.group]
+    argv += ["--renderer", get_pipeline(settings.pipeline).renderer]
     truth = ground_truth_folder(settings)
     if truth is not None:
         argv += ["--truth", str(truth)]

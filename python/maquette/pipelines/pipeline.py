@@ -45,11 +45,14 @@ class Pipeline:
     Attributes:
         summary: One sentence for a person who chooses.
         steps: By verb, in the order in which they run.
+        renderer: The module whose `open_renderer` shows views of what was made, so that they can
+            be evaluated (`recon/evaluate/protocols.py`); "" where nothing does.
     """
 
     name: str
     summary: str
     steps: Mapping[str, Step]
+    renderer: str = ""
 
     def settings(self) -> dict[str, dict[str, Option]]:
         """Every setting that some step understands: its option in each of these, by verb."""

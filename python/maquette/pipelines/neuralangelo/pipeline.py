@@ -26,4 +26,5 @@ PIPELINE = Pipeline(
             needs="runs/",
         ),
     },
+    renderer="maquette.recon.surface.renderer",
 )
