@@ -53,10 +53,12 @@ def scene(tmp_path: Path) -> Scene:
     return made
 
 
-def made(scene: Scene, fixed: bool, monkeypatch: pytest.MonkeyPatch) -> Trainer:
+def made(
+    scene: Scene, fixed: bool, monkeypatch: pytest.MonkeyPatch, cache_bytes: int = 0
+) -> Trainer:
     monkeypatch.setattr(Trainer, "_fixed", fixed)
     monkeypatch.setattr(trainers, "_MEETING_ITERATIONS", 5)
-    options = TrainingOptions(iterations=40, preset="preview", overrides=SMALL)
+    options = TrainingOptions(40, "preview", SMALL, cache_bytes=cache_bytes)
     trainer = training.build(scene, options, ProcessGroup())
     training.begin(trainer, None)
     return trainer
@@ -78,11 +80,14 @@ def test_fixed_shapes_give_the_same_step(scene: Scene, monkeypatch: pytest.Monke
         assert torch.allclose(gradient, fixed_gradients[name], atol=2e-3 * scale), name
 
 
-@pytest.mark.parametrize("iteration", [0, 30])  # shape and colours, colours alone
+@pytest.mark.parametrize(
+    ("iteration", "photographs"),  # shape and colours, colours alone, a part of the photographs
+    [(0, 12), (30, 12), (0, 5)],
+)
 def test_nothing_in_a_recorded_step_waits(
-    scene: Scene, iteration: int, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, iteration: int, photographs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = made(scene, True, monkeypatch)
+    trainer = made(scene, True, monkeypatch, photographs * 40 * 30 * 3)
     trainer.iteration = iteration
     trainer.step()
     phase = trainer.phase

@@ -15,7 +15,7 @@ import torch
 import trimesh
 
 from maquette.errors import BadInput, Interrupted, JobFailed
-from maquette.recon.surface import engine, states, trainer, training
+from maquette.recon.surface import engine, loop, states, trainer
 from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.trainer import Trainer
 from maquette.scene import checkpoints, transforms
@@ -65,7 +65,7 @@ def train(
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     asked = iter(range(10_000))
-    monkeypatch.setattr(training, "stop_requested", lambda: next(asked) + 1 >= count)
+    monkeypatch.setattr(loop, "stop_requested", lambda: next(asked) + 1 >= count)
 
 
 def state(scene: Scene, group: str = "experiments") -> dict[str, Any]:
