@@ -12,18 +12,21 @@ from typing import Any
 
 import torch
 
-from maquette.pipelines.neuralangelo.options import ExtractOptions, ProcessOptions
+from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.recon import kernel_checks
 from maquette.recon.evaluate import evaluation
 from maquette.recon.stages import mesh
 from maquette.recon.surface import training
-from maquette.recon.surface.team import Team
+from maquette.recon.surface.distributed import ProcessGroup
+from maquette.recon.surface.options import TrainingOptions
+from maquette.recon.surface.renderer import open_renderer
 from maquette.recon.surface.trainer import Trainer
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from rows import Row
 
 TRUTH = Path(__file__).parent.parent / "samples" / "owl"
+GROUP = "experiments"
 UPSTREAM = {"model.render.rand_rays": 512}  # the batch of Neuralangelo's published settings
 _LONG = 20_000  # iterations of the run whose schedule is measured
 _SECONDS_A_PACE = 5.0
@@ -110,16 +113,16 @@ def trained(preset: str, iterations: int, **overrides: Any) -> Callable[[Place],
         if not scene.root.exists():
             shutil.copytree(place.scene, scene.root)
         case = _named(f"{preset}, {iterations} iterations", overrides)
-        options = ProcessOptions(
+        options = TrainingOptions(
             preset=preset, iterations=iterations, save_minutes=60.0, overrides=overrides
         )
         start = time.perf_counter()
-        numbers = training.train(scene, options, Progress(None))
+        numbers = training.train(scene, scene.run(GROUP), options, Progress(None))
         yield Row(case, "train", "wall", time.perf_counter() - start, "s")
         for key, value in numbers.items():
             yield Row(case, "train", key, float(value), "")
         yield from extracted(512)(place)
-        found = evaluation.run(scene, options.group, Progress(None), TRUTH)
+        found = evaluation.run(scene, GROUP, Progress(None), TRUTH, open_renderer)
         for key, value in found.items():
             if isinstance(value, (int, float)):
                 yield Row(case, "evaluate", key, float(value), "")
@@ -167,8 +170,8 @@ PARTS: dict[str, tuple[float, Callable[[Place], Iterator[Row]]]] = {
 
 
 def _trainer(place: Place, preset: str, overrides: dict[str, Any]) -> Trainer:
-    options = ProcessOptions(preset=preset, iterations=_LONG, overrides=overrides)
-    trainer = training.build(Scene(place.scene, "neuralangelo"), options, Team())
+    options = TrainingOptions(preset=preset, iterations=_LONG, overrides=overrides)
+    trainer = training.build(Scene(place.scene, "neuralangelo"), options, ProcessGroup())
     training.begin(trainer, None)
     wait()
     return trainer

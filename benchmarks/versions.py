@@ -112,26 +112,26 @@ def work(arguments: argparse.Namespace) -> None:
         for _ in range(AT_ONCE):
             trainer.step()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        rays = AT_ONCE * trainer.settings.model.render.rand_rays
+        rays = AT_ONCE * trainer.config.model.render.rand_rays
         print(rays / wall, rays / cpu, flush=True)
 
 
 def _trainer(arguments: argparse.Namespace) -> Any:
-    from maquette.pipelines.neuralangelo.options import ProcessOptions
     from maquette.recon.surface import training
+    from maquette.recon.surface.options import TrainingOptions
     from maquette.scene.paths import Scene
 
     scene = Scene(arguments.scene)
     if not arguments.work:
         return _warmed_up(scene)
     from maquette.recon.surface import states
-    from maquette.recon.surface.team import Team
+    from maquette.recon.surface.distributed import ProcessGroup
     from maquette.scene import checkpoints
 
     pairs = (word.split("=") for word in arguments.overrides.split())
     overrides = {name: yaml.safe_load(value) for name, value in pairs}
-    options = ProcessOptions(iterations=ITERATIONS, preset="preview", overrides=overrides)
-    trainer = training.build(scene, options, Team())
+    options = TrainingOptions(iterations=ITERATIONS, preset="preview", overrides=overrides)
+    trainer = training.build(scene, options, ProcessGroup())
     training.use_threads()
     trainer.restore(states.read(checkpoints.newest(scene.run(arguments.group)).path))
     trainer.iteration = arguments.work

@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from maquette.recon.sfm.training_config import DatasetFacts, settings
+from maquette.recon.surface.scene_config import PreparedImages, scene_config
 from maquette.scene import transforms
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
@@ -99,8 +99,8 @@ def write_place(root: Path, place: Place) -> Scene:
         chosen = np.random.default_rng(index).choice(np.nonzero(depth < FAR)[0], 80)
         points.append(hit[chosen])
     transforms.write(scene.transforms, Transforms(tuple(place.frames), place.region))
-    facts = DatasetFacts(root.name, len(place.frames), WIDTH, HEIGHT, place.scene_type, False)
-    scene.config.write_text(yaml.safe_dump(settings(facts)))
+    images = PreparedImages(root.name, len(place.frames), WIDTH, HEIGHT, place.scene_type, False)
+    scene.config.write_text(yaml.safe_dump(scene_config(images)))
 
     def seen(frame: Frame, asked: Floats) -> Floats:
         eye = frame.world_from_cam[:3, 3]

@@ -3,7 +3,7 @@
 import json
 import shutil
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -12,15 +12,18 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
+from plyfile import PlyData, PlyElement
 
 import synthetic_scene
 from maquette.errors import BadInput, ConfigError, JobFailed, NotFound
 from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.recon.evaluate.evaluation import KEYS
 from maquette.recon.evaluate.evaluation import run as evaluate
+from maquette.recon.evaluate.findings import SURFACE
 from maquette.recon.pictures.contact_sheet import draw_sheet
 from maquette.recon.stages import mesh as mesh_stage
 from maquette.recon.stages import pictures as pictures_stage
+from maquette.recon.surface import renderer
 from maquette.scene import checkpoints, transforms
 from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
@@ -29,11 +32,6 @@ from maquette.scene.region import Region
 from maquette.stages.running import run_stages
 
 RESOLUTION = 160  # a cell is 2 * 2.5 / 160 = 0.031 world units
-
-
-@dataclass
-class Shot:
-    rgb: np.ndarray
 
 
 class Analytic:
@@ -51,8 +49,13 @@ class Analytic:
     def colors(self, points, normals):
         return 0.5 + 0.5 * normals
 
-    def render(self, frame, width, height):
-        return Shot(np.full((height, width, 3), 0.5, np.float32))
+    def render(self, frame):
+        lens = frame.intrinsics
+        return np.full((lens.height, lens.width, 3), 0.5, np.float32)
+
+
+def open_renderer(scene, group):
+    return Analytic(checkpoints.newest(scene.run(group)).path)
 
 
 def add_checkpoint(scene, iteration):
@@ -225,8 +228,9 @@ def test_evaluation_finds_the_known_error(scene, grown):
     load = partial(Analytic, grown=grown)
     extract(scene, load=load)
     write_truth(scene)
-    result = evaluate(scene, "experiments", progress(), load=load, samples=20_000)
-    assert set(result) == {*KEYS, "details"}
+    result = evaluate(scene, "experiments", progress(), None, open_renderer, samples=20_000)
+    assert set(result) == {*KEYS, "reasons", "details"}
+    assert result["reasons"] == {}
     assert json.loads(scene.evaluation.read_text()) == result
     assert result["registered_ratio"] == round(16 / 17, 4)
     assert result["camera_error_relative"] < 1e-6
@@ -234,6 +238,7 @@ def test_evaluation_finds_the_known_error(scene, grown):
     assert abs(result["accuracy_relative"] - expected) < slack
     assert abs(result["completeness_relative"] - expected) < slack
     assert result["f_score"] == pytest.approx(1.0 if grown == 0 else 0.0, abs=0.05)
+    assert 0.97 < result["normal_consistency"] < 1
     photos = [np.asarray(Image.open(scene.root / path)) / 255 for path in
               result["details"]["held_out_views"]]  # fmt: skip
     psnr = np.mean([-10 * np.log10(((photo - 0.5) ** 2).mean()) for photo in photos])
@@ -243,8 +248,46 @@ def test_evaluation_finds_the_known_error(scene, grown):
 
 
 def test_without_truth_only_the_rest_is_measured(scene):
-    result = evaluate(scene, "experiments", progress(), load=Analytic)
+    result = evaluate(scene, "experiments", progress(), None, open_renderer)
     assert result["psnr_db"] is not None
-    assert result["camera_error_relative"] is None
-    assert result["chamfer_relative"] is None
-    assert result["f_score"] is None
+    missing = {key for key in KEYS if result[key] is None}
+    assert missing == {"registered_ratio", "camera_error_relative", *SURFACE}
+    reasons = result["reasons"]
+    assert set(reasons) == missing
+    assert "are not in the scene" in reasons.pop("registered_ratio")
+    assert set(reasons.values()) == {"the scene has no ground truth: GROUND_TRUTH=folder names one"}
+
+
+def test_what_can_not_be_measured_says_why(scene):
+    write_truth(scene)
+    reasons = evaluate(scene, "experiments", progress())["reasons"]
+    assert reasons["chamfer_relative"] == "the scene has no mesh and no points yet: make extract"
+    assert reasons["psnr_db"] == "this pipeline renders no views"
+    reasons = evaluate(scene, "other", progress(), None, renderer.open_renderer)["reasons"]
+    assert reasons["ssim"] == "no training run of group other yet: make process"
+    mapping = json.loads((scene.root / "images_raw.json").read_text())
+    write_json(scene.root / "images_raw.json", {"images": mapping["images"][:2]})
+    reasons = evaluate(scene, "experiments", progress())["reasons"]
+    assert "knows 2 of the scene's cameras, 3 are needed" in reasons["camera_error_relative"]
+
+
+@pytest.mark.parametrize("with_normals", [True, False])
+def test_points_are_measured_in_place_of_a_mesh(scene, with_normals):
+    write_truth(scene)
+    mesh = synthetic_scene.truth_mesh()
+    points, faces = trimesh.sample.sample_surface(mesh, 40_000, seed=0)
+    columns = dict(zip("xyz", points.T, strict=True))
+    if with_normals:
+        columns |= dict(zip(("nx", "ny", "nz"), mesh.face_normals[faces].T, strict=True))
+    table = np.rec.fromarrays(list(columns.values()), names=list(columns))
+    scene.results.mkdir(parents=True)
+    PlyData([PlyElement.describe(table, "vertex")]).write(scene.results / "ring.ply")
+    result = evaluate(scene, "experiments", progress(), samples=20_000)
+    assert result["accuracy_relative"] < 1e-5  # they lie on the surface …
+    assert 1e-4 < result["completeness_relative"] < 0.01  # … with gaps between them
+    assert result["f_score"] > 0.95
+    if with_normals:
+        assert 0.97 < result["normal_consistency"] <= 1
+    else:
+        assert result["normal_consistency"] is None
+        assert result["reasons"]["normal_consistency"] == "the points have no normals"

@@ -17,8 +17,8 @@ from PIL import Image
 
 from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
-from maquette.recon.sfm import engine, mapping, matching, pairs
-from maquette.recon.sfm.engine import pycolmap
+from maquette.recon.sfm import colmap, mapping, matching, pairs
+from maquette.recon.sfm.colmap import pycolmap
 from maquette.scene import stage_records, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -172,7 +172,7 @@ def test_photos_of_unlike_things_fail_with_a_sentence(tmp_path: Path) -> None:
 
 
 def test_two_halves_of_a_model_are_joined(prepared: Scene, tmp_path: Path) -> None:
-    names = engine.image_names(prepared.database)
+    names = colmap.image_names(prepared.database)
     halves = [names[:15], names[9:]]
     whole = pycolmap.Reconstruction(prepared.distorted)
     models = []
@@ -185,7 +185,7 @@ def test_two_halves_of_a_model_are_joined(prepared: Scene, tmp_path: Path) -> No
     turn = pycolmap.Rotation3d(np.array([0.0, 0.6, 0.0, 0.8]))
     models[1].transform(pycolmap.Sim3d(3.0, turn, np.array([1.0, 2.0, 3.0])))
     joined = mapping.join(
-        models, prepared.database, prepared.images_raw, tmp_path / "work", PrepareOptions()
+        models, prepared.database, prepared.images_raw, tmp_path / "work", mapping.MappingOptions()
     )
     assert joined is not None
     assert joined.num_reg_images() == whole.num_reg_images()
@@ -197,18 +197,18 @@ def test_two_halves_of_a_model_are_joined(prepared: Scene, tmp_path: Path) -> No
 def test_matches_are_the_same_however_many_processes_find_them(
     prepared: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
-    monkeypatch.setattr(engine, "threads", lambda: processes)
-    names = engine.image_names(prepared.database)
+    monkeypatch.setattr(colmap, "threads", lambda: processes)
+    names = colmap.image_names(prepared.database)
     wanted = pairs.exhaustive(len(names))
     again = tmp_path / "again.db"
-    engine.copy(prepared.database, again)
-    with engine.opened(again) as handle:
+    colmap.copy(prepared.database, again)
+    with colmap.opened(again) as handle:
         before = handle.read_all_matches(), verified(handle)
         handle.clear_matches()
         handle.clear_two_view_geometries()
     matching.match(again, names, wanted[:150], 0, Progress(None, io.StringIO()))
     matching.match(again, names, wanted, 0, Progress(None, io.StringIO()))  # the rest alone
-    with engine.opened(again) as handle:
+    with colmap.opened(again) as handle:
         for one, other in zip((handle.read_all_matches(), verified(handle)), before, strict=True):
             assert one[0] == other[0]
             assert all(map(np.array_equal, one[1], other[1]))

@@ -17,7 +17,7 @@ import sparse_models
 import synthetic_scene
 from command_line import maquette
 from maquette.errors import BadInput
-from maquette.pipelines.neuralangelo.options import ExtractOptions, ProcessOptions
+from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.recon.pictures.framing import set_stage
 from maquette.recon.stages import mesh as mesh_stage
 from maquette.recon.surface import engine
@@ -91,7 +91,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scene]:
     base = tmp_path_factory.mktemp("trained")
     scene = synthetic_scene.write_posed_scene(base / "scenes" / "ring", 8, 48, 36)
     synthetic_scene.write_landmarks(scene, 300)
-    engine.train(scene, ProcessOptions(iterations=3, preset="preview"), Progress(None, StringIO()))
+    engine.train(
+        scene,
+        scene.run("experiments"),
+        engine.TrainingOptions(iterations=3, preset="preview"),
+        Progress(None, StringIO()),
+    )
     return base, scene
 
 
@@ -114,7 +119,12 @@ def test_training_and_extraction_stop_when_the_region_changed(
     assert "make process MODEL=ring GROUP=experiments FRESH=1" in said["run_again"][0]
     progress = Progress(None, StringIO())
     with pytest.raises(BadInput, match="region was changed after training"):
-        engine.train(scene, ProcessOptions(iterations=6, preset="preview"), progress)
+        engine.train(
+            scene,
+            scene.run("experiments"),
+            engine.TrainingOptions(iterations=6, preset="preview"),
+            progress,
+        )
     with pytest.raises(BadInput, match="region changed"):
         run_stages([mesh_stage.STAGE], "extract", scene, ExtractOptions(resolution=16), progress)
     restored = ask(base, "set", "MODEL=ring", *as_words(before))

@@ -12,6 +12,7 @@ import pytest
 from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.recon.stages.train import STAGE
 from maquette.recon.surface import engine
+from maquette.recon.surface.options import TrainingOptions
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -59,8 +60,8 @@ def test_photographs_with_landmarks_give_surface_and_colours(tmp_path: Path) -> 
 
 def test_photographs_alone_move_the_surface_towards_the_truth(tmp_path: Path) -> None:
     scene = write_posed_scene(tmp_path / "ball")
-    options = ProcessOptions(iterations=80, preset="preview", overrides=FAST)
-    engine.train(scene, options, Progress())
+    options = TrainingOptions(iterations=80, preset="preview", overrides=FAST)
+    engine.train(scene, scene.run("experiments"), options, Progress())
     # The initial sphere is 0.25 away on average; 80 iterations only get it moving (to 0.14).
     assert surface_error(scene) < 0.18
 
@@ -68,7 +69,8 @@ def test_photographs_alone_move_the_surface_towards_the_truth(tmp_path: Path) ->
 @pytest.mark.parametrize("place", [room(), yard()], ids=["indoor", "outdoor"])
 def test_places_are_found_from_inside_and_from_outside(tmp_path: Path, place: Place) -> None:
     scene = write_place(tmp_path / "place", place)
-    engine.train(scene, ProcessOptions(iterations=120, overrides=FAST), Progress())
+    options = TrainingOptions(iterations=120, overrides=FAST)
+    engine.train(scene, scene.run("experiments"), options, Progress())
     surface = engine.load(checkpoints.chosen(scene.run("experiments")).path)
     region = surface.region
     # Every point that a camera sees lies on the model's surface …

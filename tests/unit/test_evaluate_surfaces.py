@@ -4,13 +4,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from maquette.recon.evaluate.surfaces import (
-    compare_surfaces,
-    crop,
-    distances,
-    sample_evenly,
-    to_triangles,
-)
+from maquette.recon.evaluate.surfaces import compare_surfaces, crop, nearest
+from maquette.recon.evaluate.triangle_distance import sample_evenly, to_triangles
+from maquette.recon.geometry.points import PointCloud
 from maquette.recon.mesh.triangles import TriangleMesh
 
 SAMPLES = 10_000
@@ -80,7 +76,7 @@ def test_distances_agree_with_brute_force():
     points = random.normal(size=(200, 3))
     corners = np.broadcast_to(mesh.vertices[mesh.faces], (200, len(mesh.faces), 3, 3))
     expected = to_triangles(points[:, None], corners).min(axis=1)
-    np.testing.assert_allclose(distances(points, mesh, 5000), expected, atol=2e-4)
+    np.testing.assert_allclose(nearest(points, mesh, 5000)[0], expected, atol=2e-4)
 
 
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
@@ -111,3 +107,35 @@ def test_samples_are_even_by_area():
     np.testing.assert_allclose(points[faces == 0].mean(axis=0), [1 / 3, 1 / 3, 0], atol=0.01)
     again, _ = sample_evenly(mesh, 40_000, 0)
     np.testing.assert_array_equal(points, again)
+
+
+def test_normals_of_a_turned_plane_differ_by_its_angle():
+    turn = np.radians(10.0)
+    flat = slab(0.0)
+    vertices = flat.vertices + np.outer(flat.vertices[:, 0], [0, 0, np.tan(turn)])
+    tilted = TriangleMesh(vertices, flat.faces)
+    errors = compare_surfaces(tilted, flat, None, 0.01, SAMPLES)
+    assert errors.normal_consistency == pytest.approx(np.cos(turn), rel=1e-9)
+    over = TriangleMesh(flat.vertices, flat.faces[:, ::-1])  # which side is out does not count
+    assert compare_surfaces(over, flat, None, 0.01, SAMPLES).normal_consistency == 1.0
+
+
+def test_normals_of_a_ball_agree_with_a_coarser_one_up_to_its_facets():
+    errors = compare_surfaces(sphere(1.0, 2), sphere(1.0, 5), None, 0.01, SAMPLES)
+    assert 0.985 < errors.normal_consistency < 0.998
+
+
+def test_points_on_the_surface_are_accurate_and_as_complete_as_they_are_dense():
+    truth = sphere(1.0)
+    points, faces = sample_evenly(truth, 4000, 3)
+    normals = trimesh.Trimesh(truth.vertices, truth.faces, process=False).face_normals[faces]
+    errors = compare_surfaces(PointCloud(points, normals), truth, None, 0.05, SAMPLES)
+    assert errors.accuracy < 1e-7 and errors.precision == 1.0
+    # n points a unit of area leave a mean gap of 1 / (2 sqrt(n))
+    expected = 0.5 / np.sqrt(4000 / (4 * np.pi))
+    assert errors.completeness == pytest.approx(expected, rel=0.05)
+    assert 0.995 < errors.normal_consistency <= 1
+    bare = compare_surfaces(PointCloud(points), truth, None, 0.05, SAMPLES)
+    assert bare.normal_consistency is None and bare.chamfer == errors.chamfer
+    box = np.array([[5.0, 6.0]] * 3)
+    assert compare_surfaces(PointCloud(points), truth, box, 0.05, SAMPLES) is None

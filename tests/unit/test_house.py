@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,3 +53,28 @@ def test_no_generic_room_knows_it_by_name(name: str) -> None:
 
 def is_allowed(place: str, name: str) -> bool:
     return any(place.startswith(path) and known in (name, "*") for path, known in ALLOWED)
+
+
+def test_algorithms_take_no_options_of_a_step() -> None:
+    """Below the wall, stages and the step's program alone know what a pipeline is."""
+    recon = PACKAGE / "recon"
+    found = []
+    for path in sorted(recon.rglob("*.py")):
+        if recon / "stages" in path.parents or path == recon / "step.py":
+            continue
+        found += [
+            f"{path.relative_to(ROOT)}:{node.lineno}"
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if _imports(node, "maquette.pipelines")
+        ]
+    assert not found, "give the algorithm small options of its own, and fill them in the stage"
+
+
+def _imports(node: ast.AST, package: str) -> bool:
+    if isinstance(node, ast.Import):
+        modules = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        modules = [f"{node.module}.{alias.name}" for alias in node.names]
+    else:
+        return False
+    return any(f"{module}.".startswith(f"{package}.") for module in modules)

@@ -1,4 +1,4 @@
-"""Pairs, likeness, cameras, masks, gate, settings: the parts of structure from motion."""
+"""Pairs, retrieval, cameras, masks, gate: the parts of structure from motion."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from PIL import ExifTags, Image
 from maquette.errors import BadInput, ConfigError
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames import folders
-from maquette.recon.sfm import cameras, engine, ladder, likeness, mapping, masks, pairs
-from maquette.recon.sfm.engine import pycolmap
-from maquette.recon.sfm.ladder import Attempt, Site
-from maquette.recon.sfm.mapping import Quality
-from maquette.recon.sfm.training_config import DatasetFacts
-from maquette.recon.sfm.training_config import settings as training_settings
+from maquette.recon.sfm import cameras, colmap, mapping, masks, pairs, registration, retrieval
+from maquette.recon.sfm.colmap import pycolmap
+from maquette.recon.sfm.features import FeatureOptions
+from maquette.recon.sfm.mapping import MappingOptions, Quality
+from maquette.recon.sfm.registration import Attempt, PoseOptions, Workspace
 from maquette.recon.stages import dataset, features, matches, poses, region, undistort
 from maquette.recon.stages import frames as frames_stage
 from maquette.recon.stages import input as input_stage
@@ -55,7 +54,7 @@ def test_sequential_pairs_are_near_or_a_power_of_two_away(count: int, overlap: i
 def test_look_alikes_are_far_apart_in_order_and_the_most_alike(seed: int, count: int) -> None:
     descriptors = np.random.default_rng(seed).normal(size=(count, 8)).astype(np.float32)
     descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
-    made = set(pairs.alike(descriptors, neighbours=2, gap=5))
+    made = set(pairs.similar(descriptors, neighbours=2, gap=5))
     assert all(second - first > 5 for first, second in made)
     for i in range(count):
         far = [j for j in range(count) if abs(i - j) > 5]
@@ -67,7 +66,7 @@ def test_look_alikes_are_far_apart_in_order_and_the_most_alike(seed: int, count:
 def test_a_loop_is_closed_where_the_path_returns() -> None:
     angles = np.linspace(0, 2 * np.pi, 60)
     path = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    made = pairs.alike(path, neighbours=3)
+    made = pairs.similar(path, neighbours=3)
     assert any(first < 5 and second > 54 for first, second in made)
 
 
@@ -99,14 +98,14 @@ def test_vlad_against_its_slow_twin(seed: int) -> None:
         sums[nearest] += row - centres[nearest]
     rooted = np.sign(sums) * np.sqrt(np.abs(sums))
     expected = rooted.ravel() / np.linalg.norm(rooted)
-    made = likeness.vlad(local.astype(np.float32), centres.astype(np.float32))
+    made = retrieval.vlad(local.astype(np.float32), centres.astype(np.float32))
     assert made == pytest.approx(expected, abs=1e-4)
     assert np.linalg.norm(made) == pytest.approx(1, abs=1e-5)
 
 
 def test_vlad_of_nothing_is_zero() -> None:
     centres = np.ones((2, 3), np.float32)
-    assert not likeness.vlad(np.zeros((0, 3), np.float32), centres).any()
+    assert not retrieval.vlad(np.zeros((0, 3), np.float32), centres).any()
 
 
 @pytest.mark.parametrize(
@@ -209,64 +208,66 @@ def test_more_images_win_then_the_smaller_error() -> None:
     assert quality(7, 1.5) > quality(6, 0.1) > quality(6, 0.2) > mapping.quality_of(None, 10)
 
 
-def climbed(
+def registered_by(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, results: list[int | None]
 ) -> tuple[list[str], Attempt]:
     tried: list[str] = []
 
-    def rung(site: Site, name: str, best: Attempt | None) -> Attempt | None:
+    def method(workspace: Workspace, name: str, best: Attempt | None) -> Attempt | None:
         tried.append(name)
         registered = results[int(name)]
         return None if registered is None else Attempt(name, tmp_path, None, quality(registered))
 
-    rungs = tuple((str(number), "harder", rung) for number in range(len(results)))
-    monkeypatch.setattr(ladder, "RUNGS", rungs)
+    methods = tuple((str(number), "harder", method) for number in range(len(results)))
+    monkeypatch.setattr(registration, "METHODS", methods)
     scene = Scene(tmp_path / "lego")
     with open(tmp_path / "log", "w") as log:
-        return tried, ladder.climb(Site(scene, tmp_path, PrepareOptions(), Progress(None, log)))
+        return tried, registration.register(
+            Workspace(scene, tmp_path, PoseOptions(), Progress(None, log))
+        )
 
 
 @pytest.mark.parametrize(
     ("results", "tried", "used"),
     [([6], 1, "0"), ([3, 8], 2, "1"), ([3, None, 10], 3, "2"), ([0, 2, 6, 9], 3, "2")],
 )
-def test_the_ladder_is_climbed_until_the_gate_opens(
+def test_stronger_methods_are_tried_until_the_gate_opens(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, results: list[int], tried: int, used: str
 ) -> None:
-    rungs, best = climbed(monkeypatch, tmp_path, results)
-    assert (len(rungs), best.rung) == (tried, used)
+    names, best = registered_by(monkeypatch, tmp_path, results)
+    assert (len(names), best.method) == (tried, used)
 
 
 def test_the_best_failure_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="only 4 of 10 images found a pose: `lego`") as caught:
-        climbed(monkeypatch, tmp_path, [2, 4, 3])
+        registered_by(monkeypatch, tmp_path, [2, 4, 3])
     assert caught.value.detail.startswith("40.0 % registered, gate is 60 %")
     assert "MATCHER=exhaustive" in caught.value.hint
 
 
 def test_known_intrinsics_are_kept_fixed_and_the_seed_is_everywhere() -> None:
-    free = mapping.mapper_options(PrepareOptions(seed=7), 20)
+    free = mapping.mapper_options(MappingOptions(seed=7), 20)
     assert free.ba_refine_focal_length and free.ba_refine_extra_params
     assert not free.ba_refine_principal_point
     assert {free.random_seed, free.mapper.random_seed, free.triangulation.random_seed} == {7}
-    given_params = PrepareOptions(camera_params="500,320,240,0", refine_principal_point=True)
-    fixed = mapping.mapper_options(given_params, 20)
+    known = FeatureOptions(camera_params="500,320,240,0")
+    fixed = mapping.mapper_options(PoseOptions(known, refine_principal_point=True).mapping, 20)
     assert not (fixed.ba_refine_focal_length or fixed.ba_refine_extra_params)
     assert fixed.ba_refine_principal_point
 
 
 def test_a_database_copy_is_independent(tmp_path: Path) -> None:
-    engine.create(one := tmp_path / "a.db")
-    with engine.opened(one) as database:
+    colmap.create(one := tmp_path / "a.db")
+    with colmap.opened(one) as database:
         camera = pycolmap.Camera.create_from_model_name(1, "PINHOLE", 5.0, 4, 4)
         database.write_camera(camera)
-        engine.copy(one, two := tmp_path / "b.db")  # still open: the write stands in the log
-    with engine.opened(two) as database:
+        colmap.copy(one, two := tmp_path / "b.db")  # still open: the write stands in the log
+    with colmap.opened(two) as database:
         assert database.num_cameras() == 1
         database.clear_cameras()
-    engine.settle(two)
+    colmap.settle(two)
     assert sorted(path.name for path in tmp_path.glob("b.db*")) == ["b.db"]
-    with engine.opened(one) as database:
+    with colmap.opened(one) as database:
         assert database.num_cameras() == 1
 
 
@@ -275,20 +276,20 @@ def test_the_log_of_a_killed_reader_does_not_corrupt_the_next_database(tmp_path:
     program = f"""
 import os, signal
 from pathlib import Path
-from maquette.recon.sfm.engine import pycolmap, opened
+from maquette.recon.sfm.colmap import pycolmap, opened
 with opened(Path({str(path)!r})) as database:
     for number in range(1, 200):
         camera = pycolmap.Camera.create_from_model_name(number, "PINHOLE", 5.0, 4, 4)
         database.write_camera(camera)
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    engine.create(path)
+    colmap.create(path)
     subprocess.run([sys.executable, "-c", program], check=False)
     assert (tmp_path / "database.db-wal").exists()
     with folders.replacing_file(path) as made:
-        engine.create(made)
-        engine.settle(made)
-    with engine.opened(path) as database:
+        colmap.create(made)
+        colmap.settle(made)
+    with colmap.opened(path) as database:
         assert database.num_cameras() == 0
 
 
@@ -298,7 +299,7 @@ def test_pycolmap_does_not_take_our_signals(before: str) -> None:
 import os, signal, sys
 def stop(number, frame): print("stopped politely", flush=True); sys.exit(7)
 signal.signal(signal.SIGTERM, {before})
-import maquette.recon.sfm.engine
+import maquette.recon.sfm.colmap
 os.kill(os.getpid(), signal.SIGTERM)
 signal.sigtimedwait([], 5)
 """
@@ -311,7 +312,7 @@ signal.sigtimedwait([], 5)
 
 def test_errors_of_colmap_are_shown_and_leave_no_files(tmp_path: Path) -> None:
     program = """
-from maquette.recon.sfm.engine import hush, pycolmap
+from maquette.recon.sfm.colmap import hush, pycolmap
 model = pycolmap.synthesize_dataset(pycolmap.SyntheticDatasetOptions())
 pycolmap.bundle_adjustment(model, pycolmap.BundleAdjustmentOptions())
 hush()
@@ -327,34 +328,6 @@ pycolmap.logging.error("shown")
     )
     assert "] shown" in done.stderr and "not shown" not in done.stderr
     assert not list(tmp_path.iterdir())
-
-
-def facts(scene_type: str, images: int = 20, exposure: bool = False) -> DatasetFacts:
-    return DatasetFacts("scenes/lego", images, 640, 480, scene_type, exposure)
-
-
-@pytest.mark.parametrize(
-    ("scene_type", "inside_out", "level", "background"),
-    [("outdoor", False, 8, True), ("indoor", True, 8, False), ("object", False, 4, True)],
-)
-def test_settings_follow_the_scene_type(
-    scene_type: str, inside_out: bool, level: int, background: bool
-) -> None:
-    made = training_settings(facts(scene_type))
-    sdf = made["model"]["object"]["sdf"]
-    assert sdf["mlp"]["inside_out"] is inside_out
-    assert sdf["encoding"]["coarse2fine"]["init_active_level"] == level
-    assert ("background" not in made["model"]) is background
-    assert made["data"]["train"] == {"image_size": [480, 640]}
-    assert made["data"]["val"] == {"image_size": [300, 400]}
-    assert "num_images" not in made["data"]
-
-
-def test_varying_exposure_and_tiny_sets() -> None:
-    made = training_settings(facts("object", images=3, exposure=True))
-    assert made["model"]["appear_embed"] == {"enabled": True, "dim": 8}
-    assert made["data"]["num_images"] == 3
-    assert made["data"]["val"]["subset"] == 3
 
 
 def test_the_stages_form_a_chain() -> None:

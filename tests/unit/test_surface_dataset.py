@@ -1,9 +1,10 @@
-"""The dataset: which frames, which pixels, which scenes are refused."""
+"""Batches of pixels: with their own rays, evenly drawn, from all views or from a part at a time."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,25 +12,17 @@ import torch
 from PIL import Image
 
 from maquette.errors import BadInput
-from maquette.recon.surface.dataset import PixelDataset, check, split
+from maquette.recon.surface.dataset import PixelDataset
 from maquette.recon.surface.draws import Draws
+from maquette.recon.surface.pixels import AllPixels
+from maquette.recon.surface.working_set import WorkingSet
+from maquette.recon.views.views import Views
 from maquette.scene import transforms
 from maquette.scene.paths import Scene
-from maquette.scene.region import Region
 from maquette.scene.transforms import Intrinsics
 from synthetic_scene import orbit, region, write_posed_scene
 
 CPU = torch.device("cpu")
-
-
-def test_split_holds_out_every_eighth_by_path() -> None:
-    frames = orbit(24, 32, 24)
-    kept, held_out = split(frames[::-1])
-    assert [frame.file_path for frame in held_out] == [
-        "images/0004.png", "images/0012.png", "images/0020.png",
-    ]  # fmt: skip
-    assert len(kept) == 21 and not {f.file_path for f in kept} & {f.file_path for f in held_out}
-    assert split(frames[:11]) == (frames[:11], [])
 
 
 def coded_scene(root: Path) -> Scene:
@@ -47,7 +40,7 @@ def test_pixels_carry_their_own_rays_for_any_image_size(tmp_path: Path) -> None:
     scene, frames = coded_scene(tmp_path), orbit(3, 20, 10)
     own = Intrinsics(12, 16, 15.0, 14.0, 6.5, 7.5)
     frames[1] = replace(frames[1], intrinsics=own)
-    dataset = PixelDataset(scene, frames, region(), CPU)
+    dataset = PixelDataset(Views(scene, frames), region(), CPU)
     batch = dataset.draw(500, Draws(torch.Generator().manual_seed(0)))
     code = (batch.colors * 255).round().long()
     assert torch.equal(code[:, 0], batch.image) and set(batch.image.tolist()) == {0, 1, 2}
@@ -61,7 +54,7 @@ def test_masked_pixels_are_never_drawn(tmp_path: Path) -> None:
     mask = np.zeros((10, 20), np.uint8)
     mask[:, 5:] = 255
     Image.fromarray(mask).save(scene.masks / "0000.png")
-    dataset = PixelDataset(scene, frames, region(), CPU)
+    dataset = PixelDataset(Views(scene, frames), region(), CPU)
     batch = dataset.draw(2000, Draws(torch.Generator().manual_seed(0)))
     code = (batch.colors * 255).round().long()
     assert int(code[batch.image == 0, 1].min()) == 5
@@ -69,27 +62,10 @@ def test_masked_pixels_are_never_drawn(tmp_path: Path) -> None:
 
 
 def test_large_photographs_are_reduced_with_their_cameras(tmp_path: Path) -> None:
-    dataset = PixelDataset(coded_scene(tmp_path), orbit(3, 20, 10), region(), CPU, long_side=10)
+    views = Views(coded_scene(tmp_path), orbit(3, 20, 10), long_side=10)
+    dataset = PixelDataset(views, region(), CPU)
     lens = dataset.frames[0].intrinsics
     assert (lens.width, lens.height, lens.cx, lens.cy) == (10, 5, 5.0, 2.5)
-
-
-def test_unusable_scenes_are_refused_in_words(tmp_path: Path) -> None:
-    scene = write_posed_scene(tmp_path, 4, 16, 12)
-    cameras = transforms.read(scene.transforms)
-    check(scene, cameras.frames, cameras.region)
-    with pytest.raises(BadInput, match="only 2 posed images"):
-        check(scene, cameras.frames[:2], cameras.region)
-    with pytest.raises(BadInput, match="no camera sees the region"):
-        check(scene, cameras.frames, Region.around([0, 0, 80.0], 1.0))
-    far = Region.around(cameras.region.center, 4 * cameras.region.radius)
-    with pytest.raises(BadInput, match="all 4 cameras stand well inside") as caught:
-        check(scene, cameras.frames, far)
-    assert "SCENE_TYPE=indoor" in caught.value.hint
-    check(scene, cameras.frames, far, inside_out=True)
-    (scene.images / "0001.png").unlink()
-    with pytest.raises(BadInput, match="1 of 4 images"):
-        check(scene, cameras.frames, cameras.region)
 
 
 def test_copies_of_one_picture_are_refused(tmp_path: Path) -> None:
@@ -99,4 +75,80 @@ def test_copies_of_one_picture_are_refused(tmp_path: Path) -> None:
     for frame in frames[1:]:
         (tmp_path / frame.file_path).write_bytes(first)
     with pytest.raises(BadInput, match="all 4 images are the same picture"):
-        PixelDataset(scene, frames, region(), CPU)
+        PixelDataset(Views(scene, frames), region(), CPU)
+
+
+def held_part(scene: Scene, limit: int, state: dict[str, Any] | None = None) -> PixelDataset:
+    """A dataset of ten views of 20 × 10 pixels that may take so many bytes."""
+    views = Views(scene, orbit(10, 20, 10), limit_bytes=0)
+    return PixelDataset(views, region(), CPU, limit, seed=3, state=state)
+
+
+def numbered_scene(root: Path, masked: bool = False) -> Scene:
+    """Ten images that are all of one colour each, their number; mask 4 excludes everything."""
+    scene = Scene(root, "neuralangelo")
+    scene.images.mkdir()
+    for index in range(10):
+        pixels = np.full((10, 20, 3), index, np.uint8)
+        Image.fromarray(pixels).save(scene.images / f"{index:04}.png")
+    if masked:
+        scene.masks.mkdir()
+        Image.fromarray(np.zeros((10, 20), np.uint8)).save(scene.masks / "0004.png")
+    return scene
+
+
+def walk(dataset: PixelDataset, iterations: range, draws: Draws, total: int) -> list[Any]:
+    """What is drawn in some iterations: image numbers, checked against the colours."""
+    found = []
+    for iteration in iterations:
+        batch = dataset.draw(30, draws)
+        assert torch.equal((batch.colors[:, 0] * 255).round().long(), batch.image)
+        found.append((batch.image.tolist(), batch.rays.directions))
+        dataset.advance(iteration + 1, total)
+    return found
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_more_photographs_than_memory_holds_are_all_drawn_in_turn(
+    tmp_path: Path, masked: bool
+) -> None:
+    limit = 20 * 10 * (7 if masked else 3) * 5
+    dataset, draws = held_part(numbered_scene(tmp_path, masked), limit), Draws(torch.Generator())
+    assert isinstance(dataset.source, WorkingSet) and dataset.source.window.size == 3
+    total, seen = 60, np.zeros(10, int)
+    for iteration in range(total):
+        ((images, _),) = walk(dataset, range(iteration, iteration + 1), draws, total)
+        assert dataset.source.held_bytes <= limit and len(set(images)) <= 3
+        seen += np.bincount(images, minlength=10)
+    if masked:
+        assert seen[4] == 0
+        seen = np.delete(seen, 4)
+    assert 0.6 * seen.mean() < seen.min() and seen.max() < 1.5 * seen.mean()
+
+
+def test_a_part_held_is_continued_where_it_was(tmp_path: Path) -> None:
+    scene, limit = numbered_scene(tmp_path), 20 * 10 * 3 * 5
+    whole, generator = held_part(scene, limit), torch.Generator().manual_seed(1)
+    draws = Draws(generator)
+    walk(whole, range(11), draws, 30)
+    state, random = whole.state(), generator.get_state()
+    expected = walk(whole, range(11, 30), draws, 30)
+    generator.set_state(random)
+    resumed = walk(held_part(scene, 100 * limit, state), range(11, 30), draws, 30)
+    assert [images for images, _ in resumed] == [images for images, _ in expected]
+    assert all(torch.equal(a[1], b[1]) for a, b in zip(resumed, expected, strict=True))
+
+
+def test_photographs_that_fit_are_all_held(tmp_path: Path) -> None:
+    dataset = held_part(numbered_scene(tmp_path), 20 * 10 * 3 * 10)
+    assert isinstance(dataset.source, AllPixels) and dataset.state() is None
+    assert dataset.source.held_bytes == 20 * 10 * 3 * 10
+
+
+def test_masks_that_exclude_every_pixel_are_refused(tmp_path: Path) -> None:
+    scene = numbered_scene(tmp_path, masked=True)
+    for index in range(10):
+        Image.fromarray(np.zeros((10, 20), np.uint8)).save(scene.masks / f"{index:04}.png")
+    for limit in (20 * 10 * 7 * 5, 1 << 20):
+        with pytest.raises(BadInput, match="masks exclude every pixel"):
+            held_part(scene, limit)

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from maquette.recon.surface.background import contract, inverse_radii
+from maquette.recon.surface.config import Encoding, Gradient, HashGridConfig, Sdf, SdfMlp
 from maquette.recon.surface.field import _AXES, _TETRAHEDRON, SdfField, differences
-from maquette.recon.surface.settings import Encoding, Gradient, HashgridSettings, Sdf, SdfMlp
 
 
 def small(inside_out: bool = False, taps: int = 4) -> SdfField:
-    encoding = Encoding(levels=4, hashgrid=HashgridSettings(2, 5, 10, 2))
+    encoding = Encoding(levels=4, hashgrid=HashGridConfig(2, 5, 10, 2))
     mlp = SdfMlp(hidden_dim=16, out_bias=0.4, inside_out=inside_out)
     return SdfField(Sdf(mlp, encoding, Gradient(taps=taps)), torch.Generator().manual_seed(0))
 

@@ -10,10 +10,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from maquette.errors import JobFailed
-from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.recon.surface import trainer as trainers
 from maquette.recon.surface import training
-from maquette.recon.surface.team import Team
+from maquette.recon.surface.distributed import ProcessGroup
+from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.trainer import Trainer
 from maquette.scene.paths import Scene
 from synthetic_scene import write_landmarks, write_posed_scene
@@ -53,11 +53,13 @@ def scene(tmp_path: Path) -> Scene:
     return made
 
 
-def made(scene: Scene, fixed: bool, monkeypatch: pytest.MonkeyPatch) -> Trainer:
+def made(
+    scene: Scene, fixed: bool, monkeypatch: pytest.MonkeyPatch, cache_bytes: int = 0
+) -> Trainer:
     monkeypatch.setattr(Trainer, "_fixed", fixed)
     monkeypatch.setattr(trainers, "_MEETING_ITERATIONS", 5)
-    options = ProcessOptions(iterations=40, preset="preview", overrides=SMALL)
-    trainer = training.build(scene, options, Team())
+    options = TrainingOptions(40, "preview", SMALL, cache_bytes=cache_bytes)
+    trainer = training.build(scene, options, ProcessGroup())
     training.begin(trainer, None)
     return trainer
 
@@ -78,11 +80,14 @@ def test_fixed_shapes_give_the_same_step(scene: Scene, monkeypatch: pytest.Monke
         assert torch.allclose(gradient, fixed_gradients[name], atol=2e-3 * scale), name
 
 
-@pytest.mark.parametrize("iteration", [0, 30])  # shape and colours, colours alone
+@pytest.mark.parametrize(
+    ("iteration", "photographs"),  # shape and colours, colours alone, a part of the photographs
+    [(0, 12), (30, 12), (0, 5)],
+)
 def test_nothing_in_a_recorded_step_waits(
-    scene: Scene, iteration: int, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, iteration: int, photographs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = made(scene, True, monkeypatch)
+    trainer = made(scene, True, monkeypatch, photographs * 40 * 30 * 3)
     trainer.iteration = iteration
     trainer.step()
     phase = trainer.phase
@@ -118,7 +123,8 @@ def test_a_loss_that_is_no_number_leaves_the_parameters(
     trainer = made(scene, True, monkeypatch)
     trainer.step()
     before = {name: p.clone() for name, p in trainer.model.named_parameters()}
-    trainer.dataset.pixels = torch.full_like(trainer.dataset.pixels, torch.nan, dtype=torch.float32)
+    source = trainer.dataset.source
+    source.pixels = torch.full_like(source.pixels, torch.nan, dtype=torch.float32)
     trainer.optimizer.found_inf = trainer._not_finite
     trainer.is_prompt = False
     metrics = trainer.step()

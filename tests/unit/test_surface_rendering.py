@@ -7,6 +7,7 @@ import torch
 
 from cuda_device import DEVICES
 from maquette.recon.geometry.rays import Rays
+from maquette.recon.surface.config import NumSamples, Render
 from maquette.recon.surface.draws import Draws
 from maquette.recon.surface.rendering import (
     composite_weights,
@@ -15,7 +16,6 @@ from maquette.recon.surface.rendering import (
     section_opacity,
 )
 from maquette.recon.surface.sampling import DistanceCache, draw, sample_rays
-from maquette.recon.surface.settings import NumSamples, Render
 
 
 def draws(seed: int) -> Draws:
@@ -76,9 +76,9 @@ def test_samples_gather_at_the_cached_surface() -> None:
     cache.rebuild(lambda points: points.norm(dim=1) - 0.4)
     directions = torch.nn.functional.normalize(torch.tensor([[1.0, 0.05, 0], [1, 0, 0.1]]), dim=1)
     rays = Rays(-directions * 0.9, directions, torch.ones(2))
-    settings = Render(num_samples=NumSamples(coarse=6, fine=16))
+    config = Render(num_samples=NumSamples(coarse=6, fine=16))
     for source in (draws(0), None):
-        along = sample_rays(rays, cache, torch.tensor(200.0), settings, source)
+        along = sample_rays(rays, cache, torch.tensor(200.0), config, source)
         assert along.shape == (2, 22)
         assert bool((along.diff(dim=1) >= 0).all())
         assert torch.allclose(along[:, 0], torch.zeros(2), atol=1e-5)
@@ -100,13 +100,13 @@ def test_the_sampling_kernel_equals_the_reference(
     directions = torch.nn.functional.normalize(toward + aside, dim=1)
     of_rays = (-1.5 * toward, directions, torch.ones(600))  # some miss the ball
     rays = Rays(*(tensor.to(device) for tensor in of_rays))
-    settings = Render(num_sample_hierarchy=passes, num_samples=NumSamples(coarse=5, fine=12))
+    config = Render(num_sample_hierarchy=passes, num_samples=NumSamples(coarse=5, fine=12))
     fast, slow = (
         sample_rays(
             rays,
             cache,
             torch.tensor(sharpness, device=device),
-            settings,
+            config,
             Draws(torch.Generator(device).manual_seed(1)),
             kernel,
         )

@@ -15,8 +15,8 @@ import torch
 import trimesh
 
 from maquette.errors import BadInput, Interrupted, JobFailed
-from maquette.pipelines.neuralangelo.options import ProcessOptions
-from maquette.recon.surface import engine, states, trainer, training
+from maquette.recon.surface import engine, loop, states, trainer
+from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.trainer import Trainer
 from maquette.scene import checkpoints, transforms
 from maquette.scene.events import Progress
@@ -52,13 +52,20 @@ class Listener(Progress):
         self.said.append(str(fields.get("text", "")))
 
 
-def options(iterations: int, **changes: Any) -> ProcessOptions:
-    return ProcessOptions(iterations=iterations, preset="preview", overrides=TINY, **changes)
+def options(iterations: int, **changes: Any) -> TrainingOptions:
+    return TrainingOptions(iterations=iterations, preset="preview", overrides=TINY, **changes)
+
+
+def train(
+    scene: Scene, chosen: TrainingOptions, listener: Progress | None = None,
+    group: str = "experiments",
+) -> dict[str, float | int]:  # fmt: skip
+    return engine.train(scene, scene.run(group), chosen, listener or Listener())
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     asked = iter(range(10_000))
-    monkeypatch.setattr(training, "stop_requested", lambda: next(asked) + 1 >= count)
+    monkeypatch.setattr(loop, "stop_requested", lambda: next(asked) + 1 >= count)
 
 
 def state(scene: Scene, group: str = "experiments") -> dict[str, Any]:
@@ -79,18 +86,36 @@ def same(left: Any, right: Any) -> bool:
 def test_stopped_and_resumed_run_equals_the_uninterrupted_one(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine.train(scene, options(12, group="whole"), Listener())
+    train(scene, options(12), group="whole")
     with monkeypatch.context() as patch:
         stop_after(patch, 5)
         with pytest.raises(Interrupted, match="stopped at iteration 5 and was saved"):
-            engine.train(scene, options(12), Listener())
+            train(scene, options(12))
     assert state(scene)["iteration"] == 5
     torch.manual_seed(99)  # whatever happened in between must not matter
-    engine.train(scene, options(12), Listener())
+    train(scene, options(12))
     whole, resumed = state(scene, "whole"), state(scene)
     for part in ("model", "optim", "sched", "phase", "iteration", "epoch", "settings"):
         assert same(whole[part], resumed[part]), part
     assert same(whole["random"]["sampler"], resumed["random"]["sampler"])
+
+
+def test_a_run_that_holds_a_part_of_the_photographs_resumes_exactly(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = options(12, cache_bytes=5 * 16 * 12 * 3)  # three at a time, and two that are coming
+    train(scene, some, group="whole")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 5)
+        with pytest.raises(Interrupted):
+            train(scene, some)
+    interrupted = state(scene)["views"]
+    assert interrupted["size"] == 3 and interrupted["position"] > 0
+    train(scene, some)
+    whole, resumed = state(scene, "whole"), state(scene)
+    for part in ("model", "optim", "views"):
+        assert same(whole[part], resumed[part]), part
+    assert whole["views"]["position"] > len(whole["views"]["order"])  # all had their turn
 
 
 def test_a_shape_that_stands_is_left_alone_while_colours_go_on(
@@ -99,9 +124,9 @@ def test_a_shape_that_stands_is_left_alone_while_colours_go_on(
     with monkeypatch.context() as patch:
         stop_after(patch, 6)  # of 12, half of which change the shape
         with pytest.raises(Interrupted):
-            engine.train(scene, options(12), Listener())
+            train(scene, options(12))
     before = state(scene)["model"]
-    engine.train(scene, options(12), Listener())
+    train(scene, options(12))
     after = state(scene)["model"]
     still = {key for key in before if same(before[key], after[key])}
     shape = {key for key in before if key.startswith("sdf.")} | {"variance"}
@@ -111,7 +136,7 @@ def test_a_shape_that_stands_is_left_alone_while_colours_go_on(
 
 def test_run_folder_holds_what_the_design_says(scene: Scene) -> None:
     listener = Listener()
-    numbers = engine.train(scene, options(8), listener)
+    numbers = train(scene, options(8), listener)
     run = scene.run("experiments")
     name = "epoch_00001_iteration_000000008_checkpoint.pt"
     assert checkpoints.read_pointer(run) == name and (run / name).is_file()
@@ -124,56 +149,56 @@ def test_run_folder_holds_what_the_design_says(scene: Scene) -> None:
 
 
 def test_more_iterations_continue_and_the_schedule_follows(scene: Scene) -> None:
-    engine.train(scene, options(6), Listener())
+    train(scene, options(6))
     listener = Listener()
-    numbers = engine.train(scene, options(10), listener)
+    numbers = train(scene, options(10), listener)
     assert numbers["iterations"] == 10
     assert any("continuing at iteration 6 of 10" in text for text in listener.said)
     assert any("made for 6 iterations and now follows 10" in text for text in listener.said)
     again = Listener()
-    assert engine.train(scene, options(10), again)["iterations"] == 10
+    assert train(scene, options(10), again)["iterations"] == 10
     assert any("nothing to do" in text for text in again.said)
 
 
 def test_damaged_newest_checkpoint_is_passed_over_and_said(scene: Scene) -> None:
-    engine.train(scene, options(4), Listener())
-    engine.train(scene, options(6), Listener())
+    train(scene, options(4))
+    train(scene, options(6))
     newest = checkpoints.chosen(scene.run("experiments")).path
     newest.write_bytes(newest.read_bytes()[:-500])
     listener = Listener()
-    engine.train(scene, options(6), listener)
+    train(scene, options(6), listener)
     assert any("damaged" in text and "iteration_000000004" in text for text in listener.said)
     assert state(scene)["iteration"] == 6
 
 
 def test_fresh_keeps_the_old_run_under_another_name(scene: Scene) -> None:
-    engine.train(scene, options(3), Listener())
+    train(scene, options(3))
     before = state(scene)
-    engine.train(scene, options(4, fresh=True), Listener())
-    engine.train(scene, options(2, fresh=True), Listener())
+    train(scene, options(4, fresh=True))
+    train(scene, options(2, fresh=True))
     assert state(scene)["iteration"] == 2
     assert same(state(scene, "experiments.1")["model"], before["model"])
     assert state(scene, "experiments.2")["iteration"] == 4
 
 
 def test_changed_region_and_network_are_refused(scene: Scene) -> None:
-    engine.train(scene, options(2), Listener())
+    train(scene, options(2))
     wider = replace(options(3), overrides=TINY | {"model.object.sdf.mlp.hidden_dim": 12})
     with pytest.raises(BadInput, match="network's settings differ") as caught:
-        engine.train(scene, wider, Listener())
+        train(scene, wider)
     assert "hidden_dim: 8 -> 12" in caught.value.detail and "FRESH=1" in caught.value.hint
     cameras = transforms.read(scene.transforms)
     moved = Region.around(cameras.region.center, cameras.region.radius * 0.99, cameras.region.box)
     transforms.write(scene.transforms, transforms.Transforms(cameras.frames, moved))
     with pytest.raises(BadInput, match="region was changed after training") as caught:
-        engine.train(scene, options(3), Listener())
+        train(scene, options(3))
     assert "FRESH=1" in caught.value.hint
 
 
 def test_nan_ends_the_run_and_keeps_the_last_good_checkpoint(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine.train(scene, options(3), Listener())
+    train(scene, options(3))
     original: Callable[..., Any] = Trainer.step
 
     def poisoned(self: Trainer) -> dict[str, float]:
@@ -185,14 +210,14 @@ def test_nan_ends_the_run_and_keeps_the_last_good_checkpoint(
 
     monkeypatch.setattr(Trainer, "step", poisoned)
     with pytest.raises(JobFailed, match="not a number at iteration 4"):
-        engine.train(scene, options(12), Listener())
+        train(scene, options(12))
     assert state(scene)["iteration"] == 3
 
 
 def test_pruning_keeps_the_newest_and_those_that_ended_a_run(scene: Scene) -> None:
-    engine.train(scene, options(2), Listener())
+    train(scene, options(2))
     saving = replace(options(12), overrides=TINY | {"checkpoint.save_iter": 1})
-    engine.train(scene, saving, Listener())
+    train(scene, saving)
     kept = [
         checkpoints.iteration_of(path.name) for path in checkpoints.listed(scene.run("experiments"))
     ]
@@ -207,7 +232,7 @@ def test_a_full_disk_is_no_bug_of_torch() -> None:
 
 
 def test_loaded_surface_answers_in_the_promised_shapes(scene: Scene) -> None:
-    engine.train(scene, options(2), Listener())
+    train(scene, options(2))
     surface = engine.load(checkpoints.chosen(scene.run("experiments")).path)
     cameras = transforms.read(scene.transforms)
     assert surface.region == cameras.region and surface.iteration == 2
@@ -235,13 +260,13 @@ def test_out_of_memory_halves_the_rays_once_and_then_names_a_preset(
 
     monkeypatch.setattr(Trainer, "step", greedy)
     listener = Listener()
-    assert engine.train(scene, options(4), listener)["iterations"] == 4
+    assert train(scene, options(4), listener)["iterations"] == 4
     assert any("going on with 8 rays an iteration, not 16" in text for text in listener.said)
     assert state(scene)["rays"] == 8
-    assert engine.train(scene, options(6), Listener())["iterations"] == 6  # still with 8
+    assert train(scene, options(6))["iterations"] == 6  # still with 8
     limit = 2
     with pytest.raises(JobFailed, match="out of memory, also with 4 rays") as caught:
-        engine.train(scene, options(9), Listener())
+        train(scene, options(9))
     assert "PRESET=full-8gb" in caught.value.hint
     assert state(scene)["iteration"] == 6
 
@@ -252,7 +277,7 @@ def test_mixed_precision_trains_like_full_precision(
     losses = []
     for mixed in (False, True):
         monkeypatch.setattr(trainer, "has_bfloat16", lambda device, mixed=mixed: mixed)
-        training.train(scene, options(20, group=f"mixed-{mixed}"), Listener())
+        train(scene, options(20), group=f"mixed-{mixed}")
         lines = (scene.run(f"mixed-{mixed}") / "metrics.jsonl").read_text().splitlines()
         losses.append(json.loads(lines[-1])["render"])
     assert losses[0] != losses[1]
@@ -262,8 +287,8 @@ def test_mixed_precision_trains_like_full_precision(
 def test_metrics_go_to_tensorboard_too(scene: Scene) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    engine.train(scene, options(4), Listener())
-    engine.train(scene, options(8), Listener())
+    train(scene, options(4))
+    train(scene, options(8))
     board = EventAccumulator(str(scene.run("experiments") / "tensorboard")).Reload()
     assert [event.step for event in board.Scalars("psnr")] == [2, 4, 6, 8]
     assert {"loss", "render", "eikonal", "curvature", "s", "it_per_s"} <= set(
@@ -272,7 +297,7 @@ def test_metrics_go_to_tensorboard_too(scene: Scene) -> None:
 
 
 def test_a_coarse_mesh_lies_beside_each_preview(scene: Scene) -> None:
-    engine.train(scene, options(4), Listener())
+    train(scene, options(4))
     found = sorted((scene.run("experiments") / "previews").glob("*.ply"))
     assert [path.stem for path in found] == [f"iteration_{n:09}" for n in (1, 2, 4)]
     mesh = trimesh.load(found[-1])

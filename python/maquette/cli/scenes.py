@@ -98,8 +98,9 @@ def print_evaluation(settings: Settings) -> None:
     from maquette.ui.tables import print_rows
 
     result = run_evaluation(settings)
+    reasons = result["reasons"]
     rows = [
-        (key.replace("_", " "), "-" if value is None else text.number(value))
+        (key.replace("_", " "), reasons[key] if value is None else text.number(value))
         for key, value in result.items()
         if not isinstance(value, dict)
     ]
@@ -115,6 +116,7 @@ def run_evaluation(settings: Settings) -> dict[str, Any]:
         NotFound: there is no such scene.
         MaquetteError: the evaluation failed; carries its own words.
     """
+    from maquette.pipelines.registry import get_pipeline
     from maquette.scene.paths import Scene
 
     scene = settings.scene_dir
@@ -125,6 +127,7 @@ def run_evaluation(settings: Settings) -> dict[str, Any]:
         )
     argv = [sys.executable, "-m", "maquette.recon.evaluate", "--scene", str(scene)]
     argv += ["--pipeline", settings.pipeline, "--group", settings.group]
+    argv += ["--renderer", get_pipeline(settings.pipeline).renderer]
     truth = ground_truth_folder(settings)
     if truth is not None:
         argv += ["--truth", str(truth)]

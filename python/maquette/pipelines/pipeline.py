@@ -80,6 +80,8 @@ class Pipeline:
         engines: Who can compute its steps; the first unless ENGINE says otherwise.
         definitions: The folder of its `flavors.yaml`, job definitions and `measured.yaml`; None:
             `jobs/<name>/`. What is not there is taken from `jobs/`.
+        renderer: The module whose `open_renderer` shows views of what was made, so that they can
+            be evaluated (`recon/evaluate/protocols.py`); "" where nothing does.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Pipeline:
     steps: Mapping[str, Step]
     engines: tuple[Engine, ...] = (OURS,)
     definitions: Path | None = None
+    renderer: str = ""
 
     def settings(self) -> dict[str, dict[str, Option]]:
         """Every setting that some step understands: its option in each of these, by verb."""

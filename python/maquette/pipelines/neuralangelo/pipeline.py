@@ -27,6 +27,7 @@ PIPELINE = Pipeline(
             needs="runs/{pipeline}/",
         ),
     },
+    renderer="maquette.recon.surface.renderer",
     engines=(
         OURS,
         Engine(

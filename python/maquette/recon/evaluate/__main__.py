@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maquette.errors import MaquetteError, from_os_error, missing_part
-from maquette.pipelines.registry import DEFAULT
 from maquette.recon import stopping
 from maquette.scene.events import Progress
 from maquette.scene.layout import open_scene
+
+if TYPE_CHECKING:
+    from maquette.recon.evaluate.protocols import OpenRenderer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with progress.stage("evaluate"):
             scene = open_scene(arguments.scene.resolve(), arguments.pipeline)
-            result = run(scene, arguments.group, progress, arguments.truth)
+            opener = _open_renderer(arguments.renderer)
+            result = run(scene, arguments.group, progress, arguments.truth, opener)
             progress.event("finished", numbers={key: result[key] for key in KEYS})
     except MaquetteError as error:
         return _fail(progress, error)
@@ -46,12 +51,21 @@ def _fail(progress: Progress, error: MaquetteError) -> int:
     return int(error.exit_code)
 
 
+def _open_renderer(module: str) -> OpenRenderer | None:
+    """How a module shows views; None when there is no module."""
+    if not module:
+        return None
+    opener: OpenRenderer = importlib.import_module(module).open_renderer
+    return opener
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m maquette.recon.evaluate", description=__doc__)
     parser.add_argument("--scene", type=Path, required=True, help="the scene folder")
-    parser.add_argument("--pipeline", default=DEFAULT, help="whose results")
+    parser.add_argument("--pipeline", required=True, help="whose results")
     parser.add_argument("--group", default="experiments", help="the training run")
     parser.add_argument("--truth", type=Path, help="folder with ground_truth.json")
+    parser.add_argument("--renderer", default="", help="the module that shows its views")
     return parser
 
 

@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from maquette.recon.evaluate.cameras import CameraErrors, compare_cameras
+from maquette.recon.evaluate.cameras import compare_cameras
+from maquette.recon.evaluate.findings import KEYS, SURFACE, VIEWS, Findings, rounded
+from maquette.recon.evaluate.protocols import NotMeasured, OpenRenderer
+from maquette.recon.evaluate.results import find_surface
 from maquette.recon.evaluate.similarity import Similarity
 from maquette.recon.evaluate.surfaces import (
     SAMPLES,
     THRESHOLD_SHARE,
+    Shape,
     SurfaceErrors,
     compare_surfaces,
 )
 from maquette.recon.evaluate.truth import GroundTruth, read_truth, source_keys
 from maquette.recon.evaluate.views import Pair, draw_pairs, held_out, render_pairs
-from maquette.recon.mesh.reading import read_mesh
-from maquette.recon.mesh.surface_protocol import Surface
-from maquette.scene import checkpoints, stage_records, transforms
+from maquette.recon.geometry.points import PointCloud
+from maquette.scene import transforms
 from maquette.scene.atomic import replacing, write_json
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame, Transforms
 
-Load = Callable[[Path], Surface]
-KEYS = (
-    "registered_ratio",
-    "camera_error_relative",
-    "chamfer_relative",
-    "accuracy_relative",
-    "completeness_relative",
-    "f_score",
-    "psnr_db",
-    "ssim",
-)
+__all__ = ["KEYS", "run"]
+
+_NO_TRUTH = "the scene has no ground truth: GROUND_TRUTH=folder names one"
+_NOTHING_IN_BOX = "no part of the result lies in the evaluation box of the ground truth"
+_LEAST_CAMERAS = 3
 
 
 def run(
@@ -46,72 +42,72 @@ def run(
     group: str,
     progress: Progress,
     truth_folder: Path | None = None,
-    load: Load | None = None,
+    open_renderer: OpenRenderer | None = None,
     samples: int = SAMPLES,
 ) -> dict[str, Any]:
-    """Measure what can be measured; the rest is null.
+    """Measure what can be measured; the rest is null, and `reasons` says why.
 
     Args:
         truth_folder: Where ground_truth.json lies; by default the scene's own.
-        load: Opens a checkpoint; by default the native engine.
+        open_renderer: Opens what shows held-out views; None for a pipeline that shows none.
         samples: Points spread over each surface.
     Returns:
-        What was written: one value for each of KEYS, and `details`. Camera errors are divided
-        by the orbit's radius (mean distance of the true cameras from the object's middle),
-        surface errors by the radius of the region's sphere.
+        What was written: one value for each of KEYS, `reasons` and `details`. Camera errors are
+        divided by the orbit's radius (mean distance of the true cameras from the object's
+        middle), surface errors by the radius of the region's sphere.
     Raises:
         NotFound: the scene has no cameras yet.
-        BadInput: the truth or a picture is unusable.
+        BadInput: the truth, a result or a picture is unusable.
     """
     cameras = transforms.read(scene.transforms)
     truth = read_truth(truth_folder or scene.ground_truth)
-    details: dict[str, Any] = {"ground_truth": truth is not None}
-    result: dict[str, Any] = dict.fromkeys(KEYS)
-    result["registered_ratio"] = _registered_ratio(scene, cameras, details)
-    if truth is not None:
-        errors = _cameras(scene, cameras, truth, result, details)
-        if errors is not None:
-            progress.step("surface", 0, 1)
-            _surfaces(
-                scene, cameras.region, truth, errors.truth_from_world, samples, result, details
-            )
-            progress.step("surface", 1, 1)
-    _views(scene, group, cameras, result, details, progress, load)
-    result["details"] = details
-    write_json(scene.evaluation, result)
-    return result
+    found = Findings()
+    found.details["ground_truth"] = truth is not None
+    _registered_ratio(scene, cameras, found)
+    with found.measuring("camera_error_relative", *SURFACE):
+        if truth is None:
+            raise NotMeasured(_NO_TRUTH)
+        truth_from_world = _cameras(scene, cameras, truth, found)
+        progress.step("surface", 0, 1)
+        _surface(scene, cameras.region, truth, truth_from_world, samples, found)
+        progress.step("surface", 1, 1)
+    with found.measuring(*VIEWS):
+        _views(scene, group, cameras, found, progress, open_renderer)
+    document = found.document()
+    write_json(scene.evaluation, document)
+    return document
 
 
-def _registered_ratio(scene: Scene, cameras: Transforms, details: dict[str, Any]) -> float | None:
-    keys = source_keys(scene)
-    pictures = len(keys) or sum(path.is_file() for path in scene.images_raw.glob("*"))
-    details |= {"registered": len(cameras.frames), "images": pictures or None}
-    return round(len(cameras.frames) / pictures, 4) if pictures else None
+def _registered_ratio(scene: Scene, cameras: Transforms, found: Findings) -> None:
+    pictures = len(source_keys(scene)) or sum(p.is_file() for p in scene.images_raw.glob("*"))
+    found.details |= {"registered": len(cameras.frames), "images": pictures or None}
+    if pictures:
+        found.values["registered_ratio"] = round(len(cameras.frames) / pictures, 4)
+    else:
+        found.lacks("the pictures that were to be registered are not in the scene",
+                    "registered_ratio")  # fmt: skip
 
 
-def _cameras(
-    scene: Scene,
-    cameras: Transforms,
-    truth: GroundTruth,
-    result: dict[str, Any],
-    details: dict[str, Any],
-) -> CameraErrors | None:
+def _cameras(scene: Scene, cameras: Transforms, truth: GroundTruth, found: Findings) -> Similarity:
     pairs = _matched(scene, cameras.frames, truth)
-    details["cameras_compared"] = len(pairs)
-    if len(pairs) < 3:
-        return None
+    found.details["cameras_compared"] = len(pairs)
+    if len(pairs) < _LEAST_CAMERAS:
+        raise NotMeasured(
+            f"the ground truth knows {len(pairs)} of the scene's cameras, "
+            f"{_LEAST_CAMERAS} are needed to compare"
+        )
     estimated, true = (np.stack(poses) for poses in zip(*pairs, strict=True))
     errors = compare_cameras(estimated, true)
     relative = errors.position / truth.orbit_radius
-    result["camera_error_relative"] = _round(relative.mean())
-    details |= {
-        "orbit_radius": _round(truth.orbit_radius),
-        "camera_error_relative_median": _round(np.median(relative)),
-        "camera_error_relative_max": _round(relative.max()),
-        "camera_rotation_error_deg": _round(errors.rotation_deg.mean()),
-        "truth_from_world_scale": _round(errors.truth_from_world.scale),
+    found.note(camera_error_relative=relative.mean())
+    found.details |= {
+        "orbit_radius": rounded(truth.orbit_radius),
+        "camera_error_relative_median": rounded(np.median(relative)),
+        "camera_error_relative_max": rounded(relative.max()),
+        "camera_rotation_error_deg": rounded(errors.rotation_deg.mean()),
+        "truth_from_world_scale": rounded(errors.truth_from_world.scale),
     }
-    return errors
+    return errors.truth_from_world
 
 
 def _matched(scene: Scene, frames: tuple[Frame, ...], truth: GroundTruth) -> list[tuple[Any, Any]]:
@@ -125,93 +121,95 @@ def _matched(scene: Scene, frames: tuple[Frame, ...], truth: GroundTruth) -> lis
     ]
 
 
-def _surfaces(
-    scene: Scene,
-    region: Region,
-    truth: GroundTruth,
-    truth_from_world: Similarity,
-    samples: int,
-    result: dict[str, Any],
-    details: dict[str, Any],
-) -> None:
-    path = scene.results / f"{scene.name}.ply"
-    if truth.mesh is None or not path.is_file():
-        return
-    mesh = read_mesh(path)
-    moved = replace(mesh, vertices=truth_from_world.apply(mesh.vertices))
+def _surface(
+    scene: Scene, region: Region, truth: GroundTruth, truth_from_world: Similarity, samples: int,
+    found: Findings,
+) -> None:  # fmt: skip
+    if truth.mesh is None:
+        raise NotMeasured("the ground truth has no mesh: object_mesh in ground_truth.json")
+    result = find_surface(scene)
+    shape = moved(result.read(), truth_from_world)
     radius = region.radius * truth_from_world.scale
-    threshold = THRESHOLD_SHARE * radius
-    errors = compare_surfaces(moved, truth.mesh, truth.box, threshold, samples)
-    details |= {"sphere_radius": _round(radius), "f_score_threshold_relative": THRESHOLD_SHARE}
-    if errors is None:
-        details["remark"] = "no part of the mesh lies in the evaluation box of the ground truth"
-        result["f_score"] = 0.0
-        return
-    _note_surfaces(errors, radius, result, details)
-
-
-def _note_surfaces(
-    errors: SurfaceErrors, radius: float, result: dict[str, Any], details: dict[str, Any]
-) -> None:
-    result |= {
-        "chamfer_relative": _round(errors.chamfer / radius),
-        "accuracy_relative": _round(errors.accuracy / radius),
-        "completeness_relative": _round(errors.completeness / radius),
-        "f_score": _round(errors.f_score),
+    errors = compare_surfaces(shape, truth.mesh, truth.box, THRESHOLD_SHARE * radius, samples)
+    found.details |= {
+        "surface": scene.relative(result.path),
+        "sphere_radius": rounded(radius),
+        "f_score_threshold_relative": THRESHOLD_SHARE,
     }
-    details |= {
-        "precision": _round(errors.precision),
-        "recall": _round(errors.recall),
+    if errors is None:
+        found.note(f_score=0.0)
+        raise NotMeasured(_NOTHING_IN_BOX)
+    _note_surface(errors, radius, found)
+
+
+def moved(shape: Shape, similarity: Similarity) -> Shape:
+    """A shape in another frame."""
+    if isinstance(shape, PointCloud):
+        turned = None if shape.normals is None else shape.normals @ similarity.rotation.T
+        return PointCloud(similarity.apply(shape.points), turned)
+    return replace(shape, vertices=similarity.apply(shape.vertices))
+
+
+def _note_surface(errors: SurfaceErrors, radius: float, found: Findings) -> None:
+    found.note(
+        chamfer_relative=errors.chamfer / radius,
+        accuracy_relative=errors.accuracy / radius,
+        completeness_relative=errors.completeness / radius,
+        f_score=errors.f_score,
+    )
+    found.details |= {
+        "precision": rounded(errors.precision),
+        "recall": rounded(errors.recall),
         "result_points": errors.result_points,
         "truth_points": errors.truth_points,
     }
+    if errors.normal_consistency is None:
+        found.lacks("the points have no normals", "normal_consistency")
+    else:
+        found.note(normal_consistency=errors.normal_consistency)
 
 
 def _views(
-    scene: Scene,
-    group: str,
-    cameras: Transforms,
-    result: dict[str, Any],
-    details: dict[str, Any],
-    progress: Progress,
-    load: Load | None,
-) -> None:
-    choice = checkpoints.newest(scene.run(group))
+    scene: Scene, group: str, cameras: Transforms, found: Findings, progress: Progress,
+    open_renderer: OpenRenderer | None,
+) -> None:  # fmt: skip
+    if open_renderer is None:
+        raise NotMeasured("this pipeline renders no views")
     frames = held_out(cameras.frames)
-    if choice is None or not frames:
-        return
-    surface = (load or _load)(choice.path)
+    if not frames:
+        raise NotMeasured(f"no view is held out of {len(cameras.frames)}: 12 images are needed")
+    renderer = open_renderer(scene, group)
     pairs = render_pairs(
-        scene, surface, frames, lambda done, total: progress.step("views", done, total)
+        scene, renderer, frames, lambda done, total: progress.step("views", done, total)
     )
-    _note_views(pairs, result, details)
-    mesh_record = stage_records.read(scene, "mesh")
-    extracted = mesh_record.numbers.get("iteration") if mesh_record else None
-    details |= {"iteration": surface.iteration, "mesh_iteration": extracted}
-    if extracted not in (None, surface.iteration):
-        progress.warn(
-            f"the mesh is of iteration {extracted}, the pictures of {surface.iteration}; "
-            "run `make extract` again"
-        )
+    _note_views(pairs, found)
+    _note_iterations(scene, renderer.iteration, found, progress)
     path = scene.results / f"{scene.name}_held_out.png"
     with replacing(path) as temporary:
         draw_pairs(pairs).save(temporary)
 
 
-def _note_views(pairs: list[Pair], result: dict[str, Any], details: dict[str, Any]) -> None:
-    result["psnr_db"] = _round(np.mean([pair.psnr_db for pair in pairs]))
-    result["ssim"] = _round(np.mean([pair.ssim for pair in pairs]))
-    details["held_out_views"] = {
-        pair.file_path: {"psnr_db": _round(pair.psnr_db), "ssim": _round(pair.ssim)}
+def _note_iterations(
+    scene: Scene, iteration: int | None, found: Findings, progress: Progress
+) -> None:
+    """Note which training views and surface show, and warn when they differ."""
+    extracted = None
+    with found.measuring():
+        extracted = find_surface(scene).iteration(scene)
+    found.details |= {"iteration": iteration, "mesh_iteration": extracted}
+    if extracted not in (None, iteration):
+        progress.warn(
+            f"the mesh is of iteration {extracted}, the pictures of {iteration}; "
+            "run `make extract` again"
+        )
+
+
+def _note_views(pairs: list[Pair], found: Findings) -> None:
+    found.note(
+        psnr_db=np.mean([pair.psnr_db for pair in pairs]),
+        ssim=np.mean([pair.ssim for pair in pairs]),
+    )
+    found.details["held_out_views"] = {
+        pair.file_path: {"psnr_db": rounded(pair.psnr_db), "ssim": rounded(pair.ssim)}
         for pair in pairs
     }
-
-
-def _round(value: Any) -> float:
-    return float(f"{float(value):.6g}")
-
-
-def _load(checkpoint: Path) -> Surface:
-    from maquette.recon.surface import engine
-
-    return engine.load(checkpoint)

@@ -1,8 +1,8 @@
-"""Distances between two surfaces, from points spread evenly over each.
+"""Compare a mesh or points with the true surface: distances and normals.
 
-A nearest sampled point is farther away than the surface itself, by up to half the spacing of
-the samples, which is about the accuracy of a good model. So the nearest samples and face
-centres only nominate faces, and the distance is taken to those faces exactly.
+Chamfer distance, precision, recall and F-score as in Knapitsch et al., "Tanks and Temples", 2017;
+normal consistency as in Mescheder et al., "Occupancy Networks", 2019, whose nearest samples are
+nearest faces here.
 """
 
 from __future__ import annotations
@@ -13,23 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from maquette.recon.mesh.triangles import TriangleMesh, face_cross, keep_faces
+from maquette.recon.evaluate.triangle_distance import nearest_faces, sample_evenly
+from maquette.recon.geometry.points import PointCloud
+from maquette.recon.mesh.triangles import TriangleMesh, face_cross, keep_faces, unit_vectors
 
 FloatArray = NDArray[np.float64]
+Shape = TriangleMesh | PointCloud
 SAMPLES = 200_000
 THRESHOLD_SHARE = 0.01  # of the sphere's radius: what counts as correct for the F-score
-_NOMINEES = 12
-_CHUNK_POINTS = 20_000
 
 
 @dataclass(frozen=True)
 class SurfaceErrors:
-    """Distances in the unit of the meshes.
+    """Distances in the unit of the shapes.
 
     Attributes:
         accuracy: Mean distance from the result to the truth.
         completeness: Mean distance from the truth to the result.
         precision, recall: Shares of the two sets of points within the threshold, 0..1.
+        normal_consistency: Mean |cosine| between normals at points and at the nearest places of
+            the other shape, both ways, 0..1; None when one of them has no normals.
         result_points, truth_points: How many points were measured.
     """
 
@@ -37,6 +40,7 @@ class SurfaceErrors:
     completeness: float
     precision: float
     recall: float
+    normal_consistency: float | None
     result_points: int
     truth_points: int
 
@@ -53,39 +57,50 @@ class SurfaceErrors:
 
 
 def compare_surfaces(
-    result: TriangleMesh,
-    truth: TriangleMesh,
+    result: Shape,
+    truth: Shape,
     box: FloatArray | None,
     threshold: float,
     samples: int = SAMPLES,
 ) -> SurfaceErrors | None:
     """Measure a result against the truth, both in the truth's frame.
 
+    A place of a mesh is known exactly; the nearest of some points is farther away than the surface
+    they stand for, by up to half their spacing.
+
     Args:
         box: [3, 2]; points outside are not measured, faces wholly outside not measured against.
         threshold: Distance that counts as correct, truth units.
     Returns:
-        None when either surface has nothing in the box.
+        None when either has nothing in the box.
     """
     result, truth = crop(result, box), crop(truth, box)
-    if len(result.faces) == 0 or len(truth.faces) == 0:
+    if is_empty(result) or is_empty(truth):
         return None
     result_points, truth_points = (
-        points[inside(points, box)]
-        for points in (sample_evenly(mesh, samples, 0)[0] for mesh in (result, truth))
+        points.chosen(inside(points.points, box))
+        for points in (spread(shape, samples) for shape in (result, truth))
     )
-    if len(result_points) == 0 or len(truth_points) == 0:
+    if is_empty(result_points) or is_empty(truth_points):
         return None
-    to_truth = distances(result_points, truth, samples)
-    to_result = distances(truth_points, result, samples)
+    to_truth, true_normals = nearest(result_points.points, truth, samples)
+    to_result, result_normals = nearest(truth_points.points, result, samples)
+    ways = (_agreement(result_points.normals, true_normals),
+            _agreement(truth_points.normals, result_normals))  # fmt: skip
     return SurfaceErrors(
         float(to_truth.mean()),
         float(to_result.mean()),
         float((to_truth <= threshold).mean()),
         float((to_result <= threshold).mean()),
-        len(result_points),
-        len(truth_points),
+        None if None in ways else float(np.mean(ways)),  # type: ignore[arg-type]
+        len(result_points.points),
+        len(truth_points.points),
     )
+
+
+def is_empty(shape: Shape) -> bool:
+    """Whether there is nothing to measure."""
+    return len(shape.points if isinstance(shape, PointCloud) else shape.faces) == 0
 
 
 def inside(points: FloatArray, box: FloatArray | None) -> NDArray[np.bool_]:
@@ -95,69 +110,48 @@ def inside(points: FloatArray, box: FloatArray | None) -> NDArray[np.bool_]:
     return np.asarray(((points >= box[:, 0]) & (points <= box[:, 1])).all(axis=1))
 
 
-def crop(mesh: TriangleMesh, box: FloatArray | None) -> TriangleMesh:
-    """Keep the faces whose bounding box meets the box [3, 2]."""
-    if box is None or len(mesh.faces) == 0:
-        return mesh
-    corners = mesh.vertices[mesh.faces]  # [F, 3, 3]
+def crop(shape: Shape, box: FloatArray | None) -> Shape:
+    """Keep the points in the box [3, 2], or the faces whose bounding box meets it."""
+    if box is None or is_empty(shape):
+        return shape
+    if isinstance(shape, PointCloud):
+        return shape.chosen(inside(shape.points, box))
+    corners = shape.vertices[shape.faces]  # [F, 3, 3]
     meets = (corners.max(axis=1) >= box[:, 0]) & (corners.min(axis=1) <= box[:, 1])
-    return keep_faces(mesh, meets.all(axis=1))
+    return keep_faces(shape, meets.all(axis=1))
 
 
-def sample_evenly(
-    mesh: TriangleMesh, count: int, seed: int
-) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Draw points [N, 3] uniformly by area, with the face [N] of each."""
-    random = np.random.default_rng(seed)
-    area = np.linalg.norm(face_cross(mesh), axis=1)
-    faces = np.searchsorted(np.cumsum(area), random.random(count) * area.sum())
-    faces = np.minimum(faces, len(area) - 1)
-    u, v = random.random((2, count, 1))
-    over = u + v > 1
-    u, v = np.where(over, 1 - u, u), np.where(over, 1 - v, v)
-    a, b, c = (mesh.vertices[mesh.faces[faces, corner]] for corner in range(3))
-    return a + u * (b - a) + v * (c - a), faces.astype(np.int64)
+def spread(shape: Shape, count: int) -> PointCloud:
+    """At most `count` points of a shape: even by area on a mesh, and with its faces' normals."""
+    if isinstance(shape, PointCloud):
+        if len(shape.points) <= count:
+            return shape
+        chosen = np.random.default_rng(0).choice(len(shape.points), count, replace=False)
+        return shape.chosen(chosen)
+    points, faces = sample_evenly(shape, count, 0)
+    return PointCloud(points, _face_normals(shape)[faces])
 
 
-def distances(points: FloatArray, mesh: TriangleMesh, samples: int = SAMPLES) -> FloatArray:
-    """Distance [N] of points [N, 3] to a mesh's surface."""
-    spread, face_of = sample_evenly(mesh, samples, 1)
-    centers = mesh.vertices[mesh.faces].mean(axis=1)
-    tree = cKDTree(np.concatenate([spread, centers]))
-    face_of = np.concatenate([face_of, np.arange(len(centers))])
-    nearest = np.empty(len(points))
-    for first in range(0, len(points), _CHUNK_POINTS):
-        part = points[first : first + _CHUNK_POINTS]
-        _, nominated = tree.query(part, k=min(_NOMINEES, tree.n), workers=-1)
-        faces = face_of[nominated.reshape(len(part), -1)]  # [N, K]
-        corners = mesh.vertices[mesh.faces[faces]]  # [N, K, 3, 3]
-        nearest[first : first + _CHUNK_POINTS] = to_triangles(part[:, None], corners).min(axis=1)
-    return nearest
+def nearest(
+    points: FloatArray, shape: Shape, samples: int = SAMPLES
+) -> tuple[FloatArray, FloatArray | None]:
+    """Distance [N] of points [N, 3] to a shape, and its normals [N, 3] there, or None."""
+    if isinstance(shape, PointCloud):
+        distance, index = cKDTree(shape.points).query(points, workers=-1)
+        return distance, None if shape.normals is None else shape.normals[index]
+    distance, face = nearest_faces(points, shape, samples)
+    return distance, _face_normals(shape)[face]
 
 
-def to_triangles(points: FloatArray, corners: FloatArray) -> FloatArray:
-    """Distance of points [..., 3] to triangles [..., 3, 3]: to the inside, else to an edge.
-
-    With v = p - a and the edges e = b - a, f = c - a, everything follows from six products.
-    Rounding leaves about 1e-8 of the triangle's size.
-    """
-    corners = np.asarray(corners, dtype=np.float64)  # what is read from a file has single precision
-    a = corners[..., 0, :]
-    v, e, f = points - a, corners[..., 1, :] - a, corners[..., 2, :] - a
-    vv, ve, vf, ee, ef, ff = (
-        np.einsum("...i,...i->...", left, right)
-        for left, right in ((v, v), (v, e), (v, f), (e, e), (e, f), (f, f))
-    )
-    area = np.maximum(ee * ff - ef**2, 1e-300)  # of the parallelogram, squared
-    s, t = (ff * ve - ef * vf) / area, (ee * vf - ef * ve) / area
-    over = (s >= 0) & (t >= 0) & (s + t <= 1)
-    plane = vv - s * ve - t * vf
-    edges = np.minimum(_to_segment(vv, ve, ee), _to_segment(vv, vf, ff))
-    edges = np.minimum(edges, _to_segment(vv - 2 * ve + ee, vf - ve - ef + ee, ff - 2 * ef + ee))
-    return np.asarray(np.sqrt(np.maximum(np.where(over, np.minimum(plane, edges), edges), 0.0)))
+def _face_normals(mesh: TriangleMesh) -> FloatArray:
+    return np.asarray(unit_vectors(face_cross(mesh)), dtype=np.float64)
 
 
-def _to_segment(vv: FloatArray, ve: FloatArray, ee: FloatArray) -> FloatArray:
-    """Squared distance to a segment, of v = point - start and e = end - start."""
-    t = np.clip(ve / np.maximum(ee, 1e-300), 0.0, 1.0)
-    return vv - 2 * t * ve + t**2 * ee
+def _agreement(one: FloatArray | None, other: FloatArray | None) -> float | None:
+    """Mean |cosine| between normals [N, 3]; faces without area have none and do not count."""
+    if one is None or other is None:
+        return None
+    known = one.any(axis=1) & other.any(axis=1)
+    if not known.any():
+        return None
+    return float(np.abs(np.einsum("ij,ij->i", one[known], other[known])).mean())

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from skimage.metrics import structural_similarity
 
-from maquette.recon.mesh.surface_protocol import Surface
-from maquette.recon.surface.dataset import read_image, sized, split
+from maquette.recon.evaluate.protocols import Renderer
+from maquette.recon.views.split import split
+from maquette.recon.views.views import Views
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame
 
@@ -60,7 +61,7 @@ def held_out(frames: Sequence[Frame]) -> list[Frame]:
 
 def render_pairs(
     scene: Scene,
-    surface: Surface,
+    renderer: Renderer,
     frames: Sequence[Frame],
     told: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Pair]:
@@ -69,12 +70,11 @@ def render_pairs(
     A reduced photo is an average over each pixel's area, so the rendering averages two rays.
     """
     pairs = []
-    for number, frame in enumerate(frames):
-        photo = read_image(scene, frame, LONG_SIDE_PX)
-        height, width = photo.shape[:2]
+    views = Views(scene, frames, LONG_SIDE_PX)
+    for number, frame in enumerate(views.frames):
+        photo = views.image(number)
         looks = [
-            np.asarray(surface.render(shifted, width, height).rgb, dtype=np.float64)
-            for shifted in _shifted(sized(frame, photo))
+            np.asarray(renderer.render(shifted), dtype=np.float64) for shifted in _shifted(frame)
         ]
         render = np.clip(np.mean(looks, axis=0), 0.0, 1.0)
         pairs.append(Pair(frame.file_path, photo / 255.0, render))

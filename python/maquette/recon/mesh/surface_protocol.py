@@ -1,4 +1,4 @@
-"""What extraction and evaluation ask of a trained surface, whichever engine trained it.
+"""What extraction asks of a trained surface, whichever engine trained it.
 
 Frames: "unit" is the training space, in which the region's sphere is the unit ball.
 """
@@ -11,16 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maquette.scene.region import Region
-from maquette.scene.transforms import Frame
 
 FloatArray = NDArray[np.floating]
-
-
-class View(Protocol):
-    """A rendered picture: `rgb` [H, W, 3] sRGB in 0..1, `depth` [H, W] world units."""
-
-    @property
-    def rgb(self) -> FloatArray: ...
 
 
 class Field(Protocol):
@@ -41,6 +33,3 @@ class Surface(Field, Protocol):
 
     @property
     def iteration(self) -> int: ...
-
-    def render(self, frame: Frame, width: int, height: int) -> View:
-        """Render what the camera of `frame` sees, at width × height pixels."""

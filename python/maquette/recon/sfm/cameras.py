@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import ExifTags, Image
 
 from maquette.errors import ConfigError
-from maquette.recon.sfm.engine import pycolmap
+from maquette.recon.sfm.colmap import pycolmap
 
 # Without an undistorted pinhole view, or no model at all.
 _UNUSABLE = frozenset({"INVALID", "EQUIRECTANGULAR"})

@@ -9,11 +9,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from maquette.errors import BadInput, ConfigError
-from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.photos import evenly
-from maquette.recon.sfm import engine
+from maquette.recon.sfm import colmap
 from maquette.recon.sfm.cameras import check_model, check_parameters, group_by_camera
-from maquette.recon.sfm.engine import pycolmap
+from maquette.recon.sfm.colmap import pycolmap
 from maquette.scene.events import Progress
 
 MAX_SIDE_PX = 1600
@@ -21,6 +20,20 @@ _ENOUGH = 800  # features a picture; with fewer, doubled pictures and a lower pe
 _USUAL_PEAK, _LOW_PEAK, _FAINT_PEAK = 1 / 150, 1 / 300, 1 / 500  # SIFT's contrast threshold
 _PROBES = 3
 _BATCH = 4
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """What is known of the cameras, and the seed.
+
+    Attributes:
+        camera_model: COLMAP's name of the lens model.
+        camera_params: Known intrinsics in COLMAP's order, separated by commas; empty: unknown.
+    """
+
+    camera_model: str = "SIMPLE_RADIAL"
+    camera_params: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,7 +58,7 @@ def extract(
     database: Path,
     folder: Path,
     names: Sequence[str],
-    options: PrepareOptions,
+    options: FeatureOptions,
     effort: Effort,
     masks: Path | None,
     progress: Progress,
@@ -68,7 +81,7 @@ def extract(
     reader.camera_params = ",".join(map(repr, numbers))
     if masks:
         reader.mask_path = masks
-    engine.create(database)
+    colmap.create(database)
     pycolmap.set_random_seed(options.seed)
     for group in groups:  # ids follow the names, not the order in which threads finish
         pycolmap.import_images(database, folder, pycolmap.CameraMode.SINGLE, group, reader)
@@ -93,7 +106,7 @@ def extract(
 
 def counts(database: Path) -> dict[str, float | int]:
     """How many images, cameras and features a database holds."""
-    with engine.opened(database) as handle:
+    with colmap.opened(database) as handle:
         images, features = handle.num_images(), handle.num_keypoints()
         known = sum(camera.has_prior_focal_length for camera in handle.read_all_cameras())
         return {
@@ -121,7 +134,7 @@ def _options(effort: Effort, first_octave: int, peak_threshold: float) -> Any:
     search = pycolmap.FeatureExtractionOptions()
     search.type = pycolmap.FeatureExtractorType.SIFT
     search.use_gpu = False
-    search.num_threads = engine.threads()
+    search.num_threads = colmap.threads()
     search.max_image_size = MAX_SIDE_PX
     search.sift.max_num_features = effort.max_features
     search.sift.first_octave = first_octave
@@ -133,7 +146,7 @@ def _features_per_picture(folder: Path, group: Sequence[str], search: Any) -> fl
     """Try a few pictures, evenly chosen."""
     names = [group[index] for index in evenly(len(group), _PROBES)]
     with TemporaryDirectory(prefix="maquette-probe-") as place:
-        engine.create(database := Path(place) / "probe.db")
+        colmap.create(database := Path(place) / "probe.db")
         pycolmap.extract_features(
             database, folder, names, extraction_options=search, device=pycolmap.Device.cpu
         )

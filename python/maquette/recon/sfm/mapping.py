@@ -6,14 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maquette.pipelines.prepare import PrepareOptions
-from maquette.recon.sfm import engine
-from maquette.recon.sfm.engine import hush, pycolmap
+from maquette.recon.sfm import colmap
+from maquette.recon.sfm.colmap import hush, pycolmap
 from maquette.scene.events import Progress
 
 MAX_ERROR_PX = 2.0
 _FILTER_ERROR_PX = 4.0
 _FILTER_ANGLE_DEG = 1.5
+
+
+@dataclass(frozen=True)
+class MappingOptions:
+    """Which intrinsics are adjusted, and the seed.
+
+    Attributes:
+        intrinsics_known: Focal length and distortion stay as given.
+        refine_principal_point: The principal point may move.
+    """
+
+    intrinsics_known: bool = False
+    refine_principal_point: bool = False
+    seed: int = 0
 
 
 @dataclass(frozen=True, order=True)
@@ -55,13 +68,13 @@ def quality_of(model: Any, images: int) -> Quality:
 
 
 def map_incrementally(
-    database: Path, pictures: Path, work: Path, options: PrepareOptions, progress: Progress
+    database: Path, pictures: Path, work: Path, options: MappingOptions, progress: Progress
 ) -> list[Any]:
     """Grow models picture by picture; the largest first.
 
-    Known CAMERA_PARAMS are kept as given; otherwise focal length and distortion are refined.
+    Known intrinsics are kept as given; otherwise focal length and distortion are refined.
     """
-    total = len(engine.image_names(database))
+    total = len(colmap.image_names(database))
     seen = [0]
 
     def count() -> None:
@@ -74,30 +87,30 @@ def map_incrementally(
     return sorted(models.values(), key=lambda model: -model.num_reg_images())
 
 
-def mapper_options(options: PrepareOptions, total: int) -> pycolmap.IncrementalPipelineOptions:
-    """Translate the step's options to COLMAP's."""
+def mapper_options(options: MappingOptions, total: int) -> pycolmap.IncrementalPipelineOptions:
+    """Translate the options to COLMAP's."""
     chosen = pycolmap.IncrementalPipelineOptions()
     chosen.random_seed = chosen.mapper.random_seed = chosen.triangulation.random_seed = options.seed
-    chosen.num_threads = engine.threads()
+    chosen.num_threads = colmap.threads()
     chosen.min_model_size = max(3, min(10, total // 4))
-    free = not options.camera_params.strip()
+    free = not options.intrinsics_known
     chosen.ba_refine_focal_length = chosen.ba_refine_extra_params = free
     chosen.mapper.abs_pose_refine_focal_length = chosen.mapper.abs_pose_refine_extra_params = free
     chosen.ba_refine_principal_point = options.refine_principal_point
     return chosen
 
 
-def map_globally(database: Path, pictures: Path, work: Path, options: PrepareOptions) -> list[Any]:
+def map_globally(database: Path, pictures: Path, work: Path, options: MappingOptions) -> list[Any]:
     """Solve for all poses at once, which survives weak links that stop the incremental mapper.
 
     The database is changed: focal lengths are estimated from its matches first.
     """
     calibration = pycolmap.ViewGraphCalibrationOptions()
-    if not options.camera_params.strip():
+    if not options.intrinsics_known:
         pycolmap.calibrate_view_graph(database, calibration)
     chosen = pycolmap.GlobalPipelineOptions()
     chosen.random_seed = chosen.mapper.random_seed = options.seed
-    chosen.num_threads = engine.threads()
+    chosen.num_threads = colmap.threads()
     chosen.mapper.global_positioning.use_gpu = False
     chosen.mapper.bundle_adjustment.ceres.use_gpu = False
     chosen.mapper.bundle_adjustment.refine_principal_point = options.refine_principal_point
@@ -106,7 +119,7 @@ def map_globally(database: Path, pictures: Path, work: Path, options: PrepareOpt
 
 
 def join(
-    models: list[Any], database: Path, pictures: Path, work: Path, options: PrepareOptions
+    models: list[Any], database: Path, pictures: Path, work: Path, options: MappingOptions
 ) -> Any | None:
     """Join models that share pictures: align poses, triangulate anew, adjust everything.
 
@@ -136,11 +149,11 @@ def join(
     return joined
 
 
-def adjust(model: Any, options: PrepareOptions) -> None:
+def adjust(model: Any, options: MappingOptions) -> None:
     """Adjust poses, points and free intrinsics together, dropping bad points around it."""
     chosen = pycolmap.BundleAdjustmentOptions()
     chosen.print_summary = False
-    chosen.refine_focal_length = chosen.refine_extra_params = not options.camera_params.strip()
+    chosen.refine_focal_length = chosen.refine_extra_params = not options.intrinsics_known
     chosen.refine_principal_point = options.refine_principal_point
     for _ in range(2):
         pycolmap.bundle_adjustment(model, chosen)

@@ -1,27 +1,37 @@
-"""Matching pairs of pictures in a COLMAP database, with geometric verification."""
+"""Matching pairs of pictures in a COLMAP database, with geometric verification.
+
+The database is cut into parts, each matched by a process of its own with one thread: with several,
+pycolmap 4.2 now and then finds other matches in the same pictures, so that no two runs would be
+sure to be alike.
+"""
 
 from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
-from contextlib import closing
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from maquette.recon.processes import spread
-from maquette.recon.sfm import engine, likeness, pairs, parts
+from maquette.recon.sfm import colmap, pairs, retrieval
+from maquette.recon.sfm.colmap import pycolmap
 from maquette.recon.sfm.pairs import Pair
-from maquette.recon.sfm.parts import Part
 from maquette.scene.events import Progress
 
 _BATCH = 100
+_PATIENCE_S = 300.0  # while another process reads or writes the whole database
+_BY_PICTURE = ("keypoints", "descriptors")
+_BY_PAIR = ("matches", "two_view_geometries")
 
 
 def propose(database: Path, names: list[str], method: str, seed: int) -> list[Pair]:
     """List the pairs to match by `method`, exhaustive or sequential with loop closure."""
     if method == "exhaustive":
         return pairs.exhaustive(len(names))
-    loops = pairs.alike(likeness.global_descriptors(database, names, seed))
+    loops = pairs.similar(retrieval.global_descriptors(database, names, seed))
     return pairs.in_tiles({*pairs.sequential(len(names)), *loops})
 
 
@@ -35,18 +45,18 @@ def match(
     """
     missing = _missing(database, names, wanted)
     done = len(wanted) - len(missing)
-    processes = engine.threads()
+    processes = colmap.threads()
     size = max(1, min(_BATCH, math.ceil(len(missing) / processes)))
     folder = database.with_name(f"{database.name}-parts")
     folder.mkdir()
     tasks = [
-        Part(database, folder / f"{number}.db", batch, seed)
+        _Part(database, folder / f"{number}.db", batch, seed)
         for number, batch in enumerate(pairs.batches(missing, size))
     ]
     try:
-        with closing(spread(parts.match, tasks, processes)) as matched:
+        with closing(spread(_match_part, tasks, processes)) as matched:
             for part in matched:
-                parts.join(part)
+                _join(part)
                 done += len(part.pairs)
                 progress.step("pairs", done, len(wanted))
     finally:
@@ -54,7 +64,7 @@ def match(
 
 
 def _missing(database: Path, names: list[str], wanted: Sequence[Pair]) -> list[tuple[str, str]]:
-    with engine.opened(database) as handle:
+    with colmap.opened(database) as handle:
         ids = {image.name: image.image_id for image in handle.read_all_images()}
         named = [(names[i], names[j]) for i, j in wanted]
         return [
@@ -64,16 +74,77 @@ def _missing(database: Path, names: list[str], wanted: Sequence[Pair]) -> list[t
 
 def clear(database: Path) -> None:
     """Drop all matches of a database."""
-    with engine.opened(database) as handle:
+    with colmap.opened(database) as handle:
         handle.clear_matches()
         handle.clear_two_view_geometries()
 
 
 def counts(database: Path) -> dict[str, int]:
     """How many pairs were tried and verified, and their matches."""
-    with engine.opened(database) as handle:
+    with colmap.opened(database) as handle:
         return {
             "pairs_matched": handle.num_matched_image_pairs(),
             "pairs_verified": handle.num_verified_image_pairs(),
             "matches": handle.num_inlier_matches(),
         }
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Pairs of pictures, by name, to be matched in `file`, which is cut out of `database`."""
+
+    database: Path
+    file: Path
+    pairs: Sequence[tuple[str, str]]
+    seed: int
+
+
+def _match_part(part: _Part) -> _Part:
+    """Cut the part out and match and verify its pairs, with one thread."""
+    _cut(part)
+    chosen = pycolmap.FeatureMatchingOptions()
+    chosen.type = pycolmap.FeatureMatcherType.SIFT_BRUTEFORCE
+    chosen.use_gpu = False
+    chosen.num_threads = 1
+    verification = pycolmap.TwoViewGeometryOptions()
+    verification.ransac.random_seed = part.seed
+    listing = pycolmap.ImportedPairingOptions()
+    listing.match_list_path = part.file.with_suffix(".txt")
+    lines = [f"{one} {other}\n" for one, other in part.pairs]
+    Path(listing.match_list_path).write_text("".join(lines), encoding="utf-8")
+    pycolmap.match_image_pairs(part.file, chosen, listing, verification, pycolmap.Device.cpu)
+    colmap.settle(part.file)
+    return part
+
+
+def _join(part: _Part) -> None:
+    """Add the matches of a part to its database; the part's file goes."""
+    with _attached(part.database, part.file) as handle:
+        for table in _BY_PAIR:
+            handle.execute(f"INSERT INTO {table} SELECT * FROM other.{table}")
+    part.file.unlink()
+
+
+def _cut(part: _Part) -> None:
+    """Make the part's file: all of the database but matches, features of its pictures alone."""
+    names = {name for pair in part.pairs for name in pair}
+    colmap.create(part.file)
+    with _attached(part.file, part.database) as handle:
+        tables = handle.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")
+        for (table,) in tables.fetchall():
+            if table not in (*_BY_PICTURE, *_BY_PAIR, "sqlite_sequence"):
+                handle.execute(f"INSERT INTO {table} SELECT * FROM other.{table}")
+        handle.execute("CREATE TEMP TABLE chosen (name)")
+        handle.executemany("INSERT INTO chosen VALUES (?)", [(name,) for name in names])
+        for table in _BY_PICTURE:
+            handle.execute(
+                f"INSERT INTO {table} SELECT * FROM other.{table} WHERE image_id IN "
+                "(SELECT image_id FROM main.images JOIN chosen USING (name))"
+            )
+
+
+@contextmanager
+def _attached(database: Path, other: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(database, timeout=_PATIENCE_S)) as handle, handle:
+        handle.execute("ATTACH ? AS other", (str(other),))
+        yield handle

@@ -1,4 +1,4 @@
-"""Which pairs of pictures to match; pure functions of names, order and likeness."""
+"""Which pairs of pictures to match; pure functions of names, order and similarity."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from maquette.pipelines.prepare import Matcher
-
 Item = TypeVar("Item")
 Pair = tuple[int, int]
 Method = Literal["exhaustive", "sequential"]
+Matcher = Literal["auto", "exhaustive", "sequential"]
 
 EXHAUSTIVE_PHOTOS = 200
 EXHAUSTIVE_FRAMES = 60
@@ -41,7 +40,7 @@ def sequential(count: int, overlap: int = OVERLAP) -> list[Pair]:
     return in_tiles((i, i + step) for i in range(count) for step in steps if i + step < count)
 
 
-def alike(
+def similar(
     descriptors: NDArray[np.float32], neighbours: int = NEIGHBOURS, gap: int = OVERLAP
 ) -> list[Pair]:
     """Each picture with the `neighbours` most like it that are more than `gap` away in order.
@@ -49,11 +48,11 @@ def alike(
     Args:
         descriptors: Unit-length global descriptors, [N, D].
     """
-    likeness = descriptors @ descriptors.T  # [N, N]
+    similarity = descriptors @ descriptors.T  # [N, N]
     order = np.arange(len(descriptors))
-    likeness[np.abs(order[:, None] - order[None, :]) <= gap] = -np.inf
+    similarity[np.abs(order[:, None] - order[None, :]) <= gap] = -np.inf
     found = set()
-    for i, row in enumerate(likeness):
+    for i, row in enumerate(similarity):
         best = np.argsort(-row, kind="stable")[:neighbours]
         found |= {(min(i, int(j)), max(i, int(j))) for j in best if np.isfinite(row[j])}
     return in_tiles(found)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from maquette.recon.sfm import engine
-from maquette.recon.sfm.engine import pycolmap
+from maquette.recon.sfm import colmap
+from maquette.recon.sfm.colmap import pycolmap
 
 _JPEG_QUALITY = 96
 
@@ -21,7 +21,7 @@ def undistort(model: Path, pictures: Path, workspace: Path) -> None:
     their own intrinsics.
     """
     pycolmap.undistort_images(
-        workspace, model, pictures, jpeg_quality=_JPEG_QUALITY, num_threads=engine.threads()
+        workspace, model, pictures, jpeg_quality=_JPEG_QUALITY, num_threads=colmap.threads()
     )
     made, target = workspace / "sparse", workspace / "sparse-0"
     made.replace(target)

@@ -1,4 +1,4 @@
-"""Stage `dataset`: `config.yaml`, the training settings that fit the prepared pictures."""
+"""Stage `dataset`: `config.yaml`, the training configuration that fits the prepared pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from PIL import Image
 from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames import photos
-from maquette.recon.sfm.training_config import DatasetFacts, settings
+from maquette.recon.surface.scene_config import PreparedImages, scene_config
 from maquette.scene import transforms
 from maquette.scene.atomic import write_text
 from maquette.scene.events import Progress
@@ -17,7 +17,7 @@ from maquette.stages.stage import Report, Stage
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
-    """Check that every posed picture is there, and write the settings."""
+    """Check that every posed picture is there, and write the configuration."""
     cameras = transforms.read(scene.transforms)
     paths = [scene.root / frame.file_path for frame in cameras.frames]
     missing = [path.name for path in paths if not path.is_file()]
@@ -29,15 +29,15 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     photos.check(paths)
     with Image.open(paths[0]) as first:
         width, height = first.size
-    facts = DatasetFacts(
+    images = PreparedImages(
         root=f"scenes/{scene.name}",
-        images=len(paths),
+        count=len(paths),
         width=width,
         height=height,
         scene_type=options.scene_type,
         auto_exposure_wb=options.auto_exposure_wb,
     )
-    text = yaml.safe_dump(settings(facts), indent=4, default_flow_style=False)
+    text = yaml.safe_dump(scene_config(images), indent=4, default_flow_style=False)
     remarks = _keep_edited(scene, text)
     write_text(scene.config, text)
     for remark in remarks:
@@ -52,7 +52,7 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
 
 
 def _keep_edited(scene: Scene, text: str) -> list[str]:
-    """Settings that stand there and differ may hold a person's work: set them aside."""
+    """Values that stand there and differ may hold a person's work: set them aside."""
     if not scene.config.exists() or scene.config.read_text(encoding="utf-8") == text:
         return []
     scene.config.replace(scene.config.with_name("config.before.yaml"))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
-from maquette.recon.sfm import engine, features, masks
-from maquette.recon.sfm.features import Effort
+from maquette.recon.sfm import colmap, features, masks
+from maquette.recon.sfm.features import Effort, FeatureOptions
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.stage import Report, Stage
@@ -19,8 +19,9 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     names = sorted(path.name for path in scene.images_raw.glob("*.jpg"))
     with replacing_file(scene.database) as database, masks.for_colmap(scene) as mask_folder:
         effort = Effort.usual(len(names))
-        features.extract(database, scene.images_raw, names, options, effort, mask_folder, progress)
-        engine.settle(database)
+        chosen = FeatureOptions(options.camera_model, options.camera_params, options.seed)
+        features.extract(database, scene.images_raw, names, chosen, effort, mask_folder, progress)
+        colmap.settle(database)
         numbers = features.counts(database)
     numbers["masks"] = len(masks.by_picture(scene))
     return Report((), mutable=[scene.database], numbers=numbers)

@@ -7,7 +7,7 @@ import json
 from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
-from maquette.recon.sfm import engine, matching, pairs
+from maquette.recon.sfm import colmap, matching, pairs
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.stage import Report, Stage
@@ -15,16 +15,16 @@ from maquette.stages.stage import Report, Stage
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     """Match in a copy of the database that then takes its place, so a kill leaves it as it was."""
-    names = engine.image_names(scene.database)
+    names = colmap.image_names(scene.database)
     mapping = json.loads((scene.root / "images_raw.json").read_text(encoding="utf-8"))
     method = pairs.choose(options.matcher, len(names), mapping["source"] == "video")
     with replacing_file(scene.database) as database:
-        engine.copy(scene.database, database)
+        colmap.copy(scene.database, database)
         matching.clear(database)
         wanted = matching.propose(database, names, method, options.seed)
         progress.say(f"{method} matching of {len(wanted)} pairs of {len(names)} pictures")
         matching.match(database, names, wanted, options.seed, progress)
-        engine.settle(database)
+        colmap.settle(database)
         numbers = {"matcher": method, "pairs": len(wanted), **matching.counts(database)}
     if numbers["pairs_verified"] == 0:
         raise BadInput(

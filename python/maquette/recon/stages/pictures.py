@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from maquette.pipelines.neuralangelo.options import ExtractOptions
+from maquette.pipelines.options import StepOptions
 from maquette.recon.mesh.coarsening import coarsened
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.upright import up_direction
@@ -19,7 +19,7 @@ _MOST_FACES = 3_000_000  # of a mesh that is drawn as it is
 _CELLS = 1024  # along a larger one
 
 
-def run(scene: Scene, options: ExtractOptions, progress: Progress) -> Report:
+def run(scene: Scene, options: StepOptions, progress: Progress) -> Report:
     """Write `<MODEL>_views.png` from `<MODEL>.ply`, among the results."""
     clock = time.monotonic()
     cameras = transforms.read(scene.transforms)

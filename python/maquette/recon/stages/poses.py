@@ -8,8 +8,9 @@ from typing import Any
 from maquette.errors import ConfigError
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_folder
-from maquette.recon.sfm import ladder
-from maquette.recon.sfm.ladder import Attempt, Site
+from maquette.recon.sfm import registration
+from maquette.recon.sfm.features import FeatureOptions
+from maquette.recon.sfm.registration import Attempt, PoseOptions, Workspace
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.stage import Report, Stage
@@ -26,7 +27,7 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     with replacing_folder(scene.distorted.parent) as folder:
         work = folder / "work"
         work.mkdir()
-        best = ladder.climb(Site(scene, work, options, progress))
+        best = registration.register(Workspace(scene, work, _options(options), progress))
         (folder / "0").mkdir()
         best.model.write_binary(folder / "0")
         if best.database != scene.database:
@@ -34,10 +35,17 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         numbers = _numbers(best)
         shutil.rmtree(work)
     remarks = list(best.remarks)
-    if best.rung != "incremental":
-        remarks.append(f"the usual way failed the gate; `{best.rung}` passed it")
+    if best.method != "incremental":
+        remarks.append(f"the usual way failed the gate; `{best.method}` passed it")
     outputs = [scene.distorted / name for name in _FILES]
     return Report(outputs, numbers=numbers, remarks=remarks)
+
+
+def _options(options: PrepareOptions) -> PoseOptions:
+    features = FeatureOptions(options.camera_model, options.camera_params, options.seed)
+    return PoseOptions(
+        features, options.refine_principal_point, options.min_registered, options.seed
+    )
 
 
 def _numbers(best: Attempt) -> dict[str, Any]:
@@ -50,7 +58,7 @@ def _numbers(best: Attempt) -> dict[str, Any]:
         "points": quality.points,
         "mean_reprojection_error_px": round(quality.error_px, 4),
         "mean_track_length": round(quality.track_length, 3),
-        "rung": best.rung,
+        "rung": best.method,
         "camera_model": camera.model.name,
         "focal_px": round(camera.mean_focal_length(), 3),
     }

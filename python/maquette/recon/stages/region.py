@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.pictures import points
-from maquette.recon.sfm.engine import pycolmap
+from maquette.recon.sfm.colmap import pycolmap
 from maquette.scene import colmap_model, region_file, region_rules, region_search, transforms
 from maquette.scene.atomic import replacing, write_json
 from maquette.scene.colmap_model import SparseModel

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.recon import gpus
 from maquette.recon.surface import engine
 from maquette.scene import checkpoints
@@ -23,8 +22,9 @@ def _run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         gpus.check_code()
         if reason := gpus.why_unused():
             progress.warn(reason)
-    numbers = engine.train(scene, ProcessOptions(**options.declared()), progress)
-    run = scene.run(options.group)
+    values = options.declared()
+    run = scene.run(values.pop("group"))
+    numbers = engine.train(scene, run, engine.TrainingOptions(**values), progress)
     newest = checkpoints.chosen(run).path
     written = [run / checkpoints.POINTER, newest]
     return Report(outputs=(), mutable=written, numbers=numbers)

@@ -7,7 +7,7 @@ import shutil
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import put_in_place, recover, replacing_folder
 from maquette.recon.sfm import masks, undistortion
-from maquette.recon.sfm.engine import pycolmap
+from maquette.recon.sfm.colmap import pycolmap
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.stage import Report, Stage

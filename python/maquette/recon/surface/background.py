@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from maquette.recon.geometry.rays import sphere_exit
+from maquette.recon.surface.config import Background
 from maquette.recon.surface.field import initialise, mlp_layers, spherical_harmonics
 from maquette.recon.surface.hash_grid import HashGrid
 from maquette.recon.surface.rendering import composite_weights
 from maquette.recon.surface.sampling import draw
-from maquette.recon.surface.settings import Background
 
 _BANDS = 2
 _DENSITY_SCALE = 10.0
@@ -26,12 +26,12 @@ class BackgroundField(nn.Module):
     """Colours of rays that leave the unit ball."""
 
     def __init__(
-        self, settings: Background, embedding: int, generator: torch.Generator | None = None
+        self, config: Background, embedding: int, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
-        grid, mlp = settings.encoding.hashgrid, settings.mlp
+        grid, mlp = config.encoding.hashgrid, config.mlp
         self.grid = HashGrid(
-            settings.encoding.levels, grid.min_logres, grid.max_logres, grid.dict_size, grid.dim,
+            config.encoding.levels, grid.min_logres, grid.max_logres, grid.dict_size, grid.dim,
             half_width=2.0, generator=generator,
         )  # fmt: skip
         self.layers = mlp_layers(self.grid.width, mlp.hidden_dim, mlp.num_layers, generator)

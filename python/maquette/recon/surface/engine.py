@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.trained import RenderedView, TrainedSurface, load
 from maquette.recon.surface.training import train
 
-__all__ = ["RenderedView", "TrainedSurface", "load", "train"]
+__all__ = ["RenderedView", "TrainedSurface", "TrainingOptions", "load", "train"]

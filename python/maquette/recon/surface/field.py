@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from maquette.recon.surface.config import Rgb, Sdf
 from maquette.recon.surface.hash_grid import HashGrid
-from maquette.recon.surface.settings import Rgb, Sdf
 
 # Offsets k of unit length with sum(k) = 0 and sum(k k^T) = (taps / 3) I.
 _TETRAHEDRON = torch.tensor([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]]) / 3**0.5
@@ -51,11 +51,11 @@ class SdfField(nn.Module):
 
     taps: Tensor
 
-    def __init__(self, settings: Sdf, generator: torch.Generator | None = None) -> None:
+    def __init__(self, config: Sdf, generator: torch.Generator | None = None) -> None:
         super().__init__()
-        grid, mlp = settings.encoding.hashgrid, settings.mlp
+        grid, mlp = config.encoding.hashgrid, config.mlp
         self.grid = HashGrid(
-            settings.encoding.levels, grid.min_logres, grid.max_logres, grid.dict_size, grid.dim,
+            config.encoding.levels, grid.min_logres, grid.max_logres, grid.dict_size, grid.dim,
             generator=generator,
         )  # fmt: skip
         self.hidden = mlp_layers(self.grid.width, mlp.hidden_dim, mlp.num_layers, generator)
@@ -63,7 +63,7 @@ class SdfField(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.radius, self.sign = mlp.out_bias, -1.0 if mlp.inside_out else 1.0
-        directions = _TETRAHEDRON if settings.gradient.taps == 4 else _AXES
+        directions = _TETRAHEDRON if config.gradient.taps == 4 else _AXES
         self.register_buffer("taps", directions.float(), persistent=False)
 
     def forward(self, points: Tensor, active: int | None = None) -> tuple[Tensor, Tensor]:
@@ -114,11 +114,11 @@ class ColorField(nn.Module):
     """
 
     def __init__(
-        self, settings: Rgb, features: int, embedding: int, generator: torch.Generator | None = None
+        self, config: Rgb, features: int, embedding: int, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
-        self.bands = settings.encoding_view.levels
-        grid, levels = settings.encoding.hashgrid, settings.encoding.levels
+        self.bands = config.encoding_view.levels
+        grid, levels = config.encoding.hashgrid, config.encoding.levels
         self.grid = (
             HashGrid(
                 levels, grid.min_logres, grid.max_logres, grid.dict_size, grid.dim,
@@ -128,7 +128,7 @@ class ColorField(nn.Module):
             else None
         )  # fmt: skip
         inputs = 6 + self.bands**2 + features + embedding + levels * grid.dim
-        mlp = settings.mlp
+        mlp = config.mlp
         self.layers = mlp_layers(inputs, mlp.hidden_dim, mlp.num_layers, generator)
         self.head = nn.Linear(mlp.hidden_dim, 3)
         initialise(self.head, generator)

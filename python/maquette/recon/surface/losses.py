@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from maquette.recon.surface.config import LossWeight
 from maquette.recon.surface.field import Probe
-from maquette.recon.surface.settings import LossWeight
 
 Mean = Callable[[Tensor], Tensor]
 

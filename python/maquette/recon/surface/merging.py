@@ -1,4 +1,4 @@
-"""Merge settings from preset, scene file and overrides, strictly, reporting all problems."""
+"""Merge a configuration from preset, scene file and overrides, strictly, reporting all problems."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from maquette.errors import ConfigError
+from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.presets import PRESETS, resolved
-from maquette.recon.surface.settings import Settings
 from maquette.scene.atomic import write_text
 
 # Keys of the generated config.yaml that say nothing to this engine (D2).
@@ -24,10 +24,10 @@ _FOREIGN = (
 
 
 def merge(
-    preset: str, config: Path | None = None, overrides: dict[str, Any] | None = None,
+    preset: str, path: Path | None = None, overrides: dict[str, Any] | None = None,
     *, iterations: int = 2000,
-) -> Settings:  # fmt: skip
-    """Settings of a run: preset, then the scene's file, then `iterations` and overrides.
+) -> TrainingConfig:  # fmt: skip
+    """The configuration of a run: preset, then the scene's file, then `iterations` and overrides.
 
     Raises:
         ConfigError: unknown preset, keys or unusable values; all in one message.
@@ -39,22 +39,22 @@ def merge(
     if name not in PRESETS:
         problems.append(f"PRESET: unknown preset `{preset}`{_nearest(preset, PRESETS)}")
     sources: list[tuple[str, dict[str, Any]]] = [("preset", PRESETS.get(name, {}))]
-    if config is not None and config.exists():
-        sources.append((config.name, _read(config)))
+    if path is not None and path.exists():
+        sources.append((path.name, _read(path)))
     sources.append(("override", flatten(overrides or {})))
     for source, entries in sources:
         for key, value in entries.items():
             problems += _apply(values, known, source, key, value)
     if problems:
         raise ConfigError("the training settings are not usable", detail="\n".join(problems))
-    settings: Settings = _build(Settings, {**known, **values}, "")
-    _check(settings)
-    return settings
+    config: TrainingConfig = _build(TrainingConfig, {**known, **values}, "")
+    _check(config)
+    return config
 
 
 def defaults() -> dict[str, Any]:
     """Every key with its default, flat: `model.render.rand_rays` -> 512."""
-    return flatten(dataclasses.asdict(Settings()))
+    return flatten(dataclasses.asdict(TrainingConfig()))
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -68,21 +68,21 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def write(path: Path, settings: Settings) -> None:
-    """Write settings in the nested form of D2."""
-    text = yaml.safe_dump(_plain(dataclasses.asdict(settings)), indent=4, sort_keys=False)
+def write(path: Path, config: TrainingConfig) -> None:
+    """Write a configuration in the nested form of D2."""
+    text = yaml.safe_dump(_plain(dataclasses.asdict(config)), indent=4, sort_keys=False)
     write_text(path, text)
 
 
-def from_mapping(tree: dict[str, Any]) -> Settings:
-    """Rebuild the settings that a checkpoint holds; keys it lacks take their defaults."""
-    settings: Settings = _build(Settings, {**defaults(), **flatten(tree)}, "")
-    return settings
+def from_mapping(tree: dict[str, Any]) -> TrainingConfig:
+    """Rebuild the configuration that a checkpoint holds; keys it lacks take their defaults."""
+    config: TrainingConfig = _build(TrainingConfig, {**defaults(), **flatten(tree)}, "")
+    return config
 
 
-def to_mapping(settings: Settings) -> dict[str, Any]:
-    """Settings as nested plain mappings."""
-    tree: dict[str, Any] = _plain(dataclasses.asdict(settings))
+def to_mapping(config: TrainingConfig) -> dict[str, Any]:
+    """A configuration as nested plain mappings."""
+    tree: dict[str, Any] = _plain(dataclasses.asdict(config))
     return tree
 
 
@@ -160,7 +160,7 @@ def _convert(value: Any, hint: Any) -> Any:
 
 
 def _hint(key: str) -> Any:
-    kind: Any = Settings
+    kind: Any = TrainingConfig
     for name in key.split("."):
         kind = typing.get_type_hints(kind)[name]
     return kind
@@ -189,13 +189,13 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _check(settings: Settings) -> None:
+def _check(config: TrainingConfig) -> None:
     """Reject values that have the right type but no meaning."""
-    sdf, render = settings.model.object.sdf, settings.model.render
+    sdf, render = config.model.object.sdf, config.model.render
     grid = sdf.encoding.hashgrid
     rules = {
-        "max_iter must be at least 1": settings.max_iter >= 1,
-        "model.kernels must be `warp` or `torch`": settings.model.kernels in ("warp", "torch"),
+        "max_iter must be at least 1": config.max_iter >= 1,
+        "model.kernels must be `warp` or `torch`": config.model.kernels in ("warp", "torch"),
         "model.object.sdf.gradient.mode must be `numerical`": sdf.gradient.mode == "numerical",
         "model.object.sdf.gradient.taps must be 4 or 6": sdf.gradient.taps in (4, 6),
         "model.object.sdf.encoding.levels must be 1 to 24": 1 <= sdf.encoding.levels <= 24,
@@ -208,17 +208,17 @@ def _check(settings: Settings) -> None:
             min(render.num_samples.fine, render.num_samples.coarse) >= 2
         ),
         "model.object.rgb.encoding_view.levels must be 1 to 4": (
-            1 <= settings.model.object.rgb.encoding_view.levels <= 4
+            1 <= config.model.object.rgb.encoding_view.levels <= 4
         ),
-        "optim.type must be `AdamW` or `Adam`": settings.optim.type in ("AdamW", "Adam"),
+        "optim.type must be `AdamW` or `Adam`": config.optim.type in ("AdamW", "Adam"),
         "optim.sched.type must be `two_steps_with_warmup`": (
-            settings.optim.sched.type == "two_steps_with_warmup"
+            config.optim.sched.type == "two_steps_with_warmup"
         ),
         "optim.sched.shape_share must be above 0 and at most 1": (
-            0 < settings.optim.sched.shape_share <= 1
+            0 < config.optim.sched.shape_share <= 1
         ),
-        "optim.sched.gamma must be at least 1": settings.optim.sched.gamma >= 1,
-        "checkpoint.keep must be at least 1": settings.checkpoint.keep >= 1,
+        "optim.sched.gamma must be at least 1": config.optim.sched.gamma >= 1,
+        "checkpoint.keep must be at least 1": config.checkpoint.keep >= 1,
     }
     broken = [rule for rule, holds in rules.items() if not holds]
     if broken:

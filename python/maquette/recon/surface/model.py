@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from maquette.recon.geometry.rays import Rays
 from maquette.recon.surface.background import BackgroundField, inverse_radii
+from maquette.recon.surface.config import Model as ModelConfig
 from maquette.recon.surface.draws import Draws, uniform
 from maquette.recon.surface.field import ColorField, Probe, SdfField
 from maquette.recon.surface.hash_grid import HashGrid
@@ -19,7 +20,6 @@ from maquette.recon.surface.rendering import (
     section_opacity,
 )
 from maquette.recon.surface.sampling import DistanceCache, sample_rays
-from maquette.recon.surface.settings import Model as ModelSettings
 
 _SHADED_WEIGHT = 1e-3  # places below this weight get no colour
 _SHADED_SHARE = 0.05  # the same, relative to the heaviest place of the ray
@@ -63,22 +63,22 @@ class SurfaceModel(nn.Module):
     """Signed distance, colour, sharpness, appearance codes, background and sampling cache."""
 
     def __init__(
-        self, settings: ModelSettings, images: int, generator: torch.Generator | None = None
+        self, config: ModelConfig, images: int, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
-        self.settings = settings
-        embedding = settings.appear_embed.dim if settings.appear_embed.enabled else 0
-        self.sdf = SdfField(settings.object.sdf, generator)
-        hidden = settings.object.sdf.mlp.hidden_dim
-        self.color = ColorField(settings.object.rgb, hidden, embedding, generator)
-        self.variance = nn.Parameter(torch.tensor(settings.object.s_var.init_val))
+        self.config = config
+        embedding = config.appear_embed.dim if config.appear_embed.enabled else 0
+        self.sdf = SdfField(config.object.sdf, generator)
+        hidden = config.object.sdf.mlp.hidden_dim
+        self.color = ColorField(config.object.rgb, hidden, embedding, generator)
+        self.variance = nn.Parameter(torch.tensor(config.object.s_var.init_val))
         self.embedding = nn.Parameter(torch.zeros(images, embedding))
-        enabled = settings.background.enabled and settings.render.num_samples.background > 0
+        enabled = config.background.enabled and config.render.num_samples.background > 0
         self.background = (
-            BackgroundField(settings.background, embedding, generator) if enabled else None
+            BackgroundField(config.background, embedding, generator) if enabled else None
         )
-        self.cache = DistanceCache(settings.render.cache_resolution)
-        self.fast = settings.kernels == "warp"
+        self.cache = DistanceCache(config.render.cache_resolution)
+        self.fast = config.kernels == "warp"
         for grid in (part for part in self.modules() if isinstance(part, HashGrid)):
             grid.fast = self.fast
 
@@ -115,7 +115,7 @@ class SurfaceModel(nn.Module):
         """
         count = len(rays.origins)
         sharpness = self.sharpness(phase)
-        sampling = self.settings.render
+        sampling = self.config.render
         along = sample_rays(
             rays, self.cache, sharpness.detach(), sampling, draws, self.fast
         )  # [R, K]
@@ -156,7 +156,7 @@ class SurfaceModel(nn.Module):
         """Add what is seen behind the surface; `every_ray` looks also where nothing passes."""
         if self.background is None:
             return rgb
-        samples = self.settings.render.num_samples.background
+        samples = self.config.render.num_samples.background
         noise = uniform(draws, len(rgb), (1 + _LOOKS) * samples, rgb.device)
         origins, directions, is_open = rays.origins, rays.directions, passing > _PASSING
         if not every_ray:

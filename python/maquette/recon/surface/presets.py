@@ -1,4 +1,4 @@
-"""Named sets of settings: how much to compute."""
+"""Named sets of configuration values: how much to compute."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-# Values differ from settings.py's defaults, which are Neuralangelo's.
+# Values differ from config.py's defaults, which are Neuralangelo's.
 PREVIEW: dict[str, Any] = {
     "model.object.s_var.anneal_end": 350_000,
     "model.object.s_var.final_val": 0.62,

@@ -15,10 +15,10 @@ from maquette.recon.mesh.cleaning import drop_degenerate
 from maquette.recon.mesh.clipping import clip_to_ball
 from maquette.recon.mesh.marching import extract_surface
 from maquette.recon.mesh.ply import write_ply
-from maquette.recon.surface.dataset import read_image
-from maquette.recon.surface.settings import Settings
+from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.trained import TrainedSurface
 from maquette.recon.surface.trainer import Trainer
+from maquette.recon.views.images import read_image
 from maquette.scene.atomic import replacing
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame
@@ -39,10 +39,10 @@ class Preview:
         scene: Scene,
         run: Path,
         frames: Sequence[Frame],
-        settings: Settings,
+        config: TrainingConfig,
         device: torch.device,
     ) -> None:
-        self.scene, self.run, self.settings = scene, run, settings
+        self.scene, self.run, self.config = scene, run, config
         self.frames = list(frames)
         self.pixels = _PIXELS[device.type]
 
@@ -68,7 +68,7 @@ class Preview:
 
     def psnr(self, trainer: Trainer) -> float:
         """Mean PSNR in dB over `data.val.subset` of the views, evenly chosen, at reduced size."""
-        count = min(max(self.settings.data.val.subset, 1), len(self.frames))
+        count = min(max(self.config.data.val.subset, 1), len(self.frames))
         chosen = np.linspace(0, len(self.frames) - 1, count).round().astype(int)
         surface = _surface(trainer)
         values = []
@@ -81,7 +81,7 @@ class Preview:
 
     def _photo(self, frame: Frame) -> NDArray[np.float32]:
         """The photograph at the preview's size; [h, w, 3] float32 0..1."""
-        lens, size = frame.intrinsics, self.settings.data.val.image_size
+        lens, size = frame.intrinsics, self.config.data.val.image_size
         scale = min(1.0, (self.pixels / (lens.width * lens.height)) ** 0.5)
         if size:
             scale = min(scale, max(size) / max(lens.width, lens.height))

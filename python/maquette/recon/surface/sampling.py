@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from maquette.recon.geometry.rays import Rays, sphere_span
+from maquette.recon.surface.config import Render
 from maquette.recon.surface.draws import Draws, uniform
 from maquette.recon.surface.rendering import composite_weights, section_opacity
-from maquette.recon.surface.settings import Render
 
 _PROBES = 64
 _ADDED = 32  # probes that each further pass adds
@@ -99,7 +99,7 @@ class DistanceCache(nn.Module):
 
 @torch.no_grad()
 def sample_rays(
-    rays: Rays, cache: DistanceCache, sharpness: Tensor, settings: Render,
+    rays: Rays, cache: DistanceCache, sharpness: Tensor, config: Render,
     draws: Draws | None, fast: bool = True,
 ) -> Tensor:  # fmt: skip
     """Choose sample distances along rays.
@@ -112,10 +112,10 @@ def sample_rays(
     Returns:
         [R, coarse + fine] ascending; from entering to leaving the unit ball.
     """
-    passes = max(settings.num_sample_hierarchy, 1)
+    passes = max(config.num_sample_hierarchy, 1)
     levels = torch.stack([sharpness.clamp(max=64.0 * 4**level) for level in range(passes)])
     counts = [
-        _PROBES + 1, (passes - 1) * _ADDED, settings.num_samples.fine, settings.num_samples.coarse
+        _PROBES + 1, (passes - 1) * _ADDED, config.num_samples.fine, config.num_samples.coarse
     ]  # fmt: skip
     noise = torch.split(
         uniform(draws, len(rays.origins), sum(counts), rays.origins.device), counts, dim=1

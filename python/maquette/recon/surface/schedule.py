@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from maquette.recon.surface.settings import REFERENCE_ITERATIONS, Settings
+from maquette.recon.surface.config import REFERENCE_ITERATIONS, TrainingConfig
 
 _LAST_RATE = 0.03  # of the learning rate, when colours are finished
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The settings' schedule for a run of `max_iter` iterations."""
+    """The configuration's schedule for a run of `max_iter` iterations."""
 
-    settings: Settings
+    config: TrainingConfig
 
     @property
     def shape_iterations(self) -> int:
         """How many iterations change the shape; the others only finish the colours."""
-        return max(1, round(self.settings.max_iter * self.settings.optim.sched.shape_share))
+        return max(1, round(self.config.max_iter * self.config.optim.sched.shape_share))
 
     @property
     def scale(self) -> float:
@@ -35,7 +35,7 @@ class Schedule:
 
     def active_levels(self, iteration: int) -> int:
         """How many encoding levels count at an iteration (0-based)."""
-        encoding = self.settings.model.object.sdf.encoding
+        encoding = self.config.model.object.sdf.encoding
         growth = encoding.coarse2fine
         if not growth.enabled:
             return encoding.levels
@@ -47,9 +47,9 @@ class Schedule:
 
         Colours then begin once more at the full rate, which falls exponentially.
         """
-        sched = self.settings.optim.sched
+        sched = self.config.optim.sched
         if self.shape_stands(iteration):
-            finishing = max(self.settings.max_iter - self.shape_iterations, 1)
+            finishing = max(self.config.max_iter - self.shape_iterations, 1)
             return float(_LAST_RATE ** ((iteration - self.shape_iterations) / finishing))
         warm_up = sched.warm_up_end * self.scale
         if iteration < warm_up:
@@ -61,10 +61,10 @@ class Schedule:
         """The least value of the sharpness parameter at an iteration.
 
         Args:
-            guided: Landmarks made the surface; without them it must stay soft for longer,
+            guided: sparse points made the surface; without them it must stay soft for longer,
                 because a sharp one no longer finds its way.
         """
-        sharp = self.settings.model.object.s_var
+        sharp = self.config.model.object.s_var
         if sharp.anneal_end <= 0:
             return 0.0
         progress = min(iteration / (sharp.anneal_end * self.scale), 1.0)
@@ -72,7 +72,7 @@ class Schedule:
         return sharp.init_val + (sharp.final_val - sharp.init_val) * share
 
     def freedom(self, iteration: int) -> float:
-        """How much colours may move a surface that landmarks made; grows in the first tenth.
+        """How much colours may move a surface that sparse points made; grows in the first tenth.
 
         Until the colour network knows something, its errors say nothing about the surface.
         """
@@ -80,14 +80,14 @@ class Schedule:
 
     def describe(self) -> str:
         """The scaled schedule in one sentence."""
-        sched, growth = self.settings.optim.sched, self.settings.model.object.sdf.encoding
+        sched, growth = self.config.optim.sched, self.config.model.object.sdf.encoding
         start = min(growth.coarse2fine.init_active_level, growth.levels)
         steps = growth.levels - start if growth.coarse2fine.enabled else 0
         all_active = steps * growth.coarse2fine.step * self.scale
         first, second = (round(step * self.scale) for step in sched.two_steps)
         rest = f", colours only from {self.shape_iterations}" if sched.shape_share < 1 else ""
         return (
-            f"schedule for {self.settings.max_iter} iterations: warm-up until "
+            f"schedule for {self.config.max_iter} iterations: warm-up until "
             f"{round(sched.warm_up_end * self.scale)}, all {growth.levels} levels from "
             f"{round(all_active)}, rate falls at {first} and {second}{rest}"
         )

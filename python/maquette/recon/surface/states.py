@@ -11,8 +11,8 @@ import torch
 
 from maquette.errors import BadInput, NotFound
 from maquette.recon.surface import merging
+from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.model import SurfaceModel
-from maquette.recon.surface.settings import Settings
 from maquette.scene import checkpoints
 from maquette.scene.atomic import replacing
 from maquette.scene.region import Region
@@ -71,7 +71,7 @@ def read(path: Path) -> dict[str, Any]:
     return state
 
 
-def check_fits(state: dict[str, Any], region: Region, settings: Settings, images: int) -> None:
+def check_fits(state: dict[str, Any], region: Region, config: TrainingConfig, images: int) -> None:
     """Refuse to continue a run that was trained in another region or with another network.
 
     Raises:
@@ -85,9 +85,9 @@ def check_fits(state: dict[str, Any], region: Region, settings: Settings, images
             f"now: center {region.center}, radius {region.radius:g}",
             hint=_START_AFRESH,
         )
-    before, now = architecture(merging.from_mapping(state["settings"])), architecture(settings)
+    before, now = architecture(merging.from_mapping(state["settings"])), architecture(config)
     changed = [f"{key}: {before[key]} -> {now[key]}" for key in now if before.get(key) != now[key]]
-    if settings.model.appear_embed.enabled and state["images"] != images:
+    if config.model.appear_embed.enabled and state["images"] != images:
         changed.append(f"training images: {state['images']} -> {images}")
     if changed:
         raise BadInput(
@@ -97,9 +97,9 @@ def check_fits(state: dict[str, Any], region: Region, settings: Settings, images
         )
 
 
-def architecture(settings: Settings) -> dict[str, Any]:
-    """The settings that decide the shape and meaning of the parameters, flat."""
-    flat = merging.flatten(merging.to_mapping(settings))
+def architecture(config: TrainingConfig) -> dict[str, Any]:
+    """The values that decide the shape and meaning of the parameters, flat."""
+    flat = merging.flatten(merging.to_mapping(config))
     return {key: value for key, value in flat.items() if key.startswith(_ARCHITECTURE)}
 
 

@@ -12,21 +12,21 @@ import torch
 
 from maquette.errors import ConfigError, JobFailed
 from maquette.recon.surface import losses, merging, states
+from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.dataset import PixelDataset
+from maquette.recon.surface.distributed import ProcessGroup
 from maquette.recon.surface.draws import Draws
-from maquette.recon.surface.landmarks import Landmarks
 from maquette.recon.surface.model import Phase, SurfaceModel
 from maquette.recon.surface.replay import Replay
 from maquette.recon.surface.schedule import Schedule
-from maquette.recon.surface.settings import Settings
-from maquette.recon.surface.team import Team
+from maquette.recon.surface.sparse_points import SparsePoints
 from maquette.scene.region import Region
 
 _FREE_POINTS = 0.5  # random points a ray at which the gradient's length is also asked for
 
 _LARGE = 1 << 16  # entries from which a gradient keeps its memory
 _VALUES = ("loss", "render", "eikonal", "curvature", "psnr", "s")
-_LANDMARK_REST = 0.05
+_POINTS_REST = 0.05
 _MEETING_ITERATIONS, _MEETING_BATCH, _MEETING_LEVELS = 150, 1024, 1
 _MEETING_EIKONAL, _MEETING_SHARPNESS = 0.02, 0.42
 
@@ -78,33 +78,33 @@ class Trainer:
 
     def __init__(
         self,
-        settings: Settings,
+        config: TrainingConfig,
         dataset: PixelDataset,
         region: Region,
         device: torch.device,
         seed: int,
-        landmarks: Landmarks | None = None,
-        team: Team | None = None,
+        sparse_points: SparsePoints | None = None,
+        processes: ProcessGroup | None = None,
     ) -> None:
-        self.team = team or Team()
-        self.settings, self.dataset, self.region, self.device = settings, dataset, region, device
-        self.landmarks = landmarks
-        self.schedule = Schedule(settings)
-        self.inside_out = settings.model.object.sdf.mlp.inside_out
+        self.processes = processes or ProcessGroup()
+        self.config, self.dataset, self.region, self.device = config, dataset, region, device
+        self.sparse_points = sparse_points
+        self.schedule = Schedule(config)
+        self.inside_out = config.model.object.sdf.mlp.inside_out
         start = torch.Generator().manual_seed(seed)
-        self.model = SurfaceModel(settings.model, len(dataset), start).to(device)
+        self.model = SurfaceModel(config.model, len(dataset), start).to(device)
         self.sampler = torch.Generator(device=device).manual_seed(seed + 1)
-        self.draws = Draws(self.sampler, self.team.rank, self.team.world)
-        self.rays = share_of_rays(settings.model.render.rand_rays, self.team.world)
-        self.optimizer = _optimizer(self.model, settings)
+        self.draws = Draws(self.sampler, self.processes.rank, self.processes.world)
+        self.rays = share_of_rays(config.model.render.rand_rays, self.processes.world)
+        self.optimizer = _optimizer(self.model, config)
         self.iteration = 0
         self.finals: list[str] = []
         self.is_prompt = device.type == "cpu"
-        self._dials = torch.zeros(3, device=device)  # floor, freedom, the landmarks' weight
+        self._dials = torch.zeros(3, device=device)  # floor, freedom, the sparse points' weight
         self._not_finite = torch.zeros((), device=device)
         if device.type == "cuda":
             self.optimizer.found_inf = self._not_finite  # type: ignore[attr-defined]
-        graphs = settings.trainer.cuda_graphs and self.team.world == 1
+        graphs = config.trainer.cuda_graphs and self.processes.world == 1
         self._replay = Replay(self._differentiate, device, self.sampler, graphs)
         self._reached = Phase(1)  # a longer schedule never takes levels away again
 
@@ -112,8 +112,8 @@ class Trainer:
     def phase(self) -> Phase:
         """Levels and sharpness floor of the coming iteration."""
         active = max(self.schedule.active_levels(self.iteration), self._reached.active)
-        floor = self.schedule.sharpness_floor(self.iteration, self.landmarks is not None)
-        freedom = 1.0 if self.landmarks is None else self.schedule.freedom(self.iteration)
+        floor = self.schedule.sharpness_floor(self.iteration, self.sparse_points is not None)
+        freedom = 1.0 if self.sparse_points is None else self.schedule.freedom(self.iteration)
         return Phase(active, max(floor, self._reached.sharpness_floor), freedom)
 
     @property
@@ -122,15 +122,15 @@ class Trainer:
         return self.iteration // max(1, -(-len(self.dataset) // 2))
 
     def prepare(self) -> None:
-        """Bring a new model's surface to the landmarks, and fill its sampling cache."""
-        if self.landmarks is not None and self.settings.trainer.loss_weight.landmark > 0:
-            self._meet(self.landmarks)
+        """Bring a new model's surface to the sparse points, and fill its sampling cache."""
+        if self.sparse_points is not None and self.config.trainer.loss_weight.landmark > 0:
+            self._meet(self.sparse_points)
         self.model.cache.rebuild(lambda points: self.model.distance(points, self.phase))
 
-    def _meet(self, landmarks: Landmarks) -> None:
-        """Fit the distance field alone to the landmarks, and sharpen it accordingly."""
-        field, rates = self.model.sdf, self.settings.optim.params
-        start = self.settings.model.object.sdf.encoding.coarse2fine.init_active_level
+    def _meet(self, sparse_points: SparsePoints) -> None:
+        """Fit the distance field alone to the sparse points, and sharpen it accordingly."""
+        field, rates = self.model.sdf, self.config.optim.params
+        start = self.config.model.object.sdf.encoding.coarse2fine.init_active_level
         active = min(start + _MEETING_LEVELS, field.grid.levels)
         rest = [p for p in field.parameters() if p is not field.grid.table]
         optimizer = torch.optim.Adam(
@@ -139,8 +139,8 @@ class Trainer:
         )  # fmt: skip
         alone = Draws(self.sampler)  # every process does the same
         for _ in range(_MEETING_ITERATIONS):
-            probe = field.probe(self._free_points(alone, self.rays * self.team.world), active)
-            met = landmarks.loss(lambda x: field(x, active)[0], _MEETING_BATCH, alone)
+            probe = field.probe(self._free_points(alone, self.rays * self.processes.world), active)
+            met = sparse_points.loss(lambda x: field(x, active)[0], _MEETING_BATCH, alone)
             loss = met + _MEETING_EIKONAL * losses.eikonal(probe.gradient)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -149,7 +149,7 @@ class Trainer:
 
     def goes_on(self, wanted: bool) -> bool:
         """Whether all processes do another iteration: the leader's wish decides."""
-        return self.team.agree(wanted, self.device)
+        return self.processes.agree(wanted, self.device)
 
     def halve_rays(self) -> int:
         """Train with half the rays from now on, to need less memory; returns how many."""
@@ -171,14 +171,14 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * rate
         stands = self._hold_shape()
-        dials = (phase.sharpness_floor, phase.freedom, self._landmark_weight())
+        dials = (phase.sharpness_floor, phase.freedom, self._points_weight())
         for dial, value in zip(self._dials, dials, strict=True):
             dial.fill_(value)
         values = self._replay.run((phase.active, stands, self.rays))
-        self.team.largest(self._not_finite)
+        self.processes.largest(self._not_finite)
         if self.is_prompt and self._not_finite > 0:
             raise self.not_a_number(self.iteration)
-        self.team.average_gradients(p for p in self.model.parameters() if p.requires_grad)
+        self.processes.average_gradients(p for p in self.model.parameters() if p.requires_grad)
         self.optimizer.step()
         if not stands:
             self.model.cache.refresh(
@@ -186,6 +186,7 @@ class Trainer:
             )
         self._reached = phase
         self.iteration += 1
+        self.dataset.advance(self.iteration, self.config.max_iter)
         values[0] = torch.where(self._not_finite > 0, torch.nan, values[0])  # of any process
         return Metrics(self.iteration, values, self.optimizer.param_groups[0]["lr"], phase.active)
 
@@ -197,21 +198,23 @@ class Trainer:
         """
         active, stands, rays = kind
         phase = Phase(active, self._dials[0], self._dials[1])
-        model, weight = self.model, self.settings.trainer.loss_weight
+        model, weight = self.model, self.config.trainer.loss_weight
         self._clear_gradients()
-        focus = 0.0 if self.inside_out or stands else self.settings.data.train.focus
+        focus = 0.0 if self.inside_out or stands else self.config.data.train.focus
         batch = self.dataset.draw(rays, self.draws, focus)
         points = None if stands else self._free_points(self.draws, rays)
         with self._mixed_precision():
             shaded = model.shade(batch.rays, batch.image, phase, self.draws, points, self._fixed)
-        mean = self.team.mean if shaded.counts is None else partial(losses.mean_of, shaded.counts)
+        mean = (
+            self.processes.mean if shaded.counts is None else partial(losses.mean_of, shaded.counts)
+        )
         terms = losses.combine(
             shaded.rgb, batch.colors, shaded.probe, weight, self._smoothing(phase), mean
         )
         if stands:
             total = weight.render * losses.squared_difference(shaded.rgb, batch.colors)
         else:
-            total = terms.total + self._landmark_term(phase)
+            total = terms.total + self._points_term(phase)
         total.backward()  # type: ignore[no-untyped-call]
         self._not_finite.copy_(~torch.isfinite(total.detach()))
         return torch.stack(
@@ -225,7 +228,7 @@ class Trainer:
     @property
     def _fixed(self) -> bool:
         """Whether shapes are the same each time: dear, unless waiting for the device is dearer."""
-        return not self.is_prompt and self.team.world == 1
+        return not self.is_prompt and self.processes.world == 1
 
     def _clear_gradients(self) -> None:
         """Forget gradients; those of large tables keep their memory."""
@@ -243,7 +246,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "optim": self.optimizer.state_dict(),
             "sched": {
-                "max_iter": self.settings.max_iter,
+                "max_iter": self.config.max_iter,
                 "rate": self.schedule.rate(self.iteration),
             },
             "phase": {
@@ -254,22 +257,20 @@ class Trainer:
             "epoch": self.epoch,
             "iteration": self.iteration,
             "region": states.region_to(self.region),
-            "settings": merging.to_mapping(self.settings),
+            "settings": merging.to_mapping(self.config),
             "images": len(self.dataset),
+            "views": self.dataset.state(),
             "rays": self.rays,
             "finals": list(self.finals),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a state; the caller has checked that it fits."""
+        """Continue from a state that fits, with a dataset that was made to continue it too."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optim"])
         states.restore_random_state(state["random"], self.sampler)
         self.iteration, self.finals = state["iteration"], list(state["finals"])
-        if (
-            state["settings"]["model"]["render"]["rand_rays"]
-            == self.settings.model.render.rand_rays
-        ):
+        if state["settings"]["model"]["render"]["rand_rays"] == self.config.model.render.rand_rays:
             self.rays = min(self.rays, state["rays"])  # it may have been halved for want of memory
         self._reached = Phase(state["phase"]["active"], state["phase"]["sharpness_floor"])
 
@@ -284,19 +285,19 @@ class Trainer:
 
     def _mixed_precision(self) -> torch.autocast:
         """Networks in bfloat16 where they can be; the distance field itself stays in float32."""
-        enabled = self.settings.trainer.amp_config.enabled and has_bfloat16(self.device)
+        enabled = self.config.trainer.amp_config.enabled and has_bfloat16(self.device)
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
-    def _landmark_weight(self) -> float:
+    def _points_weight(self) -> float:
         """Falls to a small rest while the shape changes."""
         left = max(0.0, 1.0 - 2.0 * self.iteration / self.schedule.shape_iterations)
-        return max(left**2, _LANDMARK_REST) * self.settings.trainer.loss_weight.landmark
+        return max(left**2, _POINTS_REST) * self.config.trainer.loss_weight.landmark
 
-    def _landmark_term(self, phase: Phase) -> torch.Tensor | float:
-        if self.landmarks is None or self.settings.trainer.loss_weight.landmark <= 0:
+    def _points_term(self, phase: Phase) -> torch.Tensor | float:
+        if self.sparse_points is None or self.config.trainer.loss_weight.landmark <= 0:
             return 0.0
         count = max(1, self.rays // 4)
-        return self._dials[2] * self.landmarks.loss(
+        return self._dials[2] * self.sparse_points.loss(
             lambda points: self.model.distance(points, phase), count, self.draws
         )
 
@@ -311,7 +312,7 @@ class Trainer:
         """Curvature's factor: falls with the cell as levels join (Neuralangelo section 3.3)."""
         grid = self.model.sdf.grid
         start = min(
-            self.settings.model.object.sdf.encoding.coarse2fine.init_active_level, grid.levels
+            self.config.model.object.sdf.encoding.coarse2fine.init_active_level, grid.levels
         )
         return grid.cell_size(phase.active) / grid.cell_size(start)
 
@@ -344,9 +345,9 @@ def share_of_rays(rays: int, world: int) -> int:
     return rays // world
 
 
-def _optimizer(model: SurfaceModel, settings: Settings) -> torch.optim.Optimizer:
+def _optimizer(model: SurfaceModel, config: TrainingConfig) -> torch.optim.Optimizer:
     """AdamW or Adam with one rate for hash tables and one for the rest; no decay on s."""
-    rates = settings.optim.params
+    rates = config.optim.params
     tables = [p for name, p in model.named_parameters() if name.endswith("grid.table")]
     single = [model.variance, model.embedding]
     known = {id(p) for p in tables + single}
@@ -356,5 +357,5 @@ def _optimizer(model: SurfaceModel, settings: Settings) -> torch.optim.Optimizer
         {"params": single, "base_lr": rates.lr, "weight_decay": 0.0},
         {"params": tables, "base_lr": rates.lr_encoding, "weight_decay": rates.weight_decay},
     ]
-    kind = torch.optim.AdamW if settings.optim.type == "AdamW" else torch.optim.Adam
+    kind = torch.optim.AdamW if config.optim.type == "AdamW" else torch.optim.Adam
     return kind(groups, lr=rates.lr, betas=(0.9, 0.99), eps=1e-15, fused=True)

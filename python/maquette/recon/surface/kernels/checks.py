@@ -11,12 +11,12 @@ from torch import Tensor
 
 from maquette.recon.geometry.rays import Rays
 from maquette.recon.kernel_checks import Case
+from maquette.recon.surface.config import NumSamples, Render
 from maquette.recon.surface.draws import Draws
 from maquette.recon.surface.hash_grid import HashGrid
 from maquette.recon.surface.merging import flatten, merge
 from maquette.recon.surface.presets import PRESETS
 from maquette.recon.surface.sampling import DistanceCache, sample_rays
-from maquette.recon.surface.settings import NumSamples, Render
 
 # levels, log2 of the coarsest and the finest lattice, log2 of a level's rows, features of a row
 _GRIDS = {
@@ -57,8 +57,8 @@ def make_kernels() -> Iterator[str]:
 
 
 def _features_of_presets() -> set[int]:
-    settings = [flatten(asdict(merge(preset))) for preset in PRESETS]
-    return {flat[key] for flat in settings for key in flat if key.endswith(".hashgrid.dim")}
+    config = [flatten(asdict(merge(preset))) for preset in PRESETS]
+    return {flat[key] for flat in config for key in flat if key.endswith(".hashgrid.dim")}
 
 
 def _grid_cases(name: str, grid: HashGrid, count: int) -> Iterator[Case]:
@@ -100,11 +100,11 @@ def _ray_case(count: int, device: torch.device) -> Case:
     ones = torch.ones(count, device=device)
     sharpness = torch.tensor(200.0, device=device)
     rays = Rays(-1.5 * toward.to(device), directions.to(device), ones)
-    settings = Render(num_sample_hierarchy=2, num_samples=NumSamples(coarse=16, fine=24))
+    config = Render(num_sample_hierarchy=2, num_samples=NumSamples(coarse=16, fine=24))
 
     def sample(fast: bool) -> Tensor:
         draws = Draws(torch.Generator(device=device).manual_seed(1))
-        return sample_rays(rays, cache, sharpness, settings, draws, fast).mean(1)
+        return sample_rays(rays, cache, sharpness, config, draws, fast).mean(1)
 
     size = f"{count} rays, 40 samples"
     moved = count * (65 + 32 + 40 + 40 + 8) * 4

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from maquette.errors import ConfigError, JobFailed
-from maquette.pipelines.neuralangelo.options import ProcessOptions
-from maquette.recon.surface import engine, states, team, training
-from maquette.recon.surface.team import Team
+from maquette.recon.surface import distributed, engine, states, training
+from maquette.recon.surface.distributed import ProcessGroup
+from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.trainer import Trainer, share_of_rays
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
@@ -49,14 +49,16 @@ def scene(tmp_path: Path) -> Scene:
     return made
 
 
-def options(iterations: int, gpus: int, **changes: Any) -> ProcessOptions:
-    return ProcessOptions(
+def options(iterations: int, gpus: int, **changes: Any) -> TrainingOptions:
+    return TrainingOptions(
         iterations=iterations, preset="preview", overrides=SMALL, gpus=gpus, **changes
     )
 
 
 def gradients_after_one_step(root: Path, rank: int, world: int) -> dict[str, torch.Tensor]:
-    trainer = training.build(Scene(root, "neuralangelo"), options(10, world), Team(rank, world))
+    trainer = training.build(
+        Scene(root, "neuralangelo"), options(10, world), ProcessGroup(rank, world)
+    )
     training.begin(trainer, None)
     trainer.step()
     return {name: p.grad for name, p in trainer.model.named_parameters() if p.grad is not None}
@@ -64,7 +66,7 @@ def gradients_after_one_step(root: Path, rank: int, world: int) -> dict[str, tor
 
 def _one_of_two(rank: int, meeting: Path, root: Path, result: Path) -> None:
     torch.set_num_threads(1)
-    team.join(torch.distributed.FileStore(str(meeting), 2), rank, 2)
+    distributed.join(torch.distributed.FileStore(str(meeting), 2), rank, 2)
     torch.save(gradients_after_one_step(root, rank, 2), result / f"{rank}.pt")
 
 
@@ -85,30 +87,30 @@ def test_two_processes_have_the_gradient_of_one_with_the_whole_batch(
 
 def test_a_run_of_two_processes_equals_a_run_of_one(scene: Scene) -> None:
     for group, gpus in (("one", 1), ("two", 2)):
-        engine.train(scene, options(12, gpus, group=group), Progress())
+        engine.train(scene, scene.run(group), options(12, gpus), Progress())
     one, two = (
         states.read(checkpoints.chosen(scene.run(group)).path)["model"] for group in ("one", "two")
     )
     moved = [float((one[key] - two[key]).abs().mean()) for key in one if "weight" in key]
     assert max(moved) < 1e-3
-    assert not _followers()
+    assert not _workers()
 
 
-def test_a_dead_follower_ends_the_run_with_a_sentence(
+def test_a_dead_worker_ends_the_run_with_a_sentence(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = Trainer.step
 
     def then_kill(self: Trainer) -> dict[str, float]:
         if self.iteration == 3:
-            for follower in _followers():
-                os.kill(follower.pid, signal.SIGKILL)
+            for worker in _workers():
+                os.kill(worker.pid, signal.SIGKILL)
         return step(self)
 
     monkeypatch.setattr(Trainer, "step", then_kill)
     with pytest.raises(JobFailed, match="one of the training processes ended early"):
-        engine.train(scene, options(50, 2), Progress())
-    assert not _followers()
+        engine.train(scene, scene.run("experiments"), options(50, 2), Progress())
+    assert not _workers()
 
 
 def test_rays_that_can_not_be_shared_are_refused() -> None:
@@ -118,10 +120,9 @@ def test_rays_that_can_not_be_shared_are_refused() -> None:
     assert "rand_rays=95" in caught.value.hint
 
 
-def _followers() -> list[psutil.Process]:
+def _workers() -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process().children()
-        if child.status() != psutil.STATUS_ZOMBIE
-        and "surface.follower" in " ".join(child.cmdline())
+        if child.status() != psutil.STATUS_ZOMBIE and "surface.worker" in " ".join(child.cmdline())
     ]

@@ -1,6 +1,6 @@
 """Points that structure from motion left behind, as a first idea of the surface.
 
-A landmark says three things: the surface passes through it, the way from every camera that
+A point says three things: the surface passes through it, the way from every camera that
 saw it is free, and just behind it is matter. Using them is what makes a short run converge:
 see Geo-NeuS (arXiv:2205.15848, section 3.2, the first statement) and DS-NeRF
 (arXiv:2107.02791, the second). They are only a start; the photographs decide later.
@@ -31,7 +31,7 @@ _CLEAR = 0.02  # unit space: more free distance than this is not asked for
 
 
 @dataclass(frozen=True)
-class Landmarks:
+class SparsePoints:
     """Lines of sight to triangulated points, unit space.
 
     Attributes:
@@ -61,8 +61,8 @@ class Landmarks:
 
 def read(
     scene: Scene, frames: Sequence[Frame], region: Region, device: torch.device
-) -> Landmarks | None:
-    """Read the landmarks of `sparse/0`, or None when there is no useful model.
+) -> SparsePoints | None:
+    """Read the sparse points of `sparse/0`, or None when there is no useful model.
 
     Poses come from `frames`, so a model whose images are named otherwise counts as none.
 
@@ -93,4 +93,4 @@ def read(
     def tensor(values: np.ndarray) -> Tensor:
         return torch.from_numpy(region.unit_from_world(values).astype(np.float32)).to(device)
 
-    return Landmarks(tensor(tracks.points[tracks.point[used]]), tensor(eyes[tracks.image[used]]))
+    return SparsePoints(tensor(tracks.points[tracks.point[used]]), tensor(eyes[tracks.image[used]]))

@@ -10,6 +10,7 @@ import yaml
 from maquette.errors import ConfigError
 from maquette.recon.surface import merging
 from maquette.recon.surface.presets import PRESETS
+from maquette.recon.surface.scene_config import PreparedImages, scene_config
 from maquette.recon.surface.schedule import Schedule
 
 GENERATED = {
@@ -39,20 +40,20 @@ GENERATED = {
 def test_generated_config_is_understood(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(GENERATED))
-    settings = merging.merge("preview", path, iterations=700)
-    assert settings.max_iter == 700
-    assert settings.data.train.image_size == (360, 480)
-    assert settings.model.object.sdf.mlp.inside_out and settings.model.appear_embed.enabled
-    assert not settings.model.background.enabled
-    assert settings.model.object.sdf.encoding.coarse2fine.init_active_level == 8
+    config = merging.merge("preview", path, iterations=700)
+    assert config.max_iter == 700
+    assert config.data.train.image_size == (360, 480)
+    assert config.model.object.sdf.mlp.inside_out and config.model.appear_embed.enabled
+    assert not config.model.background.enabled
+    assert config.model.object.sdf.encoding.coarse2fine.init_active_level == 8
 
 
 def test_overrides_win_and_text_is_parsed(tmp_path: Path) -> None:
     overrides = {"optim.params.lr": "1e-3", "model": {"render": {"rand_rays": "99"}},
                  "optim.sched.two_steps": "[1000, 2000]"}  # fmt: skip
-    settings = merging.merge("preview", None, overrides)
-    assert settings.optim.params.lr == 1e-3 and settings.model.render.rand_rays == 99
-    assert settings.optim.sched.two_steps == (1000.0, 2000.0)
+    config = merging.merge("preview", None, overrides)
+    assert config.optim.params.lr == 1e-3 and config.model.render.rand_rays == 99
+    assert config.optim.sched.two_steps == (1000.0, 2000.0)
 
 
 def test_all_problems_are_reported_together_with_the_nearest_names(tmp_path: Path) -> None:
@@ -80,20 +81,20 @@ def test_meaningless_values_and_readjust_are_refused(tmp_path: Path) -> None:
 
 
 def test_settings_survive_the_run_file(tmp_path: Path) -> None:
-    settings = merging.merge("preview", None, {"data.train.image_size": [20, 30]})
-    merging.write(tmp_path / "config.yaml", settings)
+    config = merging.merge("preview", None, {"data.train.image_size": [20, 30]})
+    merging.write(tmp_path / "config.yaml", config)
     tree = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert tree["model"]["object"]["sdf"]["gradient"] == {"mode": "numerical", "taps": 4}
-    assert merging.from_mapping(tree) == settings
+    assert merging.from_mapping(tree) == config
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 @pytest.mark.parametrize("iterations", [100, 1000, 20_000, 500_000])
 def test_every_run_activates_all_levels_and_leaves_warm_up(preset: str, iterations: int) -> None:
     """Defect A5-14: with 1,000 iterations upstream's levels and rate never got going."""
-    settings = merging.merge(preset, None, iterations=iterations)
-    schedule = Schedule(settings)
-    levels = settings.model.object.sdf.encoding.levels
+    config = merging.merge(preset, None, iterations=iterations)
+    schedule = Schedule(config)
+    levels = config.model.object.sdf.encoding.levels
     assert schedule.active_levels(0) < levels
     shaping = schedule.shape_iterations
     assert schedule.active_levels(round(0.7 * shaping)) == levels
@@ -103,7 +104,7 @@ def test_every_run_activates_all_levels_and_leaves_warm_up(preset: str, iteratio
     assert counts == sorted(counts)
 
 
-def test_sharpness_ends_alike_but_stays_soft_for_longer_without_landmarks() -> None:
+def test_sharpness_ends_alike_but_stays_soft_for_longer_without_points() -> None:
     schedule = Schedule(merging.merge("preview", None, iterations=1000))
     guided = [schedule.sharpness_floor(i) for i in range(0, 1001, 50)]
     alone = [schedule.sharpness_floor(i, guided=False) for i in range(0, 1001, 50)]
@@ -119,3 +120,31 @@ def test_colours_begin_again_at_the_full_rate_when_the_shape_stands() -> None:
     assert rates[0] == 1.0 and rates == sorted(rates, reverse=True) and rates[-1] < 0.05
     whole = Schedule(merging.merge("full", None, iterations=100))
     assert not whole.shape_stands(99)
+
+
+def images(scene_type: str, count: int = 20, exposure: bool = False) -> PreparedImages:
+    return PreparedImages("scenes/lego", count, 640, 480, scene_type, exposure)
+
+
+@pytest.mark.parametrize(
+    ("scene_type", "inside_out", "level", "background"),
+    [("outdoor", False, 8, True), ("indoor", True, 8, False), ("object", False, 4, True)],
+)
+def test_the_configuration_follows_the_scene_type(
+    scene_type: str, inside_out: bool, level: int, background: bool
+) -> None:
+    made = scene_config(images(scene_type))
+    sdf = made["model"]["object"]["sdf"]
+    assert sdf["mlp"]["inside_out"] is inside_out
+    assert sdf["encoding"]["coarse2fine"]["init_active_level"] == level
+    assert ("background" not in made["model"]) is background
+    assert made["data"]["train"] == {"image_size": [480, 640]}
+    assert made["data"]["val"] == {"image_size": [300, 400]}
+    assert "num_images" not in made["data"]
+
+
+def test_varying_exposure_and_tiny_sets() -> None:
+    made = scene_config(images("object", count=3, exposure=True))
+    assert made["model"]["appear_embed"] == {"enabled": True, "dim": 8}
+    assert made["data"]["num_images"] == 3
+    assert made["data"]["val"]["subset"] == 3

@@ -1,6 +1,6 @@
 """Every training setting, under the names of Neuralangelo's configuration.
 
-A run's settings are merged from, in this order: the preset, the scene's `config.yaml` (the
+A run's configuration is merged from, in this order: the preset, the scene's `config.yaml` (the
 generated form, `_parent_` ignored), and the person's overrides `a.b.c=value`. Unknown keys and
 unusable values are errors, all reported together.
 
@@ -49,7 +49,7 @@ class SdfMlp:
 
 
 @dataclass(frozen=True)
-class HashgridSettings:
+class HashGridConfig:
     min_logres: float = 5
     max_logres: float = 11
     dict_size: int = 22
@@ -66,7 +66,7 @@ class Coarse2fine:
 @dataclass(frozen=True)
 class Encoding:
     levels: int = 16
-    hashgrid: HashgridSettings = field(default_factory=HashgridSettings)
+    hashgrid: HashGridConfig = field(default_factory=HashGridConfig)
     coarse2fine: Coarse2fine = field(default_factory=Coarse2fine)
 
 
@@ -91,7 +91,7 @@ class EncodingView:
 @dataclass(frozen=True)
 class RgbEncoding:
     levels: int = 0  # colour's own hash grid; 0: colour reads the surface's features only
-    hashgrid: HashgridSettings = field(default_factory=lambda: HashgridSettings(4, 10, 17, 2))
+    hashgrid: HashGridConfig = field(default_factory=lambda: HashGridConfig(4, 10, 17, 2))
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class ObjectModel:
 @dataclass(frozen=True)
 class BackgroundEncoding:
     levels: int = 8
-    hashgrid: HashgridSettings = field(default_factory=lambda: HashgridSettings(4, 9, 17, 4))
+    hashgrid: HashGridConfig = field(default_factory=lambda: HashGridConfig(4, 9, 17, 4))
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class LossWeight:
     render: float = 1.0
     eikonal: float = 0.1
     curvature: float = 5e-4
-    landmark: float = 3.0  # agreement with the points of structure from motion
+    landmark: float = 3.0  # agreement with the sparse points of structure from motion
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class AmpConfig:
 
 
 @dataclass(frozen=True)
-class TrainerSettings:
+class TrainerConfig:
     amp_config: AmpConfig = field(default_factory=AmpConfig)
     cuda_graphs: bool = True  # replay an iteration's kernels as one, on one GPU
     loss_weight: LossWeight = field(default_factory=LossWeight)
@@ -203,19 +203,19 @@ class Optim:
 
 
 @dataclass(frozen=True)
-class CheckpointSettings:
+class CheckpointConfig:
     save_iter: int = 20_000  # save every so many iterations besides by the clock; 0: not
     keep: int = 3  # newest ones kept, besides those that end a run
 
 
 @dataclass(frozen=True)
-class Settings:
-    """All settings of one run."""
+class TrainingConfig:
+    """All of one run."""
 
     max_iter: int = 2000
     logging_iter: int = 20
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
-    trainer: TrainerSettings = field(default_factory=TrainerSettings)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
     optim: Optim = field(default_factory=Optim)
-    checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)

@@ -1,4 +1,4 @@
-"""Landmarks: read from a COLMAP model, and asking of the field what they should."""
+"""Sparse points: read from a COLMAP model, and asking of the field what they should."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from maquette.errors import BadInput
-from maquette.recon.surface import landmarks
+from maquette.recon.surface import sparse_points
 from maquette.recon.surface.draws import Draws
 from maquette.scene import transforms
 from maquette.scene.region import Region
@@ -17,12 +17,12 @@ from synthetic_scene import signed_distance, write_landmarks, write_posed_scene
 CPU = torch.device("cpu")
 
 
-def test_true_surface_satisfies_the_landmarks_and_a_wrong_one_does_not(tmp_path: Path) -> None:
+def test_true_surface_satisfies_the_points_and_a_wrong_one_does_not(tmp_path: Path) -> None:
     scene = write_posed_scene(tmp_path, 12, 32, 24)
     cameras = transforms.read(scene.transforms)
-    assert landmarks.read(scene, cameras.frames, cameras.region, CPU) is None
+    assert sparse_points.read(scene, cameras.frames, cameras.region, CPU) is None
     write_landmarks(scene, 600, noise=0.0)
-    found = landmarks.read(scene, cameras.frames, cameras.region, CPU)
+    found = sparse_points.read(scene, cameras.frames, cameras.region, CPU)
     assert found is not None and len(found.points) > 500
     assert float(found.points.norm(dim=1).max()) < 1.0
     region = cameras.region
@@ -47,4 +47,4 @@ def test_a_region_without_points_is_refused(tmp_path: Path) -> None:
     cameras = transforms.read(scene.transforms)
     beside = Region.around([9.0, 9.0, 9.0], 0.5)
     with pytest.raises(BadInput, match="holds none of the"):
-        landmarks.read(scene, cameras.frames, beside, CPU)
+        sparse_points.read(scene, cameras.frames, beside, CPU)

@@ -1,4 +1,4 @@
-"""A process that helps the leader of a training run: `python -m maquette.recon.surface.follower`.
+"""A process that helps the leader of a training run: `python -m maquette.recon.surface.worker`.
 
 It computes gradients for its share of every batch, and writes nothing.
 """
@@ -11,10 +11,9 @@ import os
 from pathlib import Path
 
 from maquette.errors import MaquetteError
-from maquette.pipelines.neuralangelo.options import ProcessOptions
-from maquette.pipelines.options import from_mapping
 from maquette.recon import stopping
-from maquette.recon.surface import states, team
+from maquette.recon.surface import distributed, states
+from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.training import begin, build, use_threads
 from maquette.scene.paths import Scene
 
@@ -33,12 +32,12 @@ def main() -> int:
     stopping.install()
     use_threads(arguments.world)
     try:
-        options = from_mapping(ProcessOptions, json.loads(arguments.options))
+        options = TrainingOptions(**json.loads(arguments.options))
         state = states.read(arguments.checkpoint) if arguments.checkpoint else None
-        place = team.Team(arguments.rank, arguments.world)
+        place = distributed.ProcessGroup(arguments.rank, arguments.world)
         trainer = build(Scene(arguments.scene, arguments.pipeline), options, place, state)
-        store = team.store_at(arguments.address, arguments.world)
-        team.join(store, arguments.rank, arguments.world)
+        store = distributed.store_at(arguments.address, arguments.world)
+        distributed.join(store, arguments.rank, arguments.world)
         begin(trainer, state)
         with stopping.deferred():  # the leader decides when to stop
             while trainer.goes_on(True):

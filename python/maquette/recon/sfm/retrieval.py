@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2, vq
 
-from maquette.recon.sfm import engine
+from maquette.recon.sfm import colmap
 
 Floats = NDArray[np.float32]
 
@@ -46,7 +46,7 @@ def vlad(local: Floats, centres: Floats) -> Floats:
 
 def _strongest(database: Path, name: str) -> Floats:
     """The descriptors of the largest features, which are seen again most surely."""
-    with engine.opened(database) as handle:
+    with colmap.opened(database) as handle:
         image = handle.read_image_with_name(name)
         keypoints = handle.read_keypoints(image.image_id)
         data = np.asarray(handle.read_descriptors(image.image_id).data, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The generated training settings, in Neuralangelo's form."""
+"""The part of the training configuration that a scene decides, in Neuralangelo's form."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _BY_SCENE_TYPE = {
 
 
 @dataclass(frozen=True)
-class DatasetFacts:
-    """What the settings depend on."""
+class PreparedImages:
+    """What the configuration depends on."""
 
     root: str
-    images: int
+    count: int
     width: int
     height: int
     scene_type: str
@@ -28,11 +28,11 @@ class DatasetFacts:
     val_short_size: int = 300
 
 
-def settings(facts: DatasetFacts) -> dict[str, Any]:
+def scene_config(images: PreparedImages) -> dict[str, Any]:
     """Build the mapping that `config.yaml` holds."""
-    inside_out, level, background = _BY_SCENE_TYPE[facts.scene_type]
+    inside_out, level, background = _BY_SCENE_TYPE[images.scene_type]
     model: dict[str, Any] = {
-        "appear_embed": {"enabled": facts.auto_exposure_wb},
+        "appear_embed": {"enabled": images.auto_exposure_wb},
         "object": {
             "sdf": {
                 "mlp": {"inside_out": inside_out},
@@ -40,26 +40,28 @@ def settings(facts: DatasetFacts) -> dict[str, Any]:
             }
         },
     }
-    if facts.auto_exposure_wb:
+    if images.auto_exposure_wb:
         model["appear_embed"]["dim"] = 8
     if not background:
         model["background"] = {"enabled": False}
         model["render"] = {"num_samples": {"background": 0}}
-    return {"_parent_": _PARENT, "data": _data(facts), "model": model}
+    return {"_parent_": _PARENT, "data": _data(images), "model": model}
 
 
-def _data(facts: DatasetFacts) -> dict[str, Any]:
-    scale = facts.val_short_size / min(facts.width, facts.height)
-    val: dict[str, Any] = {"image_size": [round(facts.height * scale), round(facts.width * scale)]}
-    if facts.images < _VALIDATION_SUBSET:
-        val["subset"] = facts.images
+def _data(images: PreparedImages) -> dict[str, Any]:
+    scale = images.val_short_size / min(images.width, images.height)
+    val: dict[str, Any] = {
+        "image_size": [round(side * scale) for side in (images.height, images.width)]
+    }
+    if images.count < _VALIDATION_SUBSET:
+        val["subset"] = images.count
     data: dict[str, Any] = {
         "type": "projects.neuralangelo.data",
-        "root": facts.root,
+        "root": images.root,
         "readjust": {"center": [0.0, 0.0, 0.0], "scale": 1.0},
-        "train": {"image_size": [facts.height, facts.width]},
+        "train": {"image_size": [images.height, images.width]},
         "val": val,
     }
-    if facts.auto_exposure_wb:
-        data["num_images"] = facts.images
+    if images.auto_exposure_wb:
+        data["num_images"] = images.count
     return data

@@ -25,7 +25,7 @@ _END_GRACE_S = 30.0
 _LAST_WORDS_S = 3.0  # a connection may break a moment before its process is gone
 
 
-class Team:
+class ProcessGroup:
     """The place of a process among those that train together; alone by default.
 
     Args:
@@ -95,25 +95,25 @@ def place(gpus: int, rank: int) -> torch.device:
 
 
 @contextmanager
-def led(gpus: int, arguments: Sequence[str]) -> Iterator[Team]:
+def launched(gpus: int, arguments: Sequence[str]) -> Iterator[ProcessGroup]:
     """Lead `gpus` processes: start the others, and see that none is left behind.
 
     Args:
-        arguments: Command line of follower.py, handed to each other process.
+        arguments: Command line of worker.py, handed to each other process.
 
     Raises:
         JobFailed: another process ended before its time.
     """
     if gpus <= 1:
-        yield Team()
+        yield ProcessGroup()
         return
     store = group.TCPStore("127.0.0.1", 0, gpus, True, _PATIENCE, wait_for_workers=False)
     address = f"127.0.0.1:{store.port}"
     read_end, write_end = os.pipe()  # closes when this process ends in any way
-    followers = [
+    workers = [
         subprocess.Popen(
             [
-                sys.executable, "-m", "maquette.recon.surface.follower", *arguments,
+                sys.executable, "-m", "maquette.recon.surface.worker", *arguments,
                 "--address", address, "--rank", str(rank), "--world", str(gpus),
             ],
             env={**os.environ, stopping.LIFELINE: str(read_end)},
@@ -124,29 +124,29 @@ def led(gpus: int, arguments: Sequence[str]) -> Iterator[Team]:
     os.close(read_end)
     try:
         join(store, 0, gpus)
-        yield Team(0, gpus)
-        for follower in followers:
+        yield ProcessGroup(0, gpus)
+        for worker in workers:
             with suppress(subprocess.TimeoutExpired):
-                follower.wait(_END_GRACE_S)
+                worker.wait(_END_GRACE_S)
     except RuntimeError as error:  # what torch raises when a connection breaks
-        if not any(_has_failed(follower) for follower in followers):
+        if not any(_has_failed(worker) for worker in workers):
             raise
         raise JobFailed("one of the training processes ended early", detail=str(error)[:300],
                         hint="its message is in the log above; run the same command again: "
                         "it continues") from error  # fmt: skip
     finally:
         os.close(write_end)
-        for follower in followers:
-            if follower.poll() is None:
-                follower.kill()
-                follower.wait()
+        for worker in workers:
+            if worker.poll() is None:
+                worker.kill()
+                worker.wait()
         if group.is_initialized():
             group.destroy_process_group()
 
 
-def _has_failed(follower: subprocess.Popen[bytes]) -> bool:
+def _has_failed(worker: subprocess.Popen[bytes]) -> bool:
     try:
-        return follower.wait(_LAST_WORDS_S) != 0
+        return worker.wait(_LAST_WORDS_S) != 0
     except subprocess.TimeoutExpired:
         return False
 

@@ -1,0 +1,211 @@
+"""The registration gate, and the list of stronger methods tried when a model fails it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maquette.errors import BadInput
+from maquette.recon.sfm import colmap, features, mapping, masks, matching, pairs
+from maquette.recon.sfm.features import Effort, FeatureOptions
+from maquette.recon.sfm.mapping import MAX_ERROR_PX, MappingOptions, Quality
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+
+_EXHAUSTIVE_AT_MOST = 400  # 80,000 pairs; beyond it the next methods use wider neighbourhoods
+_WIDE = 20
+
+
+@dataclass(frozen=True)
+class PoseOptions:
+    """Options of finding poses.
+
+    Attributes:
+        features: For features that are looked for once more.
+        min_registered: The gate: smallest share of the images that must find a pose, 0..1.
+        seed: Of every random choice.
+    """
+
+    features: FeatureOptions = field(default_factory=FeatureOptions)
+    refine_principal_point: bool = False
+    min_registered: float = 0.6
+    seed: int = 0
+
+    @property
+    def mapping(self) -> MappingOptions:
+        """The mapper's part."""
+        known = bool(self.features.camera_params.strip())
+        return MappingOptions(known, self.refine_principal_point, self.seed)
+
+
+@dataclass
+class Attempt:
+    """What one method gave."""
+
+    method: str
+    database: Path
+    model: Any
+    quality: Quality
+    remarks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where the poses are found: the scene, a folder to work in, and who to tell."""
+
+    scene: Scene
+    work: Path
+    options: PoseOptions
+    progress: Progress
+
+    @property
+    def pictures(self) -> Path:
+        """The pictures as filmed."""
+        return self.scene.images_raw
+
+
+def register(workspace: Workspace) -> Attempt:
+    """Map; while the gate fails, try the next stronger method; return the best model.
+
+    Raises:
+        BadInput: even the best model does not pass the gate.
+    """
+    best: Attempt | None = None
+    for name, sentence, method in METHODS:
+        if best is not None:
+            workspace.progress.say(
+                f"{best.quality.registered} of {best.quality.images} images have a pose: {sentence}"
+            )
+        attempt = method(workspace, name, best)
+        if attempt is None:
+            continue
+        if best is None or attempt.quality > best.quality:
+            best = attempt
+        if best.quality.passes(workspace.options.min_registered):
+            return best
+    assert best is not None
+    raise _failed(workspace, best)
+
+
+def _as_matched(workspace: Workspace, name: str, best: Attempt | None) -> Attempt | None:
+    return _mapped(workspace, name, workspace.scene.database)
+
+
+def _exhaustively(workspace: Workspace, name: str, best: Attempt | None) -> Attempt | None:
+    names = colmap.image_names(workspace.scene.database)
+    wanted = _many_pairs(workspace.scene.database, names, workspace.options.seed)
+    if len(wanted) <= matching.counts(workspace.scene.database)["pairs_matched"]:
+        return None  # they were all matched already
+    database = workspace.work / "exhaustive.db"
+    colmap.copy(workspace.scene.database, database)
+    matching.match(database, names, wanted, workspace.options.seed, workspace.progress)
+    colmap.settle(database)
+    return _mapped(workspace, name, database)
+
+
+def _with_more_features(workspace: Workspace, name: str, best: Attempt | None) -> Attempt | None:
+    names, database = colmap.image_names(workspace.scene.database), workspace.work / "features.db"
+    with masks.for_colmap(workspace.scene) as mask_folder:
+        features.extract(
+            database,
+            workspace.pictures,
+            names,
+            workspace.options.features,
+            Effort.high(),
+            mask_folder,
+            workspace.progress,
+        )
+    wanted = _many_pairs(database, names, workspace.options.seed)
+    matching.match(database, names, wanted, workspace.options.seed, workspace.progress)
+    colmap.settle(database)
+    return _mapped(workspace, name, database)
+
+
+def _globally(workspace: Workspace, name: str, best: Attempt | None) -> Attempt | None:
+    made = workspace.work / "features.db"
+    database = workspace.work / "global.db"
+    colmap.copy(made if made.exists() else workspace.scene.database, database)
+    models = mapping.map_globally(
+        database, workspace.pictures, _folder(workspace, name), workspace.options.mapping
+    )
+    colmap.settle(database)
+    return _judged(workspace, name, database, models)
+
+
+Method = Callable[[Workspace, str, "Attempt | None"], "Attempt | None"]
+METHODS: tuple[tuple[str, str, Method], ...] = (
+    ("incremental", "", _as_matched),
+    ("exhaustive", "matching every picture with every other", _exhaustively),
+    (
+        "more-features",
+        "looking for fainter and smaller features, which takes longer",
+        _with_more_features,
+    ),
+    ("global", "solving for all poses at once", _globally),
+)
+
+
+def _many_pairs(database: Path, names: list[str], seed: int) -> list[pairs.Pair]:
+    if len(names) <= _EXHAUSTIVE_AT_MOST:
+        return pairs.exhaustive(len(names))
+    wide = pairs.sequential(len(names), _WIDE)
+    return pairs.in_tiles({*wide, *matching.propose(database, names, "sequential", seed)})
+
+
+def _mapped(workspace: Workspace, name: str, database: Path) -> Attempt:
+    folder = _folder(workspace, name)
+    models = mapping.map_incrementally(
+        database, workspace.pictures, folder, workspace.options.mapping, workspace.progress
+    )
+    return _judged(workspace, name, database, models)
+
+
+def _folder(workspace: Workspace, name: str) -> Path:
+    folder = workspace.work / name
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _judged(workspace: Workspace, name: str, database: Path, models: list[Any]) -> Attempt:
+    images = len(colmap.image_names(database))
+    if not models:
+        return Attempt(name, database, None, mapping.quality_of(None, images))
+    attempt = Attempt(name, database, models[0], mapping.quality_of(models[0], images))
+    if len(models) == 1:
+        return attempt
+    sizes = " + ".join(str(model.num_reg_images()) for model in models)
+    joined = mapping.join(
+        models,
+        database,
+        workspace.pictures,
+        workspace.work / f"{name}-joined",
+        workspace.options.mapping,
+    )
+    quality = mapping.quality_of(joined, images)
+    if quality > attempt.quality and quality.error_px <= MAX_ERROR_PX:
+        attempt.model, attempt.quality = joined, quality
+        attempt.remarks.append(
+            f"{len(models)} separate models ({sizes} pictures) were joined into one"
+        )
+    else:
+        attempt.remarks.append(
+            f"{len(models)} separate models ({sizes} pictures): the largest is used"
+        )
+    workspace.progress.say(attempt.remarks[-1])
+    return attempt
+
+
+def _failed(workspace: Workspace, best: Attempt) -> BadInput:
+    quality, gate = best.quality, workspace.options.min_registered
+    model = workspace.scene.name
+    detail = f"{100 * quality.ratio:.1f} % registered, gate is {100 * gate:.0f} %"
+    if quality.points and quality.error_px > MAX_ERROR_PX:
+        detail += f"; reprojection error {quality.error_px:.2f} px, gate is {MAX_ERROR_PX:.0f} px"
+    return BadInput(
+        f"only {quality.registered} of {quality.images} images found a pose: `{model}`",
+        detail=f"{detail}\ntried: {', '.join(name for name, _, _ in METHODS)}",
+        hint="sharper or closer frames help; try "
+        f"`make prepare MODEL={model} FRAMES=200 MATCHER=exhaustive`",
+    )

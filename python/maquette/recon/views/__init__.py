@@ -1,0 +1,1 @@
+"""Photographs with their cameras and masks, read when they are needed: what algorithms work on."""

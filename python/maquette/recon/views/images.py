@@ -1,0 +1,87 @@
+"""One photograph and its mask, from their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from maquette.errors import BadInput
+from maquette.scene.paths import Scene
+from maquette.scene.transforms import Frame
+
+Size = tuple[int, int]
+
+
+def read_image(
+    scene: Scene, frame: Frame, long_side: int | None = None, scale: float = 1.0
+) -> NDArray[np.uint8]:
+    """Read a photograph as [H, W, 3] uint8 sRGB, reduced when asked.
+
+    Args:
+        long_side: Larger photographs are reduced to this; None = as they are.
+        scale: Factor on both sides, at most 1; the smaller of the two results counts.
+
+    Raises:
+        BadInput: the file is no readable image.
+    """
+    with _opened(scene, frame) as opened:
+        image = opened.convert("RGB")
+    size = reduced(image.size, long_side, scale)
+    if size != image.size:
+        image = image.resize(size, Image.Resampling.BOX)
+    return np.asarray(image)
+
+
+def image_size(scene: Scene, frame: Frame, long_side: int | None = None) -> Size:
+    """Width and height that `read_image` will give, without reading the pixels.
+
+    Raises:
+        BadInput: the file is no image.
+    """
+    with _opened(scene, frame) as opened:
+        return reduced(opened.size, long_side)
+
+
+def reduced(size: Size, long_side: int | None, scale: float = 1.0) -> Size:
+    """Width and height after reduction; see `read_image`."""
+    if long_side:
+        scale = min(scale, long_side / max(size))
+    if scale >= 1.0:
+        return size
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def mask_path(scene: Scene, frame: Frame) -> Path | None:
+    """The mask of a frame: `masks/` with the image's stem, or None."""
+    stem = Path(frame.file_path).stem
+    found = sorted(scene.masks.glob(f"{stem}.*")) if scene.masks.is_dir() else []
+    return found[0] if found else None
+
+
+def read_mask(path: Path, size: Size) -> NDArray[np.bool_]:
+    """Read a mask at a width and height, as [H, W] bool: True where pixels are used.
+
+    Raises:
+        BadInput: the file is no readable image.
+    """
+    try:
+        with Image.open(path) as opened:
+            mask = opened.convert("L").resize(size, Image.Resampling.NEAREST)
+    except OSError as error:
+        raise BadInput(f"can not read the mask `{path.name}`: {error}") from error
+    kept: NDArray[np.bool_] = np.asarray(mask) >= 128
+    return kept
+
+
+@contextmanager
+def _opened(scene: Scene, frame: Frame) -> Iterator[Image.Image]:
+    try:
+        with Image.open(scene.root / frame.file_path) as opened:
+            yield opened
+    except OSError as error:
+        raise BadInput(f"can not read the image `{frame.file_path}`: {error}") from error

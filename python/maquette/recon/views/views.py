@@ -1,0 +1,82 @@
+"""The photographs of some frames, read when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from maquette.recon.views.cache import ArrayCache
+from maquette.recon.views.images import image_size, mask_path, read_image, read_mask
+from maquette.recon.views.memory import cache_bytes
+from maquette.scene.paths import Scene
+from maquette.scene.transforms import Frame
+
+
+class Views:
+    """Photographs, cameras and masks by number, 0 to len - 1.
+
+    Args:
+        scene: Where the photographs lie; in `masks/` beside them, black excludes pixels.
+        long_side: Larger photographs are reduced to this, in pixels; None = as they are.
+        limit_bytes: Memory for pixels that may be asked for again; None = a share of what the
+            machine has.
+
+    Attributes:
+        frames: Each with its camera scaled to the photograph's real size.
+        cache: What is kept of the pixels.
+
+    Raises:
+        BadInput: a file is no image.
+    """
+
+    def __init__(
+        self, scene: Scene, frames: Sequence[Frame], long_side: int | None = None,
+        limit_bytes: int | None = None,
+    ) -> None:  # fmt: skip
+        self._scene, self._long_side = scene, long_side
+        sizes = [image_size(scene, frame, long_side) for frame in frames]
+        self.frames = [
+            replace(frame, intrinsics=frame.intrinsics.scaled(*size))
+            for frame, size in zip(frames, sizes, strict=True)
+        ]
+        self._masks = [mask_path(scene, frame) for frame in frames]
+        limit = cache_bytes(torch.device("cpu")) if limit_bytes is None else limit_bytes
+        self.cache = ArrayCache(limit)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether any view has a mask."""
+        return any(path is not None for path in self._masks)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Width and height of a view, pixels."""
+        lens = self.frames[index].intrinsics
+        return lens.width, lens.height
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """A view's photograph, [H, W, 3] uint8 sRGB; to be read only.
+
+        Raises:
+            BadInput: the file is no readable image.
+        """
+        return self.cache.get(index, lambda: self.read_image(index))
+
+    def read_image(self, index: int) -> NDArray[np.uint8]:
+        """The same for pixels that are needed once: they are not kept."""
+        return read_image(self._scene, self.frames[index], self._long_side)
+
+    def mask(self, index: int) -> NDArray[np.bool_] | None:
+        """Which pixels of a view are used, [H, W]; None where all are.
+
+        Raises:
+            BadInput: the file is no readable image.
+        """
+        path = self._masks[index]
+        return None if path is None else read_mask(path, self.size(index))

@@ -1,0 +1,32 @@
+"""The table of an evaluation: a number, or why there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from maquette.cli import scenes
+from maquette.recon.evaluate.findings import KEYS, Findings
+from maquette.recon.evaluate.protocols import NotMeasured
+
+
+def test_what_was_not_measured_is_explained_in_its_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    found = Findings()
+    found.note(camera_error_relative=0.25)
+    with found.measuring("camera_error_relative", "f_score", "psnr_db"):
+        raise NotMeasured("there is no truth")
+    result = found.document()
+    assert set(result["reasons"]) == {"f_score", "psnr_db"}
+    found.lacks("nobody asked", *KEYS)
+    monkeypatch.setattr(scenes, "run_evaluation", lambda settings: found.document())
+    settings: Any = SimpleNamespace(scene_dir=tmp_path, pipeline="neural")
+    scenes.print_evaluation(cast("Any", settings))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "camera error relative 0.25" in lines
+    assert "f score there is no truth" in lines and "psnr db there is no truth" in lines
+    assert "chamfer relative nobody asked" in lines
