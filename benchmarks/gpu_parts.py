@@ -109,7 +109,7 @@ def trained(preset: str, iterations: int, **overrides: Any) -> Callable[[Place],
     """A part that trains a copy of the scene to its end, extracts and evaluates it."""
 
     def measure(place: Place) -> Iterator[Row]:
-        scene = Scene(place.folder / place.scene.name)
+        scene = Scene(place.folder / place.scene.name, "neuralangelo")
         if not scene.root.exists():
             shutil.copytree(place.scene, scene.root)
         case = _named(f"{preset}, {iterations} iterations", overrides)
@@ -134,7 +134,7 @@ def extracted(resolution: int) -> Callable[[Place], Iterator[Row]]:
     """A part that extracts what `trained` left in the same folder."""
 
     def measure(place: Place) -> Iterator[Row]:
-        scene = Scene(place.folder / place.scene.name)
+        scene = Scene(place.folder / place.scene.name, "neuralangelo")
         start = time.perf_counter()
         report = mesh.run(scene, ExtractOptions(resolution=resolution), Progress(None))
         case = f"extract {resolution}³"
@@ -171,7 +171,7 @@ PARTS: dict[str, tuple[float, Callable[[Place], Iterator[Row]]]] = {
 
 def _trainer(place: Place, preset: str, overrides: dict[str, Any]) -> Trainer:
     options = TrainingOptions(preset=preset, iterations=_LONG, overrides=overrides)
-    trainer = training.build(Scene(place.scene), options, ProcessGroup())
+    trainer = training.build(Scene(place.scene, "neuralangelo"), options, ProcessGroup())
     training.begin(trainer, None)
     wait()
     return trainer

@@ -45,7 +45,11 @@ def measure(folder: Path, model: str, settings: list[str]) -> list[Row]:
     seconds, _ = run(["evaluate"], folder, model, settings)
     rows.append(Row("evaluate", "maquette", "wall", seconds, "s"))
     rows.append(Row("all four", "maquette", "wall", total + seconds, "s"))
-    result = json.loads((folder / "scenes" / model / "evaluation.json").read_text("utf-8"))
+    result = json.loads(
+        (folder / "scenes" / model / "results" / "neuralangelo" / "evaluation.json").read_text(
+            "utf-8"
+        )
+    )
     for key, value in result.items():
         if isinstance(value, (int, float)):
             rows.append(Row("quality", "maquette", key, float(value), ""))

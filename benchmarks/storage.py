@@ -218,7 +218,7 @@ def let_the_server_compute_checksums(place: Place) -> None:
 
 def fill(scene: Path, case: str, arguments: argparse.Namespace) -> None:
     if case == "checkpoint":
-        path = scene / "runs" / "experiments" / "big.pt"
+        path = scene / "runs" / "neuralangelo" / "experiments" / "big.pt"
         path.parent.mkdir(parents=True)
         with open(path, "wb") as file:
             for _ in range(arguments.checkpoint_mb):

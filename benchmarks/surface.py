@@ -62,7 +62,7 @@ def measure(
     scene = folder / "scenes" / model
     report = json.loads((scene / "report.json").read_text("utf-8"))
     numbers = next(stage["numbers"] for stage in report["stages"] if stage["stage"] == "train")
-    found = json.loads((scene / "evaluation.json").read_text("utf-8"))
+    found = json.loads((scene / "results" / "neuralangelo" / "evaluation.json").read_text("utf-8"))
     values = [
         ("iterations", iterations, ""),
         ("speed", numbers["rays_per_s"], "rays/s"),
@@ -79,7 +79,7 @@ def _scene(folder: Path, prepared: Path | None) -> str:
     if prepared is None:
         run(["run", "prepare"], folder, MODEL, [])
         return MODEL
-    leave = shutil.ignore_patterns("runs", "mesh")
+    leave = shutil.ignore_patterns("runs", "results")
     shutil.copytree(prepared, folder / "scenes" / prepared.name, ignore=leave)
     print(f"training a copy of {prepared}", file=sys.stderr)
     return prepared.name

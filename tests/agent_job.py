@@ -12,7 +12,7 @@ from maquette.scene.events import parse_log_line
 from maquette.storage.bucket import Bucket
 from s3_server import KEYS, content_of, pull
 
-RUN = "runs/experiments"
+RUN = "runs/neuralangelo/experiments"
 
 
 class Job:

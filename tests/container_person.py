@@ -88,7 +88,7 @@ def person_at(base: Path, endpoint: str, image: str) -> Iterator[Person]:
 
 def newest(scene: Path) -> int:
     """The iteration of the checkpoint that the next run would continue."""
-    choice = checkpoints.newest(scene / "runs" / "experiments")
+    choice = checkpoints.newest(scene / "runs" / "neuralangelo" / "experiments")
     assert choice is not None
     return checkpoints.iteration_of(choice.path.name) or 0
 

@@ -21,6 +21,7 @@ import psutil
 
 from command_line import environment
 from maquette.containers.engines import connected, find_engine
+from maquette.jobs.ledger import copies, find_all
 from maquette.runners.ovh import tokens
 from relay import relay
 from s3_server import KEYS
@@ -205,15 +206,15 @@ def assert_nothing_twice(service: Service) -> None:
     jobs = service.jobs()
     ours = collections.Counter(job["spec"]["labels"]["maquette-job"] for job in jobs)
     assert set(ours.values()) == {1}
-    history = service.folder / "logs" / "experiments" / "thing" / "history"
-    assert set(ours) <= {path.stem for path in history.glob("*.json")}
+    logs = service.folder / "logs"
+    assert set(ours) <= {path.stem for path in copies(logs)}
     done = [
         job["spec"]["labels"]["maquette-step"] for job in jobs if job["status"]["state"] == "DONE"
     ]
     assert sorted(done) == sorted(STEPS)
+    ledgers = {ledger.step: ledger for ledger in find_all(logs)}
     for step in STEPS:
-        document = json.loads((history.parent / f"{step}_job.json").read_text())
-        assert document["status"]["state"] == "DONE"
+        assert ledgers[step].read()["status"]["state"] == "DONE"
 
 
 def assert_no_keys_anywhere(folder: Path) -> None:

@@ -18,7 +18,7 @@ from maquette.storage.bucket import Bucket
 from maquette.storage.etags import PART_BYTES
 from s3_server import place_in, pull
 
-BIG = "runs/experiments/big.pt"
+BIG = "runs/neuralangelo/experiments/big.pt"
 _HERE = Path(__file__).parent
 _PROGRAM = """
 import sys
@@ -36,7 +36,9 @@ def files(seed: int, count: int, size: int) -> dict[str, bytes]:
 
 
 def large(seed: int) -> dict[str, bytes]:
-    return {"runs/experiments/big.pt": random.Random(seed).randbytes(3 * PART_BYTES + 777)}
+    return {
+        "runs/neuralangelo/experiments/big.pt": random.Random(seed).randbytes(3 * PART_BYTES + 777)
+    }
 
 
 def sometimes(seed: int, share: float, fault: Fault) -> Callable[[str, str], Fault | None]:

@@ -86,7 +86,7 @@ def yard() -> Place:
 
 def write_place(root: Path, place: Place) -> Scene:
     """Write what `prepare` would leave: images, sparse/0, transforms.json and config.yaml."""
-    scene, texture = Scene(root), noise_texture(1)
+    scene, texture = Scene(root, "neuralangelo"), noise_texture(1)
     scene.images.mkdir(parents=True)
     points = []
     for index, frame in enumerate(place.frames):

@@ -112,7 +112,7 @@ def write_posed_scene(
 ) -> Scene:
     """Write images/ and transforms.json with the true cameras: what `prepare` would leave."""
     images, frames = render_views(count, width, height, seed)
-    scene = Scene(root)
+    scene = Scene(root, "neuralangelo")
     scene.images.mkdir(parents=True, exist_ok=True)
     for image, frame in zip(images, frames, strict=True):
         Image.fromarray(image).save(root / frame.file_path, compress_level=1)

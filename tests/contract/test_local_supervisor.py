@@ -96,7 +96,7 @@ def test_a_document_cut_in_half_is_replaced_by_its_copy(make_job: MakeJob) -> No
 
 
 def test_a_document_without_any_copy_left_is_an_error_with_advice(tmp_path: Path) -> None:
-    ledger = StepLedger(tmp_path, "g", "m", "prepare")
+    ledger = StepLedger(tmp_path, "g", "m", "common", "prepare")
     with pytest.raises(NotFound):
         ledger.read()
     ledger.folder.mkdir(parents=True)

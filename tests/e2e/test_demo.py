@@ -40,10 +40,16 @@ def demo(folder: Path, *words: str, limit_s: float) -> dict:
     scene = folder / "scenes" / "owl"
     for promised in (
         "images", "sparse/0/points3D.bin", "transforms.json", "config.yaml", "stages/region.png",
-        "runs/experiments/latest_checkpoint.txt", "runs/experiments/metrics.jsonl",
+        "runs/neuralangelo/experiments/latest_checkpoint.txt",
+        "runs/neuralangelo/experiments/metrics.jsonl", "results/neuralangelo/outputs.json",
     ):  # fmt: skip
         assert (scene / promised).exists(), promised
-    for shown in ("mesh/owl.ply", "mesh/owl.glb", "mesh/owl_views.png", "report.json"):
+    for shown in (
+        "results/neuralangelo/owl.ply",
+        "results/neuralangelo/owl.glb",
+        "results/neuralangelo/owl_views.png",
+        "report.json",
+    ):
         assert (scene / shown).exists() and shown.rsplit("/", 1)[-1] in done.stdout
     stages = [entry["stage"] for entry in json.loads((scene / "report.json").read_text())["stages"]]
     assert stages == [
@@ -51,8 +57,8 @@ def demo(folder: Path, *words: str, limit_s: float) -> dict:
         "train", "mesh", "pictures",
     ]  # fmt: skip
     assert all(name in done.stdout for name in stages)
-    mesh = trimesh.load(scene / "mesh" / "owl.ply")
+    mesh = trimesh.load(scene / "results" / "neuralangelo" / "owl.ply")
     assert len(mesh.faces) > 2_000 and mesh.visual.kind == "vertex"
-    with Image.open(scene / "mesh" / "owl_views.png") as sheet:
+    with Image.open(scene / "results" / "neuralangelo" / "owl_views.png") as sheet:
         assert min(sheet.size) > 500
-    return dict(json.loads((scene / "evaluation.json").read_text()))
+    return dict(json.loads((scene / "results" / "neuralangelo" / "evaluation.json").read_text()))

@@ -33,6 +33,6 @@ def test_all_three_steps_though_each_who_takes_part_is_killed_once(
         assert_nothing_twice(service)
     assert_no_keys_anywhere(tmp_path)
     scene = tmp_path / "scenes" / "thing"
-    newest = checkpoints.newest(scene / "runs" / "experiments")
+    newest = checkpoints.newest(scene / "runs" / "neuralangelo" / "experiments")
     assert newest and checkpoints.iteration_of(newest.path.name) == 30
-    assert len(trimesh.load(scene / "mesh" / "thing.ply").faces) > 100
+    assert len(trimesh.load(scene / "results" / "neuralangelo" / "thing.ply").faces) > 100

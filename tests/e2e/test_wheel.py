@@ -95,7 +95,9 @@ def test_the_three_steps_run_on_a_video(away: Installed, photos: Path) -> None:
     ):
         done = away.maquette("run", step, "MODEL=shoe", *words, limit_s=110)
         assert done.returncode == 0, done.stdout + done.stderr
-    assert (away.folder / "scenes" / "shoe" / "mesh" / "shoe.ply").stat().st_size > 0
+    assert (
+        away.folder / "scenes" / "shoe" / "results" / "neuralangelo" / "shoe.ply"
+    ).stat().st_size > 0
 
 
 def test_an_image_of_the_wheel_is_the_checkouts(away: Installed) -> None:

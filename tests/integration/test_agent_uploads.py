@@ -19,7 +19,7 @@ from maquette.storage.etags import PART_BYTES
 from maquette.storage.transfer import Unsteady
 from s3_server import BUCKET, KEYS, content_of, pull, unfinished_uploads, write_scene
 
-RUN = "runs/experiments"
+RUN = "runs/neuralangelo/experiments"
 SIZE = PART_BYTES + 5
 
 

@@ -31,7 +31,7 @@ from waiting import wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 LIMIT_S = 120.0
-RUN = "runs/experiments"
+RUN = "runs/neuralangelo/experiments"
 CONTAINER_SCENE = "/workspace/scenes/thing"
 
 

@@ -49,9 +49,9 @@ def test_the_three_steps_run_in_containers(user: Person, photos: Path) -> None:
         with connected(Engine(**document["maquette"]["handle"]["engine"])) as client:
             container = client.containers.get(document["maquette"]["handle"]["container"])
             assert KEYS.secret_key not in json.dumps(container.attrs)
-    mesh = trimesh.load(user.scene / "mesh" / "thing.ply")
+    mesh = trimesh.load(user.scene / "results" / "neuralangelo" / "thing.ply")
     assert len(mesh.faces) > 100
-    assert (user.scene / "mesh" / "thing_views.png").exists()
+    assert (user.scene / "results" / "neuralangelo" / "thing_views.png").exists()
     logs = list((user.base / "logs").rglob("*.log"))
     assert len(logs) == 3 and all(KEYS.secret_key not in log.read_text() for log in logs)
 
@@ -60,6 +60,6 @@ def test_a_mounted_scene_belongs_to_the_person(user: Person) -> None:
     write_posed_scene(user.scene, count=14, width=96, height=72)
     done = user.run("run", "process", "CARRY=mount", "ITERATIONS=20", TINY)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert checkpoints.newest(user.scene / "runs" / "experiments")
+    assert checkpoints.newest(user.scene / "runs" / "neuralangelo" / "experiments")
     owners = {path.stat().st_uid for path in user.scene.rglob("*")}
     assert owners == {user.scene.stat().st_uid}

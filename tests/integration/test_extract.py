@@ -75,7 +75,7 @@ def posed(tmp_path_factory):
 
 @pytest.fixture
 def scene(posed, tmp_path):
-    made = Scene(tmp_path / "ring")
+    made = Scene(tmp_path / "ring", "neuralangelo")
     shutil.copytree(posed.root, made.root)
     add_checkpoint(made, 100)
     return made
@@ -120,7 +120,7 @@ def write_truth(scene):
 
 def test_extract_gives_the_surface_in_world_units(scene):
     numbers = extract(scene).numbers
-    loaded = trimesh.load(scene.mesh / "ring.ply", process=False)
+    loaded = trimesh.load(scene.results / "ring.ply", process=False)
     off = synthetic_scene.signed_distance(np.asarray(loaded.vertices))
     assert 1e-6 < np.abs(off).max() < 0.02  # the crease between ball and ring is the worst
     assert np.abs(off).mean() < 1e-3
@@ -131,8 +131,8 @@ def test_extract_gives_the_surface_in_world_units(scene):
     assert numbers["components"] == 1
     assert numbers["iteration"] == 100
     np.testing.assert_allclose(numbers["extent"], loaded.extents, atol=1e-4)
-    assert numbers["size_bytes"] == (scene.mesh / "ring.ply").stat().st_size
-    glb = trimesh.load(scene.mesh / "ring.glb")
+    assert numbers["size_bytes"] == (scene.results / "ring.ply").stat().st_size
+    glb = trimesh.load(scene.results / "ring.glb")
     assert glb.extents[1] == pytest.approx(loaded.extents[2], abs=1e-3)  # the world's z is up
 
 
@@ -140,7 +140,7 @@ def test_the_mesh_is_pictured(scene, monkeypatch):
     monkeypatch.setattr(pictures_stage, "draw_sheet", partial(draw_sheet, tile_px=96))
     extract(scene)
     (record,) = run_stages([pictures_stage.STAGE], "extract", scene, ExtractOptions(), progress())
-    with Image.open(scene.mesh / "ring_views.png") as sheet:
+    with Image.open(scene.results / "ring_views.png") as sheet:
         assert sheet.size == (record.numbers["width"], record.numbers["height"])
 
 
@@ -194,7 +194,7 @@ def test_a_changed_region_is_refused(scene):
 def test_an_empty_model_is_said(scene):
     with pytest.raises(JobFailed, match="no surface inside the region"):
         extract(scene, load=partial(Analytic, grown=-9.0))
-    assert not (scene.mesh / "ring.ply").exists()
+    assert not (scene.results / "ring.ply").exists()
 
 
 def test_unusable_limits_are_refused(scene):
@@ -218,7 +218,7 @@ def test_parts_are_told_and_the_largest_kept_on_request(scene):
 
 def test_untextured_meshes_have_no_colours(scene):
     extract(scene, textured=False)
-    header = (scene.mesh / "ring.ply").read_bytes()[:600]
+    header = (scene.results / "ring.ply").read_bytes()[:600]
     assert b"property float nx" in header
     assert b"red" not in header
 
@@ -244,7 +244,7 @@ def test_evaluation_finds_the_known_error(scene, grown):
     psnr = np.mean([-10 * np.log10(((photo - 0.5) ** 2).mean()) for photo in photos])
     assert result["psnr_db"] == pytest.approx(psnr, abs=1e-3)
     assert 0 <= result["ssim"] < 1
-    assert (scene.mesh / "ring_held_out.png").is_file()
+    assert (scene.results / "ring_held_out.png").is_file()
 
 
 def test_without_truth_only_the_rest_is_measured(scene):
@@ -261,7 +261,7 @@ def test_without_truth_only_the_rest_is_measured(scene):
 def test_what_can_not_be_measured_says_why(scene):
     write_truth(scene)
     reasons = evaluate(scene, "experiments", progress())["reasons"]
-    assert reasons["chamfer_relative"] == "the scene has no mesh and no points yet: make extract"
+    assert reasons["chamfer_relative"] == "neuralangelo has made no mesh and no points yet: make extract"
     assert reasons["psnr_db"] == "this pipeline renders no views"
     reasons = evaluate(scene, "other", progress(), None, renderer.open_renderer)["reasons"]
     assert reasons["ssim"] == "no training run of group other yet: make process"
@@ -280,8 +280,8 @@ def test_points_are_measured_in_place_of_a_mesh(scene, with_normals):
     if with_normals:
         columns |= dict(zip(("nx", "ny", "nz"), mesh.face_normals[faces].T, strict=True))
     table = np.rec.fromarrays(list(columns.values()), names=list(columns))
-    scene.mesh.mkdir()
-    PlyData([PlyElement.describe(table, "vertex")]).write(scene.mesh / "ring.ply")
+    scene.results.mkdir(parents=True)
+    PlyData([PlyElement.describe(table, "vertex")]).write(scene.results / "ring.ply")
     result = evaluate(scene, "experiments", progress(), samples=20_000)
     assert result["accuracy_relative"] < 1e-5  # they lie on the surface …
     assert 1e-4 < result["completeness_relative"] < 0.01  # … with gaps between them

@@ -99,7 +99,10 @@ def _ended_but(service: Emulated, going: list[str]) -> bool:
 def commands(service: Emulated, folder: Path, models: list[str]) -> list[tuple[int, str]]:
     """Run `maquette run extract` for each model in processes that start together."""
     for model in models:
-        write_scene(folder / "scenes" / model, {"runs/experiments/none": b"what a step asks for"})
+        write_scene(
+            folder / "scenes" / model,
+            {"runs/neuralangelo/experiments/none": b"what a step asks for"},
+        )
     running = [
         subprocess.Popen(
             [sys.executable, "-m", "maquette.cli.main", "run", "extract", "BACKEND=ovh",
@@ -121,7 +124,9 @@ def test_the_same_step_from_the_same_folder_is_submitted_once(
     assert sorted(code for code, _ in done) == [0, 2, 2], done
     assert sum("already runs: job" in text for _, text in done) == 2
     [job] = service.jobs()
-    document = json.loads((tmp_path / "logs/experiments/thing/extract_job.json").read_text())
+    document = json.loads(
+        (tmp_path / "logs/experiments/thing/neuralangelo/extract_job.json").read_text()
+    )
     assert document["id"] == our_id(job)
     assert document["maquette"]["handle"]["id"] == job["id"]
 
@@ -135,7 +140,7 @@ def test_scenes_that_are_submitted_together_are_not_mixed_up(
     jobs = {job["spec"]["labels"]["maquette-model"]: job for job in service.jobs()}
     assert sorted(jobs) == models and len(service.jobs()) == CLIENTS
     for model in models:
-        file = tmp_path / f"logs/experiments/{model}/extract_job.json"
+        file = tmp_path / f"logs/experiments/{model}/neuralangelo/extract_job.json"
         document, job = json.loads(file.read_text()), jobs[model]
         [volume] = job["spec"]["volumes"]
         assert volume["dataStore"]["prefix"] == model and volume["mountPath"] == f"/scenes/{model}"

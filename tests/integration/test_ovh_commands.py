@@ -308,7 +308,8 @@ def test_a_step_whose_predecessor_is_missing_is_not_paid_for(
     code, _, err = call(*words)
     assert code == 13 and f"{step} needs `" in err and "neither here nor in s3://" in err
     assert told in err and not service.jobs()
-    document = json.loads((tmp_path / f"logs/experiments/new/{step}_job.json").read_text())
+    (path,) = (tmp_path / "logs").rglob(f"{step}_job.json")
+    document = json.loads(path.read_text())
     assert document["status"]["state"] == "ERROR"
 
 

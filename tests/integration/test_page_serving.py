@@ -66,11 +66,11 @@ def test_view_follows_runs_and_previews_and_shows_the_mesh(
     import trimesh
 
     scene = open_workspace(workspace).scene
-    scene.mesh.mkdir()
+    scene.results.mkdir(parents=True)
     ball = trimesh.creation.icosphere(radius=0.6)
     ball.apply_translation(CENTER)
     ball.visual.vertex_colors = np.full((len(ball.vertices), 4), (220, 40, 40, 255), np.uint8)
-    ball.export(scene.mesh / "owlet.ply")
+    ball.export(scene.results / "owlet.ply")
     previews = scene.run("first") / "previews"
     previews.mkdir(parents=True)
     Image.new("RGB", (90, 30), "green").save(previews / "iteration_000000250.png")
@@ -94,7 +94,7 @@ def test_view_follows_runs_and_previews_and_shows_the_mesh(
             return bool(red[:, :600].sum() > 3000)
 
         until(is_red)
-        with open(scene.mesh / "huge.ply", "wb") as file:
+        with open(scene.results / "huge.ply", "wb") as file:
             file.truncate(10**9)
         pages[0].refresh()
         pages[0].mesh.value = "huge.ply"

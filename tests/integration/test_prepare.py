@@ -53,7 +53,7 @@ def copied(prepared: Scene, tmp_path: Path) -> Scene:
 
 
 def record_bytes(scene: Scene) -> dict[str, bytes]:
-    return {name: (scene.stages / f"{name}.json").read_bytes() for name in STAGES}
+    return {name: (scene.records("common") / f"{name}.json").read_bytes() for name in STAGES}
 
 
 def matched(scene: Scene, truth: list[Frame]) -> tuple[Floats, Floats]:

@@ -45,7 +45,7 @@ def ask(folder: Path, *words: str) -> dict:
 
 
 def test_set_show_fit_and_auto(folder: Path) -> None:
-    scene = Scene(folder / "scenes" / "owl")
+    scene = Scene(folder / "scenes" / "owl", "neuralangelo")
     assert ask(folder, "show")["set_by"] == "not saved yet"
     assert not scene.transforms.exists()
     said = ask(folder, "set", "--sphere", "-1,2,3.5,0.25")
@@ -165,7 +165,7 @@ def test_extraction_keeps_to_sphere_and_box_and_to_world_units(
     )
     options = ExtractOptions(resolution=96, block_res=32)
     run_stages([stage], "extract", scene, options, Progress(None, StringIO()))
-    mesh = trimesh.load(scene.mesh / "ring.ply", process=False)
+    mesh = trimesh.load(scene.results / "ring.ply", process=False)
     away = np.linalg.norm(mesh.vertices - synthetic_scene.CENTER, axis=1)
     assert away.max() <= 0.7 + 1e-3  # the ring reaches 0.79: cut at the sphere
     assert mesh.vertices[:, 0].min() >= x - 2 * 0.7 / 96  # and at the box
@@ -210,7 +210,7 @@ def test_evaluation_measures_in_the_regions_radius(tmp_path: Path) -> None:
     (scene.root / "images_raw.json").write_text(json.dumps({"images": images}))
     vertices = np.add(truth.vertices, (0.02, 0, 0))
     mesh = TriangleMesh(vertices, np.asarray(truth.faces), np.asarray(truth.vertex_normals), None)
-    write_ply(scene.mesh / "ring.ply", mesh, ())
+    write_ply(scene.results / "ring.ply", mesh, ())
     measured = []
     for radius in (1.0, 2.0):
         region = Region.around(synthetic_scene.CENTER, radius)

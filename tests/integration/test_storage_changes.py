@@ -32,8 +32,8 @@ def test_a_large_file_that_changes_while_it_is_uploaded_is_not_taken_for_done(
     scene: Path, bucket: Bucket
 ) -> None:
     write_scene(scene, {**large(13), **files(13, 3, 100)})
-    big = scene / "runs/experiments/big.pt"
-    pointer = "runs/experiments/latest_checkpoint.txt"
+    big = scene / "runs/neuralangelo/experiments/big.pt"
+    pointer = "runs/neuralangelo/experiments/latest_checkpoint.txt"
     write_scene(scene, {pointer: b"big.pt\n"})
 
     def judge(method: str, path: str) -> Fault | None:
@@ -47,7 +47,7 @@ def test_a_large_file_that_changes_while_it_is_uploaded_is_not_taken_for_done(
         with pytest.raises(JobFailed, match="changed while it was uploaded"):
             push(scene, near)
     there = bucket.objects()
-    assert "runs/experiments/big.pt" not in there and pointer not in there
+    assert "runs/neuralangelo/experiments/big.pt" not in there and pointer not in there
     assert "images/0002.jpg" in there
     assert push(scene, bucket).files == 2
 

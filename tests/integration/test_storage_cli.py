@@ -17,7 +17,7 @@ from s3_server import KEYS, write_scene
 from synthetic_scene import write_photos
 from waiting import wait_for
 
-SMALL = {"images/1.jpg": b"one", "report.json": b"{}", "mesh/thing.ply": b"mesh"}
+SMALL = {"images/1.jpg": b"one", "report.json": b"{}", "results/neuralangelo/thing.ply": b"mesh"}
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from storage_scenes import files, large, moving
 from waiting import wait_for
 
 CHANGED = 20
-POINTER = "runs/experiments/latest_checkpoint.txt"
+POINTER = "runs/neuralangelo/experiments/latest_checkpoint.txt"
 
 
 def test_a_server_that_restarts_in_between_is_waited_for(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def train_on(
     scene: Path, choose: random.Random, round_: int, written: dict[str, set[bytes]]
 ) -> None:
     """Change pictures, add a checkpoint of several parts, point to it."""
-    name = f"runs/experiments/{round_}.pt"
+    name = f"runs/neuralangelo/experiments/{round_}.pt"
     changed = {f"images/{choose.randrange(60)}.jpg": choose.randbytes(9000) for _ in range(CHANGED)}
     changed |= {name: choose.randbytes(PART_BYTES + 777), POINTER: name.encode()}
     write_scene(scene, changed)

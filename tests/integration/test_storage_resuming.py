@@ -49,7 +49,7 @@ def test_an_interrupted_upload_sends_only_the_missing_parts(scene: Path, bucket:
         first = len(sent)
         push(scene, shaky)
     assert first < len(sent) < 2 * 4
-    assert bucket.head("runs/experiments/big.pt").size == 3 * PART_BYTES + 777
+    assert bucket.head("runs/neuralangelo/experiments/big.pt").size == 3 * PART_BYTES + 777
 
 
 def test_an_upload_of_a_file_that_is_no_longer_large_is_dropped(

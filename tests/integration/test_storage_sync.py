@@ -20,7 +20,8 @@ from maquette.storage.syncing import Conflict, Wish
 from s3_server import content_of, place_in, pull, push, put_foreign, syncing, write_scene
 
 pytestmark = pytest.mark.other_server("soak")
-CHECKPOINT = "runs/experiments/epoch_00001_iteration_000000010_checkpoint.pt"
+RUN = "runs/neuralangelo/experiments"
+CHECKPOINT = f"{RUN}/epoch_00001_iteration_000000010_checkpoint.pt"
 SMALL = {"images/1.jpg": b"one", "images/2.jpg": b"two", "report.json": b"{}"}
 NAMES = (
     "with space.jpg", "plus+and%percent.jpg", "quotes'\".jpg", "a&b=c;d,e?f#g.jpg", "tab\there",
@@ -44,7 +45,7 @@ def test_a_scene_comes_back_as_it_was_and_a_second_time_nothing_moves(
     scene: Path, tmp_path: Path, bucket: Bucket
 ) -> None:
     large = random.Random(0).randbytes(2 * PART_BYTES + 12345)
-    write_scene(scene, {**SMALL, CHECKPOINT: large, f"runs/experiments/{POINTER}": b"x\n"})
+    write_scene(scene, {**SMALL, CHECKPOINT: large, f"{RUN}/{POINTER}": b"x\n"})
     assert push(scene, bucket).files == 5
     assert push(scene, bucket).files == 0
     other = tmp_path / "other" / "thing"
@@ -190,8 +191,8 @@ def test_a_dry_run_changes_nothing_on_either_side(
 
 def test_selection(scene: Path, tmp_path: Path, bucket: Bucket) -> None:
     files = {
-        "mesh/thing.ply": b"m", "mesh/thing_views.png": b"p", "report.json": b"{}",
-        CHECKPOINT: b"c", f"runs/experiments/{POINTER}": b"x", "images/1.jpg": b"1",
+        "results/a/thing.ply": b"m", "results/a/thing_views.png": b"p", "report.json": b"{}",
+        CHECKPOINT: b"c", f"{RUN}/{POINTER}": b"x", "images/1.jpg": b"1",
         "images/.tmp-half.jpg": b"half", "notes/secret.txt": b"s", "notes/keep.txt": b"k",
     }  # fmt: skip
     write_scene(scene, files)
@@ -203,9 +204,9 @@ def test_selection(scene: Path, tmp_path: Path, bucket: Bucket) -> None:
     hidden = {"notes/secret.txt", "images/.tmp-half.jpg"}
     assert there == (set(files) | {".maquetteignore", ".ovhaiignore"}) - hidden
     for only, wanted in (
-        ("results", {"mesh/thing.ply", "mesh/thing_views.png", "report.json"}),
-        ("checkpoints", {CHECKPOINT, f"runs/experiments/{POINTER}"}),
-        ("*.ply", {"mesh/thing.ply"}),
+        ("results", {"results/a/thing.ply", "results/a/thing_views.png", "report.json"}),
+        ("checkpoints", {CHECKPOINT, f"{RUN}/{POINTER}"}),
+        ("*.ply", {"results/a/thing.ply"}),
     ):
         other = tmp_path / f"other-{only.strip('*.')}"
         pull(other, bucket, only=only)
@@ -217,10 +218,10 @@ def test_a_push_of_a_part_leaves_the_rest_known(
 ) -> None:
     write_scene(scene, SMALL)
     push(scene, bucket)
-    write_scene(scene, {"mesh/thing.ply": b"mesh", "images/9.jpg": b"not yet"})
+    write_scene(scene, {"results/neuralangelo/thing.ply": b"mesh", "images/9.jpg": b"not yet"})
     push(scene, bucket, only="results")
     pull(tmp_path / "other", bucket)
-    assert set(content_of(tmp_path / "other")) == {*SMALL, "mesh/thing.ply"}
+    assert set(content_of(tmp_path / "other")) == {*SMALL, "results/neuralangelo/thing.ply"}
 
 
 def test_a_push_without_changes_is_one_request_and_a_pull_two_at_once(
@@ -294,7 +295,12 @@ def test_a_foreign_large_object_is_recognised_by_its_content(
 
 
 def test_pointers_follow_the_files_they_name(scene: Path, bucket: Bucket) -> None:
-    names = [f"runs/experiments/{POINTER}", CHECKPOINT, "stages/mesh.json", "mesh/thing.ply"]
+    names = [
+        f"{RUN}/{POINTER}",
+        CHECKPOINT,
+        "stages/neuralangelo/mesh.json",
+        "results/neuralangelo/thing.ply",
+    ]
     write_scene(scene, dict.fromkeys(names, b"x"))
     with proxy_to(bucket.wire.place.endpoint) as proxy:
         push(scene, place_in(proxy.endpoint, bucket.prefix))

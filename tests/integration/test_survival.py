@@ -27,7 +27,7 @@ def test_prepare_killed_in_a_stage_continues(
     base = linked_copy(prepared, tmp_path / "base")
     scene = base / "scenes" / "thing"
     for name in STAGES[STAGES.index(stage) :]:
-        (scene / "stages" / f"{name}.json").unlink()
+        (scene / "stages" / "common" / f"{name}.json").unlink()
     before = records(base)
     ended = kill_in_stage(base, "prepare", victim, stage)
     assert ended["status"]["state"] == "FAILED"
@@ -79,7 +79,7 @@ def test_two_submissions_at_once_give_one_job(posed: Path) -> None:
     assert sorted(process.returncode for process in both) == [0, 2]
     assert sum("already runs" in stderr for _, stderr in results) == 1
     assert maquette(posed, "stop", "process", "MODEL=thing").stdout.strip() == "INTERRUPTED"
-    history = posed / "logs" / "experiments" / "thing" / "history"
+    history = posed / "logs" / "experiments" / "thing" / "neuralangelo" / "history"
     assert len([path for path in history.glob("*.json") if ".local" not in path.name]) == 1
 
 
@@ -90,7 +90,15 @@ def test_force_replaces_a_running_job(posed: Path) -> None:
     assert first["id"] != second["id"] and second["maquette"]["attempt"] == 2
     ended = ("DONE", "FAILED", "ERROR")
     wait_for(lambda: maquette(posed, "status", "process", "MODEL=thing").stdout.strip() in ended)
-    old = posed / "logs" / "experiments" / "thing" / "history" / f"{first['id']}.json"
+    old = (
+        posed
+        / "logs"
+        / "experiments"
+        / "thing"
+        / "neuralangelo"
+        / "history"
+        / f"{first['id']}.json"
+    )
     assert json.loads(old.read_text())["status"]["state"] == "INTERRUPTED"
 
 
@@ -133,7 +141,7 @@ def test_a_read_only_scene_ends_in_a_sentence(prepared: Path, tmp_path: Path) ->
 
 def test_a_damaged_checkpoint_is_passed_over_and_said(trained: Path, tmp_path: Path) -> None:
     base = linked_copy(trained, tmp_path / "base")
-    run = base / "scenes" / "thing" / "runs" / "experiments"
+    run = base / "scenes" / "thing" / "runs" / "neuralangelo" / "experiments"
     older = checkpoints.newest(run)
     assert maquette(base, "run", "process", "MODEL=thing", "ITERATIONS=8", TINY).returncode == 0
     newer = checkpoints.newest(run)

@@ -85,7 +85,7 @@ def test_training_killed_at_random_goes_on_from_the_last_push(user: Person, seed
 def test_prepare_killed_in_a_stage_goes_on(user: Person, photos: Path) -> None:
     started = user.run("run", "prepare", "WAIT=0", f"INPUT={photos}")
     assert started.returncode == 0, started.stderr
-    wait_for(lambda: user.bucket.head("stages/features.json"), 900, "the record of features")
+    wait_for(lambda: user.bucket.head("stages/common/features.json"), 900, "the record of features")
     with connected(find_engine()) as client:
         for container in client.containers.list(filters={"volume": user.volume}):
             container.kill()
@@ -108,8 +108,8 @@ def test_make_all_goes_on_when_the_machine_is_taken_away(user: Person, photos: P
                 taken.append(container.name)
 
     def take_each_away() -> None:
-        take_away("prepare", "stages/frames.json")
-        take_away("process", f"runs/experiments/{checkpoints.POINTER}")
+        take_away("prepare", "stages/common/frames.json")
+        take_away("process", f"runs/neuralangelo/experiments/{checkpoints.POINTER}")
 
     taking = in_thread(take_each_away)
     words = ["ITERATIONS=800", "SAVE_MINUTES=0.02", "RESOLUTION=32", TINY]
@@ -121,12 +121,12 @@ def test_make_all_goes_on_when_the_machine_is_taken_away(user: Person, photos: P
         told = f"{step} failed (the machine was taken away; the work is saved); trying again"
         assert told in done.stdout
     assert newest(user.scene) == 800
-    assert (user.scene / "mesh" / "thing.ply").exists()
+    assert (user.scene / "results" / "neuralangelo" / "thing.ply").exists()
 
 
 def named_iteration(user: Person) -> int:
     """What the pointer in the store says, by one small request."""
-    answer = user.bucket.get_if_changed(f"runs/experiments/{checkpoints.POINTER}", "")
+    answer = user.bucket.get_if_changed(f"runs/neuralangelo/experiments/{checkpoints.POINTER}", "")
     if answer.status != 200:
         return 0
     return checkpoints.iteration_of(answer.body.decode().strip()) or 0
@@ -143,7 +143,7 @@ def pushed_iteration(user: Person) -> int:
 
 
 def newest(scene: Path) -> int:
-    run = scene / "runs" / "experiments"
+    run = scene / "runs" / "neuralangelo" / "experiments"
     name = checkpoints.read_pointer(run)
     if name is None:
         return 0

@@ -110,7 +110,7 @@ def _assert_as_good(theirs: Numbers, ours: Numbers) -> None:
 
 def _assert_mesh_as_made_here(folder: Path) -> None:
     """What was pulled is whole: this machine makes the same mesh of the pulled checkpoint."""
-    file = folder / "scenes" / "thing" / "mesh" / "thing.ply"
+    file = folder / "scenes" / "thing" / "results" / "neuralangelo" / "thing.ply"
     theirs = trimesh.load(file)
     words = ["run", "extract", "BACKEND=local", *OWL]
     done = maquette(folder, *words, limit_s=LIMIT_S)

@@ -123,7 +123,7 @@ def test_a_machine_taken_away_is_a_failure_and_a_persons_stop_is_not(
     ours = {"reason": why, "step": "process", "model": "thing"}
     document = {"id": "process-1", "status": {"state": state}, "maquette": ours}
     with pytest.raises(kind):
-        raise_for_end(document, StepLedger(tmp_path, "group", "thing", "process"))
+        raise_for_end(document, StepLedger(tmp_path, "group", "thing", "neuralangelo", "process"))
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,12 @@ def test_a_moved_scene_keeps_its_key_without_the_source(scene: Scene, tmp_path: 
     shutil.rmtree(folder)
     moved = Scene(tmp_path / "elsewhere")
     shutil.copytree(scene.root, moved.root)
-    before = (moved.stages / "input.json").read_bytes()
+    record = moved.records("common") / "input.json"
+    before = record.read_bytes()
     assert prepare(moved, "").key == key
-    assert (moved.stages / "input.json").read_bytes() == before  # skipped, not done again
+    assert (
+        moved.records("common") / "input.json"
+    ).read_bytes() == before  # skipped, not done again
 
 
 def test_a_renamed_source_with_the_same_content_keeps_the_key(scene: Scene, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_missing_photos_are_a_remark(workspace: Path) -> None:
 
 
 def train(workspace: Path, group: str, region: Region) -> None:
-    run = Scene(workspace).run(group)
+    run = Scene(workspace, "neuralangelo").run(group)
     run.mkdir(parents=True)
     with zipfile.ZipFile(run / checkpoints.checkpoint_name(1, 100), "w") as archive:
         archive.writestr("x/data.pkl", b"\x80\x02digest" + region.digest.encode() + b".")
@@ -179,9 +179,9 @@ def test_a_change_after_training_says_what_must_run_again(workspace: Path) -> No
     train(workspace, "new", REGION)
     train(workspace, "old.1", other)  # set aside by FRESH=1
     (again,) = aftermath.remaining_work(Scene(workspace), REGION)
-    assert "runs/old " in again and "make process MODEL=w GROUP=old FRESH=1" in again
+    assert "runs/neuralangelo/old " in again and "make process MODEL=w GROUP=old FRESH=1" in again
     assert "make extract" in again
-    assert aftermath.stale_groups(Scene(workspace), other) == ["new"]
+    assert [run.name for run in aftermath.stale_runs(Scene(workspace), other)] == ["new"]
 
 
 seeds = st.integers(0, 10_000)

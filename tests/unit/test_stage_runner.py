@@ -145,7 +145,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_no_record(line: Line) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"stage": "a"}'])
 def test_a_damaged_record_means_run_again(line: Line, text: str) -> None:
     line.go()
-    (line.scene.stages / "c.json").write_text(text)
+    (line.scene.stages / "common" / "c.json").write_text(text)
     assert line.go() == ["c"]
 
 

@@ -100,7 +100,12 @@ def test_both_sides_see_the_same_difference(here: str, there: str, before: str) 
 
 
 def test_phases() -> None:
-    order = ["images/1.jpg", "runs/a/epoch_1_checkpoint.pt", "stages/train.json", "report.json"]
+    order = [
+        "images/1.jpg",
+        "runs/a/epoch_1_checkpoint.pt",
+        "stages/a/train.json",
+        "report.json",
+    ]
     assert [phase(path) for path in order] == [0, 0, 1, 1]
     assert phase("runs/a/latest_checkpoint.txt") == 2
 

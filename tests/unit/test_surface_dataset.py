@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 
 def coded_scene(root: Path) -> Scene:
     """Two sizes of images whose pixels tell image, column and row."""
-    scene = Scene(root)
+    scene = Scene(root, "neuralangelo")
     scene.images.mkdir()
     for index, (width, height) in enumerate([(20, 10), (12, 16), (20, 10)]):
         y, x = np.mgrid[:height, :width]

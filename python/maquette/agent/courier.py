@@ -14,7 +14,7 @@ from maquette.agent.duty import KEY_NAMES, Duty, Store
 from maquette.agent.pins import Pins
 from maquette.errors import JobFailed, MaquetteError, NotFound
 from maquette.scene.atomic import write_text
-from maquette.scene.checkpoints import CHECKSUM_SUFFIX, POINTER, iteration_of
+from maquette.scene.checkpoints import CHECKSUM_SUFFIX, POINTER, all_below
 from maquette.storage import handover
 from maquette.storage.bucket import Bucket
 from maquette.storage.index import Entry
@@ -165,15 +165,14 @@ class Courier:
 
 def write_checksums(root: Path) -> None:
     """Write `<checkpoint>.sha256` (as `sha256sum` does) beside each that has none yet."""
-    for run in root.glob("runs/*"):
-        for checkpoint in run.glob("epoch_*_checkpoint.pt"):
-            sidecar = checkpoint.with_name(checkpoint.name + CHECKSUM_SUFFIX)
-            with contextlib.suppress(FileNotFoundError):  # training removes the old ones
-                if iteration_of(checkpoint.name) is not None and not _is_newer(sidecar, checkpoint):
-                    write_text(sidecar, f"{_digest(checkpoint)}  {checkpoint.name}\n")
-        for sidecar in run.glob(f"*.pt{CHECKSUM_SUFFIX}"):
-            if not sidecar.with_suffix("").exists():
-                sidecar.unlink()
+    for checkpoint in all_below(root):
+        sidecar = checkpoint.with_name(checkpoint.name + CHECKSUM_SUFFIX)
+        with contextlib.suppress(FileNotFoundError):  # training removes the old ones
+            if not _is_newer(sidecar, checkpoint):
+                write_text(sidecar, f"{_digest(checkpoint)}  {checkpoint.name}\n")
+    for sidecar in (root / "runs").rglob(f"*.pt{CHECKSUM_SUFFIX}"):
+        if not sidecar.with_suffix("").exists():
+            sidecar.unlink()
 
 
 def remove_damaged(root: Path) -> list[str]:
@@ -183,9 +182,9 @@ def remove_damaged(root: Path) -> list[str]:
         What was removed, as paths below the scene.
     """
     removed = []
-    for sidecar in root.glob(f"runs/*/epoch_*_checkpoint.pt{CHECKSUM_SUFFIX}"):
-        checkpoint = sidecar.with_suffix("")
-        if not checkpoint.exists():
+    for checkpoint in all_below(root):
+        sidecar = checkpoint.with_name(checkpoint.name + CHECKSUM_SUFFIX)
+        if not sidecar.exists():
             continue
         if sidecar.read_text(encoding="utf-8").split(" ")[0].strip() != _digest(checkpoint):
             checkpoint.unlink()

@@ -29,7 +29,7 @@ class Pins:
 
     def take(self) -> None:
         """Pin what each pointer names now; one that names nothing keeps its earlier pin."""
-        for pointer in sorted(self._scene.glob(f"runs/*/{POINTER}")):
+        for pointer in sorted((self._scene / "runs").rglob(POINTER)):
             for _ in range(_TRIES):  # when its file went away, the pointer names a newer one
                 with contextlib.suppress(FileNotFoundError):
                     self._take(pointer.parent)
@@ -47,10 +47,11 @@ class Pins:
         named = read_pointer(run)
         if not named or Path(named).name != named:
             return
-        pinned = self.root / "runs" / run.name
+        place = run.relative_to(self._scene)
+        pinned = self.root / place
         if (pinned / named).exists() and (pinned / named).samefile(run / named):
             return
-        fresh = self.root / f".tmp-{run.name}"
+        fresh = self.root / f".tmp-{'-'.join(place.parts)}"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         _link(run / named, fresh / named)
@@ -58,7 +59,7 @@ class Pins:
             _link(run / (named + CHECKSUM_SUFFIX), fresh / (named + CHECKSUM_SUFFIX))
         write_pointer(fresh, named)
         shutil.rmtree(pinned, ignore_errors=True)
-        pinned.parent.mkdir(exist_ok=True)
+        pinned.parent.mkdir(parents=True, exist_ok=True)
         fresh.rename(pinned)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from maquette.cli.arguments import SettingWords
+from maquette.cli.arguments import SettingWords, load_settings
 from maquette.cli.workspaces import open_scene, require_scene
 from maquette.errors import missing_part
 
@@ -24,10 +24,9 @@ def add_to(app: typer.Typer) -> None:
 
 def adjust(settings: SettingWords = None) -> None:
     """Set the region by hand, in Blender or in the browser (VIEW=auto, blender or browser)."""
-    from maquette.config.loading import load
     from maquette.viewer import blender
 
-    chosen = load(settings or ())
+    chosen = load_settings(settings)
     opened = open_scene(chosen)
     if blender.is_wanted(chosen.view, chosen.blender):
         blender.adjust(opened, chosen.blender)
@@ -42,10 +41,9 @@ def view(settings: SettingWords = None) -> None:
     """Show mesh, cameras, photos, runs and previews in the browser."""
     import threading
 
-    from maquette.config.loading import load
     from maquette.scene.paths import Scene
 
-    chosen: Settings = load(settings or ())
+    chosen: Settings = load_settings(settings)
     require_scene(chosen)
     serving = _serving()
     from maquette.viewer.view_page import ViewPage
@@ -53,7 +51,7 @@ def view(settings: SettingWords = None) -> None:
     stopped = threading.Event()
 
     def build(server: Any) -> None:
-        page = ViewPage(server, Scene(chosen.scene_dir))
+        page = ViewPage(server, Scene(chosen.scene_dir, chosen.pipeline))
         threading.Thread(target=page.follow, args=(stopped,), daemon=True).start()
 
     try:

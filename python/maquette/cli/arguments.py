@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,23 @@ SettingWords = Annotated[
 ]
 Step = Annotated[str, typer.Argument(help="prepare, process or extract")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
+
+
+def load_settings(words: list[str] | None, *kinds: type[Any]) -> Settings:
+    """The settings of a command; what the version before left of the scene is brought up to date.
+
+    Raises:
+        ConfigError: the settings are not usable.
+        BadInput: a newer version wrote the scene.
+    """
+    from maquette.config.loading import load
+    from maquette.jobs.layout import bring_up
+    from maquette.scene.layout import open_scene
+
+    settings = load(words or (), *kinds)
+    open_scene(settings.scene_dir, settings.pipeline)
+    bring_up(settings.logs_dir)
+    return settings
 
 
 def check_step(step: str, settings: Settings) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from maquette.cli.arguments import AsJson, SettingWords
+from maquette.cli.arguments import AsJson, SettingWords, load_settings
 from maquette.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -41,11 +41,10 @@ def pull(settings: SettingWords = None, as_json: AsJson = False) -> None:
 
 def clear(settings: SettingWords = None, as_json: AsJson = False) -> None:
     """Remove the scene from the bucket, after asking (YES=1: without); DRY_RUN=1 only shows it."""
-    from maquette.config.loading import load
     from maquette.storage.places import opened
     from maquette.ui import text
 
-    chosen = load(settings or ())
+    chosen = load_settings(settings)
     with opened(chosen) as bucket:
         sync = _sync_of(chosen, bucket)
         stored = sync.stored()
@@ -63,12 +62,12 @@ def clear(settings: SettingWords = None, as_json: AsJson = False) -> None:
 
 
 def _sync(direction: Direction, words: list[str] | None, as_json: bool) -> None:
-    from maquette.config.loading import load
+    from maquette.scene.layout import open_scene
     from maquette.storage.places import opened
     from maquette.storage.syncing import Conflict, Wish
     from maquette.ui.transfers import TransferPrinter
 
-    chosen = load(words or ())
+    chosen = load_settings(words)
     wish = Wish(direction, chosen.delete, chosen.prefer, chosen.relist)
     with opened(chosen) as bucket:
         sync = _sync_of(chosen, bucket)
@@ -92,6 +91,7 @@ def _sync(direction: Direction, words: list[str] | None, as_json: bool) -> None:
             ) from None
         finally:
             printer.close()
+        open_scene(chosen.scene_dir, chosen.pipeline)  # what came may be of the version before
         _show_outcome(outcome, bucket.url(), as_json)
         _note_unused_selection(outcome.plan, chosen.only)
 

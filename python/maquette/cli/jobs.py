@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maquette.cli.arguments import AsJson, SettingWords, Step, check_step
+from maquette.cli.arguments import AsJson, SettingWords, Step, check_step, load_settings
 
 if TYPE_CHECKING:
     from maquette.jobs.ledger import StepLedger
@@ -59,7 +59,6 @@ def push(step: Step, settings: SettingWords = None) -> None:
 
     Also for a job that could not copy its results at its end (SYNC_FAILED).
     """
-    from maquette.config.loading import load
     from maquette.errors import UsageError
     from maquette.jobs.states import has_ended
     from maquette.runners import tracking
@@ -81,7 +80,7 @@ def push(step: Step, settings: SettingWords = None) -> None:
     runner.push_now(ours["handle"])
     print(f"{ours['step']} of {ours['model']}: asked to copy its files to the bucket")
     tracking.note_push(ledger, document["id"])
-    if load(settings or ()).pull and isinstance(runner, Collecting):
+    if load_settings(settings).pull and isinstance(runner, Collecting):
         runner.collect(ours["handle"])
         print(f"what it has copied by now is in {ours['scene']}")
 
@@ -97,7 +96,6 @@ def jobs(
 
     `maquette jobs adopt` writes documents for the jobs that a backend knows and this folder lost.
     """
-    from maquette.config.loading import load
     from maquette.jobs.ledger import find_all
     from maquette.runners import tracking
     from maquette.runners.registry import option_class
@@ -106,7 +104,7 @@ def jobs(
     words = list(settings or ())
     adopting = words[:1] == ["adopt"]
     runners = _adopting() if adopting else {}
-    chosen = load(words[adopting:], *map(option_class, runners))
+    chosen = load_settings(words[adopting:], *map(option_class, runners))
     if adopting:
         documents = [document for runner in runners.values() for document in runner.adopt(chosen)]
     else:
@@ -116,7 +114,9 @@ def jobs(
     elif not documents:
         print("no jobs to adopt" if adopting else "no jobs yet")
     else:
-        print_rows(("model", "step", "state", "group", "time", "job"), map(_row, documents))
+        print_rows(
+            ("model", "pipeline", "step", "state", "group", "time", "job"), map(_row, documents)
+        )
 
 
 def _adopting() -> dict[str, Adopting]:
@@ -133,16 +133,18 @@ def _row(document: dict[str, Any]) -> tuple[str, ...]:
 
     ours, state = document["maquette"], document["status"]
     seconds = text.duration(state.get("duration") or 0)
-    return ours["model"], ours["step"], state["state"], ours["group"], seconds, document["id"]
+    names = (ours["model"], ours["pipeline"], ours["step"], state["state"], ours["group"])
+    return *names, seconds, document["id"]
 
 
 def _ledger(step: str, words: list[str] | None) -> StepLedger:
-    from maquette.config.loading import load
     from maquette.jobs.ledger import StepLedger
+    from maquette.pipelines.registry import owner_of
 
-    settings = load(words or ())
+    settings = load_settings(words)
     check_step(step, settings)
-    return StepLedger(settings.logs_dir, settings.group, settings.model, step)
+    owner = owner_of(settings.pipeline, step)
+    return StepLedger(settings.logs_dir, settings.group, settings.model, owner, step)
 
 
 def _refreshed(ledger: StepLedger) -> dict[str, Any]:

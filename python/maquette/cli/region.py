@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from maquette.cli.arguments import AsJson, SettingWords
+from maquette.cli.arguments import AsJson, SettingWords, load_settings
 from maquette.cli.workspaces import open_scene
 from maquette.errors import UsageError, shown_path
 
@@ -125,9 +125,7 @@ def fit(
 
 
 def _open(words: list[str] | None) -> tuple[Settings, Workspace]:
-    from maquette.config.loading import load
-
-    chosen = load(words or ())
+    chosen = load_settings(words)
     return chosen, open_scene(chosen)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from maquette.cli.arguments import AsJson, SettingWords, Step, check_step
+from maquette.cli.arguments import AsJson, SettingWords, Step, check_step, load_settings
 from maquette.errors import (
     ExitCode,
     Interrupted,
@@ -32,9 +32,7 @@ def add_to(app: typer.Typer) -> None:
 
 def run(step: Step, settings: SettingWords = None, as_json: AsJson = False) -> None:
     """Run a step as a job and follow it (WAIT=0: return at once)."""
-    from maquette.config.loading import load
-
-    run_step(step, load(settings or ()), as_json)
+    run_step(step, load_settings(settings), as_json)
 
 
 def plan(step: Step, settings: SettingWords = None) -> None:
@@ -53,15 +51,14 @@ def plan(step: Step, settings: SettingWords = None) -> None:
 def demo(settings: SettingWords = None) -> None:
     """Run prepare, process and extract, then evaluate, on the bundled sample video."""
     from maquette.cli.scenes import print_evaluation, print_results
-    from maquette.config.loading import load
     from maquette.pipelines.registry import get_pipeline
 
-    chosen = load(settings or ())
+    chosen = load_settings(settings)
     _look_for_sample(chosen)
     steps = tuple(get_pipeline(chosen.pipeline).steps)
     for step in steps:
         run_step(step, chosen, as_json=False, table=False)
-    print_results(chosen.scene_dir, steps)
+    print_results(chosen, steps)
     print_evaluation(chosen)
 
 
@@ -104,17 +101,17 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
             document = follow(ledger, as_json)
     except KeyboardInterrupt:
         print("\nthe job goes on without this terminal", file=sys.stderr)
-        _say_how_to_follow(step, settings.model)
+        _say_how_to_follow(ledger)
         raise SystemExit(int(ExitCode.INTERRUPTED)) from None
     if not settings.wait:
         if as_json:
             print(json.dumps(document))
         else:
-            _say_how_to_follow(step, settings.model)
+            _say_how_to_follow(ledger)
         return
     finish(document, ledger, settings, as_json)
     if table and not as_json and (settings.scene_dir / "report.json").exists():
-        print_results(settings.scene_dir, (step,))
+        print_results(settings, (step,))
 
 
 def finish(document: dict[str, Any], ledger: StepLedger, settings: Settings, as_json: bool) -> None:
@@ -183,7 +180,7 @@ def raise_for_end(document: dict[str, Any], ledger: StepLedger) -> None:
     log = f"log: {shown_path(ledger.log_path(document['id']))}"
     asked = (ours["reason"] or {}).get("code", ExitCode.INTERRUPTED) == ExitCode.INTERRUPTED
     if status["state"] == "INTERRUPTED" and asked:
-        again = f"`make {ours['step']} MODEL={ours['model']}` continues it"
+        again = f"`make {ours['step']} {ledger.names}` continues it"
         raise Interrupted(f"job {document['id']} was stopped and saved", detail=log, hint=again)
     reason = ours["reason"] or {"what": status["info"]["message"], "code": 12}
     detail = "\n".join(part for part in (reason.get("detail"), log) if part)
@@ -209,9 +206,9 @@ def _fetch_input(settings: Settings, as_json: bool) -> None:
         printer.close()
 
 
-def _say_how_to_follow(step: str, model: str) -> None:
+def _say_how_to_follow(ledger: StepLedger) -> None:
     from maquette.ui.targets import as_typed
 
-    print(as_typed(f"  follow it:  `make {step}-logs MODEL={model}`"))
-    print(as_typed(f"  its state:  `make {step}-status MODEL={model}`"))
-    print(as_typed(f"  stop it:    `make {step}-stop MODEL={model}`"))
+    print(as_typed(f"  follow it:  `make {ledger.step}-logs {ledger.names}`"))
+    print(as_typed(f"  its state:  `make {ledger.step}-status {ledger.names}`"))
+    print(as_typed(f"  stop it:    `make {ledger.step}-stop {ledger.names}`"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from maquette.cli.arguments import AsJson, SettingWords
+from maquette.cli.arguments import AsJson, SettingWords, load_settings
 from maquette.errors import NotFound, UsageError, from_exit_code, shown_path
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ def add_to(app: typer.Typer) -> None:
 
 def evaluate(settings: SettingWords = None, as_json: AsJson = False) -> None:
     """Measure cameras, surface and held-out views; against ground truth where there is one."""
-    from maquette.config.loading import load
-
-    chosen = load(settings or ())
+    chosen = load_settings(settings)
     if as_json:
         print(json.dumps(run_evaluation(chosen)))
     else:
@@ -40,9 +38,7 @@ def clean(settings: SettingWords = None) -> None:
     """Delete the scene of MODEL and its logs, after asking (YES=1: without)."""
     import shutil
 
-    from maquette.config.loading import load
-
-    chosen = load(settings or ())
+    chosen = load_settings(settings)
     folders = [chosen.scene_dir, *chosen.logs_dir.glob(f"*/{chosen.model}")]
     folders = [folder for folder in folders if folder.is_dir()]
     if not folders:
@@ -73,27 +69,31 @@ def settings_table(settings: SettingWords = None, as_json: AsJson = False) -> No
         print_rows(keys, found)
 
 
-def print_results(scene: Path, steps: tuple[str, ...]) -> None:
+def print_results(settings: Settings, steps: tuple[str, ...]) -> None:
     """Print the table of stages and the paths of what the steps made."""
+    from maquette.pipelines.registry import get_pipeline
+    from maquette.scene import outputs
+    from maquette.scene.paths import Scene
     from maquette.ui.tables import print_report
 
-    report_path = scene / "report.json"
-    report = json.loads(report_path.read_text(encoding="utf-8"))
-    print_report(report, steps)
-    shown = {
-        "prepare": {"region picture": "stages/region.png", "cameras": "transforms.json"},
-        "process": {"run": "runs"},
-        "extract": {Path(path).name: path for path in report["results"].values()},
-    }
+    scene, pipeline = Scene(settings.scene_dir, settings.pipeline), get_pipeline(settings.pipeline)
+    print_report(json.loads(scene.report.read_text(encoding="utf-8")), pipeline.name, steps)
+    found = outputs.read(scene)
     for step in steps:
-        for name, path in shown[step].items():
-            if (scene / path).exists():
-                print(f"{name:<22} {shown_path(scene / path)}")
-    print(f"{'report':<22} {shown_path(report_path)}")
+        places = [
+            (name, place.format(pipeline=pipeline.name, group=settings.group))
+            for name, place in pipeline.steps[step].shows.items()
+        ]
+        places += [(Path(item.path).name, item.path) for item in found if item.step == step]
+        for name, place in places:
+            if (scene.root / place).exists():
+                print(f"{name:<22} {shown_path(scene.root / place)}")
+    print(f"{'report':<22} {shown_path(scene.report)}")
 
 
 def print_evaluation(settings: Settings) -> None:
     """Evaluate the scene and print the figures."""
+    from maquette.scene.paths import Scene
     from maquette.ui import text
     from maquette.ui.tables import print_rows
 
@@ -105,7 +105,8 @@ def print_evaluation(settings: Settings) -> None:
         if not isinstance(value, dict)
     ]
     print_rows(("measure", "value"), rows)
-    print(f"{'evaluation':<22} {shown_path(settings.scene_dir / 'evaluation.json')}")
+    path = Scene(settings.scene_dir, settings.pipeline).evaluation
+    print(f"{'evaluation':<22} {shown_path(path)}")
 
 
 def run_evaluation(settings: Settings) -> dict[str, Any]:
@@ -116,6 +117,7 @@ def run_evaluation(settings: Settings) -> dict[str, Any]:
         MaquetteError: the evaluation failed; carries its own words.
     """
     from maquette.pipelines.registry import get_pipeline
+    from maquette.scene.paths import Scene
 
     scene = settings.scene_dir
     if not scene.is_dir():
@@ -124,7 +126,7 @@ def run_evaluation(settings: Settings) -> dict[str, Any]:
             hint=f"`make prepare MODEL={settings.model} INPUT=…` makes it",
         )
     argv = [sys.executable, "-m", "maquette.recon.evaluate", "--scene", str(scene)]
-    argv += ["--group", settings.group]
+    argv += ["--pipeline", settings.pipeline, "--group", settings.group]
     argv += ["--renderer", get_pipeline(settings.pipeline).renderer]
     truth = ground_truth_folder(settings)
     if truth is not None:
@@ -132,7 +134,8 @@ def run_evaluation(settings: Settings) -> dict[str, Any]:
     done = _run_while_here(argv)
     if done.returncode != 0:
         raise _reported(done)
-    result: dict[str, Any] = json.loads((scene / "evaluation.json").read_text(encoding="utf-8"))
+    written = Scene(scene, settings.pipeline).evaluation
+    result: dict[str, Any] = json.loads(written.read_text(encoding="utf-8"))
     return result
 
 
@@ -189,7 +192,7 @@ def _refuse_while_running(settings: Settings) -> None:
         if ledger.model == settings.model and not has_ended(tracking.refresh(ledger)["status"]):
             raise UsageError(
                 f"{ledger.step} of `{ledger.model}` still runs; nothing was deleted",
-                hint=f"`make {ledger.step}-stop MODEL={ledger.model} GROUP={ledger.group}` first",
+                hint=f"`make {ledger.step}-stop {ledger.names} GROUP={ledger.group}` first",
             )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from maquette.cli.arguments import SettingWords
+from maquette.cli.arguments import SettingWords, load_settings
 from maquette.errors import ExitCode, MaquetteError
 
 if TYPE_CHECKING:
@@ -28,16 +28,15 @@ def run_all(settings: SettingWords = None) -> None:
     A step that fails is tried RETRIES times more, where that can help.
     """
     from maquette.cli.scenes import print_results
-    from maquette.config.loading import load
     from maquette.pipelines.registry import get_pipeline
 
-    chosen = load(settings or ()).model_copy(update={"wait": True})
+    chosen = load_settings(settings).model_copy(update={"wait": True})
     steps = tuple(get_pipeline(chosen.pipeline).steps)
     after = ""
     for step in steps:
         after, chosen = _complete(step, chosen, after)
     if (chosen.scene_dir / "report.json").exists():
-        print_results(chosen.scene_dir, steps)
+        print_results(chosen, steps)
 
 
 def _complete(step: str, settings: Settings, after: str) -> tuple[str, Settings]:
@@ -47,8 +46,10 @@ def _complete(step: str, settings: Settings, after: str) -> tuple[str, Settings]
         after: When the step before it ended; an older result of this one does not count.
     """
     from maquette.jobs.ledger import StepLedger
+    from maquette.pipelines.registry import owner_of
 
-    ledger = StepLedger(settings.logs_dir, settings.group, settings.model, step)
+    owner = owner_of(settings.pipeline, step)
+    ledger = StepLedger(settings.logs_dir, settings.group, settings.model, owner, step)
     failures = 0
     while True:
         try:

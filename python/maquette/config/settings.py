@@ -7,15 +7,26 @@ help and docs/settings.md come from there.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)  # fmt: skip
 
 from maquette.config import option_models
 from maquette.pipelines import registry
 from maquette.pipelines.options import options_of
+from maquette.pipelines.pipeline import NATIVE
 from maquette.runners import registry as backends
 
 T = TypeVar("T")
@@ -78,8 +89,13 @@ class Settings(BaseModel):
         "", description="bucket for data; empty: one of this user and model", pattern=BUCKET_PATTERN
     )
 
-    engine: Literal["native", "nvlabs"] = Field(
-        "native", description="native, or nvlabs: the upstream programs in their own images"
+    engine: str = Field(
+        NATIVE,
+        description="native, or the pipeline's upstream programs in their own images: "
+        + ", ".join(registry.upstream_engines()),
+    )
+    license_mode: Literal["any", "commercial"] = Field(
+        "any", description="commercial: refuse programs whose licence forbids commercial use"
     )
     pull: bool = Field(True, description="0: leave a remote job's results in the bucket")
     retries: int = Field(2, ge=0, description="how often `make all` tries a step again")
@@ -110,6 +126,16 @@ class Settings(BaseModel):
             rest[place] = model(**known).model_dump()
         return {**rest, "backend_options": more | rest["backend_options"]}
 
+    @field_validator("engine")
+    @classmethod
+    def _is_one_of_the_pipeline(cls, name: str, known: ValidationInfo) -> str:
+        engines = [e.name for e in registry.get_pipeline(known.data["pipeline"]).engines]
+        if name in engines:
+            return name
+        near = difflib.get_close_matches(name, engines, n=1)
+        hint = f", nearest: `{near[0]}`" if near else ""
+        raise ValueError(f"no engine of this pipeline; it has: {', '.join(engines)}{hint}")
+
     def of(self, kind: type[T]) -> T:
         """Options of one class as they were given; the defaults, where the backend has none."""
         names = {option.setting.lower(): option.field for option in options_of(kind)}
@@ -137,7 +163,7 @@ class Settings(BaseModel):
 
 def chosen_backend(values: Mapping[str, Any]) -> str:
     """BACKEND; where it is not given, one that can run ENGINE."""
-    native = values.get("engine", "native") == "native"
+    native = values.get("engine", NATIVE) == NATIVE
     return str(values.get("backend") or (backends.DEFAULT if native else backends.with_images()))
 
 

@@ -1,7 +1,8 @@
 """Where job documents live and how they change: locked, atomic, never lost.
 
-`logs/<GROUP>/<MODEL>/<step>_job.json` is a step's current job. Each job also has its own copy
-under `history/`, written first, so that no damage to the current document loses a job.
+`logs/<GROUP>/<MODEL>/<pipeline>/<step>_job.json` is a step's current job; that of a step that all
+pipelines share lies without the pipeline. Each job also has its own copy under `history/` beside
+it, written first, so that no damage to the current document loses a job.
 """
 
 from __future__ import annotations
@@ -16,23 +17,35 @@ from typing import Any
 
 from maquette.errors import JobFailed, NotFound, UsageError
 from maquette.jobs.document import Document, new_document
-from maquette.jobs.spec import JobSpec
+from maquette.jobs.spec import JobSpec, folder_of
 from maquette.jobs.states import has_ended
+from maquette.pipelines.pipeline import COMMON
+from maquette.pipelines.registry import as_setting
 from maquette.scene.atomic import write_json
 
 
 @dataclass(frozen=True)
 class StepLedger:
-    """The documents of one step of one scene."""
+    """The documents of one step of one scene.
+
+    Attributes:
+        owner: The pipeline, or COMMON for a step that all of them share.
+    """
 
     logs: Path
     group: str
     model: str
+    owner: str
     step: str
 
     @property
     def folder(self) -> Path:
-        return self.logs / self.group / self.model
+        return folder_of(self.logs, self.group, self.model, self.owner)
+
+    @property
+    def names(self) -> str:
+        """What a command needs so that it means this scene and pipeline."""
+        return f"{as_setting(self.owner)}MODEL={self.model}"
 
     @property
     def path(self) -> Path:
@@ -52,13 +65,13 @@ class StepLedger:
         if not self.path.exists():
             raise NotFound(
                 f"{self.step} of `{self.model}` was never started",
-                hint=f"`make {self.step} MODEL={self.model}` starts it",
+                hint=f"`make {self.step} {self.names}` starts it",
             )
         document = _parsed(self.path) or self._newest_copy()
         if document is None:
             raise JobFailed(
                 f"the job document is damaged: `{self.path}`",
-                hint=f"look at the logs beside it, then `make {self.step} MODEL={self.model}`",
+                hint=f"look at the logs beside it, then `make {self.step} {self.names}`",
             )
         return document
 
@@ -100,8 +113,8 @@ class StepLedger:
             )
         return UsageError(
             what,
-            hint=f"follow it with `make {self.step}-logs MODEL={self.model}`, end it with "
-            f"`make {self.step}-stop MODEL={self.model}`, or replace it with FORCE=1",
+            hint=f"follow it with `make {self.step}-logs {self.names}`, end it with "
+            f"`make {self.step}-stop {self.names}`, or replace it with FORCE=1",
         )
 
     def update(self, job_id: str, change: Callable[[Document], None]) -> Document:
@@ -144,10 +157,19 @@ class StepLedger:
 
 def find_all(logs: Path) -> list[StepLedger]:
     """Every step of every scene that has a job document."""
-    return [
-        StepLedger(logs, path.parent.parent.name, path.parent.name, path.name[: -len("_job.json")])
-        for path in sorted(logs.glob("*/*/*_job.json"))
-    ]
+    paths = [*logs.glob("*/*/*_job.json"), *logs.glob("*/*/*/*_job.json")]
+    return [_ledger_of(logs, path) for path in sorted(paths)]
+
+
+def copies(logs: Path) -> list[Path]:
+    """The copy of every job's document."""
+    return sorted([*logs.glob("*/*/history/*.json"), *logs.glob("*/*/*/history/*.json")])
+
+
+def _ledger_of(logs: Path, path: Path) -> StepLedger:
+    group, model, *owner = path.relative_to(logs).parts[:-1]
+    step = path.name.removesuffix("_job.json")
+    return StepLedger(logs, group, model, owner[0] if owner else COMMON, step)
 
 
 def _parsed(path: Path) -> Document | None:

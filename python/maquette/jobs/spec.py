@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from maquette.config.settings import Settings
+from maquette.pipelines.pipeline import COMMON, OURS, Engine
+from maquette.pipelines.registry import owner_of
+from maquette.scene.paths import Scene
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class JobSpec:
             the backend knows.
         options: Content of the step's options file.
         spec: The rest in OVHcloud's words: image, resources, labels, envVars, timeout …
-        licence: To be told before an upstream engine is used; empty for ours.
+        engine: Whose program computes.
         input_place: Where an upstream engine looks for the input, below the scene.
         settings: What the person gave, for what only some backends need (data store, address).
     """
@@ -37,8 +40,35 @@ class JobSpec:
     options: dict[str, Any]
     spec: dict[str, Any] = field(default_factory=dict)
     settings: Settings = field(default_factory=lambda: Settings.model_validate({}))
-    licence: str = ""
+    engine: Engine = OURS
     input_place: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Whose its document and options are: the pipeline, or COMMON where all share the step."""
+        return owner_of(self.pipeline, self.step)
+
+    @property
+    def licence(self) -> str:
+        """What a person is told before an upstream engine is used; empty for ours."""
+        return "" if self.engine.is_ours else self.engine.licence
+
+    @property
+    def options_file(self) -> str:
+        """Where the step finds its options, below the scene."""
+        scene = Scene(self.scene, self.pipeline)
+        return scene.relative(scene.options_file(self.owner, self.step))
+
+    @property
+    def log(self) -> Path:
+        """Where its log is kept here."""
+        return folder_of(self.logs, self.group, self.model, self.owner) / f"{self.id}.log"
+
+
+def folder_of(logs: Path, group: str, model: str, owner: str) -> Path:
+    """Where the documents and logs of a pipeline's steps lie, or of the COMMON ones."""
+    folder = logs / group / model
+    return folder if owner == COMMON else folder / owner
 
 
 def new_job_id(step: str) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from maquette.pipelines.options import Option, StepOptions, options_of
+
+COMMON = "common"  # in place of a pipeline's name: what all of them share
+NATIVE = "native"
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,16 @@ class Step:
 
     Attributes:
         options: What it may be told.
-        stages: Modules of `recon/stages/`, in order.
+        stages: Modules of `recon/stages/`, or of another package by their whole names, in order.
         work: The amount of work, from the options and the images; what takes twice as long has
             about twice as much.
         smaller: The setting that makes it need less memory, e.g. `BLOCK_RES=64`.
         needs: What has to be in the scene before it, a file or a folder with a slash at its end;
-            made by the step before it, or for the first one by INPUT.
+            made by the step before it, or for the first one by INPUT. `{pipeline}` in it is the
+            pipeline's name.
+        shows: What a person looks at after it, beside the results: a few words, and where it lies
+            in the scene; `{pipeline}` and `{group}` are replaced.
+        is_shared: All pipelines have this step; what one made of it counts for the others too.
     """
 
     options: type[StepOptions]
@@ -36,6 +44,30 @@ class Step:
     work: Callable[[Mapping[str, Any], Images], float]
     smaller: str
     needs: str
+    shows: Mapping[str, str] = field(default_factory=dict)
+    is_shared: bool = False
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Whose program computes.
+
+    Attributes:
+        licence: Its licence's name, with whose it is.
+        is_commercial: The licence lets people use it for money.
+    """
+
+    name: str
+    licence: str
+    is_commercial: bool
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this project computes, and not an upstream program in its own image."""
+        return self.name == NATIVE
+
+
+OURS = Engine(NATIVE, "maquette: Apache-2.0", is_commercial=True)
 
 
 @dataclass(frozen=True)
@@ -45,6 +77,9 @@ class Pipeline:
     Attributes:
         summary: One sentence for a person who chooses.
         steps: By verb, in the order in which they run.
+        engines: Who can compute its steps; the first unless ENGINE says otherwise.
+        definitions: The folder of its `flavors.yaml`, job definitions and `measured.yaml`; None:
+            `jobs/<name>/`. What is not there is taken from `jobs/`.
         renderer: The module whose `open_renderer` shows views of what was made, so that they can
             be evaluated (`recon/evaluate/protocols.py`); "" where nothing does.
     """
@@ -52,6 +87,8 @@ class Pipeline:
     name: str
     summary: str
     steps: Mapping[str, Step]
+    engines: tuple[Engine, ...] = (OURS,)
+    definitions: Path | None = None
     renderer: str = ""
 
     def settings(self) -> dict[str, dict[str, Option]]:
@@ -61,3 +98,12 @@ class Pipeline:
             for option in options_of(step.options):
                 found.setdefault(option.setting, {})[verb] = option
         return found
+
+    def needs(self, step: str) -> str:
+        """What has to be in the scene before a step: a path below it."""
+        return self.steps[step].needs.format(pipeline=self.name)
+
+    def verb_for(self, step: str) -> str:
+        """The step that makes what this one needs; "" for the first."""
+        verbs = list(self.steps)
+        return verbs[verbs.index(step) - 1] if verbs.index(step) else ""

@@ -38,4 +38,6 @@ PREPARE = Step(
     work=lambda options, images: images.count * images.megapixels,
     smaller="FRAMES=100",
     needs="input/",
+    shows={"region picture": "stages/region.png", "cameras": "transforms.json"},
+    is_shared=True,
 )  # fmt: skip

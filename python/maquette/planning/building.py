@@ -6,17 +6,16 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from maquette.config.settings import Settings
 from maquette.containers.options import ImageOptions
 from maquette.containers.variants import choose, image_reference
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec, new_job_id
 from maquette.pipelines.options import StepOptions, from_mapping, options_of
+from maquette.pipelines.pipeline import NATIVE, Engine
 from maquette.pipelines.registry import get_pipeline
 from maquette.planning import bucket_input
-from maquette.planning.definitions import JOBS
+from maquette.planning.definitions import default_flavor, definition_of
 from maquette.planning.rendering import render_file
 from maquette.resources import ROOT, version
 from maquette.runners.registry import BACKENDS
@@ -44,23 +43,38 @@ def build_job(step: str, settings: Settings, job_id: str = "") -> JobSpec:
         options=options,
         spec=spec,
         settings=settings,
-        licence=definition.get("licence", ""),
+        engine=engine_of(settings),
         input_place=definition.get("input_place", ""),
     )
 
 
 def _definition(step: str, settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
     """The rendered definition of the wanted engine, and the step's options."""
-    values, native = variables(step, settings), settings.engine == "native"
-    folder = JOBS / settings.pipeline
-    path = (folder if native else folder / settings.engine) / f"{step}.yaml"
+    values, engine = variables(step, settings), engine_of(settings)
+    path = definition_of(settings.pipeline, step, engine)
     definition = render_file(path, values)
-    known = set() if native else {"licence", "input_place"}
+    known = set() if engine.is_ours else {"input_place"}
     if unknown := definition.keys() - known - {"command", "spec"}:
         raise ConfigError(f"`{path.name}` has unknown keys: {', '.join(sorted(unknown))}")
-    if not native:  # an upstream program has its own command line, and may need the input
+    if not engine.is_ours:  # an upstream program has its own command line, and may need the input
         return definition, {"input": values["input"]} if definition.get("input_place") else {}
     return definition, asdict(step_options(step, settings))
+
+
+def engine_of(settings: Settings) -> Engine:
+    """Whose program computes.
+
+    Raises:
+        ConfigError: LICENSE_MODE forbids it.
+    """
+    engine = next(e for e in get_pipeline(settings.pipeline).engines if e.name == settings.engine)
+    if settings.license_mode == "commercial" and not engine.is_commercial:
+        raise ConfigError(
+            f"ENGINE={engine.name} can not be used with LICENSE_MODE=commercial",
+            detail=f"its licence forbids it: {engine.licence}",
+            hint=f"ENGINE={NATIVE} computes the same with a licence that allows it",
+        )
+    return engine
 
 
 def step_options(step: str, settings: Settings) -> StepOptions:
@@ -102,12 +116,6 @@ def image_of(settings: Settings, step: str) -> str:
         flavor = flavor or default_flavor(settings.pipeline, step)
     variant = choose(flavor, settings.gpu) if asked.variant == "auto" else asked.variant
     return image_reference(version(), variant, asked.registry)
-
-
-def default_flavor(pipeline: str, step: str) -> str:
-    """The machine type that `jobs/<pipeline>/flavors.yaml` advises for a step."""
-    table = yaml.safe_load((JOBS / pipeline / "flavors.yaml").read_text(encoding="utf-8"))
-    return str(table["default"][step])
 
 
 def resolve_input(settings: Settings) -> str:

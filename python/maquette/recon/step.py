@@ -19,15 +19,19 @@ from maquette.errors import (
     ExitCode,
     JobFailed,
     MaquetteError,
+    NotFound,
     from_os_error,
     missing_part,
 )
 from maquette.pipelines import options as step_options
-from maquette.pipelines.registry import get_pipeline
+from maquette.pipelines.pipeline import OURS, Pipeline
+from maquette.pipelines.registry import get_pipeline, owner_of
 from maquette.recon import stopping
-from maquette.recon.report import write_report
+from maquette.scene import layout
 from maquette.scene.events import Progress
+from maquette.scene.layout import open_scene
 from maquette.scene.paths import Scene
+from maquette.scene.report import write_report
 from maquette.stages.running import run_stages
 from maquette.stages.stage import Stage
 
@@ -38,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a step and return its exit code; see `maquette.errors.ExitCode`."""
     arguments = _parser().parse_args(argv)
     stopping.install()
-    scene = Scene(arguments.scene.resolve())
+    scene = Scene(arguments.scene.resolve(), arguments.pipeline)
     progress = Progress(None)
     try:
         scene.stages.mkdir(parents=True, exist_ok=True)
@@ -66,24 +70,44 @@ def run_step(
         JobFailed: another step holds the scene.
         MaquetteError: a stage failed.
     """
-    steps = get_pipeline(pipeline).steps
-    if step not in steps:
+    method = get_pipeline(pipeline)
+    if step not in method.steps:
         raise ConfigError(
             f"there is no step `{step}` of pipeline `{pipeline}`",
-            hint=f"its steps: {', '.join(steps)}",
+            hint=f"its steps: {', '.join(method.steps)}",
         )
-    stages = steps[step].stages
-    options = step_options.read(steps[step].options, options_path)
+    stages = method.steps[step].stages
+    options = step_options.read(method.steps[step].options, options_path)
     with _scene_lock(scene, progress):
+        open_scene(scene.root, pipeline, is_locked=True)
+        _look_for_needs(scene, method, step)
+        layout.mark(scene)
         progress.event("step", step=step, stages=list(stages))
-        run_stages(_load(stages), step, scene, options, progress)
-        write_report(scene, pipeline, steps)
+        owner = owner_of(pipeline, step)
+        run_stages(_load(stages), step, scene, options, progress, owner)
+        write_report(scene, step, OURS.licence)
+
+
+def _look_for_needs(scene: Scene, pipeline: Pipeline, step: str) -> None:
+    """Refuse a step whose predecessor never ran here.
+
+    Raises:
+        NotFound: what it needs is not in the scene.
+    """
+    verb, needed = pipeline.verb_for(step), pipeline.needs(step)
+    if verb and not (scene.root / needed).exists():
+        raise NotFound(
+            f"{step} needs `{needed}`, which is not in the scene `{scene.name}`",
+            hint=f"`make {verb} MODEL={scene.name}` makes it",
+        )
 
 
 def _load(names: Sequence[str]) -> list[Stage]:
+    """The stages by their modules; a name with dots is a module of another package."""
     package = "maquette.recon.stages"
+    wanted = [name if "." in name else f"{package}.{name}" for name in names]
     try:
-        return [importlib.import_module(f"{package}.{name}").STAGE for name in names]
+        return [importlib.import_module(name).STAGE for name in wanted]
     except ModuleNotFoundError as error:
         raise missing_part("recon", "a step on this machine", error) from error
 

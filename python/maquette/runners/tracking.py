@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -28,6 +29,7 @@ from maquette.runners.base import (
     Status,
 )
 from maquette.runners.registry import get_runner
+from maquette.scene import layout
 
 SUBMISSION_GRACE_S = 15.0
 STOP_LIMIT_S = 120.0
@@ -39,7 +41,7 @@ SENDING, POSTING, IN_DOUBT = "sending data", "posting", "in doubt"
 
 def ledger_of(job: JobSpec) -> StepLedger:
     """The documents of the job's step."""
-    return StepLedger(job.logs, job.group, job.model, job.step)
+    return StepLedger(job.logs, job.group, job.model, job.owner, job.step)
 
 
 def submit(job: JobSpec, runner: Runner, show: Show = lambda survey, meter: None) -> Document:
@@ -155,6 +157,7 @@ def collect(ledger: StepLedger) -> Document:
     if not isinstance(runner, Collecting):
         return document
     runner.collect(ours["handle"])
+    layout.open_scene(Path(ours["scene"]), ours["pipeline"])
     return ledger.update(
         document["id"], lambda document: document["maquette"].update(collected=True)
     )

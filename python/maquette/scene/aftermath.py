@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from maquette.pipelines.registry import as_setting
 from maquette.scene import checkpoints
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 
 
-def stale_groups(scene: Scene, region: Region) -> list[str]:
-    """Training runs whose newest checkpoint is of another region than this one."""
-    runs = scene.root / "runs"
-    folders = sorted(path for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else []
-    return [folder.name for folder in folders if _is_stale(scene, folder.name, region)]
+def stale_runs(scene: Scene, region: Region) -> list[Path]:
+    """Training runs, of any pipeline, whose newest checkpoint is of another region than this."""
+    folders = sorted(path for path in scene.root.glob("runs/*/*") if path.is_dir())
+    return [folder for folder in folders if _is_stale(folder, region)]
 
 
 def remaining_work(scene: Scene, region: Region) -> list[str]:
     """Sentences that tell what must run again because the region is now this one."""
-    model = f"MODEL={scene.name}"
     return [
-        f"runs/{group} was trained in another region: run `make process {model} GROUP={group} "
-        f"FRESH=1`, then `make extract {model} GROUP={group}`"
-        for group in stale_groups(scene, region)
-        if not _is_set_aside(group)
+        f"{scene.relative(run)} was trained in another region: run `make process {which} FRESH=1`, "
+        f"then `make extract {which}`"
+        for run in stale_runs(scene, region)
+        if not _is_set_aside(run.name) and (which := _settings_of(scene, run))
     ]
 
 
-def _is_stale(scene: Scene, group: str, region: Region) -> bool:
-    files = checkpoints.listed(scene.run(group))
+def _settings_of(scene: Scene, run: Path) -> str:
+    """What a person gives so that a command means this run."""
+    return f"{as_setting(run.parent.name)}MODEL={scene.name} GROUP={run.name}"
+
+
+def _is_stale(run: Path, region: Region) -> bool:
+    files = checkpoints.listed(run)
     return bool(files) and not checkpoints.mentions_region(files[0], region.digest)
 
 

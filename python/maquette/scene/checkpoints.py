@@ -59,9 +59,15 @@ def is_complete(path: Path) -> bool:
         return False
 
 
+def all_below(root: Path) -> list[Path]:
+    """Every checkpoint of every run of a scene."""
+    files = (root / "runs").rglob("*.pt")
+    return sorted(path for path in files if iteration_of(path.name) is not None)
+
+
 def listed(run: Path) -> list[Path]:
     """All checkpoint files of a run, newest iteration first."""
-    files = [path for path in run.glob("epoch_*_checkpoint.pt") if iteration_of(path.name)]
+    files = [path for path in run.glob("*.pt") if iteration_of(path.name)]
     return sorted(files, key=lambda path: iteration_of(path.name) or 0, reverse=True)
 
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from maquette.pipelines.pipeline import COMMON
+
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".mpo"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".m4v", ".avi"})
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One folder `scenes/<MODEL>/`."""
+    """One folder `scenes/<MODEL>/`, as one of its pipelines sees it.
+
+    Attributes:
+        pipeline: Whose runs and results these are; COMMON for who looks at none.
+    """
 
     root: Path
+    pipeline: str = COMMON
 
     @property
     def name(self) -> str:
@@ -58,12 +65,26 @@ class Scene:
         return self.root / "config.yaml"
 
     @property
-    def mesh(self) -> Path:
-        return self.root / "mesh"
+    def results(self) -> Path:
+        """What the pipeline gives a person: meshes, splats, pictures, and `outputs.json`."""
+        return self.root / "results" / self._owner()
+
+    @property
+    def runs(self) -> Path:
+        """The folder of the pipeline's training runs, one a group."""
+        return self.root / "runs" / self._owner()
 
     @property
     def stages(self) -> Path:
         return self.root / "stages"
+
+    def records(self, owner: str) -> Path:
+        """The folder of the records of a pipeline's stages, or of the COMMON ones."""
+        return self.stages / owner
+
+    def options_file(self, owner: str, step: str) -> Path:
+        """What the newest job of a step was told."""
+        return self.records(owner) / "options" / f"{step}.json"
 
     @property
     def events(self) -> Path:
@@ -75,7 +96,7 @@ class Scene:
 
     @property
     def evaluation(self) -> Path:
-        return self.root / "evaluation.json"
+        return self.results / "evaluation.json"
 
     @property
     def ground_truth(self) -> Path:
@@ -84,8 +105,17 @@ class Scene:
 
     def run(self, group: str) -> Path:
         """The folder of a training run: checkpoints, settings, metrics, previews."""
-        return self.root / "runs" / group
+        return self.runs / group
+
+    def of(self, pipeline: str) -> Scene:
+        """The same scene as another pipeline sees it."""
+        return Scene(self.root, pipeline)
 
     def relative(self, path: Path) -> str:
         """Write a path inside the scene without the machine's part."""
         return path.relative_to(self.root).as_posix()
+
+    def _owner(self) -> str:
+        if self.pipeline == COMMON:
+            raise ValueError("runs and results are those of a pipeline: name it")
+        return self.pipeline

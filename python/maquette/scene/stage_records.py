@@ -1,11 +1,14 @@
-"""`stages/<stage>.json`: what a finished stage did, from what, and how well."""
+"""`stages/<pipeline or common>/<stage>.json`: what a finished stage did, from what, how well."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
+from maquette.pipelines.pipeline import COMMON
 from maquette.scene.atomic import write_json
 from maquette.scene.paths import Scene
 
@@ -19,6 +22,7 @@ class StageRecord:
     Attributes:
         key: Content key: a hash of inputs, parameters and the stage's code version.
         outputs: Path below the scene → size in bytes, or -1 for "must only exist".
+        kinds: Of those outputs that are results for a person: path → kind.
         numbers: Counts and quality numbers, shown to the person.
         forced: How often a person had the stage done again.
         lineage: The same of it and of all that it comes from; it counts for its readers' keys.
@@ -37,16 +41,40 @@ class StageRecord:
     versions: dict[str, str] = field(default_factory=dict)
     forced: int = 0
     lineage: int = 0
+    kinds: dict[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
 
+def content_key(
+    stage: str, version: int, parameters: dict[str, Any], inputs: dict[str, str]
+) -> str:
+    """Hash what decides a stage's result: code version, parameters and the keys of its inputs."""
+    deciding = [stage, version, parameters, inputs]
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+
 def read(scene: Scene, stage: str) -> StageRecord | None:
-    """Read a stage's record; a missing, damaged, foreign or forgotten one counts as none."""
+    """Read the record of a stage of the scene's pipeline, or of one that all pipelines share.
+
+    A missing, damaged, foreign or forgotten one counts as none.
+    """
+    record = parse(_content(scene, stage))
+    return record if record and record.key else None
+
+
+def parse(content: dict[str, Any]) -> StageRecord | None:
+    """A record from its JSON object; None when that is none of ours."""
     try:
-        record = StageRecord(**_content(scene, stage))
+        return StageRecord(**content)
     except TypeError:
         return None
-    return record if record.key else None
+
+
+def read_all(scene: Scene, owner: str) -> list[StageRecord]:
+    """The records of all finished stages of a pipeline, or of the COMMON ones, oldest first."""
+    names = sorted(path.stem for path in scene.records(owner).glob("*.json"))
+    found = [read(scene.of(owner), name) for name in names]
+    return sorted((record for record in found if record), key=lambda record: record.started_at)
 
 
 def times_forced(scene: Scene, stage: str) -> int:
@@ -54,27 +82,34 @@ def times_forced(scene: Scene, stage: str) -> int:
     return int(_content(scene, stage).get("forced", 0))
 
 
-def write(scene: Scene, record: StageRecord) -> None:
+def write(scene: Scene, owner: str, record: StageRecord) -> None:
     """Write a stage's record: its last act, so that a record always means a finished stage."""
-    write_json(scene.stages / f"{record.stage}.json", asdict(record))
+    write_json(scene.records(owner) / f"{record.stage}.json", asdict(record))
 
 
-def forget(scene: Scene, stage: str, forced: bool = False) -> None:
+def forget(scene: Scene, owner: str, stage: str, forced: bool = False) -> None:
     """Make a stage run again; `forced` if a person asked for it, which is remembered."""
-    times = times_forced(scene, stage) + forced
+    times = times_forced(scene.of(owner), stage) + forced
     if not times:
-        (scene.stages / f"{stage}.json").unlink(missing_ok=True)
+        (scene.records(owner) / f"{stage}.json").unlink(missing_ok=True)
         return
-    empty = StageRecord(stage, "", "", {}, {}, {}, "", 0.0, forced=times)
-    write_json(scene.stages / f"{stage}.json", asdict(empty))
+    write(scene, owner, StageRecord(stage, "", "", {}, {}, {}, "", 0.0, forced=times))
 
 
 def _content(scene: Scene, stage: str) -> dict[str, Any]:
+    for owner in (scene.pipeline, COMMON):
+        content = _json_object(scene.records(owner) / f"{stage}.json")
+        if content is not None:
+            return content
+    return {}
+
+
+def _json_object(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads((scene.stages / f"{stage}.json").read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def outputs_stand(scene: Scene, record: StageRecord) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 
 from maquette.errors import ConfigError, MaquetteError, NotFound, from_os_error
 from maquette.pipelines.options import StepOptions
-from maquette.scene import facts, stage_records
+from maquette.scene import facts, outputs, stage_records
 from maquette.scene.events import Progress, now
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
@@ -23,9 +22,17 @@ T = TypeVar("T")
 
 
 def run_stages(
-    stages: Sequence[Stage], step: str, scene: Scene, options: StepOptions, progress: Progress
+    stages: Sequence[Stage],
+    step: str,
+    scene: Scene,
+    options: StepOptions,
+    progress: Progress,
+    owner: str = "",
 ) -> list[StageRecord]:
     """Run the stages in order, skipping each whose content key stands.
+
+    Args:
+        owner: Whose records they get; by default the scene's pipeline's.
 
     Returns:
         The records of all stages between `from_stage` and `until_stage`, run or skipped.
@@ -36,7 +43,7 @@ def run_stages(
         MaquetteError: a stage failed.
     """
     wanted = _between(stages, step, options)
-    line = _Line(stages, step, scene, options, progress)
+    line = _Line(stages, step, scene, options, progress, owner or scene.pipeline)
     for name in _forced(stages, options):
         line.forget(name, forced=True)
     records = []
@@ -55,6 +62,7 @@ class _Line:
     scene: Scene
     options: StepOptions
     progress: Progress
+    owner: str
 
     def run_or_skip(self, stage: Stage) -> StageRecord:
         """Return the record of a stage, which runs unless its content key stands."""
@@ -62,7 +70,7 @@ class _Line:
             self._attempt(stage, stage.bring)
         parameters = {name: getattr(self.options, name) for name in stage.parameters}
         inputs = _input_keys(stage, self.scene, DeclaredOptions(stage, self.options))
-        key = content_key(stage, parameters, inputs)
+        key = stage_records.content_key(stage.name, stage.version, parameters, inputs)
         record = stage_records.read(self.scene, stage.name)
         if record and record.key == key and stage_records.outputs_stand(self.scene, record):
             self.progress.event("skipped", numbers=record.numbers, wall_s=record.wall_s)
@@ -78,6 +86,7 @@ class _Line:
             parameters=parameters,
             inputs=inputs,
             outputs=_sizes(self.scene, report),
+            kinds={self.scene.relative(path): kind for path, kind in report.kinds.items()},
             started_at=started_at,
             wall_s=round(time.monotonic() - clock, 3),
             numbers=report.numbers,
@@ -86,13 +95,15 @@ class _Line:
             lineage=self._lineage(stage),
             versions={name: metadata.version(name) for name in ("maquette", *stage.packages)},
         )
-        stage_records.write(self.scene, record)
+        stage_records.write(self.scene, self.owner, record)
+        if record.kinds:
+            outputs.write(self.scene)
         self.progress.event("finished", numbers=record.numbers, wall_s=record.wall_s)
         return record
 
     def forget(self, name: str, forced: bool = False) -> None:
         """Drop the records that a rerun of `name` makes stale; they may carry the same key."""
-        stage_records.forget(self.scene, name, forced)
+        stage_records.forget(self.scene, self.owner, name, forced)
         for stage in self.stages:
             if name in stage.after and stage_records.read(self.scene, stage.name):
                 self.forget(stage.name)
@@ -113,12 +124,6 @@ class _Line:
                 detail = f": {error.detail}" if error.detail else ""
                 error.detail = f"at stage {stage.name}{detail}"
             raise
-
-
-def content_key(stage: Stage, parameters: dict[str, Any], inputs: dict[str, str]) -> str:
-    """Hash what decides a stage's result: code version, parameters and the keys of its inputs."""
-    deciding = [stage.name, stage.version, parameters, inputs]
-    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
 def hash_file(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ class Report:
     Attributes:
         outputs: What the stage made, below the scene; their presence is part of being done.
         mutable: Outputs that later stages change: only their presence counts, not their size.
+        kinds: Of those outputs that are results for a person: each path's kind (`mesh`, `picture`,
+            …), of which `results/<pipeline>/outputs.json` tells.
         numbers: Counts and quality numbers for the table and `report.json`.
         remarks: Sentences that the person should read.
     """
@@ -27,6 +29,7 @@ class Report:
     mutable: Sequence[Path] = ()
     numbers: dict[str, Any] = field(default_factory=dict)
     remarks: Sequence[str] = ()
+    kinds: Mapping[Path, str] = field(default_factory=dict)
 
 
 RunStage = Callable[[Scene, Any, Progress], Report]

@@ -13,7 +13,7 @@ from pathlib import Path
 from maquette.storage.safety import OWN_FOLDER
 
 IGNORE_FILES = (".maquetteignore", ".ovhaiignore")
-RESULTS = ("mesh/*", "report.json", "evaluation.json", "stages/region.png")
+RESULTS = ("results/*", "report.json", "stages/region.png")
 CHECKPOINTS = ("runs/*",)
 _BY_WORD = {"results": RESULTS, "checkpoints": CHECKPOINTS}
 _LEFTOVERS = (".tmp-", ".gathered-input", ".DS_Store")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from maquette.pipelines.pipeline import COMMON
 from maquette.ui import text
 
 MANY_ROWS = 100  # from here on rich, at milliseconds a row, is what a person waits for
@@ -47,9 +48,10 @@ def plain_lines(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[
     return ["", *(f" {line}" for line in (head, "─" * len(head), *others)), ""]
 
 
-def print_report(report: dict[str, Any], steps: tuple[str, ...]) -> None:
-    """Print what each stage of `steps` did, how long it took and its numbers."""
-    stages = [stage for stage in report["stages"] if stage["step"] in steps]
+def print_report(report: dict[str, Any], pipeline: str, steps: tuple[str, ...]) -> None:
+    """Print what each stage of a pipeline's `steps` did, how long it took and its numbers."""
+    owners = (COMMON, pipeline)
+    stages = [s for s in report["stages"] if s["step"] in steps and s["pipeline"] in owners]
     rows = [
         (
             stage["step"],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maquette.errors import NotFound
-from maquette.scene import transforms
+from maquette.scene import outputs, transforms
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.viewer.scenery import Camera
@@ -25,10 +25,15 @@ class Preview:
     path: Path
 
 
-def meshes(scene: Scene) -> list[Path]:
-    """The scene's meshes in world units, newest first."""
-    files = scene.mesh.glob("*.ply") if scene.mesh.is_dir() else iter(())
-    return sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
+def meshes(scene: Scene) -> dict[str, Path]:
+    """The meshes of all pipelines in world units, newest first, each by a name that tells it."""
+    files = [
+        scene.root / output.path
+        for pipeline in outputs.pipelines_of(scene.root)
+        for output in outputs.read(scene.of(pipeline))
+        if output.kind == outputs.MESH and output.path.endswith(".ply")
+    ]
+    return _named(files)
 
 
 def why_not_shown(mesh: Path) -> str:
@@ -42,24 +47,30 @@ def why_not_shown(mesh: Path) -> str:
     )
 
 
-def groups(scene: Scene) -> list[str]:
-    """The training runs, newest first."""
-    runs = scene.root / "runs"
-    folders = [path for path in runs.iterdir() if path.is_dir()] if runs.is_dir() else []
-    newest_first = sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)
-    return [path.name for path in newest_first]
+def runs(scene: Scene) -> dict[str, Path]:
+    """The training runs of all pipelines, newest first, each by a name that tells it."""
+    return _named([path for path in scene.root.glob("runs/*/*") if path.is_dir()])
 
 
-def previews(scene: Scene, group: str) -> list[Preview]:
+def _named(paths: list[Path]) -> dict[str, Path]:
+    """Newest first, by their names, with their pipeline's before where there are several."""
+    newest_first = sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)
+    several = len({path.parent.name for path in paths}) > 1
+    return {
+        f"{path.parent.name}/{path.name}" if several else path.name: path for path in newest_first
+    }
+
+
+def previews(run: Path) -> list[Preview]:
     """The previews of a run, first iteration first; grows while training goes on."""
-    files = (scene.run(group) / "previews").glob("iteration_*.png")
+    files = (run / "previews").glob("iteration_*.png")
     found = [Preview(int(path.stem.rpartition("_")[2]), path) for path in files]
     return sorted(found, key=lambda preview: preview.iteration)
 
 
-def figures(scene: Scene, group: str) -> str:
+def figures(run: Path) -> str:
     """The newest figures of a run in one line, or "" before there are any."""
-    path = scene.run(group) / "metrics.jsonl"
+    path = run / "metrics.jsonl"
     try:
         with open(path, "rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL_BYTES))

@@ -22,7 +22,7 @@ from maquette.viewer.screenshot import add_screenshot_button
 
 _POLL_S = 2.0
 _MOST_POINTS = 100_000
-_NO_MESH = "no mesh yet"
+_NO_MESH, _NO_RUN = "no mesh yet", "no run yet"
 _LATEST = "follow the newest"
 
 
@@ -57,12 +57,13 @@ class ViewPage:
     def refresh(self) -> None:
         """Show meshes, runs and previews that came since the last look."""
         with self._lock:
-            names = [path.name for path in results.meshes(self.scene)] or [_NO_MESH]
-            _offer(self.mesh, names)
-            _offer(self.group, results.groups(self.scene) or ["no run yet"])
-            found = results.previews(self.scene, self.group.value)
+            meshes, runs = results.meshes(self.scene), results.runs(self.scene)
+            _offer(self.mesh, list(meshes) or [_NO_MESH])
+            _offer(self.run, list(runs) or [_NO_RUN])
+            run = runs.get(self.run.value)
+            found = results.previews(run) if run else []
             _offer(self.iteration, [_LATEST, *(str(preview.iteration) for preview in found)])
-            self.figures.content = results.figures(self.scene, self.group.value) or "*no figures*"
+            self.figures.content = (results.figures(run) if run else "") or "*no figures*"
             self._show_preview(found)
             self._show_mesh()
 
@@ -74,12 +75,12 @@ class ViewPage:
     def _add_runs(self) -> None:
         gui = self.server.gui
         with gui.add_folder("Training"):
-            self.group = gui.add_dropdown("run", ("no run yet",))
+            self.run = gui.add_dropdown("run", (_NO_RUN,))
             self.iteration = gui.add_dropdown("iteration", (_LATEST,))
             self.figures = gui.add_markdown("")
             blank = np.full((90, 270, 3), 235, np.uint8)
             self.preview = gui.add_image(blank, label="photo, rendering, normals", format="jpeg")
-        for part in (self.group, self.iteration):
+        for part in (self.run, self.iteration):
             part.on_update(self._chosen)
 
     def _add_layers(self, region: Any) -> None:
@@ -109,8 +110,8 @@ class ViewPage:
 
     def _show_mesh(self) -> None:
         """Send the chosen mesh, when it is another than the page has."""
-        path = self.scene.mesh / self.mesh.value
-        if not path.is_file() or not self._mesh_is_shown.value:
+        path = results.meshes(self.scene).get(self.mesh.value)
+        if path is None or not self._mesh_is_shown.value:
             self.server.scene.remove_by_name("/mesh")
             self._drawn = None
             return

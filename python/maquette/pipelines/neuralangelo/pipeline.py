@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maquette.pipelines.neuralangelo.options import ExtractOptions, ProcessOptions
-from maquette.pipelines.pipeline import Pipeline, Step
+from maquette.pipelines.pipeline import OURS, Engine, Pipeline, Step
 from maquette.pipelines.prepare import PREPARE
 
 PIPELINE = Pipeline(
@@ -17,14 +17,24 @@ PIPELINE = Pipeline(
             work=lambda options, images: float(options["iterations"]),
             smaller="PRESET=preview",
             needs="transforms.json",
+            shows={"run": "runs/{pipeline}/{group}"},
         ),
         "extract": Step(
             ExtractOptions,
             ("mesh", "pictures"),
             work=lambda options, images: options["resolution"] ** 3 / 1e6,
             smaller="BLOCK_RES=64",
-            needs="runs/",
+            needs="runs/{pipeline}/",
         ),
     },
+    engines=(
+        OURS,
+        Engine(
+            "nvlabs",
+            "NVlabs/neuralangelo: NVIDIA Source Code License, non-commercial use on NVIDIA GPUs "
+            "only; its prepare is COLMAP 3.8 (BSD) in an image by a third party",
+            is_commercial=False,
+        ),
+    ),
     renderer="maquette.recon.surface.renderer",
 )

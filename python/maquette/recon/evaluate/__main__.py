@@ -1,4 +1,4 @@
-"""`python -m maquette.recon.evaluate --scene DIR --group G`: evaluate one scene."""
+"""`python -m maquette.recon.evaluate --scene DIR --pipeline P --group G`: evaluate one scene."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from maquette.errors import MaquetteError, from_os_error, missing_part
 from maquette.recon import stopping
 from maquette.scene.events import Progress
-from maquette.scene.paths import Scene
+from maquette.scene.layout import open_scene
 
 if TYPE_CHECKING:
     from maquette.recon.evaluate.protocols import OpenRenderer
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(progress, missing_part("recon", "an evaluation", error))
     try:
         with progress.stage("evaluate"):
-            scene = Scene(arguments.scene.resolve())
+            scene = open_scene(arguments.scene.resolve(), arguments.pipeline)
             opener = _open_renderer(arguments.renderer)
             result = run(scene, arguments.group, progress, arguments.truth, opener)
             progress.event("finished", numbers={key: result[key] for key in KEYS})
@@ -62,6 +62,7 @@ def _open_renderer(module: str) -> OpenRenderer | None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m maquette.recon.evaluate", description=__doc__)
     parser.add_argument("--scene", type=Path, required=True, help="the scene folder")
+    parser.add_argument("--pipeline", required=True, help="whose results")
     parser.add_argument("--group", default="experiments", help="the training run")
     parser.add_argument("--truth", type=Path, help="folder with ground_truth.json")
     parser.add_argument("--renderer", default="", help="the module that shows its views")

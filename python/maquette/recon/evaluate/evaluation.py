@@ -184,7 +184,7 @@ def _views(
     )
     _note_views(pairs, found)
     _note_iterations(scene, renderer.iteration, found, progress)
-    path = scene.mesh / f"{scene.name}_held_out.png"
+    path = scene.results / f"{scene.name}_held_out.png"
     with replacing(path) as temporary:
         draw_pairs(pairs).save(temporary)
 

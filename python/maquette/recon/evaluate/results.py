@@ -9,7 +9,7 @@ from maquette.recon.evaluate.protocols import NotMeasured
 from maquette.recon.evaluate.surfaces import Shape
 from maquette.recon.geometry.points import read_points
 from maquette.recon.mesh.reading import read_mesh
-from maquette.scene import stage_records
+from maquette.scene import outputs, stage_records
 from maquette.scene.paths import Scene
 
 _HEADER_LINES = 200
@@ -21,7 +21,7 @@ class Result:
 
     Attributes:
         path: Where it lies.
-        stage: Who made it.
+        stage: Who made it; "" when that is not known.
     """
 
     path: Path
@@ -47,10 +47,15 @@ def find_surface(scene: Scene) -> Result:
     Raises:
         NotMeasured: there is neither.
     """
-    path = scene.mesh / f"{scene.name}.ply"
-    if not path.is_file():
-        raise NotMeasured("the scene has no mesh and no points yet: make extract")
-    return Result(path, "mesh")
+    kinds = (outputs.MESH, outputs.POINTS)
+    found = [o for o in outputs.read(scene) if o.kind in kinds and o.path.endswith(".ply")]
+    if not found:
+        raise NotMeasured(f"{scene.pipeline} has made no mesh and no points yet: make extract")
+    # A file that no stage tells of, an upstream program's, comes after those of our stages.
+    best = max(enumerate(found), key=lambda item: (
+        item[1].kind == outputs.MESH, bool(item[1].stage), item[0],
+    ))[1]  # fmt: skip
+    return Result(scene.root / best.path, best.stage)
 
 
 def has_faces(path: Path) -> bool:

@@ -25,7 +25,7 @@ from maquette.recon.mesh.ply import write_ply
 from maquette.recon.mesh.surface_protocol import Surface
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.mesh.upright import up_direction
-from maquette.scene import checkpoints, region_file, transforms
+from maquette.scene import checkpoints, outputs, region_file, transforms
 from maquette.scene.checkpoints import Choice
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -46,7 +46,7 @@ class Parts:
 def run(
     scene: Scene, options: ExtractOptions, progress: Progress, load: Load | None = None
 ) -> Report:
-    """Extract `mesh/<MODEL>.ply` and `.glb` from the chosen checkpoint.
+    """Extract `<MODEL>.ply` and `.glb` from the chosen checkpoint.
 
     Args:
         load: Opens a checkpoint; by default the native engine.
@@ -66,7 +66,7 @@ def run(
     check_region(surface.region, cameras.region, choice.path)
     unit, parts = _unit_mesh(surface, options, progress, scene.name)
     mesh = to_world(unit, surface.region)
-    ply, glb = scene.mesh / f"{scene.name}.ply", scene.mesh / f"{scene.name}.glb"
+    ply, glb = scene.results / f"{scene.name}.ply", scene.results / f"{scene.name}.glb"
     progress.step("write", 0, 2)
     write_ply(ply, mesh, ("maquette; COLMAP world units",))
     write_glb(glb, mesh, up_direction(cameras.frames), scene.name)
@@ -77,7 +77,8 @@ def run(
         "seconds": round(time.monotonic() - clock, 2),
     }
     remarks = [remark for remark in (choice.remark, _remark_on_parts(parts, options)) if remark]
-    return Report(outputs=[ply, glb], numbers=numbers, remarks=remarks)
+    kinds = {ply: outputs.MESH, glb: outputs.MESH}
+    return Report(outputs=[ply, glb], numbers=numbers, remarks=remarks, kinds=kinds)
 
 
 def check_region(trained: Region, current: Region, checkpoint: Path) -> None:

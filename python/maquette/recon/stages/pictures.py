@@ -9,7 +9,7 @@ from maquette.recon.mesh.coarsening import coarsened
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.upright import up_direction
 from maquette.recon.pictures.contact_sheet import draw_sheet
-from maquette.scene import transforms
+from maquette.scene import outputs, transforms
 from maquette.scene.atomic import replacing
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -20,10 +20,10 @@ _CELLS = 1024  # along a larger one
 
 
 def run(scene: Scene, options: StepOptions, progress: Progress) -> Report:
-    """Write `mesh/<MODEL>_views.png` from `mesh/<MODEL>.ply`."""
+    """Write `<MODEL>_views.png` from `<MODEL>.ply`, among the results."""
     clock = time.monotonic()
     cameras = transforms.read(scene.transforms)
-    mesh = read_mesh(scene.mesh / f"{scene.name}.ply")
+    mesh = read_mesh(scene.results / f"{scene.name}.ply")
     if len(mesh.faces) > _MOST_FACES:
         mesh = coarsened(mesh, _CELLS)
     first = cameras.frames[0].world_from_cam[:3, 3]
@@ -34,11 +34,12 @@ def run(scene: Scene, options: StepOptions, progress: Progress) -> Report:
         first,
         lambda done, total: progress.step("views", done, total),
     )
-    path = scene.mesh / f"{scene.name}_views.png"
+    path = scene.results / f"{scene.name}_views.png"
     with replacing(path) as temporary:
         sheet.save(temporary)
-    numbers = {"width": sheet.width, "height": sheet.height}
-    return Report([path], numbers=numbers | {"seconds": round(time.monotonic() - clock, 2)})
+    seconds = round(time.monotonic() - clock, 2)
+    numbers = {"width": sheet.width, "height": sheet.height, "seconds": seconds}
+    return Report([path], numbers=numbers, kinds={path: outputs.PICTURE})
 
 
 STAGE = Stage(

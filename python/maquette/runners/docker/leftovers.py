@@ -15,10 +15,12 @@ from maquette.agent.duty import UNSAVED
 from maquette.config.settings import Settings
 from maquette.containers.engines import Engine, connected, find_engine
 from maquette.jobs.ledger import StepLedger
+from maquette.pipelines.pipeline import COMMON
 from maquette.runners import tracking
 from maquette.runners.docker import spec
 from maquette.runners.docker.options import DockerOptions
 
+_OF_STEP = ("maquette-model", "maquette-group", "maquette-owner", "maquette-step")
 _HAS_ENDED = ("exited", "dead")
 _NEVER_BEGAN = "created"
 _KILLED = 128  # and the signal's number
@@ -37,6 +39,7 @@ class Leftover:
     name: str
     model: str
     group: str
+    owner: str
     step: str
     exit_code: int
     volume: str
@@ -72,7 +75,8 @@ def remove(settings: Settings, leftovers: Iterable[Leftover]) -> list[str]:
     """
     chosen = list(leftovers)
     for leftover in chosen:
-        ledger = StepLedger(settings.logs_dir, leftover.group, leftover.model, leftover.step)
+        names = (leftover.group, leftover.model, leftover.owner, leftover.step)
+        ledger = StepLedger(settings.logs_dir, *names)
         if ledger.path.exists():
             tracking.refresh(ledger)
     removed = []
@@ -100,7 +104,7 @@ def remove_earlier(client: Any, request: dict[str, Any], newest: str) -> None:
 
     One whose work was not pushed goes when its volume is the new one's too: the work goes on.
     """
-    names = ("maquette-model", "maquette-group", "maquette-step", *spec.ORIGIN_LABELS)
+    names = (*_OF_STEP, *spec.ORIGIN_LABELS)
     if not set(names) <= set(request["labels"]):
         return
     volumes = [mount["source"] for mount in request["mounts"] if mount["type"] == "volume"]
@@ -121,6 +125,7 @@ def _leftover(container: Container) -> Leftover:
         name=str(container.name),
         model=labels.get("maquette-model", ""),
         group=labels.get("maquette-group", ""),
+        owner=labels.get("maquette-owner", COMMON),
         step=labels.get("maquette-step", ""),
         exit_code=code,
         volume=volume,

@@ -36,12 +36,10 @@ def build(job: JobSpec) -> Request:
     engine = find_engine(job.settings.of(DockerOptions).docker_host)
     store = _store(job, engine)
     scene = SCENES / job.model
-    options_file = f"stages/options/{job.step}.json"
-    paths = {"{scene}": str(scene), "{options}": str(scene / options_file)}
+    paths = {"{scene}": str(scene), "{options}": str(scene / job.options_file)}
     command = [paths.get(word, word) for word in job.command]
     agent = takes_agent(job)
     source, options = _input(job, scene, store)
-    folder = job.logs / job.group / job.model
     return {
         "job_id": job.id,
         "engine": engine.to_json(),
@@ -51,6 +49,8 @@ def build(job: JobSpec) -> Request:
         "labels": {
             **job.spec.get("labels", {}),
             JOB_LABEL: job.id,
+            "maquette-pipeline": job.pipeline,
+            "maquette-owner": job.owner,
             **origin_labels(job.logs),
         },
         "gpus": int(job.spec.get("resources", {}).get("gpu", 0)),
@@ -64,9 +64,9 @@ def build(job: JobSpec) -> Request:
         "store": store,
         "carried_input": _carried(job, source, store),
         "scene": str(job.scene),
-        "options_file": str(job.scene / options_file),
+        "options_file": str(job.scene / job.options_file),
         "options": options,
-        "log": str(folder / f"{job.id}.log"),
+        "log": str(job.log),
     }
 
 

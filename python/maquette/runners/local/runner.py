@@ -46,17 +46,17 @@ class LocalRunner:
                 hint=f"BACKEND={with_images()}, or ENGINE=native",
             )
         gpus = int(job.spec.get("resources", {}).get("gpu", 0))
-        options = job.scene / "stages" / "options" / f"{job.step}.json"
+        options = job.scene / job.options_file
         paths = {"{scene}": str(job.scene), "{options}": str(options)}
-        folder = job.logs / job.group / job.model
         return {
             "job_id": job.id,
             "argv": [paths.get(word, word) for word in _module_argv(job.command)],
             "environment": {"CUDA_VISIBLE_DEVICES": ""} if gpus == 0 else {},
             "options_file": str(options),
             "options": job.options,
-            "log": str(folder / f"{job.id}.log"),
-            "record": str(folder / "history" / f"{job.id}.local.json"),
+            "log": str(job.log),
+            "record": str(job.log.parent / "history" / f"{job.id}.local.json"),
+            "document": [str(job.logs), job.group, job.model, job.owner, job.step],
         }
 
     def submit(self, request: Request, secrets: Secrets = NO_SECRETS) -> Handle:

@@ -95,24 +95,22 @@ class Supervisor:
         while True:
             try:
                 write_json(self._path, self._record)
-                _refresh_document(self._request["job_id"], self._path)
+                self._refresh_document()
                 return
             except OSError:  # a full disk must not take the job's end away: try for a while
                 if "state" not in changes or time.monotonic() > deadline:
                     return
                 time.sleep(POLL_S)
 
+    def _refresh_document(self) -> None:
+        """Bring the document of the job up to date with its record."""
+        logs, *names = self._request["document"]
+        status = LocalRunner().status({"record": str(self._path)})
+        ledger = StepLedger(Path(logs), *names)
+        ledger.update(self._request["job_id"], lambda document: tracking.apply(document, status))
+
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
         self._stop_asked = True
-
-
-def _refresh_document(job_id: str, record: Path) -> None:
-    """Bring the document of a job up to date with its record."""
-    folder = record.parent.parent
-    step = job_id.split("-")[0]
-    ledger = StepLedger(folder.parent.parent, folder.parent.name, folder.name, step)
-    status = LocalRunner().status({"record": str(record)})
-    ledger.update(job_id, lambda document: tracking.apply(document, status))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 from maquette.config.settings import Settings
 from maquette.runners.base import Request, Show
-from maquette.runners.ovh import preflight, spec
+from maquette.runners.ovh import preflight
 from maquette.runners.scene_store import SOURCES, carry_input
 from maquette.scene.atomic import write_json
 from maquette.storage import places
@@ -42,7 +42,7 @@ def send(request: Request, show: Show) -> None:
     preflight.check_reach(request, settings)
     with places.opened(settings) as bucket:
         preflight.check_scene(request, scene, bucket)
-    write_json(scene / spec.options_path(request["step"]), request["options"])
+    write_json(scene / request["options_file"], request["options"])
     if request["given"]:
         carry_input(scene, request["given"], f"{SOURCES}/{Path(request['given']).name}")
     with _sync(place) as sync:

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from maquette.config.settings import Settings
+from maquette.jobs.ledger import copies
 from maquette.pipelines.pipeline import Images
 from maquette.pipelines.registry import get_pipeline
 from maquette.planning.building import build_job
-from maquette.planning.definitions import JOBS
+from maquette.planning.definitions import measured_rows
 from maquette.runners.ovh import prices, spec
 from maquette.runners.ovh.options import OvhOptions
 from maquette.scene.paths import IMAGE_SUFFIXES
@@ -69,7 +68,7 @@ def estimate(settings: Settings) -> Estimate:
     """Estimate the steps of a scene with the flavors and prices of now."""
     problem = prices.refresh(settings.of(OvhOptions).ovh_catalogue)
     works, remarks = _works(settings)
-    runs = list(measured_runs()) + list(own_runs(settings.logs_dir))
+    runs = [*measured_runs(settings.pipeline), *own_runs(settings.logs_dir, settings.pipeline)]
     steps = tuple(_step(step, works[step], runs, settings) for step in works)
     if problem:
         remarks.append(f"prices are older ones: the catalogue could not be read ({problem})")
@@ -100,39 +99,35 @@ def fit(runs: list[Run]) -> tuple[float, float, float]:
     return factor, power, max(math.exp(worst), LEAST_FACTOR)
 
 
-def measured_runs() -> Iterator[Run]:
-    """The runs of `jobs/measured.yaml`."""
-    content = yaml.safe_load((JOBS / "measured.yaml").read_text(encoding="utf-8"))
-    for row in content["rows"]:
+def measured_runs(pipeline: str) -> Iterator[Run]:
+    """The runs of `measured.yaml`, of the pipeline and of what all share."""
+    for row in measured_rows(pipeline):
         yield Run(row["step"], row["work"], row["seconds"], row.get("memory_gib"))
 
 
-def own_runs(logs: Path) -> Iterator[Run]:
-    """Finished jobs of this folder that ran on a flavor, with the work they were asked for."""
-    for path in sorted(logs.glob("*/*/history/*.json")):
+def own_runs(logs: Path, pipeline: str) -> Iterator[Run]:
+    """Finished jobs of a pipeline, of this folder, that ran on a flavor, with their work."""
+    for path in copies(logs):
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            run = _own_run(document)
+            run = _own_run(document, pipeline)
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if run is not None:
             yield run
 
 
-def _own_run(document: dict[str, Any]) -> Run | None:
+def _own_run(document: dict[str, Any], pipeline: str) -> Run | None:
     ours, status = document["maquette"], document["status"]
     if status["state"] != "DONE" or not status["duration"] or ours["backend"] != "ovh":
         return None
+    if ours["pipeline"] != pipeline:
+        return None
     options = ours["request"].get("options") or {}
-    work = ours.get("work") or _asked_work(ours["step"], options)
+    step = get_pipeline(pipeline).steps[ours["step"]]
+    work = step.work(options, Images(0, 0.0))  # 0 where it depends on images, which nobody knows
     flavor = ours["request"]["body"]["resources"]["flavor"]
     return Run(ours["step"], work, status["duration"], None, flavor) if work else None
-
-
-def _asked_work(step: str, options: dict[str, Any]) -> float:
-    if step == "process":
-        return float(options.get("iterations", 0))
-    return float(options.get("resolution", 0)) ** 3 / 1e6 if step == "extract" else 0.0
 
 
 def _step(step: str, work: float, runs: list[Run], settings: Settings) -> StepEstimate:

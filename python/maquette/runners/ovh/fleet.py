@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from maquette.config.settings import Settings
 from maquette.jobs.document import Document, new_document
-from maquette.jobs.ledger import StepLedger
+from maquette.jobs.ledger import copies
 from maquette.jobs.spec import JobSpec
-from maquette.pipelines.registry import DEFAULT
+from maquette.pipelines.registry import DEFAULT, get_pipeline
 from maquette.runners import tracking
 from maquette.runners.agent_command import store_told
 from maquette.runners.ovh import answers, data, dates, spec, writers
@@ -26,7 +26,7 @@ from maquette.storage import datastores
 if TYPE_CHECKING:
     from maquette.runners.ovh.runner import OvhRunner
 
-_JOB_ID = re.compile(r"(prepare|process|extract)-\d{8}-\d{6}-[0-9a-f]{6}$")
+_JOB_ID = re.compile(r"[a-z]+-\d{8}-\d{6}-[0-9a-f]{6}$")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Orphans:
 
 def orphans(runner: OvhRunner, settings: Settings) -> Orphans:
     """Find running jobs that this person started from this machine and that no document knows."""
-    known = {path.stem for path in settings.logs_dir.glob("*/*/history/*.json")}
+    known = {path.stem for path in copies(settings.logs_dir)}
     ours, others = [], 0
     for job in runner.live_jobs(spec.url_of(settings)):
         labels = labels_in(job)
@@ -76,7 +76,7 @@ def stop(runner: OvhRunner, settings: Settings, orphan: Orphan) -> None:
 def adopt(runner: OvhRunner, settings: Settings) -> list[Document]:
     """Write documents for all jobs of this person that have none here, oldest first."""
     found = [job for job in runner.jobs(spec.url_of(settings)) if _is_mine(labels_in(job))]
-    known = {path.stem for path in settings.logs_dir.glob("*/*/history/*.json")}
+    known = {path.stem for path in copies(settings.logs_dir)}
     adopted = []
     for job in sorted(found, key=lambda job: str(dates.normal(job.get("createdAt")))):
         rebuilt = _rebuilt(settings, job)
@@ -84,11 +84,10 @@ def adopt(runner: OvhRunner, settings: Settings) -> list[Document]:
             continue
         handle = {"id": str(job["id"]), "url": spec.url_of(settings), "job_id": rebuilt.id}
         place = data.place_of(rebuilt.settings, rebuilt.scene)
-        log = str(rebuilt.logs / rebuilt.group / rebuilt.model / f"{rebuilt.id}.log")
-        handle_all = {**handle, "log": log, "data": place, "store": _store_of(rebuilt)}
+        handle_all = {**handle, "log": str(rebuilt.log), "data": place, "store": _store_of(rebuilt)}
         document = _document(rebuilt, job, handle_all)
         tracking.apply(document, runner.status_in_list(job, handle_all))
-        StepLedger(rebuilt.logs, rebuilt.group, rebuilt.model, rebuilt.step).adopt(document)
+        tracking.ledger_of(rebuilt).adopt(document)
         adopted.append(document)
     return adopted
 
@@ -116,6 +115,7 @@ def _rebuilt(settings: Settings, job: dict[str, Any]) -> JobSpec | None:
     given: dict[str, Any] = {
         "model": labels.get("maquette-model"),
         "group": labels.get("maquette-group"),
+        "pipeline": str(labels.get("maquette-pipeline", DEFAULT)),
         "base_dir": settings.base_dir,
         "bucket_name": place.container,
     }
@@ -125,12 +125,15 @@ def _rebuilt(settings: Settings, job: dict[str, Any]) -> JobSpec | None:
         chosen = Settings(**given)
     except ValidationError:  # labels that are no names could lead out of the folders
         return None
+    step = job_id.partition("-")[0]
+    if step not in get_pipeline(chosen.pipeline).steps:
+        return None
     return JobSpec(
         id=job_id,
         model=chosen.model,
         group=chosen.group,
-        pipeline=str(labels.get("maquette-pipeline", DEFAULT)),
-        step=job_id.partition("-")[0],
+        pipeline=chosen.pipeline,
+        step=step,
         scene=chosen.scene_dir,
         logs=chosen.logs_dir,
         command=command,

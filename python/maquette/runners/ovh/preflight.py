@@ -21,14 +21,13 @@ def needs_of(job: JobSpec, given: str) -> dict[str, str]:
     """What a step of ours needs of the scene, and the command that brings it; empty: nothing."""
     if not takes_agent(job) or given or job.options.get("input"):
         return {}
-    steps = get_pipeline(job.pipeline).steps
-    verbs = list(steps)
-    place = verbs.index(job.step)
+    pipeline = get_pipeline(job.pipeline)
+    verb, verbs = pipeline.verb_for(job.step), list(pipeline.steps)
     hint = "set INPUT= to a video, a folder of photos, a .zip or an https:// address"
-    if place:
-        its_input = " INPUT=…" if place == 1 else ""  # the first step reads what a person gives
-        hint = f"`make {verbs[place - 1]} MODEL={job.model}{its_input}` first"
-    return {"path": steps[job.step].needs, "hint": hint}
+    if verb:
+        its_input = " INPUT=…" if verb == verbs[0] else ""  # that one reads what a person gives
+        hint = f"`make {verb} MODEL={job.model}{its_input}` first"
+    return {"path": pipeline.needs(job.step), "hint": hint}
 
 
 def check_reach(request: Request, settings: Settings) -> None:

@@ -43,7 +43,7 @@ def body_of(job: JobSpec, store: dict[str, Any] | None = None) -> dict[str, Any]
             for its GPU.
     """
     scene = agent_job.scene_path(job.model) if store else mount_path(job.model)
-    paths = {"{scene}": scene, "{options}": f"{scene}/{options_path(job.step)}"}
+    paths = {"{scene}": scene, "{options}": f"{scene}/{job.options_file}"}
     command = [paths.get(word, word) for word in job.command]
     variables = list(job.spec.get("envVars", []))
     resources = _resources(job)
@@ -110,11 +110,6 @@ def options_of(job: JobSpec) -> tuple[dict[str, Any], str]:
 def mount_path(model: str) -> str:
     """Where the scene lies in the job; its last part is the scene's name."""
     return f"/scenes/{model}"
-
-
-def options_path(step: str) -> str:
-    """Where the step's options lie in the scene."""
-    return f"stages/options/{step}.json"
 
 
 def _resources(job: JobSpec) -> dict[str, Any]:

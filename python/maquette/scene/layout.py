@@ -1,0 +1,242 @@
+"""How a scene is laid out on disk, by version; a scene of the version before is brought up once.
+
+Layout 2 keeps runs, results and records by pipeline. Layout 1 had one pipeline: `mesh/`,
+`runs/<GROUP>/`, `evaluation.json`, `stages/<stage>.json`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from maquette.errors import BadInput
+from maquette.pipelines import registry
+from maquette.resources import version
+from maquette.scene import outputs, stage_records
+from maquette.scene.atomic import write_json
+from maquette.scene.paths import Scene
+from maquette.scene.stage_records import StageRecord
+
+LAYOUT = 2
+_MARK = "layout.json"
+_MOVING = ".moving"  # a run on its way from `runs/x` to `runs/x/x`
+_HIGHEST_STAGE_VERSION = 50
+
+
+def open_scene(root: Path, pipeline: str, *, is_locked: bool = False) -> Scene:
+    """A scene as one of its pipelines sees it, in the layout of now.
+
+    Args:
+        is_locked: The caller holds the scene's lock. Otherwise a scene in which a step is at work
+            is brought up another time.
+
+    Raises:
+        BadInput: a newer version wrote it.
+    """
+    scene = Scene(root, pipeline)
+    if not root.is_dir():
+        return scene
+    _refuse_newer(scene)
+    if not _is_old(scene):
+        return scene
+    if is_locked:
+        _bring_up(scene)
+    else:
+        with _lock(scene) as is_ours:
+            if is_ours:
+                _bring_up(scene)
+    return scene
+
+
+def mark(scene: Scene) -> None:
+    """Write down which layout a scene has, and which version of the program that was."""
+    wanted = {"layout": LAYOUT, "maquette": version()}
+    if _marked(scene) != wanted:
+        write_json(scene.stages / _MARK, wanted)
+
+
+def left_over(root: Path) -> list[str]:
+    """What lies in places of the layout before, because the new place holds something else."""
+    scene = Scene(root)
+    return sorted(scene.relative(path) for path in _old_files(scene))
+
+
+def _refuse_newer(scene: Scene) -> None:
+    found = _marked(scene)
+    layout = found.get("layout", 0)
+    if isinstance(layout, int) and layout > LAYOUT:
+        raise BadInput(
+            f"a newer maquette wrote the scene `{scene.name}`",
+            detail=f"layout {layout} of maquette {found.get('maquette', '?')}; "
+            f"this is {version()}, which knows layouts up to {LAYOUT}",
+            hint="upgrade maquette here; nothing was changed",
+        )
+
+
+def _marked(scene: Scene) -> dict[str, Any]:
+    try:
+        content = json.loads((scene.stages / _MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _is_old(scene: Scene) -> bool:
+    return bool(_old_files(scene) or _old_records(scene) or _old_runs(scene))
+
+
+def _old_files(scene: Scene) -> list[Path]:
+    mesh, evaluation = scene.root / "mesh", scene.root / "evaluation.json"
+    files = [path for path in mesh.rglob("*") if path.is_file()] if mesh.is_dir() else []
+    return [*files, *([evaluation] if evaluation.is_file() else [])]
+
+
+def _old_runs(scene: Scene) -> list[Path]:
+    """Runs that hold files themselves; a pipeline's folder holds only folders."""
+    runs = scene.root / "runs"
+    folders = [path for path in runs.iterdir() if path.is_dir()] if runs.is_dir() else []
+    return [folder for folder in folders if any(path.is_file() for path in folder.iterdir())]
+
+
+def _old_records(scene: Scene) -> list[Path]:
+    """Records of stages, and what jobs were told, that lie directly in `stages/`."""
+    found = [path for path in scene.stages.glob("*.json") if _is_record(path)]
+    return found + list((scene.stages / "options").glob("*.json"))
+
+
+def _is_record(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {"stage", "key", "outputs"} <= content.keys()
+
+
+def _bring_up(scene: Scene) -> None:
+    """Move what there is to its new place; each move is a rename, so a kill loses nothing."""
+    owner = _former_pipeline(scene)
+    for run in _old_runs(scene):
+        _move_run(scene.of(owner), run)
+    for path in _old_files(scene):
+        place = (
+            path.relative_to(scene.root / "mesh") if path.name != "evaluation.json" else path.name
+        )
+        _move(path, scene.of(owner).results / place)
+    for path in _old_records(scene):
+        _move_record(scene.of(owner), path)
+    for name in ("mesh", "stages/options"):
+        _remove_if_empty(scene.root / name)
+    if not (scene.of(owner).results / outputs.FILE).exists():
+        outputs.write(scene.of(owner))
+    mark(scene)
+
+
+def _former_pipeline(scene: Scene) -> str:
+    """The pipeline that a scene of layout 1 was made with."""
+    try:
+        named = json.loads(scene.report.read_text(encoding="utf-8"))["pipeline"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return registry.DEFAULT
+    return named if named in registry.names() else registry.DEFAULT
+
+
+def _move_run(scene: Scene, run: Path) -> None:
+    """`runs/<group>` becomes `runs/<pipeline>/<group>`, also where both have one name."""
+    target = scene.run(run.name.removesuffix(_MOVING))
+    if run == scene.runs:
+        run = run.rename(run.with_name(run.name + _MOVING))
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        run.rename(target)
+        return
+    for path in sorted(run.rglob("*")):
+        if path.is_file():
+            _move(path, target / path.relative_to(run))
+    _remove_if_empty(run)
+
+
+def _move(path: Path, target: Path) -> None:
+    """Move a file; one that is there already stays, and so does this one unless it is the same."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists():
+        path.rename(target)
+    elif _is_same(path, target):
+        path.unlink()
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    import filecmp
+
+    return filecmp.cmp(one, other, shallow=False)
+
+
+def _move_record(scene: Scene, path: Path) -> None:
+    is_options = path.parent.name == "options"
+    step = path.stem if is_options else json.loads(path.read_text(encoding="utf-8"))["step"]
+    known = registry.get_pipeline(scene.pipeline).steps
+    owner = registry.owner_of(scene.pipeline, step) if step in known else scene.pipeline
+    target = scene.options_file(owner, step) if is_options else scene.records(owner) / path.name
+    if not target.exists():
+        if is_options:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+            return
+        record = stage_records.parse(json.loads(path.read_text(encoding="utf-8")))
+        if record is not None:
+            stage_records.write(scene, owner, _renewed(record, scene.pipeline))
+    path.unlink()
+
+
+def _renewed(record: StageRecord, pipeline: str) -> StageRecord:
+    """A record that names the new places; a key that stood goes on standing."""
+    inputs = {_new_path(name, pipeline): key for name, key in record.inputs.items()}
+    outputs_now = {_new_path(name, pipeline): size for name, size in record.outputs.items()}
+    results = f"results/{pipeline}/"
+    return replace(
+        record,
+        key=_new_key(record, inputs),
+        inputs=inputs,
+        outputs=outputs_now,
+        kinds={path: outputs.kind_of(path) for path in outputs_now if path.startswith(results)},
+    )
+
+
+def _new_key(record: StageRecord, inputs: dict[str, str]) -> str:
+    """The key with the inputs' new names; the stage's version is the one that gives the old key."""
+    for number in range(_HIGHEST_STAGE_VERSION):
+        known = (record.stage, number, record.parameters)
+        if stage_records.content_key(*known, record.inputs) == record.key:
+            return stage_records.content_key(*known, inputs)
+    return record.key
+
+
+def _new_path(path: str, pipeline: str) -> str:
+    for before, after in (("mesh/", f"results/{pipeline}/"), ("runs/", f"runs/{pipeline}/")):
+        if path.startswith(before):
+            return after + path.removeprefix(before)
+    return path
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(path.is_file() for path in folder.rglob("*")):
+        for path in sorted(folder.rglob("*"), reverse=True):
+            path.rmdir()
+        folder.rmdir()
+
+
+@contextmanager
+def _lock(scene: Scene) -> Iterator[bool]:
+    """Hold the scene if no step does."""
+    scene.stages.mkdir(exist_ok=True)
+    with open(scene.stages / ".lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
