@@ -104,7 +104,7 @@ clean-containers: $(READY) ## Remove ended containers of jobs and their volumes 
 ##@ Develop
 test: $(READY) ## Run the tests that need nothing but this machine (some minutes)
 	@$(TESTS) -m "not docker and not pages and not soak"
-test-docker: $(READY) ## Run those of containers, with a Docker engine
+test-docker: $(READY) ## Run those of containers, with a Docker daemon
 	@$(BIN)/python tests/recon_image.py
 	@$(TESTS) -m "docker and not soak"
 test-pages: $(READY) ## Run those of pages, with Blender and Chromium

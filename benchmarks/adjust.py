@@ -128,7 +128,7 @@ def open_page(
     """Wall and CPU seconds from the address to what there is to see, of server and browser."""
     from playwright.sync_api import sync_playwright
 
-    server, gate = serving.start(build, "127.0.0.1:0")
+    server, proxy = serving.start(build, "127.0.0.1:0")
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
@@ -137,7 +137,7 @@ def open_page(
             page = browser.new_page(viewport=_SIZE)
             page.set_default_timeout(300_000)
             began, used = time.monotonic(), running_cpu_s()
-            page.goto(gate.url)
+            page.goto(proxy.url)
             page.get_by_text("points inside").wait_for()
             while not is_open(pixels_of(page.screenshot())):
                 pass

@@ -2,8 +2,8 @@
 
 .venv/bin/python benchmarks/containers.py [--json] [--image maquette/recon:0.1.0-cpu] [--runs 5]
 
-Needs a Docker engine and an image (`make images VARIANT=cpu`). `--build` also times a build: with
-what the engine has in its cache, so the first one on a machine is the whole build.
+Needs a Docker daemon and an image (`make images VARIANT=cpu`). `--build` also times a build: with
+what the daemon has in its cache, so the first one on a machine is the whole build.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from maquette.config.settings import Settings
 from maquette.containers import building
-from maquette.containers.engines import connected, find_engine
+from maquette.containers.daemon import connected, find_daemon
 from maquette.jobs.states import has_ended
 from maquette.planning.building import build_job
 from maquette.runners.docker.runner import DockerRunner
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def size_of(image: str) -> Row:
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         size = client.images.get(image).attrs["Size"] / 1e9
     return Row(image, "docker", "size", size, "GB")
 
@@ -54,7 +54,7 @@ def size_of(image: str) -> Row:
 def time_of_build() -> Row:
     recipe = building.recipes(Settings(backend="docker", variant="cpu"))[0]
     begun = time.monotonic()
-    building.build(recipe, find_engine(), lambda line: None)
+    building.build(recipe, find_daemon(), lambda line: None)
     return Row(recipe.reference, "docker", "build", time.monotonic() - begun, "s")
 
 
@@ -81,7 +81,7 @@ def start(runner: DockerRunner | LocalRunner, image: str) -> tuple[float, float]
             assert time.monotonic() - begun < LIMIT_S, f"the job has not ended after {LIMIT_S} s"
             time.sleep(POLL_S)
         if isinstance(runner, DockerRunner):
-            with connected(find_engine()) as client:
+            with connected(find_daemon()) as client:
                 client.containers.get(handle["container"]).remove()
         return running, first
 

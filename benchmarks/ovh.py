@@ -23,8 +23,8 @@ import httpx
 
 from maquette.config.settings import Settings
 from maquette.emulator.objects import Access
-from maquette.emulator.processes import ProcessEngine
-from maquette.emulator.server import Options, Running, serving
+from maquette.emulator.process_runtime import ProcessRuntime
+from maquette.emulator.server import Options, RunningEmulator, serving
 from maquette.jobs.ledger import find_all
 from maquette.jobs.spec import JobSpec, new_job_id
 from maquette.runners import tracking
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 @contextmanager
-def _emulator(folder: Path, state: str) -> Iterator[Running]:
+def _emulator(folder: Path, state: str) -> Iterator[RunningEmulator]:
     """An emulator whose jobs stay in a state."""
 
     @contextmanager
@@ -62,13 +62,13 @@ def _emulator(folder: Path, state: str) -> Iterator[Running]:
         yield Access("http://127.0.0.1:9", "none", "none", "none")
 
     quota = {"CPU": 100_000, "GPU": 100_000}
-    with serving(Options(folder / "emulator", ProcessEngine(), stores, quota=quota)) as running:
+    with serving(Options(folder / "emulator", ProcessRuntime(), stores, quota=quota)) as running:
         hold = {"kind": "hold", "at": state, "times": 0}
         httpx.post(f"{running.url}/emulator/faults", json=hold).raise_for_status()
         yield running
 
 
-def overhead(folder: Path, running: Running) -> list[Row]:
+def overhead(folder: Path, running: RunningEmulator) -> list[Row]:
     """A submission and a question, beside the bare requests that they consist of."""
     runner = OvhRunner()
     plain = httpx.Client(headers={"Authorization": f"Bearer {running.token}"}, timeout=60)
@@ -93,7 +93,7 @@ def overhead(folder: Path, running: Running) -> list[Row]:
     return rows
 
 
-def many(count: int, folder: Path, running: Running) -> list[Row]:
+def many(count: int, folder: Path, running: RunningEmulator) -> list[Row]:
     """`maquette jobs` with many live jobs that cost money: time of the command, and requests."""
     plain = httpx.Client(headers={"Authorization": f"Bearer {running.token}"}, timeout=60)
     runner = OvhRunner()
@@ -122,7 +122,7 @@ def many(count: int, folder: Path, running: Running) -> list[Row]:
     ]
 
 
-def _await_billing(plain: httpx.Client, running: Running, count: int) -> None:
+def _await_billing(plain: httpx.Client, running: RunningEmulator, count: int) -> None:
     params = {"size": 1, "statusState": "PENDING"}
     deadline = time.monotonic() + LIMIT_S
     while plain.get(f"{running.url}/v1/job", params=params).json()["metadata"]["total"] < count:
@@ -152,7 +152,7 @@ def _requests_of(work: Callable[[], Any]) -> int:
     return asked
 
 
-def _job(folder: Path, running: Running, model: str) -> JobSpec:
+def _job(folder: Path, running: RunningEmulator, model: str) -> JobSpec:
     settings = Settings(backend="ovh", base_dir=folder, ovh_url=running.url, model=model)
     return JobSpec(
         id=new_job_id("process"),

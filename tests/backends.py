@@ -9,13 +9,13 @@ from functools import cache
 import pytest
 
 from job_making import BASE_IMAGE
-from maquette.containers.engines import connected, find_engine
+from maquette.containers.daemon import connected, find_daemon
 from maquette.errors import MaquetteError, NotFound
 from maquette.runners.registry import BACKENDS
 
 
 @dataclass(frozen=True)
-class Bench:
+class BackendSetup:
     """What a backend is tried with.
 
     Attributes:
@@ -27,23 +27,23 @@ class Bench:
     marks: tuple[pytest.MarkDecorator, ...] = ()
 
 
-BENCHES = {
-    "local": Bench(),
-    "docker": Bench(marks=(pytest.mark.docker,)),
-    "ovh": Bench(fixture="emulated"),
+SETUPS = {
+    "local": BackendSetup(),
+    "docker": BackendSetup(marks=(pytest.mark.docker,)),
+    "ovh": BackendSetup(fixture="emulated"),
 }
 
 
 def every_backend() -> list[object]:
     """All names, each with its tier."""
-    return [pytest.param(name, marks=BENCHES[name].marks) for name in sorted(BACKENDS)]
+    return [pytest.param(name, marks=SETUPS[name].marks) for name in sorted(BACKENDS)]
 
 
 @cache
-def missing_engine() -> str:
+def missing_daemon() -> str:
     """Why no container can run here; empty when one can."""
     try:
-        with connected(find_engine(os.environ.get("DOCKER_HOST", ""))) as client:
+        with connected(find_daemon(os.environ.get("DOCKER_HOST", ""))) as client:
             client.images.get(BASE_IMAGE)
     except NotFound:
         return f"there is no image {BASE_IMAGE}: `docker pull {BASE_IMAGE}`"

@@ -16,7 +16,7 @@ from PIL import Image
 from waiting import wait_for
 
 if TYPE_CHECKING:
-    from maquette.viewer.gate import Gate
+    from maquette.viewer.serving import AccessProxy
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 SHOTS = os.environ.get("MAQUETTE_SHOTS", "")  # a folder to keep the screenshots in
@@ -40,7 +40,7 @@ class Window:
     browser: object
     content: object
     page: object
-    gate: Gate
+    proxy: AccessProxy
 
     def click(self, label: str) -> None:
         self.content.get_by_role("button", name=label, exact=True).click()

@@ -12,7 +12,7 @@ import pytest
 from container_person import Person, person_at
 from emulated import Emulated, emulator
 from maquette.config.loading import MAKE_OVERRIDES
-from maquette.containers.engines import connected, find_engine
+from maquette.containers.daemon import connected, find_daemon
 from maquette.runners.ovh import client, tokens
 from maquette.storage import datastores
 from maquette.storage.datastores import DataStore
@@ -47,8 +47,8 @@ def container_endpoint() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def reachable_endpoint(container_endpoint: str) -> str:
     """The same server by an address that this machine and other containers reach."""
-    with connected(find_engine()) as engine:
-        gateway = engine.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway")
+    with connected(find_daemon()) as client:
+        gateway = client.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway")
     return f"http://{gateway or '172.17.0.1'}:{container_endpoint.rpartition(':')[2]}"
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from command_line import environment
-from maquette.containers.engines import connected, find_engine
+from maquette.containers.daemon import connected, find_daemon
 from maquette.scene import checkpoints
 from maquette.storage.bucket import Bucket
 from s3_server import KEYS, place_in
@@ -25,7 +25,7 @@ class Person:
     """A person with a folder, and a data store that containers reach too.
 
     Attributes:
-        volume: The engine's volume that their jobs work in.
+        volume: The daemon's volume that their jobs work in.
     """
 
     base: Path
@@ -72,7 +72,7 @@ class Person:
 
 @contextmanager
 def person_at(base: Path, endpoint: str, image: str) -> Iterator[Person]:
-    """A person with a bucket of their own, of whom nothing stays on the engine."""
+    """A person with a bucket of their own, of whom nothing stays on the daemon."""
     name = f"of-{random.randrange(1 << 32):08x}"
     stores = {ALIAS: {"endpoint": endpoint, "region": "us-east-1"}}
     file = base / "config" / "maquette" / "datastores.json"
@@ -95,7 +95,7 @@ def newest(scene: Path) -> int:
 
 def machine_is_lost(person: Person) -> None:
     """Remove every container and the volume: what was not pushed is gone."""
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         for container in client.containers.list(all=True, filters={"volume": person.volume}):
             container.remove(force=True)
         for volume in client.volumes.list(filters={"name": person.volume}):
@@ -104,7 +104,7 @@ def machine_is_lost(person: Person) -> None:
 
 def remove_containers_on(folder: Path) -> None:
     """Remove the containers of jobs that were submitted from below a folder."""
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         for container in client.containers.list(
             all=True, ignore_removed=True, filters={"label": "maquette-logs"}
         ):

@@ -12,23 +12,23 @@ from typing import Any
 import httpx
 
 from maquette.config.settings import Settings
-from maquette.emulator.app import Manner
-from maquette.emulator.engines import Engine
+from maquette.emulator.app import ApiOptions
+from maquette.emulator.clock import Clock
 from maquette.emulator.objects import Access
-from maquette.emulator.processes import ProcessEngine
-from maquette.emulator.server import Options, Running, serving
-from maquette.emulator.times import Pace
+from maquette.emulator.process_runtime import ProcessRuntime
+from maquette.emulator.runtimes import Runtime
+from maquette.emulator.server import Options, RunningEmulator, serving
 from maquette.storage.embedded import Running as Store
 from s3_server import KEYS
 
-FAST = Pace(second_s=0.01, phase_s=2.0, grace_s=2000.0)
+FAST = Clock(second_s=0.01, phase_s=2.0, grace_s=2000.0)
 
 
 @dataclass
 class Emulated:
     """A running emulator."""
 
-    running: Running
+    running: RunningEmulator
     store: Store
 
     def settings(self, folder: Path, **more: Any) -> Settings:
@@ -62,9 +62,9 @@ def emulator(
     folder: Path,
     store: Store,
     *,
-    engine: Engine | None = None,
-    manner: Manner | None = None,
-    pace: Pace = FAST,
+    runtime: Runtime | None = None,
+    api: ApiOptions | None = None,
+    clock: Clock = FAST,
     port: int = 0,
     quota: dict[str, int] | None = None,
 ) -> Iterator[Emulated]:
@@ -76,11 +76,11 @@ def emulator(
 
     options = Options(
         folder,
-        engine or ProcessEngine(),
+        runtime or ProcessRuntime(),
         stores,
         port=port,
-        pace=pace,
-        manner=manner or Manner(),
+        clock=clock,
+        api=api or ApiOptions(),
         quota=quota or {"CPU": 400, "GPU": 40},
     )
     with serving(options) as running:

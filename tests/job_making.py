@@ -11,15 +11,14 @@ from maquette.jobs.spec import JobSpec, new_job_id
 from maquette.jobs.states import has_ended
 from maquette.pipelines.registry import DEFAULT
 from maquette.runners import tracking
-from maquette.runners.base import Collecting, Handle, SendsData
-from maquette.runners.registry import get_runner
+from maquette.runners.base import Handle, SupportsCollect, SupportsUpload, get_runner
 from waiting import wait_for
 
 MakeJob = Callable[..., JobSpec]
 
 
 @runtime_checkable
-class Copying(Protocol):
+class SupportsDataSync(Protocol):
     """A backend whose jobs work in a copy of the scene that follows the bucket when asked to."""
 
     def synchronise(self, handle: Handle, direction: str) -> None: ...
@@ -71,9 +70,9 @@ def fetch(job: JobSpec) -> None:
     """Have what a running job wrote in the scene folder here; it is there already where shared."""
     ours = tracking.refresh(tracking.ledger_of(job))["maquette"]
     runner = get_runner(ours["backend"])
-    if isinstance(runner, Copying):
+    if isinstance(runner, SupportsDataSync):
         runner.synchronise(ours["handle"], "push")
-        assert isinstance(runner, Collecting)
+        assert isinstance(runner, SupportsCollect)
         runner.collect(ours["handle"])
 
 
@@ -81,7 +80,7 @@ def hand_over(job: JobSpec) -> None:
     """Have what was written to the scene folder here in a running job, likewise."""
     ours = tracking.refresh(tracking.ledger_of(job))["maquette"]
     runner = get_runner(ours["backend"])
-    if isinstance(runner, Copying):
-        assert isinstance(runner, SendsData)
+    if isinstance(runner, SupportsDataSync):
+        assert isinstance(runner, SupportsUpload)
         runner.send(ours["request"], lambda survey, meter: None)
         runner.synchronise(ours["handle"], "pull")

@@ -30,7 +30,7 @@ def refuse(*_: Any, **__: Any) -> None:
     raise Compiled
 
 
-class SeemingGpu(context.Device):
+class FakeGpu(context.Device):
     """A GPU as far as the search for a compiled module looks at one."""
 
     context = 1
@@ -42,7 +42,7 @@ class SeemingGpu(context.Device):
 
 
 def lookups(capability: str) -> Iterator[dict[str, Any]]:
-    gpu = SeemingGpu(int(capability.replace(".", "")))
+    gpu = FakeGpu(int(capability.replace(".", "")))
     runtime = context.runtime
     runtime.default_ptx_arch = gpu.arch if gpu.arch >= 75 else 75  # as Runtime.__init__ does
     for runtime.driver_version in DRIVERS:

@@ -20,7 +20,7 @@ import httpx
 import psutil
 
 from command_line import environment
-from maquette.containers.engines import connected, find_engine
+from maquette.containers.daemon import connected, find_daemon
 from maquette.jobs.ledger import copies, find_all
 from maquette.runners.ovh import tokens
 from relay import relay
@@ -54,8 +54,8 @@ class Kill:
 class Service:
     """The emulator as a process that can be killed and started again at the same address."""
 
-    def __init__(self, folder: Path, engine: str, second_s: float) -> None:
-        self.folder, self.engine, self._second_s = folder, engine, second_s
+    def __init__(self, folder: Path, runtime: str, second_s: float) -> None:
+        self.folder, self.runtime, self._second_s = folder, runtime, second_s
         self.url = ""
         self.start()
 
@@ -64,7 +64,7 @@ class Service:
         with open(log, "wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "maquette.cli.main", "emulator", "LISTEN=127.0.0.1:0",
-                 "--second", str(self._second_s), "--engine", self.engine],
+                 "--second", str(self._second_s), "--runtime", self.runtime],
                 cwd=self.folder, env=environment(PYTHONUNBUFFERED="1"), stdout=output,
             )  # fmt: skip
         found = wait_for(
@@ -81,8 +81,8 @@ class Service:
 
     def kill_steps(self) -> bool:
         """Kill the steps that run; says whether there was one."""
-        if self.engine == "container":
-            with connected(find_engine()) as client:
+        if self.runtime == "container":
+            with connected(find_daemon()) as client:
                 running = [c for c in _containers(client, self.folder) if c.status == "running"]
                 for container in running:
                     assert KEYS.secret_key not in json.dumps(container.attrs)
@@ -97,8 +97,8 @@ class Service:
         return killed
 
     def remove_containers(self) -> None:
-        if self.engine == "container":
-            with connected(find_engine()) as client:
+        if self.runtime == "container":
+            with connected(find_daemon()) as client:
                 for container in _containers(client, self.folder):
                     container.remove(force=True)
 
@@ -122,9 +122,9 @@ class Service:
 
 
 @contextmanager
-def service_at(folder: Path, engine: str, second_s: float = 0.2) -> Iterator[Service]:
+def service_at(folder: Path, runtime: str, second_s: float = 0.2) -> Iterator[Service]:
     """The emulator behind an address that stays, with its memory below a folder."""
-    service = Service(folder, engine, second_s)
+    service = Service(folder, runtime, second_s)
     with relay(lambda: service.connect()) as port:
         service.url = f"http://127.0.0.1:{port}"
         try:

@@ -10,11 +10,11 @@ import hashlib
 from dataclasses import replace
 from functools import cache
 
-from backends import missing_engine
+from backends import missing_daemon
 from maquette.config.settings import Settings
 from maquette.containers import building
-from maquette.containers.context import pack
-from maquette.containers.engines import connected, find_engine
+from maquette.containers.build_context import pack
+from maquette.containers.daemon import connected, find_daemon
 
 NAME_OF_BUILD = building.recipes(Settings(backend="docker", variant="cpu"))[0].reference
 
@@ -27,10 +27,10 @@ def recon_image() -> str:
     change of the sources gets into the tests.
     """
     recipe = cpu_recipe()
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         if client.images.list(recipe.reference):
             return str(client.images.get(recipe.reference).id)
-    return building.build(recipe, find_engine(), print)
+    return building.build(recipe, find_daemon(), print)
 
 
 @cache
@@ -43,4 +43,4 @@ def cpu_recipe() -> building.Recipe:
 
 
 if __name__ == "__main__":
-    print(missing_engine() or f"the image for the tests: {recon_image()}")
+    print(missing_daemon() or f"the image for the tests: {recon_image()}")

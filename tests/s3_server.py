@@ -94,7 +94,7 @@ def tls_server(folder: Path, certificates: Path) -> Iterator[str]:
     """A server that is spoken to over TLS; yields its endpoint.
 
     Args:
-        certificates: Folder of `remote_engines.write_certificates`.
+        certificates: Folder of `remote_daemons.write_certificates`.
     """
     pair = (
         "--cert",

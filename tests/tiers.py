@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from backends import missing_engine
+from backends import missing_daemon
 
 # Marker → what such tests need, and the command that runs them.
 TIERS = {
     "soak": ("an hour: kills, seeds and variants swept", "make test-all"),
-    "docker": ("a Docker engine", "make test-docker"),
+    "docker": ("a Docker daemon", "make test-docker"),
     "pages": ("Blender or a browser", "make test-pages"),
 }
 
@@ -20,7 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("docker") and (reason := missing_engine()):
+    if item.get_closest_marker("docker") and (reason := missing_daemon()):
         pytest.skip(reason)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from mathutils import Vector
 
 from maquette.errors import BadInput, MaquetteError, from_os_error
-from maquette.scene import aftermath, region_fits, region_search
+from maquette.scene import region_fits, region_search, stale_runs
 from maquette.scene.region import Region
 from maquette.scene.region_file import ChangedMeanwhile
 from maquette.scene.workspace import open_workspace, scene_type_of
@@ -235,7 +235,7 @@ class MAQUETTE_OT_export(_Operator):
             error.hint = "Reset loads it; Save over it is the button beside Save"
             raise
         now.opened = now.opened.with_saved(region)
-        again = aftermath.remaining_work(now.opened.scene, region)
+        again = stale_runs.rerun_advice(now.opened.scene, region)
         _show_dialog(context, [f"saved in {now.opened.scene.transforms}", *again])
         return ". ".join([f"saved in {now.opened.scene.transforms}", *again])
 

@@ -8,25 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from backends import BENCHES, every_backend
+from backends import SETUPS, every_backend
 from container_person import remove_containers_on
 from job_making import MakeJob, script_job
 from maquette.config.settings import Settings
-from maquette.runners.base import Runner
-from maquette.runners.registry import DEFAULT, get_runner
+from maquette.runners.base import Runner, get_runner
+from maquette.runners.registry import DEFAULT
 
 
 @pytest.fixture(params=every_backend())
 def runner(request: pytest.FixtureRequest) -> Runner:
     """Each backend in turn."""
-    if service := BENCHES[request.param].fixture:
+    if service := SETUPS[request.param].fixture:
         request.getfixturevalue(service)
     return get_runner(request.param)
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
-    """Leave no container of this test on the engine."""
+    """Leave no container of this test on the daemon."""
     yield
     if request.node.get_closest_marker("docker"):
         remove_containers_on(tmp_path)
@@ -36,8 +36,8 @@ def nothing_is_left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
 def job_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """What jobs of the backend under test need to know."""
     name = _backend(request)
-    used = {bench.fixture for bench in BENCHES.values()} & set(request.fixturenames)
-    service = BENCHES[name].fixture if name else next(iter(used - {""}), "")
+    used = {setup.fixture for setup in SETUPS.values()} & set(request.fixturenames)
+    service = SETUPS[name].fixture if name else next(iter(used - {""}), "")
     if not service:
         return Settings(backend=name or DEFAULT)
     settings: Settings = request.getfixturevalue(service).settings(tmp_path)

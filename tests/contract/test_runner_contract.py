@@ -33,11 +33,10 @@ def test_plan_is_pure_and_is_what_is_submitted(runner: Runner, make_job: MakeJob
 
 SUBMISSION = """
 import json, sys
-from maquette.runners.base import SendsData
-from maquette.runners.registry import get_runner
+from maquette.runners.base import SupportsUpload, get_runner
 told = json.load(sys.stdin)
 runner = get_runner(told["backend"])
-if isinstance(runner, SendsData):
+if isinstance(runner, SupportsUpload):
     runner.send(told["request"], lambda survey, meter: None)
 print(json.dumps(runner.submit(told["request"], told["secrets"])))
 """

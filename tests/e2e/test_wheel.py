@@ -16,8 +16,8 @@ from PIL import Image
 
 from command_line import ROOT
 from installed import Installed, build_wheel, copied_sources, install, unpacked_sdist
-from maquette.containers import context
-from maquette.containers.engines import connected, find_engine
+from maquette.containers import build_context
+from maquette.containers.daemon import connected, find_daemon
 from maquette.resources import version
 from tiny_training import TINY
 from turns import made_once
@@ -101,9 +101,10 @@ def test_the_three_steps_run_on_a_video(away: Installed, photos: Path) -> None:
 
 
 def test_an_image_of_the_wheel_is_the_checkouts(away: Installed) -> None:
-    code = "from maquette.containers.context import pack; import hashlib; " \
+    code = "from maquette.containers.build_context import pack; import hashlib; " \
         "print(hashlib.file_digest(pack('recon'), 'sha256').hexdigest())"  # fmt: skip
-    assert away.python(code) == hashlib.file_digest(context.pack("recon"), "sha256").hexdigest()
+    packed = hashlib.file_digest(build_context.pack("recon"), "sha256").hexdigest()
+    assert away.python(code) == packed
     label = "from maquette.containers.building import revision; print(repr(revision()))"
     assert away.python(label) == "''"
 
@@ -119,7 +120,7 @@ def test_a_source_distribution_gives_the_same_wheel(wheel: Path, tmp_path: Path)
 @pytest.mark.docker
 @pytest.mark.timeout(600)
 def test_images_are_built_of_the_wheel(away: Installed, image: str, registry: str) -> None:
-    """`image` is built already, so the engine has every layer."""
+    """`image` is built already, so the daemon has every layer."""
     words = ("VARIANT=cpu", f"REGISTRY={registry}")
     built = away.maquette("images", "build", *words, limit_s=550)
     assert built.returncode == 0, built.stdout + built.stderr
@@ -133,7 +134,7 @@ def registry() -> Iterator[str]:
     """A name for images of this test alone; they go with it."""
     name = f"wheel-{secrets.token_hex(4)}.test"
     yield name
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         for found in client.images.list(f"{name}/maquette/recon"):
             for tag in found.tags:
                 if tag.startswith(name):

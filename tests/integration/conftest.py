@@ -98,7 +98,7 @@ def opened(browser: object, workspace: Path) -> Iterator[Callable[[], Window]]:
 
     def open_page() -> Window:
         pages = []
-        server, gate = serving.start(
+        server, proxy = serving.start(
             lambda server: pages.append(AdjustPage(server, open_workspace(workspace))),
             "127.0.0.1:0",
         )
@@ -106,9 +106,9 @@ def opened(browser: object, workspace: Path) -> Iterator[Callable[[], Window]]:
         content = browser.new_page(viewport=SIZE)
         content.set_default_timeout(1000 * LIMIT_S)
         contents.append(content)
-        content.goto(gate.url)
+        content.goto(proxy.url)
         content.get_by_text("points inside").wait_for()
-        return Window(browser, content, pages[0], gate)
+        return Window(browser, content, pages[0], proxy)
 
     yield open_page
     for content in contents:

@@ -14,8 +14,8 @@ import pytest
 
 from agent_job import RUN, Job, there
 from fault_proxy import Fault, proxy_to
-from maquette.agent.courier import Courier
-from maquette.agent.duty import KEY_NAMES, RESUME_ME, TIME_IS_UP, UNSAVED, Duty, Store
+from maquette.agent.arguments import KEY_NAMES, RESUME_ME, TIME_IS_UP, UNSAVED, Arguments, Store
+from maquette.agent.scene_sync import SceneSync
 from maquette.scene.checkpoints import (
     CHECKSUM_SUFFIX,
     POINTER,
@@ -100,17 +100,17 @@ def test_a_pointer_is_pushed_though_each_checkpoint_is_gone_before_its_push_ends
     rotate()
     with proxy_to(stored.wire.place.endpoint, judge) as proxy:
         keys = dict(zip(KEY_NAMES, (KEYS.access_key, KEYS.secret_key), strict=False))
-        duty = Duty((), scene, "process", "process-1", secrets=keys)
+        arguments = Arguments((), scene, "process", "process-1", secrets=keys)
         store = Store(proxy.endpoint, "us-east-1", BUCKET, stored.prefix)
-        courier = Courier(duty, store, print)
+        scene_sync = SceneSync(arguments, store, print)
         for _ in range(4):
-            courier.push()
+            scene_sync.push()
             found = there(tmp_path, stored)
             named = found[f"{RUN}/{POINTER}"].decode().strip()
             assert found[f"{RUN}/{named}"] == named.encode()
             digest = hashlib.sha256(named.encode()).hexdigest()
             assert found[f"{RUN}/{named}{CHECKSUM_SUFFIX}"].decode().startswith(digest)
-        courier.close()
+        scene_sync.close()
     assert (scene / RUN / named).exists() is False and next(count) > 8, "nothing was outrun"
     assert len([path for path in found if path.endswith("_checkpoint.pt")]) <= 3
 
@@ -192,11 +192,11 @@ def test_it_pushes_when_asked(tmp_path: Path, stored: Bucket) -> None:
 def test_a_wish_to_push_that_comes_too_early_does_no_harm() -> None:
     code = (
         "import os, signal, sys\n"
-        "from maquette.agent import __main__, duty\n"
+        "from maquette.agent import __main__, arguments\n"
         "def read(argv, environment):\n"
         "    os.kill(os.getpid(), signal.SIGUSR1)\n"
         "    sys.exit(7)\n"
-        "duty.read = read\n"
+        "arguments.parse = read\n"
         "__main__.main()\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 7

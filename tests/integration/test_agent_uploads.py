@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from fault_proxy import Fault, proxy_to
-from maquette.agent.courier import Courier
-from maquette.agent.duty import KEY_NAMES, Duty, Store
+from maquette.agent.arguments import KEY_NAMES, Arguments, Store
+from maquette.agent.scene_sync import SceneSync
 from maquette.scene.checkpoints import CHECKSUM_SUFFIX, POINTER, checkpoint_name, write_pointer
 from maquette.storage.bucket import Bucket
 from maquette.storage.etags import PART_BYTES
@@ -24,16 +24,18 @@ SIZE = PART_BYTES + 5
 
 
 @contextmanager
-def courier_of(
+def sync_of(
     scene: Path, bucket: Bucket, judge: Callable[[str, str], Fault | None]
-) -> Iterator[Courier]:
-    """An agent's courier whose every request `judge` sees first."""
+) -> Iterator[SceneSync]:
+    """An agent's scene_sync whose every request `judge` sees first."""
     with proxy_to(bucket.wire.place.endpoint, judge) as proxy:
         keys = dict(zip(KEY_NAMES, (KEYS.access_key, KEYS.secret_key), strict=False))
-        duty = Duty((), scene, "process", "process-1", secrets=keys)
-        courier = Courier(duty, Store(proxy.endpoint, "us-east-1", BUCKET, bucket.prefix), print)
-        yield courier
-        courier.close()
+        arguments = Arguments((), scene, "process", "process-1", secrets=keys)
+        scene_sync = SceneSync(
+            arguments, Store(proxy.endpoint, "us-east-1", BUCKET, bucket.prefix), print
+        )
+        yield scene_sync
+        scene_sync.close()
 
 
 def save(scene: Path, number: int, name: str = "") -> str:
@@ -70,15 +72,15 @@ def test_a_checkpoint_that_is_removed_while_its_parts_go_does_not_stop_the_push(
             (scene / RUN / first).unlink()
 
     first = save(scene, 1)
-    with courier_of(scene, bucket, judge) as courier:
-        courier.push()
+    with sync_of(scene, bucket, judge) as scene_sync:
+        scene_sync.push()
         assert outrun, "nothing was outrun"
         found = stored(tmp_path / "seen", bucket)
         second = checkpoint_name(1, 2)
         assert found[f"{RUN}/{POINTER}"].decode().split() == [second]
         assert found[f"{RUN}/{second}"] == b"\x02" * SIZE
         assert f"{RUN}/{second}{CHECKSUM_SUFFIX}" in found
-        courier.push()
+        scene_sync.push()
         assert unfinished_uploads(bucket) == []
 
 
@@ -93,8 +95,8 @@ def test_a_checkpoint_that_is_replaced_while_its_parts_go_is_pushed_as_the_newer
             save(scene, 2, name)
 
     name = save(scene, 1)
-    with courier_of(scene, bucket, judge) as courier:
-        courier.push()
+    with sync_of(scene, bucket, judge) as scene_sync:
+        scene_sync.push()
     found = stored(tmp_path / "seen", bucket)
     assert outrun and found[f"{RUN}/{name}"] == b"\x02" * SIZE
     assert unfinished_uploads(bucket) == []
@@ -111,8 +113,8 @@ def test_a_large_file_that_never_stands_still_keeps_no_checkpoint_back(
     proxied: list[str] = []
     name = save(scene, 1)
     write_scene(scene, {"large.log": b"x" * SIZE})
-    with courier_of(scene, bucket, judge) as courier, pytest.raises(Unsteady, match="large"):
-        courier.push()
+    with sync_of(scene, bucket, judge) as scene_sync, pytest.raises(Unsteady, match="large"):
+        scene_sync.push()
     found = stored(tmp_path / "seen", bucket)
     assert found[f"{RUN}/{POINTER}"].decode().split() == [name]
     assert found[f"{RUN}/{name}"] == b"\x01" * SIZE and "large.log" not in found

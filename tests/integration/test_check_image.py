@@ -11,14 +11,14 @@ from collections.abc import Iterator
 import pytest
 
 from maquette.containers import checking
-from maquette.containers.engines import connected, find_engine
+from maquette.containers.daemon import connected, find_daemon
 from maquette.errors import JobFailed
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 
 def test_the_image_is_as_it_must_be(image: str) -> None:
-    said = list(checking.check(image, find_engine(), gpus=0))
+    said = list(checking.check(image, find_daemon(), gpus=0))
     for line in ("user: 42420:42420", "contents: nothing of the build is left", "libraries: load",
                  "versions: as images/gpus.yaml says of cpu"):  # fmt: skip
         assert line in said
@@ -46,7 +46,7 @@ KERNELS = "/opt/maquette/maquette/recon/surface/kernels/checks.py"
 def test_an_image_with_a_fault_is_told(image: str, line: str, told: str) -> None:
     """Another torch than its label says; a kernel that differs, or breaks off; a leftover."""
     with changed_image(image, line) as wrong, pytest.raises(JobFailed, match=told):
-        list(checking.check(wrong, find_engine(), gpus=0))
+        list(checking.check(wrong, find_daemon(), gpus=0))
 
 
 def test_kernels_are_compiled_in_the_image_and_anybody_may_add_to_them(image: str) -> None:
@@ -56,7 +56,7 @@ def test_kernels_are_compiled_in_the_image_and_anybody_may_add_to_them(image: st
         "raise SystemExit(cache.main(['--capabilities', '7.0']))"
     )
     for settings in ({"user": "1234"}, {"read_only": True, "tmpfs": {"/tmp": ""}}):
-        with connected(find_engine()) as client:
+        with connected(find_daemon()) as client:
             said = client.containers.run(image, ["python", "-c", code], remove=True, **settings)
         assert re.fullmatch(rb"(\d+) modules of kernels, (\d+) of \2 files for GPUs\n", said)
 
@@ -66,7 +66,7 @@ def changed_image(image: str, line: str) -> Iterator[str]:
     """The image with one more line in its Dockerfile."""
     name = f"maquette-test:{random.randrange(1 << 32):08x}"
     text = f"FROM {image}\nUSER root\n{line}\nUSER 42420:42420\n"
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         client.images.build(fileobj=io.BytesIO(text.encode()), tag=name, rm=True)
         try:
             yield name

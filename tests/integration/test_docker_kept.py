@@ -14,9 +14,9 @@ import pytest
 
 from container_person import ALIAS, Person, newest, person_at
 from fault_proxy import Fault, proxy_to
-from maquette.agent.duty import UNSAVED
+from maquette.agent.arguments import UNSAVED
 from maquette.config.settings import Settings
-from maquette.containers.engines import connected, find_engine
+from maquette.containers.daemon import connected, find_daemon
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
 from maquette.planning.building import build_job
@@ -122,7 +122,7 @@ def test_work_is_kept_while_the_store_is_away_and_can_be_fetched(
     again = user.run("run", "process", "ITERATIONS=4", TINY)
     assert again.returncode == 0, again.stdout + again.stderr
     assert newest(user.scene) == 4
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         kept = client.containers.list(all=True, filters={"volume": user.volume})
         assert [container.labels["maquette-job"] for container in kept] != [job.id]
         assert len(kept) == 1, "the one before went: its volume is the new one's"
@@ -140,7 +140,7 @@ def test_kept_work_is_given_up_by_the_printed_command(user: Person, connection: 
     give_up = re.search(r"to give it up: +(.*)", told)
     assert give_up, told
     subprocess.run(give_up[1], shell=True, check=True, capture_output=True)
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         assert not client.volumes.list(filters={"name": user.volume})
     assert "no ended containers" in user.run("clean-containers").stdout
 
@@ -163,7 +163,7 @@ def test_what_is_pushed_is_cleaned_away(user: Person) -> None:
 def test_a_full_disk_in_a_container_is_told_and_what_was_made_is_pushed(user: Person) -> None:
     """The volume is a small disk in memory; checkpoints of a large model soon fill it."""
     facts = {"type": "tmpfs", "device": "tmpfs", "o": "size=96m,uid=42420,gid=42420"}
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         client.volumes.create(user.volume, driver="local", driver_opts=facts)
     job = training(user, LARGE, iterations=20, save_minutes=0.001)
     tracking.submit(job, Impatient())
@@ -186,7 +186,7 @@ def test_a_step_that_runs_out_of_memory_is_told_as_such_by_the_agent(user: Perso
     handle = tracking.submit(job, runner)["maquette"]["handle"]
     wait_for((job.scene / "ready").exists, LIMIT_S, "the step, behind the look at the machine")
     limit = "512m"  # so much that the step is surely larger than the agent when it is reached
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         client.containers.get(handle["container"]).update(mem_limit=limit, memswap_limit=limit)
     (job.scene / "go").touch()
     document = ended_in(job, LIMIT_S)
@@ -204,7 +204,7 @@ def ended_in(job: JobSpec, limit_s: float) -> dict:
 
 
 def log_of(handle: dict) -> str:
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         return client.containers.get(handle["container"]).logs().decode()
 
 

@@ -1,4 +1,4 @@
-"""The steps in containers, with a real engine, and data through a store in a third container."""
+"""The steps in containers, with a real daemon, and data through a store in a third container."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import trimesh
 
 from container_person import Person
 from maquette.containers import building
-from maquette.containers.engines import Engine, connected, find_engine
+from maquette.containers.daemon import Daemon, connected, find_daemon
 from maquette.scene import checkpoints
 from recon_image import cpu_recipe
 from s3_server import KEYS
@@ -22,12 +22,12 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 @pytest.mark.usefixtures("image")
 def test_a_second_build_changes_nothing() -> None:
-    first, second = (building.build(cpu_recipe(), find_engine(), print) for _ in range(2))
+    first, second = (building.build(cpu_recipe(), find_daemon(), print) for _ in range(2))
     assert first == second
 
 
 def test_no_layer_holds_pips_settings_or_certificates(image: str) -> None:
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         history = json.dumps(client.images.get(image).history())
         listing = client.containers.run(
             image, ["sh", "-c", "ls / /extra_ca /wheels /build 2>&1; env"], remove=True
@@ -46,7 +46,7 @@ def test_the_three_steps_run_in_containers(user: Person, photos: Path) -> None:
         assert document["status"]["state"] == "DONE"
         assert document["maquette"]["request"]["user"] == "42420:42420"
         assert KEYS.secret_key not in json.dumps(document) + done.stdout + done.stderr
-        with connected(Engine(**document["maquette"]["handle"]["engine"])) as client:
+        with connected(Daemon(**document["maquette"]["handle"]["daemon"])) as client:
             container = client.containers.get(document["maquette"]["handle"]["container"])
             assert KEYS.secret_key not in json.dumps(container.attrs)
     mesh = trimesh.load(user.scene / "results" / "neuralangelo" / "thing.ply")

@@ -10,7 +10,7 @@ import pytest
 
 from maquette.emulator import objects
 from maquette.emulator.models import Volume
-from maquette.emulator.objects import Access, Moved, Stores
+from maquette.emulator.objects import Access, CopyProgress, Stores
 from maquette.storage.bucket import Bucket
 from maquette.storage.embedded import Running
 from s3_server import KEYS, content_of, place_in, pull, push, write_scene
@@ -18,7 +18,7 @@ from s3_server import KEYS, content_of, place_in, pull, push, write_scene
 PREFIX = "thing"
 
 
-class Watched(Moved):
+class Watched(CopyProgress):
     """Counts as usual, and lets something happen when the first file has been copied."""
 
     def __init__(self, happening: Callable[[], None]) -> None:
@@ -68,11 +68,11 @@ def test_a_file_that_changes_during_a_push_is_sent_by_the_next(
         write_scene(folder, {"report.json": b'{"changed": true}'})
 
     objects.push(stores(server), volume(bucket), folder, Watched(change))
-    moved = Moved()
+    moved = CopyProgress()
     objects.push(stores(server), volume(bucket), folder, moved)
     assert moved.completed == 1
     assert in_bucket(bucket, tmp_path / "seen") == {"report.json": b'{"changed": true}'}
-    again = Moved()
+    again = CopyProgress()
     objects.push(stores(server), volume(bucket), folder, again)
     assert (again.completed, again.skipped) == (0, 1)
 
@@ -83,10 +83,10 @@ def test_a_file_made_before_a_requested_pull_is_pushed_afterwards(
     given, folder = tmp_path / "given", tmp_path / "volume"
     write_scene(given, {"transforms.json": b"{}"})
     push(given, bucket)
-    objects.pull(stores(server), volume(bucket), folder, Moved())
+    objects.pull(stores(server), volume(bucket), folder, CopyProgress())
     write_scene(folder, {"report.json": b"made by the job"})
-    objects.pull(stores(server), volume(bucket), folder, Moved())
-    objects.push(stores(server), volume(bucket, "RWD"), folder, Moved())
+    objects.pull(stores(server), volume(bucket), folder, CopyProgress())
+    objects.push(stores(server), volume(bucket, "RWD"), folder, CopyProgress())
     seen = in_bucket(bucket, tmp_path / "seen")
     assert seen == {"transforms.json": b"{}", "report.json": b"made by the job"}
 
@@ -95,12 +95,12 @@ def test_a_file_made_before_a_requested_pull_is_pushed_afterwards(
 def test_a_file_that_disappears_during_a_push_is_no_failure(
     server: Running, bucket: Bucket, tmp_path: Path, permission: str
 ) -> None:
-    folder, moved = tmp_path / "volume", Moved()
+    folder, moved = tmp_path / "volume", CopyProgress()
     write_scene(folder, {"report.json": b"{}", "transforms.json": b"{}"})
     remove = (folder / "report.json").unlink
     objects.push(stores(server, remove), volume(bucket, permission), folder, moved)
     assert (moved.completed, moved.skipped, moved.failed) == (1, 1, 0)
     assert in_bucket(bucket, tmp_path / "seen") == {"transforms.json": b"{}"}
     write_scene(folder, {"report.json": b"back"})
-    objects.push(stores(server), volume(bucket, permission), folder, Moved())
+    objects.push(stores(server), volume(bucket, permission), folder, CopyProgress())
     assert in_bucket(bucket, tmp_path / "seen")["report.json"] == b"back"

@@ -14,7 +14,7 @@ from maquette.errors import BadInput
 from maquette.jobs import layout as job_layout
 from maquette.jobs.ledger import find_all
 from maquette.recon import step
-from maquette.runners.registry import get_runner
+from maquette.runners.base import get_runner
 from maquette.scene import checkpoints, layout, outputs, stage_records
 from maquette.scene.atomic import write_json
 from maquette.scene.layout import open_scene

@@ -13,14 +13,14 @@ import pytest
 
 from emulated import Emulated
 from job_making import MakeJob, ended, running, script_job
-from maquette.agent.duty import TIME_IS_UP
+from maquette.agent.arguments import TIME_IS_UP
 from maquette.cli.whole import can_help
 from maquette.errors import ConfigError, CredentialsError, JobFailed, UsageError
 from maquette.jobs.spec import JobSpec
 from maquette.runners import agent_command, tracking
 from maquette.runners.ovh import writers
-from maquette.runners.ovh.hiding import placeholder
 from maquette.runners.ovh.labels import JOB_LABEL
+from maquette.runners.ovh.redaction import placeholder
 from maquette.runners.ovh.runner import OvhRunner
 from maquette.storage import datastores, handover
 from maquette.storage.wire import Wire

@@ -11,11 +11,11 @@ import pytest
 from websockets.sync.client import connect
 
 from emulated import Emulated, emulator
-from maquette.emulator.app import Manner
-from maquette.emulator.engines import Task
+from maquette.emulator.app import ApiOptions
+from maquette.emulator.clock import Clock
 from maquette.emulator.objects import Access
-from maquette.emulator.processes import ProcessEngine
-from maquette.emulator.times import Pace
+from maquette.emulator.process_runtime import ProcessRuntime
+from maquette.emulator.runtimes import Task
 from maquette.storage.embedded import Running
 from s3_server import KEYS
 from waiting import wait_for
@@ -74,7 +74,7 @@ def test_a_job_walks_through_the_states(emulated: Emulated) -> None:
 
 
 def test_dates_have_all_numbers_of_digits() -> None:
-    from maquette.emulator.times import shortened
+    from maquette.emulator.clock import shortened
 
     dates = [shortened(f"2026-09-01T14:05:58.29778{last}Z") for last in range(10)]
     assert {len(date.partition(".")[2].rstrip("Z")) for date in dates} == set(range(7))
@@ -154,7 +154,7 @@ def test_beyond_the_quota_it_is_402_at_once(server: Running, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("first_page", [0, 1])
 def test_pages_filters_and_order(server: Running, tmp_path: Path, first_page: int) -> None:
-    with emulator(tmp_path / "e", server, manner=Manner(first_page=first_page)) as service:
+    with emulator(tmp_path / "e", server, api=ApiOptions(first_page=first_page)) as service:
         service.fault("hold", times=0)
         ids = [submit(service, labels={"even": str(i % 2 == 0)}) for i in range(5)]
         wanted: list[str] = []
@@ -222,8 +222,8 @@ def test_a_running_job_s_data_moves_on_request(emulated: Emulated, server: Runni
 
 
 def test_the_log_as_text_and_over_a_websocket(server: Running, tmp_path: Path) -> None:
-    pace = Pace(second_s=0.01, phase_s=2, keep_alive_s=10)
-    with emulator(tmp_path / "e", server, manner=Manner(dated_log=True), pace=pace) as service:
+    clock = Clock(second_s=0.01, phase_s=2, keep_alive_s=10)
+    with emulator(tmp_path / "e", server, api=ApiOptions(dated_log=True), clock=clock) as service:
         gate = tmp_path / "gate"
         job_id = submit(service, f"echo one; while [ ! -e {gate} ]; do sleep 0.1; done; echo two")
         reach(service, job_id, "RUNNING")
@@ -262,8 +262,8 @@ def test_a_task_is_started_once_however_often_it_is_asked_for(tmp_path: Path) ->
     """A kill between the start and writing it down must not run a job twice."""
     task = Task("t", "any", ["sh", "-c", f"echo x >> {tmp_path}/n"], {}, {}, 0, tmp_path / "run")
     for _ in range(3):
-        ProcessEngine().start(task)
-    wait_for(lambda: ProcessEngine().exit_code(task) == 0)
+        ProcessRuntime().start(task)
+    wait_for(lambda: ProcessRuntime().exit_code(task) == 0)
     assert (tmp_path / "n").read_text() == "x\n"
 
 

@@ -17,7 +17,7 @@ from maquette.jobs.document import Document
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
 from maquette.runners import tracking
-from maquette.runners.base import AnswerLost
+from maquette.runners.base import ResponseLost
 from maquette.runners.ovh import client
 from maquette.runners.ovh import runner as ovh_runner
 from maquette.runners.ovh.labels import JOB_LABEL
@@ -113,7 +113,7 @@ def test_an_answer_that_was_lost_and_the_job_never_was(
 ) -> None:
     job, again = make_job(WRITES), make_job(WRITES)
     emulated.fault(kind, method="POST", path="/v1/job$", code=503)
-    with pytest.raises(AnswerLost, match="not seen"):
+    with pytest.raises(ResponseLost, match="not seen"):
         tracking.submit(job, OvhRunner())
     assert not sent(emulated, job)
     with pytest.raises(UsageError, match="already runs") as caught:

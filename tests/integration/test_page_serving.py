@@ -18,7 +18,7 @@ pytest.importorskip("viser", reason="pip install -e 'python[view]'")
 
 from maquette.viewer import serving
 from maquette.viewer.adjust_page import AdjustPage
-from maquette.viewer.gate import Address
+from maquette.viewer.serving import Address
 from maquette.viewer.view_page import ViewPage
 
 pytestmark = in_browser
@@ -34,18 +34,18 @@ def fetch(url: str, **fields: str) -> int:
 
 def test_only_this_machine_by_name_and_only_our_own_page(opened: Callable[[], Window]) -> None:
     window = opened()
-    assert fetch(window.gate.url) == 200
-    assert fetch(window.gate.url, Host="evil.example") == 403
-    assert fetch(window.gate.url, Origin="http://evil.example") == 403
+    assert fetch(window.proxy.url) == 200
+    assert fetch(window.proxy.url, Host="evil.example") == 403
+    assert fetch(window.proxy.url, Origin="http://evil.example") == 403
 
 
 def test_listening_elsewhere_wants_the_token(browser: object, workspace: Path) -> None:
-    server, gate = serving.start(
+    server, proxy = serving.start(
         lambda server: AdjustPage(server, open_workspace(workspace)), "0.0.0.0:0"
     )
     try:
-        port = gate.address.port
-        assert gate.token and gate.token in gate.url
+        port = proxy.address.port
+        assert proxy.token and proxy.token in proxy.url
         assert fetch(f"http://127.0.0.1:{port}/") == 403
         assert fetch(f"http://127.0.0.1:{port}/?token=wrong") == 403
         stranger = browser.new_page()
@@ -53,9 +53,9 @@ def test_listening_elsewhere_wants_the_token(browser: object, workspace: Path) -
         assert "token" in stranger.content()
         guest = browser.new_context().new_page()
         guest.set_default_timeout(1000 * LIMIT_S)
-        guest.goto(f"http://127.0.0.1:{port}/?token={gate.token}")
+        guest.goto(f"http://127.0.0.1:{port}/?token={proxy.token}")
         guest.get_by_text("points inside").wait_for()
-        assert gate.token not in guest.url
+        assert proxy.token not in guest.url
     finally:
         server.stop()
 
@@ -75,18 +75,18 @@ def test_view_follows_runs_and_previews_and_shows_the_mesh(
     previews.mkdir(parents=True)
     Image.new("RGB", (90, 30), "green").save(previews / "iteration_000000250.png")
     pages = []
-    server, gate = serving.start(lambda s: pages.append(ViewPage(s, scene)), "127.0.0.1:0")
+    server, proxy = serving.start(lambda s: pages.append(ViewPage(s, scene)), "127.0.0.1:0")
     try:
         content = browser.new_page(viewport=SIZE)
         content.set_default_timeout(1000 * LIMIT_S)
-        content.goto(gate.url)
+        content.goto(proxy.url)
         content.get_by_text("iteration 250").wait_for()
         Image.new("RGB", (90, 30), "blue").save(previews / "iteration_000000500.png")
         (scene.run("first") / "metrics.jsonl").write_text('{"iteration": 500, "psnr": 21.5}\n{"ha')
         pages[0].refresh()
         content.get_by_text("iteration 500: photo").wait_for()
         content.get_by_text("psnr 21.5").wait_for()
-        window = Window(browser, content, pages[0], gate)
+        window = Window(browser, content, pages[0], proxy)
 
         def is_red() -> bool:
             pixels = window.shot("view").astype(int)

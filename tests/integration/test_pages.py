@@ -16,8 +16,8 @@ from maquette.scene.region import Region
 
 viser = pytest.importorskip("viser", reason="pip install -e 'python[view]'")
 
-from maquette.viewer import pace  # noqa: E402
-from maquette.viewer.cloud import Cloud  # noqa: E402
+from maquette.viewer import point_cloud  # noqa: E402
+from maquette.viewer.point_cloud import PointCloud  # noqa: E402
 
 pytestmark = in_browser
 
@@ -131,7 +131,7 @@ def drag_along(window: Window, place: np.ndarray, step: np.ndarray) -> bool:
     (client,) = window.page.server.get_clients().values()
     client.camera.position = np.array([3.0, -3.0, -2.2])  # no axis points at the window
     client.camera.look_at = np.zeros(3)
-    pace.Window(window.page.server, client).frame_s()  # until the camera stands still
+    point_cloud.BrowserWindow(window.page.server, client).frame_s()  # until the camera stands still
     start = pixel_of(window, place + SHAFT * step)
     drag(window, start, pixel_of(window, place + (SHAFT + PULL) * step))
     with suppress(AssertionError):
@@ -214,7 +214,7 @@ def test_two_windows_of_one_page_show_the_same(opened: Callable[[], Window]) -> 
     second = first.browser.new_page()
     try:
         second.set_default_timeout(1000 * LIMIT_S)
-        second.goto(first.gate.url)
+        second.goto(first.proxy.url)
         second.get_by_text("points inside").wait_for()
         type_into(first, "radius", 0, "0.625")
         field = second.get_by_text("radius", exact=True).locator("xpath=../../..").locator("input")
@@ -276,9 +276,9 @@ def drawn(window: Window) -> int:
 def test_fewer_points_are_drawn_but_all_are_counted(
     opened: Callable[[], Window], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maquette.viewer.cloud._STEPS", (150,))
-    monkeypatch.setattr("maquette.viewer.cloud.FEW_DRAWN", 150)
-    monkeypatch.setattr("maquette.viewer.pace._QUICK_S", 0.0)  # no window is that quick
+    monkeypatch.setattr("maquette.viewer.point_cloud._STEPS", (150,))
+    monkeypatch.setattr("maquette.viewer.point_cloud.FEW_DRAWN", 150)
+    monkeypatch.setattr("maquette.viewer.point_cloud._QUICK_S", 0.0)  # no window is that quick
     window = opened()
     assert drawn(window) == 150
     assert window.page.editor.counts()[2] == 2000
@@ -295,21 +295,21 @@ def test_more_points_are_drawn_by_themselves_unless_that_is_slow(
     slow_s: float, unasked: int, draws: list[int], opened: Callable[[], Window],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("maquette.viewer.cloud._STEPS", (150, 600))
-    monkeypatch.setattr("maquette.viewer.cloud.FEW_DRAWN", 150)
-    monkeypatch.setattr("maquette.viewer.cloud.MOST_UNASKED", unasked)
-    monkeypatch.setattr("maquette.viewer.pace._QUICK_S", 30)
-    monkeypatch.setattr("maquette.viewer.pace._SLOW_S", slow_s)
+    monkeypatch.setattr("maquette.viewer.point_cloud._STEPS", (150, 600))
+    monkeypatch.setattr("maquette.viewer.point_cloud.FEW_DRAWN", 150)
+    monkeypatch.setattr("maquette.viewer.point_cloud.MOST_UNASKED", unasked)
+    monkeypatch.setattr("maquette.viewer.point_cloud._QUICK_S", 30)
+    monkeypatch.setattr("maquette.viewer.point_cloud._SLOW_S", slow_s)
     seen = []
-    draw = Cloud.draw
+    draw = PointCloud.draw
 
-    def noted(self: Cloud, region: Region) -> None:
+    def noted(self: PointCloud, region: Region) -> None:
         draw(self, region)
         seen.append(int(self._chosen.sum()))
 
-    monkeypatch.setattr(Cloud, "draw", noted)
+    monkeypatch.setattr(PointCloud, "draw", noted)
     window = opened()
-    until(lambda: window.page.pace.is_done)
+    until(lambda: window.page.budget.is_done)
     assert seen == draws and drawn(window) == draws[-1]
     shown = window.content.get_by_role("combobox", name="points drawn")
     until(lambda: shown.input_value() == f"{draws[-1]:,}")

@@ -17,7 +17,7 @@ from command_line import maquette
 from container_person import remove_containers_on
 from job_making import BASE_IMAGE, ended, script_job
 from maquette.containers import building
-from maquette.containers.engines import connected, find_engine
+from maquette.containers.daemon import connected, find_daemon
 from maquette.errors import CredentialsError, NotFound
 from maquette.runners import tracking
 from maquette.runners.docker.runner import DockerRunner
@@ -32,20 +32,20 @@ pytestmark = [pytest.mark.docker, pytest.mark.skipif(bool(_MISSING), reason=_MIS
 def small() -> Iterator[str]:
     """A tag of a small image called as ours are; every name of it is removed at the end."""
     tag = f"of-{random.randrange(1 << 32):08x}-cpu"
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         client.images.build(fileobj=_context(), custom_context=True, tag=f"maquette/recon:{tag}",
                             rm=True)  # fmt: skip
     yield tag
-    with suppress(NotFound), connected(find_engine()) as client:
+    with suppress(NotFound), connected(find_daemon()) as client:
         client.images.remove(f"maquette/recon:{tag}")
 
 
 @pytest.fixture
 def registries() -> Iterator[list[str]]:
-    """The registries of this test, to be told; the engine keeps no name of theirs."""
+    """The registries of this test, to be told; the daemon keeps no name of theirs."""
     told: list[str] = []
     yield told
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         for registry in told:
             for image in client.images.list(filters={"reference": f"{registry}/*/*"}):
                 for name in image.tags:
@@ -57,7 +57,7 @@ def registries() -> Iterator[list[str]]:
 @pytest.fixture
 def as_built(image: str) -> None:
     """Our CPU image has the name that `make images` gives it."""
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         if not client.images.list(NAME_OF_BUILD):
             client.images.get(image).tag(NAME_OF_BUILD)
 
@@ -76,10 +76,10 @@ def _context() -> io.BytesIO:
 
 
 def removed_here(*names: str) -> None:
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         for name in names:
             client.images.remove(name)
-    with pytest.raises(NotFound), connected(find_engine()) as client:
+    with pytest.raises(NotFound), connected(find_daemon()) as client:
         client.images.get(names[0])
 
 
@@ -97,12 +97,12 @@ def test_what_was_pushed_is_pulled_by_a_job_with_the_same_digest(
         reference = f"{name}/maquette/recon:{small}"
         if asks_who:
             with pytest.raises(CredentialsError, match="the registry refuses") as told:
-                building.push(reference, find_engine(), said.append)
+                building.push(reference, find_daemon(), said.append)
             assert f"`docker login {name}`" in told.value.hint
             write_login(tmp_path / "docker", name)
             monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-        building.push(reference, find_engine(), said.append)
-        with connected(find_engine()) as client:
+        building.push(reference, find_daemon(), said.append)
+        with connected(find_daemon()) as client:
             before = client.images.get(reference)
         digests = before.attrs["RepoDigests"]
         if not asks_who:
@@ -113,7 +113,7 @@ def test_what_was_pushed_is_pulled_by_a_job_with_the_same_digest(
         job = replace(job, spec={**job.spec, "image": reference})
         tracking.submit(job, DockerRunner())
         assert ended(job)["status"]["state"] == "DONE"
-        with connected(find_engine()) as client:
+        with connected(find_daemon()) as client:
             after = client.images.get(reference)
     assert after.id == before.id and after.attrs["RepoDigests"] == digests
     assert (job.scene / "result").read_text().strip() == str(1 << 20)
@@ -148,7 +148,7 @@ def test_a_registry_that_is_no_name_is_told(tmp_path: Path, registry: str) -> No
 
 
 def test_an_image_that_was_not_built_is_told(tmp_path: Path) -> None:
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         if client.images.list("maquette/recon:0.1.0-cuda12"):
             pytest.skip("the image cuda12 has been built here")
     done = maquette(tmp_path, "images", "push", "REGISTRY=127.0.0.1:1", "VARIANT=cuda12")

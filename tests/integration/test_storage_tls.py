@@ -10,7 +10,7 @@ import pytest
 
 from maquette.errors import JobFailed
 from maquette.storage.bucket import Bucket
-from remote_engines import write_certificates
+from remote_daemons import write_certificates
 from s3_server import content_of, place_in, pull, push, tls_server, write_scene
 from storage_scenes import files, large
 

@@ -13,7 +13,7 @@ import pytest
 from command_line import ROOT
 from container_person import Person, machine_is_lost
 from maquette.containers import building, context
-from maquette.containers.engines import connected, find_engine
+from maquette.containers.daemon import connected, find_daemon
 from maquette.errors import NotFound
 from maquette.scene import checkpoints
 from recon_image import cpu_recipe
@@ -39,20 +39,20 @@ def test_a_change_of_the_code_rebuilds_no_layer_below_it(
         with open(tmp_path / "python/maquette/errors.py", "a") as file:
             file.write("CHANGED = True\n")
         after = layers_of_a_build(recipe)
-        with connected(find_engine()) as client:
+        with connected(find_daemon()) as client:
             code = "from maquette import errors; print(errors.CHANGED)"
             said = client.containers.run(recipe.reference, ["python", "-c", code], remove=True)
         assert said == b"True\n"
         # On top lie the code, its kernels, and the folder that is made after them.
         assert len(before) == len(after) and before[:-3] == after[:-3] and before[-3] != after[-3]
     finally:
-        with contextlib.suppress(NotFound), connected(find_engine()) as client:
+        with contextlib.suppress(NotFound), connected(find_daemon()) as client:
             client.images.remove(recipe.reference, force=True)
 
 
 def layers_of_a_build(recipe: building.Recipe) -> list[str]:
-    building.build(recipe, find_engine(), print)
-    with connected(find_engine()) as client:
+    building.build(recipe, find_daemon(), print)
+    with connected(find_daemon()) as client:
         layers: list[str] = client.images.get(recipe.reference).attrs["RootFS"]["Layers"]
         return layers
 
@@ -68,7 +68,7 @@ def test_training_killed_at_random_goes_on_from_the_last_push(user: Person, seed
         assert started.returncode == 0, started.stderr
         wanted = pushed + choose.randrange(10, 50)
         wait_for(lambda w=wanted: named_iteration(user) >= w, 300, f"iteration {wanted}")
-        with connected(find_engine()) as client:
+        with connected(find_daemon()) as client:
             for container in client.containers.list(filters={"volume": user.volume}):
                 container.kill()
         document = user.document("process")
@@ -86,7 +86,7 @@ def test_prepare_killed_in_a_stage_goes_on(user: Person, photos: Path) -> None:
     started = user.run("run", "prepare", "WAIT=0", f"INPUT={photos}")
     assert started.returncode == 0, started.stderr
     wait_for(lambda: user.bucket.head("stages/common/features.json"), 900, "the record of features")
-    with connected(find_engine()) as client:
+    with connected(find_daemon()) as client:
         for container in client.containers.list(filters={"volume": user.volume}):
             container.kill()
     machine_is_lost(user)
@@ -101,7 +101,7 @@ def test_make_all_goes_on_when_the_machine_is_taken_away(user: Person, photos: P
 
     def take_away(step: str, pushed: str) -> None:
         wait_for(lambda: user.bucket.head(pushed), 900, f"the push of {pushed}")
-        with connected(find_engine()) as client:
+        with connected(find_daemon()) as client:
             here = {"volume": user.volume, "label": f"maquette-step={step}"}
             for container in client.containers.list(filters=here):
                 container.kill("SIGTERM")

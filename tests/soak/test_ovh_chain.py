@@ -49,7 +49,7 @@ def made_here() -> Numbers:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
-    ("carry", "engine", "kills"),
+    ("carry", "runtime", "kills"),
     [
         ("mount", "process", 5),
         pytest.param("mount", "container", 1, marks=pytest.mark.docker),
@@ -63,18 +63,18 @@ def test_all_three_steps_through_random_kills(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
     carry: str,
-    engine: str,
+    runtime: str,
     kills: int,
     seed: int,
 ) -> None:
     """Client, service and step die at random events; the same command brings it to its end."""
-    image = recon_image() if engine == "container" else "any"
+    image = recon_image() if runtime == "container" else "any"
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     if carry == "store":  # an agent has to know its store's address, which a built-in one changes
-        request.getfixturevalue("person" if engine == "process" else "person_of_containers")
+        request.getfixturevalue("person" if runtime == "process" else "person_of_containers")
     words = ["all", "BACKEND=ovh", f"IMAGE={image}", "RETRIES=6", f"CARRY={carry}"]
     words += ["SYNC_MINUTES=0.2", f"BUCKET_NAME=e2e-{carry}-{seed}", *OWL]
-    with service_at(tmp_path, engine) as service:
+    with service_at(tmp_path, runtime) as service:
         run_through_kills(words, service, _chosen(random.Random(seed), kills))
         assert_nothing_twice(service)
         assert_no_keys_anywhere(tmp_path)

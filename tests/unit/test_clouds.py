@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("viser", reason="pip install -e 'python[view]'")
 
 from maquette.scene.thinning import choose
-from maquette.viewer import wires
+from maquette.viewer import frustums
 
 
 @pytest.mark.parametrize("most", [0, 1, 7, 50, 99, 100, 101, 1000])
@@ -37,7 +37,7 @@ def test_chosen_points_are_spread_over_the_list() -> None:
 def test_another_program_reads_the_lines_as_they_were() -> None:
     trimesh = pytest.importorskip("trimesh")
     segments = np.random.default_rng(0).normal(size=(24, 2, 3))
-    packed = wires.glb(segments, (255, 0, 128))
+    packed = frustums.lines_glb(segments, (255, 0, 128))
     assert len(packed) % 4 == 0
     (read,) = trimesh.load_scene(io.BytesIO(packed), file_type="glb").geometry.values()
     assert isinstance(read, trimesh.path.Path3D)

@@ -1,4 +1,4 @@
-"""Choosing an image, its build context, and upstream's commands: nothing here needs an engine."""
+"""Choosing an image, its build context, and upstream's commands: none needs Docker."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from maquette.agent.duty import RESUME_ME
+from maquette.agent.arguments import RESUME_ME
 from maquette.cli.run import raise_for_end
 from maquette.config.settings import Settings
-from maquette.containers import context, tunnel
-from maquette.containers.variants import choose, suiting
+from maquette.containers import build_context, tunnel
+from maquette.containers.daemon import Daemon, daemon_of
+from maquette.containers.variants import choose, variant_for
 from maquette.errors import ConfigError, Interrupted, JobFailed, NotFound
 from maquette.jobs.ledger import StepLedger
 from maquette.planning.building import build_job
 from maquette.runners.docker.runner import DockerRunner, _ending
-from maquette.runners.endings import Notice
+from maquette.runners.failures import LogEvents
 from maquette.runners.local.runner import LocalRunner
 
 
@@ -36,27 +37,32 @@ def test_the_image_fits_the_flavor(flavor: str, gpus: int, variant: str) -> None
 
 def test_a_capability_without_an_image_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"compute capability 6\.1"):
-        suiting("6.1")
+        variant_for("6.1")
 
 
 def test_a_context_is_the_same_each_time_and_holds_nothing_private(tmp_path: Path) -> None:
     authority = tmp_path / "ca.pem"
     authority.write_text("a certificate")
-    first, second = (context.pack("recon", extra_ca=authority).read() for _ in range(2))
+    first, second = (build_context.pack("recon", extra_ca=authority).read() for _ in range(2))
     assert first == second
-    with tarfile.open(fileobj=context.pack("recon")) as tar:
+    with tarfile.open(fileobj=build_context.pack("recon")) as tar:
         names = tar.getnames()
-    assert "images/recon/Dockerfile" in names and "python/maquette/agent/keeper.py" in names
+    assert "images/recon/Dockerfile" in names and "python/maquette/agent/job_run.py" in names
     assert all(name.startswith(("images/recon/", "python/", "wheels/", "extra_ca/"))
                for name in names)  # fmt: skip
     assert not [name for name in names if ".env" in name or "__pycache__" in name]
 
 
+def test_jobs_that_an_earlier_version_submitted_are_still_found() -> None:
+    facts = {"host": "ssh://gpu-box", "context": ""}
+    assert daemon_of({"engine": facts}) == daemon_of({"daemon": facts}) == Daemon("ssh://gpu-box")
+
+
 def test_files_that_a_build_was_told_of_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="EXTRA_CA"):
-        context.pack("recon", extra_ca=tmp_path / "none.pem")
+        build_context.pack("recon", extra_ca=tmp_path / "none.pem")
     with pytest.raises(NotFound, match="WHEELS"):
-        context.pack("recon", wheels=tmp_path)
+        build_context.pack("recon", wheels=tmp_path)
 
 
 UPSTREAM = {
@@ -119,7 +125,7 @@ def test_a_machine_taken_away_is_a_failure_and_a_persons_stop_is_not(
     tmp_path: Path, stopping: bool, kind: type[Exception]
 ) -> None:
     """`make all` tries failures again, and leaves alone what a person stopped."""
-    state, _, why = _ending(RESUME_ME, {}, stopping, Notice(), "log")
+    state, _, why = _ending(RESUME_ME, {}, stopping, LogEvents(), "log")
     ours = {"reason": why, "step": "process", "model": "thing"}
     document = {"id": "process-1", "status": {"state": state}, "maquette": ours}
     with pytest.raises(kind):
@@ -169,10 +175,10 @@ def test_an_address_becomes_sshs_command_line(address: str, words: list[str]) ->
 def test_what_ssh_and_docker_there_say_becomes_a_next_command(
     said: str, code: int, hint: str
 ) -> None:
-    told = tunnel.told_by_ssh(said, "ssh://me@b:2")
+    told = tunnel.explain_ssh_error(said, "ssh://me@b:2")
     assert told is not None and int(told.exit_code) == code
     assert hint in told.hint and said in told.detail
 
 
 def test_an_ordinary_remark_of_ssh_is_no_reason() -> None:
-    assert tunnel.told_by_ssh("Warning: Permanently added 'b' to the list", "ssh://b") is None
+    assert tunnel.explain_ssh_error("Warning: Permanently added 'b' to the list", "ssh://b") is None

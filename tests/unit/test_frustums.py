@@ -49,11 +49,11 @@ def test_a_ray_meets_the_nearest_pyramid_and_none_beside_them() -> None:
     hits = 0
     for _ in range(400):
         origin, direction = random.uniform(-8, 8, 3), random.normal(size=3)
-        met = frustums.first_met(corners, origin, direction)
+        met = frustums.first_hit(corners, origin, direction)
         assert met == slowly(corners, origin, direction)
         hits += met is not None
     assert 5 < hits < 395
-    assert frustums.first_met(corners, [0, 0, 100], [0, 0, 1]) is None
+    assert frustums.first_hit(corners, [0, 0, 100], [0, 0, 1]) is None
 
 
 def slowly(corners: np.ndarray, origin: np.ndarray, direction: np.ndarray) -> int | None:

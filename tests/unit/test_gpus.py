@@ -17,7 +17,7 @@ from maquette.containers.variants import (
     NEWEST,
     check_fit,
     choose,
-    suiting,
+    variant_for,
     variants,
     warp_cuda,
 )
@@ -93,10 +93,10 @@ def test_variants_stand_in_the_order_of_their_drivers() -> None:
 
 def test_every_gpu_and_every_flavor_has_an_image() -> None:
     for capability in TABLE["gpus"].values():
-        assert capability in variants()[suiting(capability)].capabilities
+        assert capability in variants()[variant_for(capability)].capabilities
     for flavor, gpu in TABLE["flavors"].items():
         assert not gpu or gpu in TABLE["gpus"]
-        assert choose(flavor, 1) == (suiting(TABLE["gpus"][gpu]) if gpu else "cpu")
+        assert choose(flavor, 1) == (variant_for(TABLE["gpus"][gpu]) if gpu else "cpu")
 
 
 def test_both_tables_of_flavors_tell_the_same_gpu() -> None:

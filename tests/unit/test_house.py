@@ -25,7 +25,7 @@ ALLOWED = {
     ("python/maquette/emulator/", "ovh"): "it plays that service and shares its words",
     ("python/maquette/containers/", "docker"): "the program of that name",
     ("python/maquette/storage/", "local"): "a side of a transfer",
-    ("python/maquette/agent/courier.py", "local"): "a side of a transfer",
+    ("python/maquette/agent/scene_sync.py", "local"): "a side of a transfer",
     ("python/maquette/config/settings.py", "local"): "a side of a transfer",
     ("tests/contract/conftest.py", "docker"): "a tier of tests",
 }

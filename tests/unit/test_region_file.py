@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import sparse_models
 from maquette.errors import BadInput, MaquetteError, NotFound
-from maquette.scene import aftermath, checkpoints, region_file, region_fits, transforms
+from maquette.scene import checkpoints, region_file, region_fits, stale_runs, transforms
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.scene.workspace import open_workspace
@@ -178,10 +178,10 @@ def test_a_change_after_training_says_what_must_run_again(workspace: Path) -> No
     train(workspace, "old", other)
     train(workspace, "new", REGION)
     train(workspace, "old.1", other)  # set aside by FRESH=1
-    (again,) = aftermath.remaining_work(Scene(workspace), REGION)
+    (again,) = stale_runs.rerun_advice(Scene(workspace), REGION)
     assert "runs/neuralangelo/old " in again and "make process MODEL=w GROUP=old FRESH=1" in again
     assert "make extract" in again
-    assert [run.name for run in aftermath.stale_runs(Scene(workspace), other)] == ["new"]
+    assert [run.name for run in stale_runs.find(Scene(workspace), other)] == ["new"]
 
 
 seeds = st.integers(0, 10_000)

@@ -9,20 +9,22 @@ import sys
 
 def main() -> int:
     """Run the agent and return the job's exit code."""
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a wish to push, before anybody can hear it
-    from maquette.agent import duty
-    from maquette.agent.keeper import Keeper
+    signal.signal(
+        signal.SIGUSR1, signal.SIG_IGN
+    )  # a request to push may come before anybody handles it
+    from maquette.agent import arguments
+    from maquette.agent.job_run import JobRun
     from maquette.errors import MaquetteError, format_error
     from maquette.scene.events import Progress
 
     try:
-        told = duty.read(sys.argv[1:], os.environ)
+        given = arguments.parse(sys.argv[1:], os.environ)
     except MaquetteError as error:
         print(format_error(error), file=sys.stderr)
         facts = {"what": error.what, "detail": error.detail, "hint": error.hint}
         Progress(None).event("error", code=int(error.exit_code), **facts)
         return int(error.exit_code)
-    return Keeper(told).run()
+    return JobRun(given).run()
 
 
 if __name__ == "__main__":

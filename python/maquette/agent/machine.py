@@ -1,4 +1,4 @@
-"""Can this machine do the job? Asked before anything is moved or computed."""
+"""The machine: whether it can do the job, and the disk space that is reserved for its end."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maquette.agent.duty import Duty
+from maquette.agent.arguments import Arguments
 from maquette.errors import JobFailed
+from maquette.storage.safety import OWN_FOLDER
 
 _QUERY = "name,driver_version,compute_cap,memory.total"
 _QUERY_LIMIT_S = 8
 GB = 1_000_000_000
 _UNLIMITED = 1 << 60
-
-
+_RESERVE_BYTES = 16 << 20  # checksums, pins and the index of a large scene fit
+_FULL_BYTES = 1 << 20
 # Both versions of control groups count here how many of our processes were killed for memory.
 _KILLS = tuple(
     Path("/sys/fs/cgroup", name) for name in ("memory.events", "memory/memory.oom_control")
@@ -28,7 +29,7 @@ _KILLS = tuple(
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU as its driver tells it: driver as "580.65.06", capability as "9.0"."""
+    """One GPU as its driver reports it: driver as "580.65.06", capability as "9.0"."""
 
     name: str
     driver: str
@@ -36,7 +37,7 @@ class Gpu:
     memory_mib: int
 
 
-def check(duty: Duty) -> dict[str, Any]:
+def check(arguments: Arguments) -> dict[str, Any]:
     """Look at GPUs, driver, disk and memory.
 
     Returns:
@@ -45,20 +46,20 @@ def check(duty: Duty) -> dict[str, Any]:
     Raises:
         JobFailed: what the job needs is not here; says what, and what would help.
     """
-    gpus = find_gpus() if duty.gpus else []
-    _check_gpus(duty, gpus)
-    free_gb = shutil.disk_usage(_existing(duty.scene)).free / GB
+    gpus = find_gpus() if arguments.gpus else []
+    _check_gpus(arguments, gpus)
+    free_gb = shutil.disk_usage(_existing(arguments.scene)).free / GB
     memory_gb = memory_bytes() / GB
-    if free_gb < duty.least_disk_gb:
+    if free_gb < arguments.least_disk_gb:
         raise JobFailed(
-            f"the machine's disk is too full: {free_gb:.1f} GB free at `{duty.scene}`",
-            detail=f"{duty.step} needs at least {duty.least_disk_gb:g} GB",
+            f"the machine's disk is too full: {free_gb:.1f} GB free at `{arguments.scene}`",
+            detail=f"{arguments.step} needs at least {arguments.least_disk_gb:g} GB",
             hint="free space there, or take a machine with a larger disk",
         )
-    if memory_gb < duty.least_memory_gb:
+    if memory_gb < arguments.least_memory_gb:
         raise JobFailed(
             f"the machine has too little memory: {memory_gb:.1f} GB",
-            detail=f"{duty.step} needs at least {duty.least_memory_gb:g} GB",
+            detail=f"{arguments.step} needs at least {arguments.least_memory_gb:g} GB",
             hint="take a larger machine, or raise the container's memory limit",
         )
     return {
@@ -87,10 +88,10 @@ def find_gpus() -> list[Gpu]:
             timeout=_QUERY_LIMIT_S,
         ).stdout
     except (subprocess.SubprocessError, OSError) as error:
-        said = getattr(error, "stdout", "") or type(error).__name__
+        output = getattr(error, "stdout", "") or type(error).__name__
         raise JobFailed(
             "the NVIDIA driver does not answer",
-            detail=str(said).strip()[:300],
+            detail=str(output).strip()[:300],
             hint="run `nvidia-smi` on the machine; a reboot often helps",
         ) from error
     return [_gpu(line) for line in answer.splitlines() if line.strip()]
@@ -114,24 +115,24 @@ def _gpu(line: str) -> Gpu:
     return Gpu(name, driver, capability, int(memory) if memory.isdigit() else 0)
 
 
-def _check_gpus(duty: Duty, gpus: list[Gpu]) -> None:
-    if len(gpus) < duty.gpus:
+def _check_gpus(arguments: Arguments, gpus: list[Gpu]) -> None:
+    if len(gpus) < arguments.gpus:
         raise JobFailed(
-            f"{duty.gpus} GPU wanted, {len(gpus)} found on this machine",
+            f"{arguments.gpus} GPU wanted, {len(gpus)} found on this machine",
             detail="no NVIDIA driver is visible here" if not gpus else gpus[0].name,
             hint="GPU=0 computes without one; on your own host install NVIDIA's container toolkit",
         )
     for gpu in gpus:
-        if duty.capabilities and gpu.capability not in duty.capabilities:
+        if arguments.capabilities and gpu.capability not in arguments.capabilities:
             raise JobFailed(
                 f"this image has no code for {gpu.name} (compute capability {gpu.capability})",
-                detail=f"it has code for {', '.join(duty.capabilities)}",
+                detail=f"it has code for {', '.join(arguments.capabilities)}",
                 hint="choose another image with VARIANT=, see docs/containers.md",
             )
-        if duty.oldest_driver and _parts(gpu.driver) < _parts(duty.oldest_driver):
+        if arguments.oldest_driver and _parts(gpu.driver) < _parts(arguments.oldest_driver):
             raise JobFailed(
                 f"the NVIDIA driver is too old: {gpu.driver}",
-                detail=f"this image needs {duty.oldest_driver} or newer",
+                detail=f"this image needs {arguments.oldest_driver} or newer",
                 hint="update the driver, or try VARIANT=cuda12, which needs an older one",
             )
 
@@ -147,7 +148,7 @@ def _existing(path: Path) -> Path:
 def kills_for_memory(places: Sequence[Path] = _KILLS) -> int:
     """How often the system has killed one of this container's processes for want of memory.
 
-    Docker's own word for it comes too late for short-lived containers, or not at all.
+    Docker's own report of it comes too late for short-lived containers, or not at all.
     """
     for place in places:
         with contextlib.suppress(OSError):
@@ -156,3 +157,35 @@ def kills_for_memory(places: Sequence[Path] = _KILLS) -> int:
                 if name == "oom_kill":
                     return int(count)
     return 0
+
+
+class DiskReserve:
+    """Disk space held back for the end of a job, on the disk that the scene lies on.
+
+    Args:
+        scene: The scene's folder.
+    """
+
+    def __init__(self, scene: Path) -> None:
+        self._scene = scene
+        self._file = scene / OWN_FOLDER / "room"
+        self.was_full = False
+
+    def allocate(self) -> None:
+        """Reserve some, so that a step that fills the disk can still be pushed."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(self._file, "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
+        except OSError:  # nothing to spare, or a file system that can not
+            self.release()
+
+    def release(self) -> None:
+        """Free it."""
+        with contextlib.suppress(OSError):
+            self._file.unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """Note whether the disk is full now; cheap enough for several times a second."""
+        with contextlib.suppress(OSError):
+            self.was_full |= shutil.disk_usage(self._scene).free < _FULL_BYTES

@@ -13,7 +13,7 @@ from maquette.storage.safety import OWN_FOLDER
 _TRIES = 5
 
 
-class Pins:
+class CheckpointPins:
     """For each run a checkpoint, its checksum and a pointer that names it, as hard links.
 
     They lie in the scene's own bookkeeping, laid out as a scene. A pin is held until a newer one
@@ -27,7 +27,7 @@ class Pins:
         self._scene = scene
         self.root = scene / OWN_FOLDER / "pins"
 
-    def take(self) -> None:
+    def update(self) -> None:
         """Pin what each pointer names now; one that names nothing keeps its earlier pin."""
         for pointer in sorted((self._scene / "runs").rglob(POINTER)):
             for _ in range(_TRIES):  # when its file went away, the pointer names a newer one
@@ -35,12 +35,12 @@ class Pins:
                     self._take(pointer.parent)
                     break
 
-    def holds(self, path: str) -> bool:
+    def is_pinned(self, path: str) -> bool:
         """Whether a path, relative to the scene, is pinned."""
         return (self.root / path).is_file()
 
-    def outlives(self, path: str) -> bool:
-        """Whether a path is in the scene no more, so that only a pin can have brought it away."""
+    def is_orphaned(self, path: str) -> bool:
+        """Whether a path is gone from the scene, so that only its pin can have been pushed."""
         return not (self._scene / path).exists()
 
     def _take(self, run: Path) -> None:

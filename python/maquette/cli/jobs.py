@@ -11,7 +11,7 @@ from maquette.cli.arguments import AsJson, SettingWords, Step, check_step, load_
 
 if TYPE_CHECKING:
     from maquette.jobs.ledger import StepLedger
-    from maquette.runners.base import Adopting
+    from maquette.runners.base import SupportsAdopt
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,7 +37,7 @@ def status(step: Step, settings: SettingWords = None, as_json: AsJson = False) -
 
 def logs(step: Step, settings: SettingWords = None) -> None:
     """Print a job's log; while it runs, follow it to its end."""
-    from maquette.runners.registry import get_runner
+    from maquette.runners.base import get_runner
     from maquette.ui.printers import PlainPrinter
 
     ours = _refreshed(_ledger(step, settings))["maquette"]
@@ -62,14 +62,13 @@ def push(step: Step, settings: SettingWords = None) -> None:
     from maquette.errors import UsageError
     from maquette.jobs.states import has_ended
     from maquette.runners import tracking
-    from maquette.runners.base import Collecting, Pushing
-    from maquette.runners.registry import get_runner
+    from maquette.runners.base import SupportsCollect, SupportsPush, get_runner
 
     ledger = _ledger(step, settings)
     document = _refreshed(ledger)
     ours = document["maquette"]
     runner = get_runner(ours["backend"])
-    if not isinstance(runner, Pushing):
+    if not isinstance(runner, SupportsPush):
         raise UsageError(f"a job on {ours['backend']} works in the scene's own folder")
     state = document["status"]["state"]
     if not ours["handle"] or (has_ended(document["status"]) and state != "SYNC_FAILED"):
@@ -80,7 +79,7 @@ def push(step: Step, settings: SettingWords = None) -> None:
     runner.push_now(ours["handle"])
     print(f"{ours['step']} of {ours['model']}: asked to copy its files to the bucket")
     tracking.note_push(ledger, document["id"])
-    if load_settings(settings).pull and isinstance(runner, Collecting):
+    if load_settings(settings).pull and isinstance(runner, SupportsCollect):
         runner.collect(ours["handle"])
         print(f"what it has copied by now is in {ours['scene']}")
 
@@ -119,13 +118,13 @@ def jobs(
         )
 
 
-def _adopting() -> dict[str, Adopting]:
+def _adopting() -> dict[str, SupportsAdopt]:
     """The backends that remember jobs without documents."""
-    from maquette.runners.base import Adopting
-    from maquette.runners.registry import BACKENDS, get_runner
+    from maquette.runners.base import SupportsAdopt, get_runner
+    from maquette.runners.registry import BACKENDS
 
     runners = {name: get_runner(name) for name in BACKENDS}
-    return {name: runner for name, runner in runners.items() if isinstance(runner, Adopting)}
+    return {name: runner for name, runner in runners.items() if isinstance(runner, SupportsAdopt)}
 
 
 def _row(document: dict[str, Any]) -> tuple[str, ...]:

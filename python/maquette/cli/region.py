@@ -147,11 +147,11 @@ def _save(
 def _tell(
     settings: Settings, opened: Workspace, region: Region, as_json: bool, remark: str = ""
 ) -> None:
-    from maquette.scene.aftermath import remaining_work
+    from maquette.scene.stale_runs import rerun_advice
     from maquette.ui.tables import print_rows
 
     facts = _facts(opened, region)
-    again = remaining_work(opened.scene, region)
+    again = rerun_advice(opened.scene, region)
     remarks = [*opened.remarks, *([remark] if remark else [])]
     if as_json:
         print(json.dumps({**facts, "remarks": remarks, "run_again": again}))

@@ -39,7 +39,7 @@ def plan(step: Step, settings: SettingWords = None) -> None:
     """Print the exact request that `run` would submit; sends nothing."""
     from maquette.config.loading import load
     from maquette.planning.building import build_job
-    from maquette.runners.registry import get_runner
+    from maquette.runners.base import get_runner
 
     chosen = load(settings or ())
     job = build_job(check_step(step, chosen), chosen)
@@ -136,7 +136,7 @@ def finish(document: dict[str, Any], ledger: StepLedger, settings: Settings, as_
 
 def _submit(job: JobSpec, settings: Settings, as_json: bool) -> dict[str, Any]:
     from maquette.runners import tracking
-    from maquette.runners.registry import get_runner
+    from maquette.runners.base import get_runner
     from maquette.ui.transfers import TransferPrinter
 
     printer = TransferPrinter(as_json)
@@ -156,7 +156,7 @@ def _say_cost(document: dict[str, Any]) -> None:
 def follow(ledger: StepLedger, as_json: bool) -> dict[str, Any]:
     """Show a job's progress until it has ended; returns its last document."""
     from maquette.runners import tracking
-    from maquette.runners.registry import get_runner
+    from maquette.runners.base import get_runner
     from maquette.ui.printers import choose_printer
 
     document = tracking.refresh(ledger)

@@ -63,7 +63,7 @@ def _complete(step: str, settings: Settings, after: str) -> tuple[str, Settings]
                 raise
             print(f"{step} failed ({error.what}); trying again, {failures} of {settings.retries}")
             _rescue(ledger)
-            settings = _another_way(settings, ledger)
+            settings = _with_fallback(settings, ledger)
 
 
 def _already(step: str, settings: Settings, ledger: StepLedger, after: str) -> str:
@@ -107,7 +107,7 @@ def _known_to_backend(ledger: StepLedger) -> dict[str, Any]:
 def _is_as_asked(step: str, settings: Settings, document: dict[str, Any]) -> bool:
     """Whether a job was given the options that the settings of now would give."""
     from maquette.planning.building import build_job
-    from maquette.runners.registry import get_runner
+    from maquette.runners.base import get_runner
 
     planned = get_runner(settings.backend).plan(build_job(step, settings))
     ours = document["maquette"]
@@ -125,7 +125,7 @@ def _run(step: str, settings: Settings) -> None:
 
 def can_help(error: MaquetteError, ledger: StepLedger) -> bool:
     """Whether trying again can help: not against wrong input, and not beyond a time limit."""
-    from maquette.agent.duty import TIME_IS_UP
+    from maquette.agent.arguments import TIME_IS_UP
 
     if error.exit_code != ExitCode.JOB_FAILED or not ledger.path.exists():
         return False
@@ -133,16 +133,15 @@ def can_help(error: MaquetteError, ledger: StepLedger) -> bool:
     return bool(status["info"]["code"] != "JOB_TIMEOUT" and status["exitCode"] != TIME_IS_UP)
 
 
-def _another_way(settings: Settings, ledger: StepLedger) -> Settings:
+def _with_fallback(settings: Settings, ledger: StepLedger) -> Settings:
     """The settings to go on with, where the backend knows some that do not fail in the same way."""
-    from maquette.runners.base import KnowsAnotherWay
-    from maquette.runners.registry import get_runner
+    from maquette.runners.base import SupportsFallback, get_runner
 
     document = ledger.read()
     runner = get_runner(document["maquette"]["backend"])
-    if not isinstance(runner, KnowsAnotherWay):
+    if not isinstance(runner, SupportsFallback):
         return settings
-    changes = runner.another_way(document, settings)
+    changes = runner.fallback_options(document, settings)
     for name, value in changes.items():
         print(f"from here on with {name.upper()}={value}")
     options = settings.backend_options | changes
@@ -152,15 +151,14 @@ def _another_way(settings: Settings, ledger: StepLedger) -> Settings:
 def _rescue(ledger: StepLedger) -> None:
     """Have results copied again that could not be copied at the job's end; they are paid for."""
     from maquette.runners import tracking
-    from maquette.runners.base import Pushing
-    from maquette.runners.registry import get_runner
+    from maquette.runners.base import SupportsPush, get_runner
 
     document = tracking.refresh(ledger)
     runner = get_runner(document["maquette"]["backend"])
     status = document["status"]
     if status["state"] != "SYNC_FAILED" or not status["startedAt"]:  # else there are no results
         return
-    if not isinstance(runner, Pushing):
+    if not isinstance(runner, SupportsPush):
         return
     try:
         runner.push_now(document["maquette"]["handle"])

@@ -127,7 +127,7 @@ def _why_unused(key: str, pipeline: str, backend: str) -> str:
     sentences = [
         f"{kind.upper()}={here}; {kind}s that know it: {', '.join(there)}"
         for kind, here, there in (
-            ("pipeline", pipeline, others), ("backend", backend, backends.knowing(key)),
+            ("pipeline", pipeline, others), ("backend", backend, backends.accepting(key)),
         )
         if there
     ]  # fmt: skip

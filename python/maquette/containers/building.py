@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from maquette.config.settings import Settings
-from maquette.containers.context import pack
-from maquette.containers.engines import Engine, connected
+from maquette.containers.build_context import pack
+from maquette.containers.daemon import Daemon, connected
 from maquette.containers.options import BuildOptions, ImageOptions
 from maquette.containers.variants import choose, find_variant, image_reference
 from maquette.errors import CredentialsError, JobFailed
@@ -53,7 +53,7 @@ class Recipe:
         return image_reference(self.version, self.variant, self.registry, self.name)
 
     def build_arguments(self) -> dict[str, str]:
-        """What the Dockerfile is told; pip's and proxies' settings of this machine among it."""
+        """The arguments of the Dockerfile; pip's and proxies' settings of this machine among it."""
         found = {name: os.environ.get(name, "") for name in _PASSED_ON}
         found |= {name: os.environ.get(name.lower(), found[name]) for name in _PASSED_ON}
         usable = {name: text for name, text in found.items() if text and "file:" not in text}
@@ -89,7 +89,7 @@ def recipes(settings: Settings) -> list[Recipe]:
     ]
 
 
-def build(recipe: Recipe, engine: Engine, say: Say) -> str:
+def build(recipe: Recipe, daemon: Daemon, say: Say) -> str:
     """Build an image and tag it by version and variant.
 
     Args:
@@ -102,7 +102,7 @@ def build(recipe: Recipe, engine: Engine, say: Say) -> str:
         JobFailed: a line of the Dockerfile failed; carries the end of what it printed.
     """
     with (
-        connected(engine, timeout_s=_LIMIT_S) as client,
+        connected(daemon, timeout_s=_LIMIT_S) as client,
         pack(recipe.name, recipe.wheels, recipe.extra_ca) as context,
     ):
         answers = client.api.build(
@@ -119,22 +119,22 @@ def build(recipe: Recipe, engine: Engine, say: Say) -> str:
         return str(client.images.get(recipe.reference).id)
 
 
-def push(reference: str, engine: Engine, say: Say) -> None:
+def push(reference: str, daemon: Daemon, say: Say) -> None:
     """Push an image to the registry that its name says.
 
     Raises:
         CredentialsError: the registry does not know this person.
         JobFailed: it refuses, or there is no such image.
     """
-    with connected(engine, timeout_s=_LIMIT_S) as client:
+    with connected(daemon, timeout_s=_LIMIT_S) as client:
         _tag_for_registry(client, reference)
-        told: set[tuple[str, str]] = set()
+        seen: set[tuple[str, str]] = set()
         for answer in client.api.push(reference, stream=True, decode=True):
             if "error" in answer:
                 raise _refused(reference, str(answer["error"]))
             state = (str(answer.get("id", "")), str(answer.get("status", "")))
-            if state not in told and not state[1].startswith("Pushing"):
-                told.add(state)
+            if state not in seen and not state[1].startswith("Pushing"):
+                seen.add(state)
                 say(" ".join(part for part in state if part))
 
 
@@ -177,12 +177,12 @@ def _tag_for_registry(client: Any, reference: str) -> None:
         client.images.get(here).tag(reference)
 
 
-def _refused(reference: str, said: str) -> CredentialsError | JobFailed:
+def _refused(reference: str, message: str) -> CredentialsError | JobFailed:
     registry = reference.split("/")[0]
-    if any(word in said.lower() for word in _UNKNOWN_PERSON):
+    if any(word in message.lower() for word in _UNKNOWN_PERSON):
         return CredentialsError(
-            f"the registry refuses {reference}", detail=said, hint=f"`docker login {registry}`"
+            f"the registry refuses {reference}", detail=message, hint=f"`docker login {registry}`"
         )
     return JobFailed(
-        f"pushing {reference} failed", detail=said, hint="look at REGISTRY=, then push again"
+        f"pushing {reference} failed", detail=message, hint="look at REGISTRY=, then push again"
     )

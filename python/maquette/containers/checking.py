@@ -1,4 +1,4 @@
-"""Try an image out before a job depends on it: a sentence for each thing, in a real container."""
+"""Check an image in real containers before a job depends on it; one line for each check."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from docker.errors import ImageNotFound
 from docker.types import DeviceRequest
 
-from maquette.containers.engines import Engine, connected
+from maquette.containers.daemon import Daemon, connected
 from maquette.containers.variants import Variant, variants, warp_cuda
 from maquette.errors import JobFailed, NotFound
 
@@ -22,7 +22,7 @@ _GPUS = "import json, torch; print(json.dumps([torch.cuda.get_device_name(i) for
     "range(torch.cuda.device_count())]))"  # fmt: skip
 
 
-class Outcome(NamedTuple):
+class CommandResult(NamedTuple):
     """How a command in a container ended."""
 
     code: int
@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
     errors: str
 
 
-def check(reference: str, engine: Engine, gpus: int) -> Iterator[str]:
+def check(reference: str, daemon: Daemon, gpus: int) -> Iterator[str]:
     """Check configuration, contents, commands, libraries, GPUs and every kernel beside its twin.
 
     Kernels run on the GPU where one is wanted, with all sizes; else on the CPU, with small ones.
@@ -42,7 +42,7 @@ def check(reference: str, engine: Engine, gpus: int) -> Iterator[str]:
         NotFound: there is no such image.
         JobFailed: something is not as it must be.
     """
-    with connected(engine) as client:
+    with connected(daemon) as client:
         try:
             image = client.images.get(reference)
         except ImageNotFound:
@@ -100,7 +100,7 @@ def _check_kernels(
 ) -> Iterator[str]:
     quick = [] if gpus else ["--quick"]
     command = ["python", "-m", "maquette.recon.kernel_checks", "--json", *quick]
-    ended = _outcome(client, reference, command, gpus)
+    ended = _run_command(client, reference, command, gpus)
     machine, *results = map(json.loads, ended.printed.splitlines() or ("{}",))
     if not results:
         raise _failed(reference, command, ended)
@@ -140,13 +140,13 @@ def _run(client: Any, reference: str, command: list[str], gpus: int = 0) -> str:
     Raises:
         JobFailed: it ends with something else than 0.
     """
-    ended = _outcome(client, reference, command, gpus)
+    ended = _run_command(client, reference, command, gpus)
     if ended.code:
         raise _failed(reference, command, ended)
     return ended.printed
 
 
-def _outcome(client: Any, reference: str, command: list[str], gpus: int) -> Outcome:
+def _run_command(client: Any, reference: str, command: list[str], gpus: int) -> CommandResult:
     requests = [DeviceRequest(count=gpus, capabilities=[["gpu"]])] if gpus else None
     container = client.containers.create(
         reference, command, user=USER, network_mode="none", device_requests=requests
@@ -154,13 +154,13 @@ def _outcome(client: Any, reference: str, command: list[str], gpus: int) -> Outc
     try:
         container.start()
         code = container.wait()["StatusCode"]
-        printed, told = (container.logs(stdout=out, stderr=not out) for out in (True, False))
-        return Outcome(code, _text(printed).strip(), _text(told).strip())
+        printed, errors = (container.logs(stdout=out, stderr=not out) for out in (True, False))
+        return CommandResult(code, _text(printed).strip(), _text(errors).strip())
     finally:
         container.remove(force=True)
 
 
-def _failed(reference: str, command: list[str], ended: Outcome) -> JobFailed:
+def _failed(reference: str, command: list[str], ended: CommandResult) -> JobFailed:
     return JobFailed(
         f"`{' '.join(command)}` fails in {reference}",
         detail=(ended.errors or ended.printed)[-600:],
@@ -168,8 +168,8 @@ def _failed(reference: str, command: list[str], ended: Outcome) -> JobFailed:
     )
 
 
-def _text(said: bytes | str | None) -> str:
-    return said.decode(errors="replace") if isinstance(said, bytes) else said or ""
+def _text(output: bytes | str | None) -> str:
+    return output.decode(errors="replace") if isinstance(output, bytes) else output or ""
 
 
 def _expect(fine: bool, reference: str, otherwise: str) -> None:

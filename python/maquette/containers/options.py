@@ -1,4 +1,4 @@
-"""Options about engines and images, for the backends and commands that use such."""
+"""Options about daemons and images, for the backends and commands that use such."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ImageOptions:
 
 
 @dataclass(frozen=True)
-class EngineOptions:
-    """Which Docker engine is asked."""
+class DaemonOptions:
+    """Which Docker daemon is asked."""
 
     docker_host: str = option(
         "", "unix:///…, ssh://user@host, tcp://… or a context; empty: the current one"

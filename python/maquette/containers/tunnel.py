@@ -1,7 +1,7 @@
-"""An engine behind ssh: the person's own ssh program, with its keys, its config and its hosts.
+"""A daemon behind ssh: the person's own ssh program, with its keys, its config and its hosts.
 
-A socket of this machine stands for the engine's. Each connection to it becomes one `ssh HOST docker
-system dial-stdio`, as docker's own client does, so timeouts hold and ssh's words can be told.
+A socket of this machine stands for the daemon's. Each connection to it becomes one `ssh HOST docker
+system dial-stdio`, as docker's own client does, so timeouts hold and ssh's errors can be explained.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _END_S = 5.0
 
 
 class Tunnel:
-    """Leads from a socket of this machine to the engine of an address `ssh://[user@]host[:port]`.
+    """Leads from a socket of this machine to the daemon of an address `ssh://[user@]host[:port]`.
 
     Raises:
         ConfigError: this is no such address.
@@ -40,37 +40,37 @@ class Tunnel:
                 hint="install it: `sudo apt-get install openssh-client`",
             )
         self._children: list[subprocess.Popen[bytes]] = []
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the tunnel
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the tunnel
         self._folder = Path(tempfile.mkdtemp(prefix="maquette-"))
         self._is_open = True
         self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self._folder / "engine"))
+        self._listener.bind(str(self._folder / "daemon"))
         self._listener.listen()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     @property
     def address(self) -> str:
-        """Where the engine is reached on this machine."""
-        return f"unix://{self._folder / 'engine'}"
+        """Where the daemon is reached on this machine."""
+        return f"unix://{self._folder / 'daemon'}"
 
-    def said(self) -> str:
-        """What ssh, and docker at its other end, complained of so far."""
-        self._said.seek(0)
-        return self._said.read().decode(errors="replace").strip()
+    def stderr(self) -> str:
+        """What ssh, and docker at its other end, wrote to standard error so far."""
+        self._stderr.seek(0)
+        return self._stderr.read().decode(errors="replace").strip()
 
     def close(self) -> None:
         """End every connection; leaves neither processes nor files."""
         self._is_open = False
         with socket.socket(socket.AF_UNIX) as wake:
-            wake.connect(str(self._folder / "engine"))
+            wake.connect(str(self._folder / "daemon"))
         self._thread.join()
         self._listener.close()
         for child in self._children:
             child.terminate()
         for child in self._children:
             _collect(child)
-        self._said.close()
+        self._stderr.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _serve(self) -> None:
@@ -84,14 +84,14 @@ class Tunnel:
                         self._argv,
                         stdin=connection.fileno(),
                         stdout=connection.fileno(),
-                        stderr=self._said,
+                        stderr=self._stderr,
                         start_new_session=True,  # Ctrl-C is for this program to handle
                     )
                 )
 
 
 def ssh_argv(address: str) -> list[str]:
-    """The command line that reaches an engine.
+    """The command line that reaches a daemon.
 
     Raises:
         ConfigError: this is no such address.
@@ -106,7 +106,7 @@ def ssh_argv(address: str) -> list[str]:
     if not host or port == -1 or ":" in user:
         shown = address.replace(user, "…") if ":" in user else address
         raise ConfigError(
-            f"`{shown}` is no address of an engine (DOCKER_HOST)",
+            f"`{shown}` is no address of a daemon (DOCKER_HOST)",
             detail="a password in it is never used" if ":" in user else "",
             hint="ssh://user@host or ssh://user@host:port",
         )
@@ -117,20 +117,20 @@ def ssh_argv(address: str) -> list[str]:
     return [*argv, "--", host, f"{there} system dial-stdio"]
 
 
-def told_by_ssh(said: str, address: str) -> MaquetteError | None:
+def explain_ssh_error(stderr: str, address: str) -> MaquetteError | None:
     """Say what ssh's complaint means; None when it says nothing that is known."""
     authority = address.removeprefix(SCHEME).partition("/")[0]
     login, _, port = authority.partition(":")
     target = f"-p {port} {login}" if port else login
-    found = said.lower()
+    found = stderr.lower()
     for signs, error, what, hint in _MEANINGS:
         if any(sign in found for sign in signs):
             what, hint = what.format(host=login), hint.format(target=target)
-            return error(what, detail=said[-600:], hint=hint)
+            return error(what, detail=stderr[-600:], hint=hint)
     return None
 
 
-# What is said → what it means and what to do; the first that fits counts.
+# What ssh writes → what it means and what to do; the first match counts.
 _MEANINGS: tuple[tuple[tuple[str, ...], type[MaquetteError], str, str], ...] = (
     (
         ("host key verification failed",),
@@ -141,7 +141,7 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[MaquetteError], str, str], ...] = (
     (
         ("permission denied while trying to connect", "connect: permission denied"),
         CredentialsError,
-        "the Docker engine of `{host}` does not let this user in",
+        "the Docker daemon of `{host}` does not let this user in",
         "`ssh -t {target} sudo usermod -aG docker '$USER'`, then try again",
     ),
     (
@@ -153,7 +153,7 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[MaquetteError], str, str], ...] = (
     (
         ("cannot connect to the docker daemon", "failed to connect to the docker", "dial unix"),
         JobFailed,
-        "Docker is installed on `{host}`, but its engine does not answer",
+        "Docker is installed on `{host}`, but its daemon does not answer",
         "start it there: `ssh -t {target} sudo systemctl start docker`",
     ),
     (

@@ -26,7 +26,7 @@ class Variant:
         oldest_driver: The first NVIDIA driver that can run it, as "580.65"; empty without GPU.
         torch_cuda: The CUDA that its torch is built with, as "12.6"; empty without GPU.
         torch_code: The capabilities that its torch's wheel has code for.
-        largest_gb: What the image may take on the engine's disk; 0: not known.
+        largest_gb: What the image may take on the daemon's disk; 0: not known.
     """
 
     name: str
@@ -66,7 +66,7 @@ def find_variant(name: str) -> Variant:
     return known[name]
 
 
-def suiting(capability: str) -> str:
+def variant_for(capability: str) -> str:
     """The variant for GPUs of this compute capability that asks least of the driver.
 
     Nobody knows the driver of a machine that is not there yet.
@@ -93,7 +93,7 @@ def choose(flavor: str, gpus: int) -> str:
     gpu = table["flavors"].get(flavor)
     if gpu is None:
         return NEWEST
-    return suiting(table["gpus"][gpu]) if gpu else WITHOUT_GPU
+    return variant_for(table["gpus"][gpu]) if gpu else WITHOUT_GPU
 
 
 def check_fit(variant: str, flavor: str, gpus: int) -> None:
@@ -109,7 +109,7 @@ def check_fit(variant: str, flavor: str, gpus: int) -> None:
     raise ConfigError(
         f"VARIANT={variant} has no code for {gpu}, the GPU of {flavor}",
         detail=f"compute capability {table['gpus'][gpu]}",
-        hint=f"leave VARIANT out, or VARIANT={suiting(table['gpus'][gpu])}",
+        hint=f"leave VARIANT out, or VARIANT={variant_for(table['gpus'][gpu])}",
     )
 
 

@@ -1,4 +1,4 @@
-"""The endpoints; everything they decide is in `service`, `listing`, `logs` and `walk`."""
+"""The endpoints; everything they decide is in `service`, `listing`, `logs` and `lifecycle`."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from maquette.emulator import catalogue, logs, models
-from maquette.emulator.book import Job
-from maquette.emulator.cutting import cut
-from maquette.emulator.engines import EngineGone
+from maquette.emulator.clock import with_short_dates
+from maquette.emulator.connections import abort
+from maquette.emulator.database import Job
 from maquette.emulator.faults import Fault, mangled
 from maquette.emulator.listing import BadQuery, page_of
-from maquette.emulator.service import TENANT, Jobs, Refused
-from maquette.emulator.times import with_short_dates
+from maquette.emulator.runtimes import RuntimeUnavailable
+from maquette.emulator.service import TENANT, ApiError, Jobs
 from maquette.planning.flavors import fallback_table
 from maquette.runners.ovh.command_line import command_line
 
-M = TypeVar("M", bound=models.Strict)
+M = TypeVar("M", bound=models.StrictModel)
 Endpoint = Callable[[Request], Awaitable[Response]]
 NOT_EMULATED = ("registry", "volume", "data")
 
 
 @dataclass(frozen=True)
-class Manner:
-    """Answers to what nobody knows of the service.
+class ApiOptions:
+    """Details of the API that the service does not document.
 
     Attributes:
         first_page: Number of the first page of a list, 0 or 1.
@@ -49,20 +49,22 @@ class Manner:
 class Api:
     """The service's endpoints."""
 
-    def __init__(self, jobs: Jobs, manner: Manner) -> None:
+    def __init__(self, jobs: Jobs, api: ApiOptions) -> None:
         self._jobs = jobs
-        self._book = jobs.service.book
-        self._manner = manner
+        self._database = jobs.service.database
+        self._options = api
 
     def app(self) -> ASGIApp:
         """The application, with faults in front of it."""
-        return Faulty(Starlette(routes=self._routes(), lifespan=self._lifespan), self._jobs)
+        return FaultMiddleware(
+            Starlette(routes=self._routes(), lifespan=self._lifespan), self._jobs
+        )
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        self._jobs.take_up()
+        self._jobs.resume()
         yield
-        await self._jobs.stop_walking()
+        await self._jobs.detach()
 
     def _routes(self) -> list[Any]:
         table: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
@@ -108,9 +110,9 @@ class Api:
                 if request.url.path.startswith("/v1/"):
                     self._authorise(request)
                 return await endpoint(request)
-            except Refused as error:
+            except ApiError as error:
                 return JSONResponse({"message": str(error)}, error.status)
-            except EngineGone as error:
+            except RuntimeUnavailable as error:
                 return JSONResponse({"message": str(error)}, 503)
             except BadQuery as error:
                 return JSONResponse({"message": str(error)}, 400)
@@ -126,28 +128,28 @@ class Api:
         if token["spec"]["role"] == "ai_training_read" and not (
             path == "/v1/me" or (is_reading and path.startswith("/v1/job"))
         ):
-            raise Refused(403, f"role {token['spec']['role']} may not {request.method} {path}")
+            raise ApiError(403, f"role {token['spec']['role']} may not {request.method} {path}")
 
     def _token(self, header: str) -> dict[str, Any]:
         scheme, _, secret = header.partition(" ")
-        token = self._book.token_of(secret) if scheme.lower() == "bearer" else None
+        token = self._database.token_of(secret) if scheme.lower() == "bearer" else None
         if token is None:
-            raise Refused(401, "unauthorized: the token is missing, wrong or was deleted")
+            raise ApiError(401, "unauthorized: the token is missing, wrong or was deleted")
         return token
 
     async def create(self, request: Request) -> Response:
-        spec = await _body(request, models.JobSpec)
+        spec = await _body(request, models.JobRequest)
         selector = request.state.token["spec"].get("labelSelector") or ""
         forced = dict([selector.split("=", 1)]) if "=" in selector else {}
         job = self._jobs.create(spec, request.state.token["spec"]["name"], forced)
         return _json(job.public)
 
     async def list_jobs(self, request: Request) -> Response:
-        jobs = list(self._book.jobs.values())
-        return _json(page_of(jobs, request.query_params, self._manner.first_page))
+        jobs = list(self._database.jobs.values())
+        return _json(page_of(jobs, request.query_params, self._options.first_page))
 
     async def command(self, request: Request) -> Response:
-        spec = await _body(request, models.JobSpec)
+        spec = await _body(request, models.JobRequest)
         return _json({"command": command_line(spec.to_json())})
 
     async def get(self, request: Request) -> Response:
@@ -157,7 +159,7 @@ class Api:
         change = await _body(request, models.TimeoutChange)
         job = self._job(request)
         job.public["spec"] |= change.to_json()
-        self._book.save(job)
+        self._database.save(job)
         return Response(status_code=204)
 
     async def delete(self, request: Request) -> Response:
@@ -180,11 +182,11 @@ class Api:
             job.public["spec"]["labels"].pop(change.name, None)
         else:
             job.public["spec"]["labels"][change.name] = change.value
-        self._book.save(job)
+        self._database.save(job)
         return Response(status_code=204)
 
     async def log(self, request: Request) -> Response:
-        reader = logs.LogReader(self._jobs.service, self._job(request), self._manner.dated_log)
+        reader = logs.LogReader(self._jobs.service, self._job(request), self._options.dated_log)
         if request.query_params.get("follow") == "true":
             return StreamingResponse(reader.stream(), media_type="text/plain")
         return PlainTextResponse(await reader.selected(request.query_params))
@@ -193,11 +195,11 @@ class Api:
         try:
             self._token(socket.headers.get("authorization", ""))
             job = self._jobs.get(socket.path_params["id"])
-        except Refused as error:
+        except ApiError as error:
             await socket.close(4000 + error.status, str(error))
             return
-        reader = logs.LogReader(self._jobs.service, job, self._manner.dated_log)
-        await logs.serve(reader, socket, self._jobs.service.pace)
+        reader = logs.LogReader(self._jobs.service, job, self._options.dated_log)
+        await logs.serve(reader, socket, self._jobs.service.clock)
 
     async def datasync(self, request: Request) -> Response:
         spec = await _body(request, models.DataSyncSpec)
@@ -209,7 +211,7 @@ class Api:
 
     async def me(self, request: Request) -> Response:
         token = request.state.token["spec"]
-        used = catalogue.taken([job.public for job in self._book.live()])
+        used = catalogue.used_resources([job.public for job in self._database.live()])
         resources = {
             kind: {"quota": total, "used": used[kind]} for kind, total in self._jobs.quota.items()
         }
@@ -227,26 +229,26 @@ class Api:
         )
 
     async def tokens(self, request: Request) -> Response:
-        return _json({"items": [_shown(token) for token in self._book.tokens.values()]})
+        return _json({"items": [_shown(token) for token in self._database.tokens.values()]})
 
     async def make_token(self, request: Request) -> Response:
         spec = await _body(request, models.TokenSpec)
-        token, secret = self._book.add_token(spec.to_json())
+        token, secret = self._database.add_token(spec.to_json())
         return _json(_shown(token, secret))
 
     async def token(self, request: Request) -> Response:
         return _json(_shown(self._one_token(request)))
 
     async def drop_token(self, request: Request) -> Response:
-        del self._book.tokens[self._one_token(request)["id"]]
-        self._book.save_tokens()
+        del self._database.tokens[self._one_token(request)["id"]]
+        self._database.save_tokens()
         return Response(status_code=204)
 
     async def renew_token(self, request: Request) -> Response:
         old = self._one_token(request)
-        token, secret = self._book.add_token(old["spec"])
-        del self._book.tokens[old["id"]]
-        self._book.save_tokens()
+        token, secret = self._database.add_token(old["spec"])
+        del self._database.tokens[old["id"]]
+        self._database.save_tokens()
         return _json(_shown(token, secret))
 
     async def flavors(self, request: Request) -> Response:
@@ -255,7 +257,7 @@ class Api:
     async def flavor(self, request: Request) -> Response:
         name = request.path_params["id"]
         if name not in fallback_table():
-            raise Refused(404, f"flavor {name} not found")
+            raise ApiError(404, f"flavor {name} not found")
         return _json(catalogue.flavor_answer(fallback_table()[name]))
 
     async def prices(self, request: Request) -> Response:
@@ -276,26 +278,26 @@ class Api:
         return Response(status_code=204)
 
     async def bill(self, request: Request) -> Response:
-        return _json([self._jobs.bill(job) for job in self._book.jobs.values()])
+        return _json([self._jobs.bill(job) for job in self._database.jobs.values()])
 
     async def not_emulated(self, request: Request) -> Response:
-        raise Refused(501, f"{request.url.path} is not emulated")
+        raise ApiError(501, f"{request.url.path} is not emulated")
 
     def _job(self, request: Request) -> Job:
         return self._jobs.get(request.path_params["id"])
 
     def _one_token(self, request: Request) -> dict[str, Any]:
-        token = self._book.tokens.get(request.path_params["id"])
+        token = self._database.tokens.get(request.path_params["id"])
         if token is None:
-            raise Refused(404, f"token {request.path_params['id']} not found")
+            raise ApiError(404, f"token {request.path_params['id']} not found")
         return token
 
     def _wake(self) -> None:
-        for job in self._book.live():
+        for job in self._database.live():
             job.changed.set()
 
 
-class Faulty:
+class FaultMiddleware:
     """Answers, delays, cuts and changes what a fault is meant for; passes on the rest."""
 
     def __init__(self, app: ASGIApp, jobs: Jobs) -> None:
@@ -315,17 +317,17 @@ class Faulty:
             answer = JSONResponse({"message": before.message or "on demand"}, before.code or 503)
             await answer(scope, receive, send)
         elif before is not None:
-            cut(scope)
+            abort(scope)
         elif self._faults.for_request(("drop_after",), method, path) is not None:
-            await self._app(scope, receive, _nowhere)
-            cut(scope)
+            await self._app(scope, receive, _discard)
+            abort(scope)
         elif (change := self._faults.for_request(("mangle",), method, path)) is not None:
-            await self._app(scope, receive, _Mangling(send, change))
+            await self._app(scope, receive, _MangledResponse(send, change))
         else:
             await self._app(scope, receive, send)
 
 
-class _Mangling:
+class _MangledResponse:
     """Changes the jobs in an answer on its way."""
 
     def __init__(self, send: Send, fault: Fault) -> None:
@@ -348,7 +350,7 @@ class _Mangling:
         await self._send({**message, "body": body})
 
 
-async def _nowhere(message: Any) -> None:
+async def _discard(message: Any) -> None:
     """Take an answer that nobody will see."""
 
 
@@ -356,7 +358,7 @@ async def _body(request: Request, model: type[M]) -> M:
     try:
         return model.model_validate_json(await request.body())
     except UnicodeDecodeError:
-        raise Refused(400, "the body is not JSON") from None
+        raise ApiError(400, "the body is not JSON") from None
 
 
 def _json(content: Any) -> JSONResponse:

@@ -1,10 +1,10 @@
-"""Flavors, quota and prices as the service tells them."""
+"""Flavors, quota and prices as the service lists them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from maquette.emulator.models import JobSpec
+from maquette.emulator.models import JobRequest
 from maquette.planning.flavors import Flavor, fallback_table
 
 DEFAULT_FLAVOR = "ai1-1-gpu"
@@ -37,7 +37,7 @@ def flavor_answer(flavor: Flavor) -> dict[str, Any]:
     return answer
 
 
-def resources_of(spec: JobSpec) -> dict[str, Any]:
+def resources_of(spec: JobRequest) -> dict[str, Any]:
     """What a job gets: units of a flavor and what they hold; one default GPU when none is named.
 
     Raises:
@@ -60,7 +60,7 @@ def resources_of(spec: JobSpec) -> dict[str, Any]:
     return answer
 
 
-def taken(jobs: list[dict[str, Any]]) -> dict[str, int]:
+def used_resources(jobs: list[dict[str, Any]]) -> dict[str, int]:
     """CPUs of CPU flavors and GPUs that live jobs hold."""
     used = {"CPU": 0, "GPU": 0}
     for job in jobs:

@@ -1,4 +1,4 @@
-"""Faults on demand: what shall go wrong, how often, and for which jobs or requests."""
+"""Faults on demand: what goes wrong, how often, and for which jobs or requests."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from maquette.emulator.models import Strict
+from maquette.emulator.models import StrictModel
 
 
-class Fault(Strict):
-    """One thing that shall go wrong.
+class Fault(StrictModel):
+    """One thing that is to go wrong.
 
     Attributes:
         kind: For requests: `status` answers so; `drop_before`/`drop_after` cut the connection
@@ -54,7 +54,7 @@ class Fault(Strict):
 
 
 class Faults:
-    """The faults that are waiting to happen."""
+    """The faults that have not happened yet."""
 
     def __init__(self) -> None:
         self.waiting: list[Fault] = []

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.datastructures import QueryParams
 
-from maquette.emulator.book import Job
+from maquette.emulator.database import Job
 
 LARGEST_PAGE = 500
 
@@ -17,7 +17,7 @@ class BadQuery(Exception):
 
 
 def page_of(jobs: list[Job], query: QueryParams, first_page: int) -> dict[str, Any]:
-    """One page of the jobs that a query selects, with what tells of the others.
+    """One page of the jobs that a query selects, with metadata about the others.
 
     Args:
         first_page: The number of the first page, 0 or 1: nobody knows which the service uses.

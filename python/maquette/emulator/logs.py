@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from starlette.datastructures import QueryParams
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from maquette.emulator.book import Job
-from maquette.emulator.engines import Engine
+from maquette.emulator.clock import Clock, now, shortened
+from maquette.emulator.database import Job
 from maquette.emulator.parts import Service
-from maquette.emulator.times import Pace, now, shortened
+from maquette.emulator.runtimes import Runtime
 from maquette.emulator.volumes import Volumes
 
 _POLL_S = 0.1
@@ -34,8 +34,8 @@ class LogReader:
 
     async def text(self) -> bytes:
         """Everything so far."""
-        engine: Engine = self.service.engine
-        raw = await asyncio.to_thread(engine.log, Volumes(self.service, self.job).task())
+        runtime: Runtime = self.service.runtime
+        raw = await asyncio.to_thread(runtime.log, Volumes(self.service, self.job).task())
         if not self.dated:
             return raw
         stamp = f"{shortened(self.job.status['startedAt'] or now())} [job] ".encode()
@@ -65,10 +65,10 @@ class LogReader:
             await asyncio.sleep(_POLL_S)
 
 
-async def serve(reader: LogReader, socket: WebSocket, pace: Pace) -> None:
+async def serve(reader: LogReader, socket: WebSocket, clock: Clock) -> None:
     """Send the log as binary frames, and a keep-alive when there is nothing to say."""
     await socket.accept()
-    silence_s = pace.wall(pace.keep_alive_s)
+    silence_s = clock.wall(clock.keep_alive_s)
     pieces = reader.stream()
     waiting = asyncio.ensure_future(anext(pieces))
     try:

@@ -33,7 +33,7 @@ LabelValue = Annotated[str, StringConstraints(max_length=64)]
 Role = Literal["ai_training_read", "ai_training_operator"]
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """camelCase on the wire, nothing unknown, nothing converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
@@ -43,14 +43,14 @@ class Strict(BaseModel):
         return self.model_dump(by_alias=True, exclude_none=True)
 
 
-class EnvVar(Strict):
+class EnvVar(StrictModel):
     """A variable of the job's environment."""
 
     name: Text
     value: str
 
 
-class DataStoreSource(Strict):
+class DataStoreSource(StrictModel):
     """Objects of a container below a prefix, in the data store of an alias."""
 
     alias: Text
@@ -60,19 +60,19 @@ class DataStoreSource(Strict):
     internal: bool | None = None
 
 
-class UrlSource(Strict):
+class UrlSource(StrictModel):
     """A public git repository or object container."""
 
     url: Text
 
 
-class Standalone(Strict):
+class Standalone(StrictModel):
     """An empty volume."""
 
     name: str | None = None
 
 
-class Sources(Strict):
+class Sources(StrictModel):
     """The kinds of sources; one of them is given."""
 
     data_store: DataStoreSource | None = None
@@ -109,7 +109,7 @@ class Volume(Sources):
         return self.data_store or nested
 
 
-class Resources(Strict):
+class Resources(StrictModel):
     """A number of units of one flavor."""
 
     flavor: str | None = None
@@ -117,7 +117,7 @@ class Resources(Strict):
     cpu: Annotated[int, Field(ge=0)] | None = None
 
 
-class JobSpec(Strict):
+class JobRequest(StrictModel):
     """What `POST /v1/job` takes."""
 
     image: Annotated[str, StringConstraints(pattern=r"^\S+$")]
@@ -137,35 +137,35 @@ class JobSpec(Strict):
     partner_id: str | None = None
 
     @model_validator(mode="after")
-    def _distinct_mounts(self) -> JobSpec:
+    def _distinct_mounts(self) -> JobRequest:
         mounts = [volume.mount_path for volume in self.volumes]
         if len(set(mounts)) != len(mounts):
             raise ValueError("two volumes have the same mountPath")
         return self
 
 
-class TimeoutChange(Strict):
+class TimeoutChange(StrictModel):
     """What `PUT /v1/job/{id}` takes."""
 
     timeout: int = Field(ge=0)
     timeout_auto_restart: bool = False
 
 
-class LabelChange(Strict):
+class LabelChange(StrictModel):
     """What `PUT /v1/job/{id}/label` takes; without a value the label is removed."""
 
     name: LabelName
     value: LabelValue | None = None
 
 
-class DataSyncSpec(Strict):
+class DataSyncSpec(StrictModel):
     """What `POST /v1/job/{id}/datasync` takes."""
 
     direction: Literal["pull", "push"]
     volume: str | None = None
 
 
-class TokenSpec(Strict):
+class TokenSpec(StrictModel):
     """What `POST /v1/token` takes."""
 
     name: Text

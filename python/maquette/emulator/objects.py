@@ -33,12 +33,12 @@ class StoreMissing(Exception):
 
 
 Stores = Callable[[str], AbstractContextManager[Access]]
-Known = dict[str, tuple[int, int]]
+FileFacts = dict[str, tuple[int, int]]
 
 
 @dataclass
-class Moved:
-    """How far a copy is, in the service's words."""
+class CopyProgress:
+    """The progress of a copy, in the service's terms."""
 
     total: int = 0
     completed: int = 0
@@ -60,8 +60,8 @@ class Moved:
         }
 
 
-def pull(stores: Stores, volume: Volume, folder: Path, moved: Moved) -> None:
-    """Bring a volume's objects into its folder; files that are only there stay.
+def pull(stores: Stores, volume: Volume, folder: Path, progress: CopyProgress) -> None:
+    """Download a volume's objects into its folder; other files there stay.
 
     Raises:
         StoreMissing: nobody knows the alias.
@@ -76,14 +76,14 @@ def pull(stores: Stores, volume: Volume, folder: Path, moved: Moved) -> None:
         _ensure_container(client, source.container)
         prefix = _prefix(source)
         keys = _list(client, source.container, prefix)
-        moved.total = len(keys)
+        progress.total = len(keys)
 
         def fetch(item: tuple[str, int]) -> None:
             path = folder / item[0].removeprefix(prefix)
             path.parent.mkdir(parents=True, exist_ok=True)
             client.download_file(source.container, item[0], str(path), Config=_transfer())
-            moved.completed += 1
-            moved.bytes += item[1]
+            progress.completed += 1
+            progress.bytes += item[1]
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(fetch, keys))
@@ -92,8 +92,8 @@ def pull(stores: Stores, volume: Volume, folder: Path, moved: Moved) -> None:
     _note(folder, _known(folder) | files)
 
 
-def push(stores: Stores, volume: Volume, folder: Path, moved: Moved) -> None:
-    """Bring a volume's changes to its objects: RO none, RW no deletions, RWD deletions too.
+def push(stores: Stores, volume: Volume, folder: Path, progress: CopyProgress) -> None:
+    """Upload a volume's changes to its objects: RO none, RW no deletions, RWD deletions too.
 
     Raises:
         StoreMissing: nobody knows the alias.
@@ -104,7 +104,7 @@ def push(stores: Stores, volume: Volume, folder: Path, moved: Moved) -> None:
         return
     before, files = _known(folder), _files(folder)
     changed = [path for path, facts in files.items() if before.get(path) != facts]
-    moved.total, moved.skipped = len(files), len(files) - len(changed)
+    progress.total, progress.skipped = len(files), len(files) - len(changed)
     with stores(source.alias) as access:
         client = _client(access)
         _ensure_container(client, source.container)
@@ -114,17 +114,17 @@ def push(stores: Stores, volume: Volume, folder: Path, moved: Moved) -> None:
                 key = _prefix(source) + path
                 client.upload_file(str(folder / path), source.container, key, Config=_transfer())
             except FileNotFoundError:  # the job removed it meanwhile
-                moved.skipped += 1
+                progress.skipped += 1
                 return
-            moved.completed += 1
-            moved.bytes += files[path][0]
+            progress.completed += 1
+            progress.bytes += files[path][0]
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(send, changed))
         if volume.permission == "RWD":
             for path in before.keys() - files.keys():
                 client.delete_object(Bucket=source.container, Key=_prefix(source) + path)
-                moved.deleted += 1
+                progress.deleted += 1
     _note(folder, files)
 
 
@@ -182,7 +182,7 @@ def _list(client: Any, container: str, prefix: str) -> list[tuple[str, int]]:
     return found
 
 
-def _files(folder: Path) -> Known:
+def _files(folder: Path) -> FileFacts:
     found = {}
     for place, _, names in os.walk(folder):
         for path in (Path(place) / name for name in names):
@@ -194,12 +194,12 @@ def _files(folder: Path) -> Known:
     return found
 
 
-def _note(folder: Path, files: Known) -> None:
+def _note(folder: Path, files: FileFacts) -> None:
     """Remember what both sides hold, to tell changes from it later."""
     folder.with_name(f"{folder.name}.json").write_text(json.dumps(files), encoding="utf-8")
 
 
-def _known(folder: Path) -> Known:
+def _known(folder: Path) -> FileFacts:
     file = folder.with_name(f"{folder.name}.json")
     content = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     return {path: (facts[0], facts[1]) for path, facts in content.items()}

@@ -1,22 +1,22 @@
-"""What the whole service shares: its memory, what runs the jobs, where data lies, faults, time."""
+"""What the whole service shares: database, runtime of jobs, data stores, faults, clock."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from maquette.emulator.book import Book
-from maquette.emulator.engines import Engine
+from maquette.emulator.clock import Clock
+from maquette.emulator.database import Database
 from maquette.emulator.faults import Faults
 from maquette.emulator.objects import Stores
-from maquette.emulator.times import Pace
+from maquette.emulator.runtimes import Runtime
 
 
 @dataclass(frozen=True)
 class Service:
     """The parts that every job needs."""
 
-    book: Book
-    engine: Engine
+    database: Database
+    runtime: Runtime
     stores: Stores
     faults: Faults
-    pace: Pace
+    clock: Clock

@@ -1,4 +1,4 @@
-"""Start the emulator: its folder, its engine, its data stores, its address."""
+"""Start the emulator: its folder, its runtime, its data stores, its address."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 
 import uvicorn
 
-from maquette.emulator.app import Api, Manner
-from maquette.emulator.book import Book
-from maquette.emulator.containers import ContainerEngine, Habits
-from maquette.emulator.cutting import CuttableProtocol
-from maquette.emulator.engines import Engine
+from maquette.emulator.app import Api, ApiOptions
+from maquette.emulator.clock import Clock
+from maquette.emulator.connections import TrackedProtocol
+from maquette.emulator.container_runtime import ContainerOptions, ContainerRuntime
+from maquette.emulator.database import Database
 from maquette.emulator.faults import Faults
 from maquette.emulator.objects import Access, StoreMissing, Stores
 from maquette.emulator.parts import Service
-from maquette.emulator.processes import ProcessEngine
+from maquette.emulator.process_runtime import ProcessRuntime
+from maquette.emulator.runtimes import Runtime
 from maquette.emulator.service import Jobs
-from maquette.emulator.times import Pace
 from maquette.errors import ConfigError, MaquetteError
 
 TOKEN_FILE = "token"
@@ -33,66 +33,66 @@ class Options:
     """How an emulator behaves.
 
     Attributes:
-        folder: Its memory; hidden from others.
+        folder: Holds its database; hidden from others.
     """
 
     folder: Path
-    engine: Engine
+    runtime: Runtime
     stores: Stores
     host: str = "127.0.0.1"
     port: int = 0
-    pace: Pace = field(default_factory=Pace)
-    manner: Manner = field(default_factory=Manner)
+    clock: Clock = field(default_factory=Clock)
+    api: ApiOptions = field(default_factory=ApiOptions)
     quota: dict[str, int] = field(default_factory=lambda: {"CPU": 12, "GPU": 4})
     region: str = "gra"
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningEmulator:
     """An emulator that answers."""
 
     url: str
     token: str = field(repr=False)
 
 
-def choose_engine(kind: str, habits: Habits | None = None) -> Engine:
-    """The engine of a kind: container, process, or auto for containers where they can be had.
+def choose_runtime(kind: str, options: ContainerOptions | None = None) -> Runtime:
+    """The runtime of a kind: container, process, or auto for containers where they can be had.
 
     Raises:
-        MaquetteError: `container` was asked for and no engine answers here.
+        MaquetteError: `container` was asked for and no Docker daemon answers here.
     """
     if kind == "process":
-        return ProcessEngine()
+        return ProcessRuntime()
     try:
-        return ContainerEngine(habits)
+        return ContainerRuntime(options)
     except MaquetteError:
         if kind == "container":
             raise
-        return ProcessEngine()
+        return ProcessRuntime()
 
 
-def build(options: Options) -> tuple[uvicorn.Server, socket.socket, Running]:
-    """Open its memory and its address; `server.run(sockets=[…])` serves.
+def build(options: Options) -> tuple[uvicorn.Server, socket.socket, RunningEmulator]:
+    """Open its database and its address; `server.run(sockets=[…])` serves.
 
     Raises:
         ConfigError: the address is taken.
     """
     options.folder.mkdir(parents=True, exist_ok=True)
-    book = Book(options.folder)
-    token = _first_token(book)
-    service = Service(book, options.engine, options.stores, Faults(), options.pace)
-    api = Api(Jobs(service, options.quota, options.region), options.manner)
+    database = Database(options.folder)
+    token = _first_token(database)
+    service = Service(database, options.runtime, options.stores, Faults(), options.clock)
+    api = Api(Jobs(service, options.quota, options.region), options.api)
     listener = _listen(options.host, options.port)
     config = uvicorn.Config(
-        api.app(), http=CuttableProtocol, log_level="warning", lifespan="on",
+        api.app(), http=TrackedProtocol, log_level="warning", lifespan="on",
         timeout_graceful_shutdown=1,
     )  # fmt: skip
     port = listener.getsockname()[1]
-    return uvicorn.Server(config), listener, Running(f"http://{options.host}:{port}", token)
+    return uvicorn.Server(config), listener, RunningEmulator(f"http://{options.host}:{port}", token)
 
 
 @contextmanager
-def serving(options: Options) -> Iterator[Running]:
+def serving(options: Options) -> Iterator[RunningEmulator]:
     """Serve from a thread until the block ends; jobs that still run go on without it."""
     server, listener, running = build(options)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -135,13 +135,13 @@ def stores_of(base_dir: Path) -> Stores:
     return opened
 
 
-def _first_token(book: Book) -> str:
+def _first_token(database: Database) -> str:
     """The operator token that the emulator keeps for its person, readable for them alone."""
-    file = book.folder / TOKEN_FILE
+    file = database.folder / TOKEN_FILE
     if file.exists():
         return file.read_text(encoding="utf-8").strip()
     spec = {"name": "emulated-user", "role": "ai_training_operator", "labelSelector": None}
-    _, secret = book.add_token(spec)
+    _, secret = database.add_token(spec)
     with open(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as output:
         output.write(secret + "\n")
     return secret

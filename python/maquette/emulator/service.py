@@ -1,4 +1,4 @@
-"""What the endpoints do: make jobs, stop them, synchronise, label, and keep their walks going."""
+"""What the endpoints do: make jobs, stop, synchronise and label them, and run their lifecycles."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import uuid
 from typing import Any
 
 from maquette.emulator import catalogue
-from maquette.emulator.book import Job
-from maquette.emulator.models import JobSpec
+from maquette.emulator.clock import now
+from maquette.emulator.database import Job
+from maquette.emulator.lifecycle import PLATFORM_MAXIMUM_S, Lifecycle
+from maquette.emulator.models import JobRequest
 from maquette.emulator.parts import Service
-from maquette.emulator.times import now
 from maquette.emulator.volumes import Volumes
-from maquette.emulator.walk import PLATFORM_MAXIMUM_S, Walk
 from maquette.planning.flavors import fallback_table
 
 TENANT = "emulated-project"
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """A request that is answered with an error status."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -39,47 +39,47 @@ class Jobs:
         self.service = service
         self.quota = quota
         self._region = region
-        self._walks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def take_up(self) -> None:
+    def resume(self) -> None:
         """Go on with every job that had not ended when the emulator stopped."""
-        for job in self.service.book.live():
-            self._walk(job)
+        for job in self.service.database.live():
+            self._begin(job)
 
-    async def stop_walking(self) -> None:
+    async def detach(self) -> None:
         """Leave every job as it is; its container or process goes on."""
-        for task in self._walks.values():
+        for task in self._tasks.values():
             task.cancel()
-        await asyncio.gather(*self._walks.values(), return_exceptions=True)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    def create(self, spec: JobSpec, user: str, forced_labels: dict[str, str]) -> Job:
+    def create(self, spec: JobRequest, user: str, forced_labels: dict[str, str]) -> Job:
         """Make a job; it begins at once.
 
         Raises:
-            Refused: 400 for an impossible flavor, 402 beyond the quota.
+            ApiError: 400 for an impossible flavor, 402 beyond the quota.
         """
         try:
             resources = catalogue.resources_of(spec)
         except ValueError as error:
-            raise Refused(400, str(error)) from None
+            raise ApiError(400, str(error)) from None
         self._check_quota(resources)
         job_id = str(uuid.uuid4())
         public = self._public(job_id, spec, resources, user, forced_labels)
         job = Job(public, {"at": "QUEUED", "sent": spec.to_json()})
-        self.service.book.jobs[job_id] = job
-        self.service.book.save(job)
-        self._walk(job)
+        self.service.database.jobs[job_id] = job
+        self.service.database.save(job)
+        self._begin(job)
         return job
 
     def get(self, job_id: str) -> Job:
         """The job of an id.
 
         Raises:
-            Refused: 404.
+            ApiError: 404.
         """
-        job = self.service.book.jobs.get(job_id)
+        job = self.service.database.jobs.get(job_id)
         if job is None:
-            raise Refused(404, f"job {job_id} not found")
+            raise ApiError(404, f"job {job_id} not found")
         return job
 
     def kill(self, job: Job) -> None:
@@ -87,48 +87,48 @@ class Jobs:
         if not job.has_ended:
             job.private["kill"] = True
             job.status["stoppedAt"] = job.status["stoppedAt"] or now()
-            self.service.book.save(job)
+            self.service.database.save(job)
             job.changed.set()
 
     def start(self, job: Job) -> None:
         """Run an ended job again.
 
         Raises:
-            Refused: 400 while it runs.
+            ApiError: 400 while it runs.
         """
         if not job.has_ended:
-            raise Refused(400, f"job {job.id} is not stopped")
+            raise ApiError(400, f"job {job.id} is not stopped")
         starts = job.private.get("starts", 0) + 1
         job.private = {"at": "RESTARTING", "sent": job.private["sent"], "starts": starts - 1}
         for name in ("startedAt", "stoppedAt", "finalizedAt", "timeoutAt", "exitCode"):
             job.status[name] = None
         job.status["state"] = "RESTARTING"
         job.status["history"].append({"state": "RESTARTING", "date": now()})
-        self.service.book.save(job)
-        self._walk(job)
+        self.service.database.save(job)
+        self._begin(job)
 
     async def delete(self, job: Job, *, force: bool) -> None:
         """Forget an ended job; with `force`, kill it first.
 
         Raises:
-            Refused: 400 while it runs.
+            ApiError: 400 while it runs.
         """
         if not job.has_ended and not force:
-            raise Refused(400, f"job {job.id} is not stopped")
+            raise ApiError(400, f"job {job.id} is not stopped")
         self.kill(job)
-        if job.id in self._walks:
-            await self._walks[job.id]
-        shutil.rmtree(self.service.book.work(job.id), ignore_errors=True)
-        self.service.book.forget(job)
+        if job.id in self._tasks:
+            await self._tasks[job.id]
+        shutil.rmtree(self.service.database.work(job.id), ignore_errors=True)
+        self.service.database.forget(job)
 
     def synchronise(self, job: Job, direction: str, volume: str) -> dict[str, Any]:
         """Begin to copy the volumes of a running job, or of one whose push failed.
 
         Raises:
-            Refused: 400 in any other state.
+            ApiError: 400 in any other state.
         """
         if job.private["at"] not in ("RUNNING", "SYNC_FAILED"):
-            raise Refused(400, f"job {job.id} is {job.status['state']}: no data to synchronise")
+            raise ApiError(400, f"job {job.id} is {job.status['state']}: no data to synchronise")
         before = len(job.status["dataSync"] or ())
         volumes = Volumes(self.service, job)
 
@@ -138,13 +138,13 @@ class Jobs:
                 await volumes.drop()
 
         task = asyncio.ensure_future(copy())
-        self._walks[f"{job.id}-sync-{before}"] = task
+        self._tasks[f"{job.id}-sync-{before}"] = task
         return {"before": before, "task": task}
 
     def bill(self, job: Job) -> dict[str, Any]:
         """What a job costs: started minutes from the image pull to the end of its process."""
         begun, ended = job.private.get("billed_from"), job.private.get("billed_to")
-        seconds = self.service.pace.between(begun, ended or now()) if begun else 0.0
+        seconds = self.service.clock.between(begun, ended or now()) if begun else 0.0
         minutes = -(-int(seconds * 1000) // 60_000)
         resources = job.public["spec"]["resources"]
         units = resources.get("gpu") or resources["cpu"]
@@ -152,23 +152,23 @@ class Jobs:
         price = (flavor.eur_per_minute or 0.0) * units
         return {"job": job.id, "minutes": minutes, "euros": round(minutes * price, 6)}
 
-    def _walk(self, job: Job) -> None:
-        self._walks[job.id] = asyncio.ensure_future(Walk(self.service, job).run())
+    def _begin(self, job: Job) -> None:
+        self._tasks[job.id] = asyncio.ensure_future(Lifecycle(self.service, job).run())
 
     def _check_quota(self, resources: dict[str, Any]) -> None:
-        used = catalogue.taken([job.public for job in self.service.book.live()])
+        used = catalogue.used_resources([job.public for job in self.service.database.live()])
         kind = "GPU" if resources.get("gpu") else "CPU"
         asked = resources.get("gpu") or resources["cpu"]
         free = self.quota[kind] - used[kind]
         if asked > free:
-            raise Refused(
+            raise ApiError(
                 402, f"quota exceeded: {asked} {kind} requested, {free} of {self.quota[kind]} free"
             )
 
     def _public(
         self,
         job_id: str,
-        spec: JobSpec,
+        spec: JobRequest,
         resources: dict[str, Any],
         user: str,
         forced_labels: dict[str, str],

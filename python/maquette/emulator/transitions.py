@@ -1,10 +1,10 @@
-"""A job's state as it is shown: entering one, its dates, its words, the seconds it ran."""
+"""A job's state as the API shows it: entering one, its dates, its message, the seconds it ran."""
 
 from __future__ import annotations
 
-from maquette.emulator.book import Job
+from maquette.emulator.clock import Clock, now
+from maquette.emulator.database import Job
 from maquette.emulator.parts import Service
-from maquette.emulator.times import Pace, now
 
 _TIMES = {
     "QUEUED": "queuedAt",
@@ -13,7 +13,7 @@ _TIMES = {
     "INTERRUPTING": "stoppedAt",
     "TIMEOUT": "timeoutAt",
 }
-_SAID = {
+_MESSAGES = {
     "QUEUED": "Job submitted",
     "INITIALIZING": "Job is initializing",
     "PENDING": "Job is pending",
@@ -30,24 +30,24 @@ def enter(service: Service, job: Job, state: str, code: str = "", message: str =
     """Take a job to a state and keep that; what ran until now is counted and billed."""
     time = now()
     if job.private["at"] in ("RUNNING", "INTERRUPTING", "TIMEOUT"):
-        job.status["duration"] = run_seconds(service.pace, job, time)
+        job.status["duration"] = run_seconds(service.clock, job, time)
         job.private["billed_to"] = time
     job.private["at"] = state
     show(job, state, code, message, time)
     if state in _TIMES:
         job.status[_TIMES[state]] = time
-    service.book.save(job)
+    service.database.save(job)
 
 
 def show(job: Job, word: str, code: str = "", message: str = "", time: str = "") -> None:
     """Let the job answer a state's word, whatever state it is in."""
     time = time or now()
-    told = {"code": code or f"JOB_{word}", "message": message or _SAID.get(word, word)}
-    job.status.update(state=word, info=told, lastTransitionDate=time)
+    info = {"code": code or f"JOB_{word}", "message": message or _MESSAGES.get(word, word)}
+    job.status.update(state=word, info=info, lastTransitionDate=time)
     job.status["history"].append({"state": word, "date": time})
 
 
-def run_seconds(pace: Pace, job: Job, until: str) -> int:
+def run_seconds(clock: Clock, job: Job, until: str) -> int:
     """Service seconds from the start of its process to a date; 0 when it never began."""
     started = job.status["startedAt"]
-    return round(pace.between(started, until)) if started else 0
+    return round(clock.between(started, until)) if started else 0

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from maquette.emulator import objects
-from maquette.emulator.book import Job
-from maquette.emulator.engines import Task
-from maquette.emulator.models import JobSpec, Volume
-from maquette.emulator.objects import Moved, StoreMissing
+from maquette.emulator.clock import now
+from maquette.emulator.database import Job
+from maquette.emulator.models import JobRequest, Volume
+from maquette.emulator.objects import CopyProgress, StoreMissing
 from maquette.emulator.parts import Service
-from maquette.emulator.times import now
+from maquette.emulator.runtimes import Task
 
 
 class Volumes:
@@ -23,11 +23,11 @@ class Volumes:
     def __init__(self, service: Service, job: Job) -> None:
         self._service = service
         self._job = job
-        self._spec = JobSpec.model_validate(job.private["sent"])
+        self._spec = JobRequest.model_validate(job.private["sent"])
 
     def task(self) -> Task:
-        """The job in the engine's words."""
-        work = self._service.book.work(self._job.id)
+        """The job in the runtime's words."""
+        work = self._service.database.work(self._job.id)
         starts = self._job.private.get("starts", 0)
         return Task(
             id=f"{self._job.id}-{starts}",
@@ -50,17 +50,17 @@ class Volumes:
             known = self._job.status["volumes"][place]
             if volume_id and volume_id not in (known["id"], known["userVolumeId"]):
                 continue
-            moved = Moved()
-            found = await self._copied(direction, place, volume, moved)
+            progress = CopyProgress()
+            found = await self._copied(direction, place, volume, progress)
             problem = found or problem
-            entry["status"]["progress"].append(_progress(direction, volume, moved, found))
+            entry["status"]["progress"].append(_progress(direction, volume, progress, found))
             key = "lastPushedCreatedAt" if direction == "push" else "lastPulledCreatedAt"
             known[key] = None if found else entry["createdAt"]
         self._end(entry, problem)
         return problem
 
     def empty(self) -> None:
-        """Make room for what is brought anew."""
+        """Empty the volumes before they are pulled again."""
         for place, _ in enumerate(self._spec.volumes):
             shutil.rmtree(self._folder(place), ignore_errors=True)
 
@@ -70,18 +70,20 @@ class Volumes:
             await self._share(place)
             await asyncio.to_thread(shutil.rmtree, self._folder(place), ignore_errors=True)
 
-    async def _copied(self, direction: str, place: int, volume: Volume, moved: Moved) -> str:
+    async def _copied(
+        self, direction: str, place: int, volume: Volume, progress: CopyProgress
+    ) -> str:
         folder, stores = self._folder(place), self._service.stores
         try:
             if direction == "push":
                 if self._service.faults.for_job("sync_failed", self._job.public):
                     return "DATASYNC_PROGRESS_FAILED_UNKNOWN_ERROR: on demand"
-                await asyncio.to_thread(objects.push, stores, volume, folder, moved)
+                await asyncio.to_thread(objects.push, stores, volume, folder, progress)
             else:
                 if self._service.faults.for_job("no_store", self._job.public):
                     raise StoreMissing("on demand")
                 await self._share(place)
-                await asyncio.to_thread(objects.pull, stores, volume, folder, moved)
+                await asyncio.to_thread(objects.pull, stores, volume, folder, progress)
                 await self._share(place)
         except StoreMissing as error:
             return f"DATASYNC_DATA_STORE_NOT_FOUND: {error}"
@@ -92,12 +94,12 @@ class Volumes:
     async def _share(self, place: int) -> None:
         folder = self._folder(place)
         if folder.exists():
-            await asyncio.to_thread(self._service.engine.share, self.task(), folder)
+            await asyncio.to_thread(self._service.runtime.share, self.task(), folder)
 
     def _folder(self, place: int) -> Path:
         """The last part of a mount path is the scene's name, so the folder has it too."""
         name = Path(self._spec.volumes[place].mount_path).name
-        return self._service.book.work(self._job.id) / f"volume-{place}" / name
+        return self._service.database.work(self._job.id) / f"volume-{place}" / name
 
     def _begin(self, direction: str, manual: bool) -> dict[str, Any]:
         time = now()
@@ -123,15 +125,17 @@ class Volumes:
         entry["updatedAt"] = entry["status"]["endedAt"] = now()
         entry["status"]["state"] = "FAILED" if problem else "DONE"
         entry["status"]["info"] = {"code": code, "message": problem or "Data sync is done"}
-        self._service.book.save(self._job)
+        self._service.database.save(self._job)
 
 
-def _progress(direction: str, volume: Volume, moved: Moved, problem: str) -> dict[str, Any]:
+def _progress(
+    direction: str, volume: Volume, progress: CopyProgress, problem: str
+) -> dict[str, Any]:
     source = volume.store
     return {
         "id": str(uuid.uuid4()),
         "direction": direction,
         "info": f"{source.container}@{source.alias}" if source else volume.mount_path,
         "state": "FAILED" if problem else "DONE",
-        **moved.to_json(),
+        **progress.to_json(),
     }

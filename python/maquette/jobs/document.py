@@ -63,8 +63,8 @@ _TIME_OF = {
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a provider knows of a job's course beside its state; all of it may be missing.
+class ProviderStatus:
+    """What a provider knows of a job beside its state; all of it may be missing.
 
     Attributes:
         code: The provider's code for the state.
@@ -86,43 +86,45 @@ def change_state(
     *,
     exit_code: int | None = None,
     time: str | None = None,
-    told: Told | None = None,
+    provider: ProviderStatus | None = None,
 ) -> None:
     """Move a job to `state`; the only place where a document's state changes.
 
     An ended job stays as it ended. Unknown states are kept word for word.
 
     Args:
-        time: When it came to that state, as far as the provider knows; else now.
-        told: What else the provider knows; its history replaces ours.
+        time: When it entered that state, as far as the provider knows; else now.
+        provider: What else the provider knows; its history replaces ours.
     """
-    status, told = document["status"], told or Told()
+    status, known = document["status"], provider or ProviderStatus()
     if has_ended(status):
         return
-    code, before = told.code or f"JOB_{state}", (status["state"], status["info"])
-    time = time or told.ended_at or (told.history[-1]["date"] if told.history else now())
-    _write_history(status, state, time, told.history)
+    code, before = known.code or f"JOB_{state}", (status["state"], status["info"])
+    time = time or known.ended_at or (known.history[-1]["date"] if known.history else now())
+    _write_history(status, state, time, known.history)
     status["state"] = state
     status["info"] = {"code": code, "message": message}
     if before != (state, status["info"]):
         status["lastTransitionDate"] = document["updatedAt"] = time
     if exit_code is not None:
         status["exitCode"] = exit_code
-    ended = told.ended_at is not None and has_ended({"state": state, "finalizedAt": told.ended_at})
+    ended = known.ended_at is not None and has_ended(
+        {"state": state, "finalizedAt": known.ended_at}
+    )
     if ended or has_ended(status):
         status["finalizedAt"] = time
         status["stoppedAt"] = status.get("stoppedAt") or time
         ran = _seconds(status.get("startedAt"), time)
-        status["duration"] = told.duration_s if told.duration_s is not None else ran
+        status["duration"] = known.duration_s if known.duration_s is not None else ran
 
 
 def _write_history(
-    status: dict[str, Any], state: str, time: str, told: tuple[dict[str, str], ...]
+    status: dict[str, Any], state: str, time: str, known: tuple[dict[str, str], ...]
 ) -> None:
     """Bring the history to `state`, from the provider's own where there is one."""
-    if told:
-        first = [status["history"][0]] if told[0]["state"] != "QUEUED" else []
-        status["history"] = first + [dict(entry) for entry in told]
+    if known:
+        first = [status["history"][0]] if known[0]["state"] != "QUEUED" else []
+        status["history"] = first + [dict(entry) for entry in known]
     if status["history"][-1]["state"] != state:
         status["history"].append({"state": state, "date": time})
     for entry in status["history"]:

@@ -25,7 +25,7 @@ class Limits:
     price_per_hour: float = 0.0
 
 
-def takes_agent(job: JobSpec) -> bool:
+def has_agent(job: JobSpec) -> bool:
     """Whether the job's image is ours, so that the agent is in it."""
     return job.command[0] == OURS
 
@@ -71,13 +71,13 @@ def agent_argv(
     return [*argv, "--", *command]
 
 
-def store_told(command: Iterable[str]) -> dict[str, Any] | None:
+def store_in_command(command: Iterable[str]) -> dict[str, Any] | None:
     """The store that an agent's command line names, but for its alias; None: it names none."""
     words = list(command)
-    told = dict(pairwise(words))
-    if "maquette.agent" not in words or "--store-bucket" not in told:
+    values = dict(pairwise(words))
+    if "maquette.agent" not in words or "--store-bucket" not in values:
         return None
-    store: dict[str, Any] = {name: told.get(f"--store-{name}", "") for name in _OF_STORE}
+    store: dict[str, Any] = {name: values.get(f"--store-{name}", "") for name in _OF_STORE}
     return {**store, "host_style": "--store-host-style" in words}
 
 

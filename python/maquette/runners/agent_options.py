@@ -12,7 +12,7 @@ from maquette.pipelines.options import option
 
 @dataclass(frozen=True)
 class AgentOptions:
-    """How a job gets its scene, when it has to end, and whom it tells."""
+    """How a job gets its scene, when it has to end, and whom it notifies."""
 
     carry: Literal["auto", "mount", "store"] = option(
         "auto",

@@ -1,4 +1,4 @@
-"""What every backend can do."""
+"""What every backend can do, and the powers that only some have."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 from maquette.config.settings import Settings
-from maquette.errors import JobFailed
+from maquette.errors import ConfigError, JobFailed
 from maquette.jobs.document import Document
 from maquette.jobs.spec import JobSpec
+from maquette.runners import registry
 
 Request = dict[str, Any]
 Handle = dict[str, Any]
@@ -19,8 +20,8 @@ NO_SECRETS: Secrets = MappingProxyType({})
 Show = Callable[[Any, Any], None]
 
 
-class AnswerLost(JobFailed):
-    """A submission may have reached the backend; it is looked up before anything is sent again."""
+class ResponseLost(JobFailed):
+    """The response to a submission was lost: the job may run, and is looked up before a retry."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Status:
     """What a backend says of a job.
 
     Attributes:
-        state: The provider's own word; one of the thirteen, or a future one; "" when it said none.
+        state: The provider's own word; one of the thirteen, or a future one; "" when it gave none.
         message: A sentence for the person.
         exit_code: The step's exit code once it ended, as far as the provider knows it.
         handle: How the backend finds the job; filled also when a lost handle was found again.
@@ -71,7 +72,7 @@ class Runner(Protocol):
         """Start the job and say how to find it again.
 
         Args:
-            request: What `plan` said, here or in another process; all that is needed.
+            request: What `plan` returned, here or in another process; all that is needed.
             secrets: By the settings' names, what the job may know and no request may hold.
         """
 
@@ -94,8 +95,22 @@ class Runner(Protocol):
         """Ask the job to save and stop; idempotent, and silent if it is gone."""
 
 
+def get_runner(name: str) -> Runner:
+    """Make the runner of backend `name`.
+
+    Raises:
+        ConfigError: there is no such backend.
+    """
+    if name not in registry.BACKENDS:
+        raise ConfigError(
+            registry.unknown(name), hint=f"BACKEND is one of: {', '.join(registry.BACKENDS)}"
+        )
+    runner: Runner = registry.module_of(name, "runner").RUNNER()
+    return runner
+
+
 @runtime_checkable
-class SendsData(Protocol):
+class SupportsUpload(Protocol):
     """A backend whose jobs find the scene in a bucket, where it has to be before `submit`."""
 
     def send(self, request: Request, show: Show) -> None:
@@ -103,22 +118,22 @@ class SendsData(Protocol):
 
 
 @runtime_checkable
-class AsksMany(Protocol):
-    """A backend that can tell the states of many jobs in a few requests."""
+class SupportsBatchStatus(Protocol):
+    """A backend that can report the states of many jobs in a few requests."""
 
     def statuses(self, handles: Iterable[Handle]) -> dict[str, Status]:
         """The statuses of the jobs that it knows, by the `id` of their handles."""
 
 
 @runtime_checkable
-class Patient(Protocol):
+class SupportsLateSubmission(Protocol):
     """A backend where a submission may show up late."""
 
     grace_s: float
 
 
 @runtime_checkable
-class Collecting(Protocol):
+class SupportsCollect(Protocol):
     """A backend whose jobs may work in a copy of the scene."""
 
     def collect(self, handle: Handle) -> None:
@@ -126,15 +141,15 @@ class Collecting(Protocol):
 
 
 @runtime_checkable
-class KnowsAnotherWay(Protocol):
-    """A backend that may do a failed job differently."""
+class SupportsFallback(Protocol):
+    """A backend that can run a step in another way after a job failed."""
 
-    def another_way(self, document: Document, settings: Settings) -> dict[str, Any]:
-        """Options of its own with which the same step may succeed; none when there is no other."""
+    def fallback_options(self, document: Document, settings: Settings) -> dict[str, Any]:
+        """Options of its own with which the same step may succeed; empty when there are none."""
 
 
 @runtime_checkable
-class Adopting(Protocol):
+class SupportsAdopt(Protocol):
     """A backend that remembers jobs which have no document here."""
 
     def adopt(self, settings: Settings) -> list[Document]:
@@ -142,7 +157,7 @@ class Adopting(Protocol):
 
 
 @runtime_checkable
-class Pushing(Protocol):
+class SupportsPush(Protocol):
     """A backend whose running jobs can be asked to push their data."""
 
     def push_now(self, handle: Handle) -> None:

@@ -12,13 +12,9 @@ import importlib
 import importlib.util
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from maquette.errors import ConfigError
 from maquette.pipelines.options import Option, options_of
-
-if TYPE_CHECKING:
-    from maquette.runners.base import Runner
 
 
 @dataclass(frozen=True)
@@ -38,22 +34,10 @@ class Backend:
 
 BACKENDS = {
     "local": Backend("processes of this machine; needs nothing else"),
-    "docker": Backend("containers of a Docker engine, here or elsewhere", runs_images=True),
+    "docker": Backend("containers of a Docker daemon, here or elsewhere", runs_images=True),
     "ovh": Backend("jobs of OVHcloud AI Training", runs_images=True, rents_machines=True),
 }
 DEFAULT = next(iter(BACKENDS))
-
-
-def get_runner(name: str) -> Runner:
-    """Make the runner of backend `name`.
-
-    Raises:
-        ConfigError: there is no such backend.
-    """
-    if name not in BACKENDS:
-        raise ConfigError(unknown(name), hint=f"BACKEND is one of: {', '.join(BACKENDS)}")
-    runner: Runner = _module(name, "runner").RUNNER()
-    return runner
 
 
 def with_images() -> str:
@@ -63,18 +47,18 @@ def with_images() -> str:
 
 @functools.cache
 def option_class(name: str) -> type[Any]:
-    """The class that declares what backend `name` may be told."""
-    found: type[Any] = _module(name, "options").OPTIONS
+    """The class that declares what backend `name` accepts."""
+    found: type[Any] = module_of(name, "options").OPTIONS
     return found
 
 
 def settings_of(name: str) -> dict[str, Option]:
-    """Every setting that a backend understands."""
+    """Every setting that a backend accepts."""
     return {option.setting: option for option in options_of(option_class(name))}
 
 
-def knowing(setting: str) -> tuple[str, ...]:
-    """The backends that understand a setting."""
+def accepting(setting: str) -> tuple[str, ...]:
+    """The backends that accept a setting."""
     return tuple(name for name in BACKENDS if setting in settings_of(name))
 
 
@@ -82,7 +66,7 @@ def command_modules() -> tuple[ModuleType, ...]:
     """The commands that only one backend has, of each that has such."""
     folder = "maquette.runners"
     owners = [name for name in BACKENDS if importlib.util.find_spec(f"{folder}.{name}.commands")]
-    return tuple(_module(name, "commands") for name in owners)
+    return tuple(module_of(name, "commands") for name in owners)
 
 
 def unknown(name: str) -> str:
@@ -91,5 +75,6 @@ def unknown(name: str) -> str:
     return f"there is no backend `{name}`" + (f", nearest: `{near[0]}`" if near else "")
 
 
-def _module(name: str, part: str) -> ModuleType:
+def module_of(name: str, part: str) -> ModuleType:
+    """Import a module of backend `name`: its runner, options or commands."""
     return importlib.import_module(f"maquette.runners.{name}.{part}")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from maquette.agent.duty import KEY_NAMES, NOTIFY_NAME
+from maquette.agent.arguments import KEY_NAMES, NOTIFY_NAME
 from maquette.config.settings import Settings
 from maquette.errors import ConfigError
 from maquette.runners.base import Secrets

@@ -1,4 +1,4 @@
-"""Submit a job and keep its document true: the same code for every backend."""
+"""Submit a job and keep its document up to date: the same code for every backend."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from typing import Any
 import psutil
 
 from maquette.errors import JobFailed, MaquetteError
-from maquette.jobs.document import Document, Told, change_state
+from maquette.jobs.document import Document, ProviderStatus, change_state
 from maquette.jobs.ledger import StepLedger
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
-from maquette.runners import endings
+from maquette.runners import failures
 from maquette.runners.base import (
-    AnswerLost,
-    AsksMany,
-    Collecting,
-    Patient,
+    ResponseLost,
     Runner,
-    SendsData,
     Show,
     Status,
+    SupportsBatchStatus,
+    SupportsCollect,
+    SupportsLateSubmission,
+    SupportsUpload,
+    get_runner,
 )
-from maquette.runners.registry import get_runner
 from maquette.scene import layout
 
 SUBMISSION_GRACE_S = 15.0
 STOP_LIMIT_S = 120.0
 STOP_POLL_S = 0.2
 
-# How far a submission came: while the first lasts, the backend knows nothing of the job.
+# The phases of a submission: while the first lasts, the backend knows nothing of the job.
 SENDING, POSTING, IN_DOUBT = "sending data", "posting", "in doubt"
 
 
@@ -52,19 +52,19 @@ def submit(job: JobSpec, runner: Runner, show: Show = lambda survey, meter: None
 
     Raises:
         UsageError: the step's current job still runs.
-        AnswerLost: the job may have been started; the next query or submission looks for it.
+        ResponseLost: the job may have been started; the next query or submission looks for it.
         MaquetteError: the backend refused; the document says so.
     """
     ledger = ledger_of(job)
     request = runner.plan(job)
     ledger.create(job, runner.name, request, refreshed)
     try:
-        if isinstance(runner, SendsData):
+        if isinstance(runner, SupportsUpload):
             _note_submission(ledger, job.id, SENDING)
             runner.send(request, show)
         _note_submission(ledger, job.id, POSTING)
         handle = runner.submit(request, job.settings.secrets())
-    except AnswerLost:
+    except ResponseLost:
         _note_submission(ledger, job.id, IN_DOUBT)
         raise
     except Exception as error:
@@ -94,7 +94,7 @@ def _record_refusal(ledger: StepLedger, job_id: str, error: Exception) -> None:
     def write(document: Document) -> None:
         change_state(document, "ERROR", f"not submitted: {error}")
         if isinstance(error, MaquetteError):
-            document["maquette"]["reason"] = endings.reason(
+            document["maquette"]["reason"] = failures.reason(
                 error.what, detail=error.detail, hint=error.hint, code=error.exit_code
             )
 
@@ -119,21 +119,21 @@ def refresh_all(ledgers: Iterable[StepLedger]) -> list[Document]:
         ours = document["maquette"]
         if not has_ended(document["status"]) and ours["handle"]:
             handles.setdefault(ours["backend"], []).append(ours["handle"])
-    told: dict[str, dict[str, Status]] = {}
+    statuses: dict[str, dict[str, Status]] = {}
     for backend, wanted in handles.items():
         runner = get_runner(backend)
-        if isinstance(runner, AsksMany) and len(wanted) > 1:
-            told[backend] = runner.statuses(wanted)
-    return [_refreshed_from(ledger, document, told) for ledger, document in documents]
+        if isinstance(runner, SupportsBatchStatus) and len(wanted) > 1:
+            statuses[backend] = runner.statuses(wanted)
+    return [_refreshed_from(ledger, document, statuses) for ledger, document in documents]
 
 
 def _refreshed_from(
-    ledger: StepLedger, document: Document, told: dict[str, dict[str, Status]]
+    ledger: StepLedger, document: Document, statuses: dict[str, dict[str, Status]]
 ) -> Document:
     if has_ended(document["status"]):
         return document
     ours = document["maquette"]
-    status = told.get(ours["backend"], {}).get(str((ours["handle"] or {}).get("id")))
+    status = statuses.get(ours["backend"], {}).get(str((ours["handle"] or {}).get("id")))
     if status is None:
         return refresh(ledger)
     if status.provider == document["provider"]:  # most of a thousand jobs: only the bill grows,
@@ -154,7 +154,7 @@ def collect(ledger: StepLedger) -> Document:
     if not has_ended(status) or not ours["handle"] or not ran or ours.get("collected"):
         return document
     runner = get_runner(ours["backend"])
-    if not isinstance(runner, Collecting):
+    if not isinstance(runner, SupportsCollect):
         return document
     runner.collect(ours["handle"])
     layout.open_scene(Path(ours["scene"]), ours["pipeline"])
@@ -191,7 +191,7 @@ def refreshed(document: Document) -> None:
         apply(document, runner.status(handle))
     elif _is_cut_off(document, runner):
         change_state(document, "FAILED", "the submission never reached the backend")
-        ours["reason"] = endings.reason(
+        ours["reason"] = failures.reason(
             "the submission was cut off before the job started", hint="run the same command again"
         )
 
@@ -213,7 +213,7 @@ def apply(document: Document, status: Status) -> None:
         status.state or document["status"]["state"],
         status.message,
         exit_code=status.exit_code,
-        told=Told(status.code, status.history, status.ended_at, status.duration_s),
+        provider=ProviderStatus(status.code, status.history, status.ended_at, status.duration_s),
     )
 
 
@@ -248,7 +248,7 @@ def _is_cut_off(document: Document, runner: Runner) -> bool:
         return False
     if phase == SENDING:
         return True
-    grace_s = runner.grace_s if isinstance(runner, Patient) else SUBMISSION_GRACE_S
+    grace_s = runner.grace_s if isinstance(runner, SupportsLateSubmission) else SUBMISSION_GRACE_S
     return _age_s(str(note.get("at") or document["createdAt"])) > grace_s
 
 

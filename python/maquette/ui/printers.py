@@ -46,7 +46,7 @@ class PlainPrinter:
         if event.get("event") == "progress" and not self._is_due():
             return
         if event.get("event") == "error" and not self._raw:
-            return  # the command that follows the job tells it at its end
+            return  # the command that follows the job prints it at its end
         shown = text.event_line(event)
         if shown:
             print(shown, flush=True)

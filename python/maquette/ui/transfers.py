@@ -20,7 +20,7 @@ JSON_INTERVAL_S = 1.0
 
 
 class TransferPrinter:
-    """Tells bytes, rate and time left; quiet about transfers that are over at once.
+    """Prints bytes, rate and time left; silent for transfers that end at once.
 
     Args:
         as_json: One object a second instead of a sentence.

@@ -10,18 +10,17 @@ import numpy as np
 import viser
 
 from maquette.errors import MaquetteError, from_os_error
-from maquette.scene.aftermath import remaining_work
 from maquette.scene.region_file import ChangedMeanwhile
+from maquette.scene.stale_runs import rerun_advice
 from maquette.scene.workspace import Workspace
-from maquette.viewer import cloud, scenery
-from maquette.viewer.cloud import Cloud
+from maquette.viewer import point_cloud, scenery
 from maquette.viewer.display import Display
-from maquette.viewer.editing import RegionEditor, seen_by
+from maquette.viewer.editing import RegionEditor, in_view
 from maquette.viewer.handles import Handles
-from maquette.viewer.pace import Pace, Window
 from maquette.viewer.photos import PhotoPanel
 from maquette.viewer.picture import redraw
-from maquette.viewer.scenery import Camera, Shapes
+from maquette.viewer.point_cloud import BrowserWindow, PointBudget, PointCloud
+from maquette.viewer.scenery import Camera, RegionShapes
 from maquette.viewer.screenshot import add_screenshot_button, view_of
 
 Button = viser.GuiButtonHandle
@@ -34,12 +33,12 @@ class AdjustPage:
         self.server, self.editor = server, RegionEditor(opened)
         self.display = Display(opened.region)
         self.cameras = cameras_of(opened)
-        self._telling = threading.RLock()
-        scenery.begin(server, self.cameras, self.display)
+        self._update_lock = threading.RLock()
+        scenery.set_up(server, self.cameras, self.display)
         server.gui.configure_theme(show_logo=False, show_share_button=False)
         server.gui.main_panel.dock_right()
-        self.shapes = Shapes(server, opened.region, self.display)
-        self.cloud = Cloud(server, self.display, opened.model.points, opened.model.colors)
+        self.shapes = RegionShapes(server, opened.region, self.display)
+        self.cloud = PointCloud(server, self.display, opened.model.points, opened.model.colors)
         self.status = server.gui.add_markdown("")
         self._add_numbers()
         self._add_fits()
@@ -57,14 +56,14 @@ class AdjustPage:
 
     def _complete(self, client: viser.ClientHandle) -> None:
         """Add what takes longer, when a new window has drawn the rest."""
-        window = Window(self.server, client)
+        window = BrowserWindow(self.server, client)
         if window.wait_until_drawn():
             self.handles.appear()
-            self.pace.find(window)
+            self.budget.find(window)
 
     def show(self) -> None:
         """Bring numbers, shapes and counts up to date with the region."""
-        with self._telling:
+        with self._update_lock:
             region = self.editor.region
             box = np.asarray(region.box)
             self.center.value, self.radius.value = region.center, region.radius
@@ -126,7 +125,7 @@ class AdjustPage:
     def _fit_visible(self, event: Any) -> None:
         view = view_of(event.client.camera, self.display)
         points = self.editor.model.points
-        self.editor.fit_points(self.cloud.visible & seen_by(points, view))
+        self.editor.fit_points(self.cloud.visible & in_view(points, view))
 
     def _add_saving(self) -> None:
         gui = self.server.gui
@@ -161,12 +160,12 @@ class AdjustPage:
         def take(step: int) -> None:
             drawn.value = counts[step]
 
-        unasked = sum(count <= cloud.MOST_UNASKED for count in self.cloud.steps())
-        self.pace = Pace(unasked, take)
+        unasked = sum(count <= point_cloud.MOST_UNASKED for count in self.cloud.steps())
+        self.budget = PointBudget(unasked, take)
 
         def redraw_points(event: Any) -> None:
             if event.client is not None:
-                self.pace.stop()
+                self.budget.stop()
             self.cloud.thin(self.cloud.steps()[counts.index(drawn.value)])
             self.cloud.draw(self.editor.region)
 
@@ -183,17 +182,17 @@ class AdjustPage:
         except ChangedMeanwhile as error:
             self._ask_to_overwrite(event.client, error)
         except MaquetteError as error:
-            tell(event.client, error)
+            show_error(event.client, error)
             self.show()
         except OSError as error:
-            tell(event.client, from_os_error(error, "saving the region"))
+            show_error(event.client, from_os_error(error, "saving the region"))
         else:
             self.cloud.draw(self.editor.region)
 
     def _save(self, event: Any, *, over_others: bool = False) -> None:
         self.editor.save(over_others=over_others)
         opened = self.editor.workspace
-        again = remaining_work(opened.scene, opened.region)
+        again = rerun_advice(opened.scene, opened.region)
         body = "\n".join(again) or f"transforms.json of {opened.scene.name} holds it now."
         event.client.add_notification("Saved", body, color="green", auto_close_seconds=10.0)
         if remark := redraw(opened.scene):
@@ -224,7 +223,7 @@ def cameras_of(opened: Workspace) -> list[Camera]:
     ]
 
 
-def tell(client: Any, error: MaquetteError) -> None:
+def show_error(client: Any, error: MaquetteError) -> None:
     """Show an error in a window: what, where, and what helps."""
     body = "\n".join(part for part in (error.detail, error.hint) if part)
     client.add_notification(error.what, body, color="red")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from maquette.errors import ConfigError, JobFailed
 from maquette.resources import PACKAGE, ROOT
-from maquette.scene import aftermath, region_file
+from maquette.scene import region_file, stale_runs
 from maquette.scene.atomic import replacing
 from maquette.scene.workspace import Workspace
 from maquette.viewer.picture import redraw
@@ -59,7 +59,7 @@ def adjust(opened: Workspace, program: str) -> None:
         print("the region is as it was")
         return
     print(f"saved: {region_file.describe(now)}")
-    for sentence in (redraw(opened.scene), *aftermath.remaining_work(opened.scene, now)):
+    for sentence in (redraw(opened.scene), *stale_runs.rerun_advice(opened.scene, now)):
         if sentence:
             print(sentence)
 

@@ -138,7 +138,7 @@ class RegionEditor:
             listener()
 
 
-def seen_by(points: NDArray[np.float64], eye: View) -> NDArray[np.bool_]:
+def in_view(points: NDArray[np.float64], eye: View) -> NDArray[np.bool_]:
     """Which points [P, 3] a perspective view shows, [P]."""
     local = (points - eye.position) @ eye.rotation  # camera: x right, y down, z forward
     tangent = np.tan(eye.fov_y / 2)

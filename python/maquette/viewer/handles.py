@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from maquette.errors import BadInput
 from maquette.scene.region import FloatArray
-from maquette.viewer.cloud import Cloud
 from maquette.viewer.display import Display
 from maquette.viewer.editing import RegionEditor
+from maquette.viewer.point_cloud import PointCloud
 
 _SIZE = 0.35  # display units
 _CENTER, _RIM, _LOW, _HIGH = "sphere/center", "sphere/rim", "box/min", "box/max"
@@ -27,7 +27,7 @@ class Handles:
     they are first wanted: their shaders cost graphics in software half a second.
 
     Attributes:
-        dragged: Which one is in the hand, or "".
+        dragged: Which one is being dragged, or "".
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Handles:
         server: viser.ViserServer,
         display: Display,
         editor: RegionEditor,
-        cloud: Cloud,
+        cloud: PointCloud,
         shape: str,
     ) -> None:
         self._server, self.display, self.editor, self.cloud = server, display, editor, cloud
@@ -60,7 +60,7 @@ class Handles:
                 handle.visible = name in wanted
 
     def follow(self) -> None:
-        """Put each handle where its part of the region is, but leave the one in the hand."""
+        """Put each handle where its part of the region is, but leave the one that is dragged."""
         for name, handle in list(self._made.items()):
             if name != self.dragged:
                 handle.position = self._place(name)
@@ -98,7 +98,7 @@ class Handles:
         try:
             self._take(name, self.display.world(event.target.position))
         except BadInput:
-            pass  # the hand passes through an unusable place; the last usable one stays
+            pass  # the drag passes through an unusable place; the last usable one stays
         finally:
             if event.phase == "end":
                 self.dragged = ""

@@ -10,8 +10,7 @@ import viser
 from numpy.typing import NDArray
 
 from maquette.viewer import frustums, scenery
-from maquette.viewer.display import Display
-from maquette.viewer.rotations import quaternions
+from maquette.viewer.display import Display, quaternions
 from maquette.viewer.scenery import Camera
 
 
@@ -58,7 +57,7 @@ class PhotoPanel:
         self.look.disabled = self.hide.disabled = True
 
     def _clicked(self, event: Any) -> None:
-        met = frustums.first_met(self.corners, event.ray_origin, event.ray_direction)
+        met = frustums.first_hit(self.corners, event.ray_origin, event.ray_direction)
         if met is not None and self.show_all.value:
             self.number.value = met
             self.choose(met)

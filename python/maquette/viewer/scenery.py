@@ -14,9 +14,8 @@ from PIL import Image
 
 from maquette.scene.region import FloatArray, Region
 from maquette.scene.transforms import Intrinsics
-from maquette.viewer import frustums, wires
-from maquette.viewer.display import Display
-from maquette.viewer.rotations import quaternions
+from maquette.viewer import frustums
+from maquette.viewer.display import Display, quaternions
 
 SPHERE, BOX, CAMERA, CHOSEN = (10, 98, 200), (194, 65, 12), (21, 128, 61), (234, 179, 8)
 _RING_STEPS = 64
@@ -34,7 +33,7 @@ class Camera:
     lens: Intrinsics
 
 
-def begin(server: viser.ViserServer, cameras: Sequence[Camera], display: Display) -> None:
+def set_up(server: viser.ViserServer, cameras: Sequence[Camera], display: Display) -> None:
     """Set which way is up and where a new window looks from."""
     tops = -np.mean([camera.world_from_cam[:3, 1] for camera in cameras], axis=0)
     up = tops / np.linalg.norm(tops) if np.linalg.norm(tops) > 0.1 else np.array([0.0, -1.0, 0.0])
@@ -62,7 +61,7 @@ def draw_cameras(server: viser.ViserServer, corners: NDArray[np.float64]) -> vis
     """
     return server.scene.add_glb(
         "/cameras",
-        wires.glb(frustums.edges(corners), CAMERA),
+        frustums.lines_glb(frustums.edges(corners), CAMERA),
         cast_shadow=False,
         receive_shadow=False,
     )
@@ -100,7 +99,7 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
     return np.asarray(photo)
 
 
-class Shapes:
+class RegionShapes:
     """The sphere as rings, the box as its edges; they move, without being sent again."""
 
     def __init__(self, server: viser.ViserServer, region: Region, display: Display) -> None:

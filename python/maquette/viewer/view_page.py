@@ -14,10 +14,10 @@ from maquette.scene import colmap_model
 from maquette.scene.color_space import linear_from_srgb
 from maquette.scene.paths import Scene
 from maquette.viewer import results, scenery
-from maquette.viewer.cloud import Cloud
 from maquette.viewer.display import Display
 from maquette.viewer.photos import PhotoPanel
-from maquette.viewer.scenery import Shapes
+from maquette.viewer.point_cloud import PointCloud
+from maquette.viewer.scenery import RegionShapes
 from maquette.viewer.screenshot import add_screenshot_button
 
 _POLL_S = 2.0
@@ -36,9 +36,9 @@ class ViewPage:
         self._drawn: tuple[Path, float] | None = None
         self._previewed: tuple[Path, float] | None = None
         self._lock = threading.RLock()
-        scenery.begin(server, cameras, self.display)
+        scenery.set_up(server, cameras, self.display)
         scenery.light(server)
-        self.shapes = Shapes(server, region, self.display)
+        self.shapes = RegionShapes(server, region, self.display)
         server.gui.configure_theme(control_width="large", show_logo=False, show_share_button=False)
         server.gui.main_panel.dock_right()
         server.gui.add_markdown(f"**{scene.name}** · {len(cameras)} cameras")
@@ -50,12 +50,12 @@ class ViewPage:
         self.refresh()
 
     def follow(self, stopped: threading.Event) -> None:
-        """Bring the page up to date every two seconds until told to stop."""
+        """Bring the page up to date every two seconds until it is stopped."""
         while not stopped.wait(_POLL_S):
             self.refresh()
 
     def refresh(self) -> None:
-        """Show meshes, runs and previews that came since the last look."""
+        """Show meshes, runs and previews that are new since the last refresh."""
         with self._lock:
             meshes, runs = results.meshes(self.scene), results.runs(self.scene)
             _offer(self.mesh, list(meshes) or [_NO_MESH])
@@ -102,7 +102,7 @@ class ViewPage:
     def _show_points(self, shown: bool, region: Any) -> None:
         if shown:
             model = colmap_model.read(self.scene.sparse)
-            cloud = Cloud(self.server, self.display, model.points, model.colors)
+            cloud = PointCloud(self.server, self.display, model.points, model.colors)
             cloud.thin(_MOST_POINTS)
             cloud.draw(region)
         else:

@@ -1,1 +1,1 @@
-"""Jobs as containers of a Docker engine, here or on another machine."""
+"""Jobs as containers of a Docker daemon, here or on another machine."""

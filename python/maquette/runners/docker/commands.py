@@ -1,4 +1,4 @@
-"""Commands for container images, and for what jobs leave on a Docker engine."""
+"""Commands for container images, and for what jobs leave on a Docker daemon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from maquette.cli.arguments import AsJson, SettingWords
 
 if TYPE_CHECKING:
     from maquette.config.settings import Settings
-    from maquette.containers.engines import Engine
+    from maquette.containers.daemon import Daemon
     from maquette.runners.docker.leftovers import Leftover
 
 
@@ -27,13 +27,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def build(settings: SettingWords = None) -> None:
-    """Build our images (VARIANT=cpu, cuda12 or cuda13) on the engine of DOCKER_HOST."""
+    """Build our images (VARIANT=cpu, cuda12 or cuda13) on the daemon of DOCKER_HOST."""
     from maquette.containers import building
 
     chosen = _load(settings)
     for recipe in building.recipes(chosen):
         print(f"building {recipe.reference} on {recipe.base_image}", flush=True)
-        building.build(recipe, _engine(chosen), _show)
+        building.build(recipe, _daemon(chosen), _show)
         print(f"built {recipe.reference}")
 
 
@@ -46,10 +46,10 @@ def push(settings: SettingWords = None) -> None:
     chosen = _load(settings)
     if not chosen.of(ImageOptions).registry:
         raise ConfigError("no registry is named", hint="`make push-images REGISTRY=ghcr.io/you`")
-    engine = _engine(chosen)
+    daemon = _daemon(chosen)
     for recipe in building.recipes(chosen):
         print(f"pushing {recipe.reference}", flush=True)
-        building.push(recipe.reference, engine, _show)
+        building.push(recipe.reference, daemon, _show)
         print(f"pushed {recipe.reference}")
 
 
@@ -62,15 +62,15 @@ def check(settings: SettingWords = None) -> None:
     for recipe in building.recipes(chosen):
         reference = chosen.of(ImageOptions).image or recipe.reference
         gpus = 0 if recipe.variant == "cpu" else chosen.gpu
-        for said in checking.check(reference, _engine(chosen), gpus):
-            print(said, flush=True)
+        for line in checking.check(reference, _daemon(chosen), gpus):
+            print(line, flush=True)
         print(f"{reference} is fine")
 
 
 def clean_containers(settings: SettingWords = None, as_json: AsJson = False) -> None:
     """Remove ended containers of this folder's jobs and their volumes, after asking (YES=1).
 
-    What holds work that was never pushed is left; how to get at it is told.
+    What holds work that was never pushed is left, with the commands to continue or to give it up.
     """
     from maquette.errors import UsageError
     from maquette.runners.docker import leftovers
@@ -90,7 +90,7 @@ def clean_containers(settings: SettingWords = None, as_json: AsJson = False) -> 
             raise UsageError("nothing was removed", hint="YES=1 removes what is pushed")
         for name in leftovers.remove(chosen, removable):
             print(f"removed {name}", file=sys.stderr if as_json else sys.stdout)
-    _tell_unpushed([leftover for leftover in found if not leftover.is_pushed], _engine(chosen))
+    _explain_unpushed([leftover for leftover in found if not leftover.is_pushed], _daemon(chosen))
 
 
 def _load(words: list[str] | None) -> Settings:
@@ -101,21 +101,21 @@ def _load(words: list[str] | None) -> Settings:
     return load(words or (), DockerOptions)
 
 
-def _engine(settings: Settings) -> Engine:
-    from maquette.containers.engines import find_engine
-    from maquette.containers.options import EngineOptions
+def _daemon(settings: Settings) -> Daemon:
+    from maquette.containers.daemon import find_daemon
+    from maquette.containers.options import DaemonOptions
 
-    return find_engine(settings.of(EngineOptions).docker_host)
+    return find_daemon(settings.of(DaemonOptions).docker_host)
 
 
-def _tell_unpushed(left: list[Leftover], engine: Engine) -> None:
-    from maquette.runners.docker.leftovers import how_to_give_up
+def _explain_unpushed(left: list[Leftover], daemon: Daemon) -> None:
+    from maquette.runners.docker.leftovers import removal_command
 
     for leftover in left:
         print(f"{leftover.name} may hold work that was not pushed: it is left", file=sys.stderr)
         again = f"make {leftover.step} MODEL={leftover.model}"
         print(f"  to go on with it:  {again}, as before", file=sys.stderr)
-        how = how_to_give_up(engine, leftover)
+        how = removal_command(daemon, leftover)
         print(f"  to give it up:     {how}", file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""What ended jobs leave on an engine: containers, and volumes with copies of scenes."""
+"""What ended jobs leave on a daemon: containers, and volumes with copies of scenes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from docker.errors import APIError
 from docker.errors import NotFound as Gone
 from docker.models.containers import Container
 
-from maquette.agent.duty import UNSAVED
+from maquette.agent.arguments import UNSAVED
 from maquette.config.settings import Settings
-from maquette.containers.engines import Engine, connected, find_engine
+from maquette.containers.daemon import Daemon, connected, find_daemon
 from maquette.jobs.ledger import StepLedger
 from maquette.pipelines.pipeline import COMMON
 from maquette.runners import tracking
@@ -31,7 +31,7 @@ class Leftover:
     """An ended job's container.
 
     Attributes:
-        volume: The engine's volume with its scene; empty where the scene was mounted.
+        volume: The daemon's volume with its scene; empty where the scene was mounted.
         is_pushed: Whether nothing in the volume is only there.
     """
 
@@ -53,7 +53,7 @@ class Leftover:
 def find_leftovers(settings: Settings) -> list[Leftover]:
     """The ended containers of jobs that were submitted from this machine and this folder."""
     labels = spec.origin_labels(settings.logs_dir)
-    with connected(find_engine(settings.of(DockerOptions).docker_host)) as client:
+    with connected(find_daemon(settings.of(DockerOptions).docker_host)) as client:
         found = client.containers.list(
             all=True,
             ignore_removed=True,
@@ -80,7 +80,7 @@ def remove(settings: Settings, leftovers: Iterable[Leftover]) -> list[str]:
         if ledger.path.exists():
             tracking.refresh(ledger)
     removed = []
-    with connected(find_engine(settings.of(DockerOptions).docker_host)) as client:
+    with connected(find_daemon(settings.of(DockerOptions).docker_host)) as client:
         for leftover in chosen:
             with contextlib.suppress(Gone):
                 client.containers.get(leftover.container).remove()
@@ -93,9 +93,9 @@ def remove(settings: Settings, leftovers: Iterable[Leftover]) -> list[str]:
     return removed
 
 
-def how_to_give_up(engine: Engine, leftover: Leftover) -> str:
+def removal_command(daemon: Daemon, leftover: Leftover) -> str:
     """The command that removes what is not pushed."""
-    docker = engine.command
+    docker = daemon.command
     return f"{docker} rm {leftover.name} && {docker} volume rm {leftover.volume}"
 
 

@@ -1,6 +1,6 @@
-"""Jobs as containers of a Docker engine, here or on another machine.
+"""Jobs as containers of a Docker daemon, here or on another machine.
 
-The engine is the ledger: a container is found by its job's label, it is kept when it has ended,
+The daemon is the ledger: a container is found by its job's label, it is kept when it has ended,
 and `-stopping` at the end of its name says that a person asked it to stop.
 """
 
@@ -21,8 +21,8 @@ from docker.errors import NotFound as Gone
 from docker.models.containers import Container
 from docker.types import DeviceRequest, Mount
 
-from maquette.agent.duty import RESUME_ME, TIME_IS_UP, UNSAVED
-from maquette.containers.engines import Engine, connected
+from maquette.agent.arguments import RESUME_ME, TIME_IS_UP, UNSAVED
+from maquette.containers.daemon import Daemon, connected, daemon_of
 from maquette.errors import BadInput, JobFailed, NotFound, shown_path
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
@@ -30,7 +30,7 @@ from maquette.runners import scene_store
 from maquette.runners.agent_command import SECRETS_FILE
 from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Status
 from maquette.runners.docker import leftovers, spec
-from maquette.runners.endings import Notice, reason, unexplained
+from maquette.runners.failures import LogEvents, reason, unexplained
 from maquette.scene.atomic import write_json, write_text
 
 STOPPING = "-stopping"
@@ -38,7 +38,7 @@ _TAIL = 400
 _PAUSE_S = 0.5
 _STREAM_ERRORS = (DockerException, requests.RequestException, OSError)
 
-# Docker's words for a container; exited and dead are told by their exit code.
+# Docker's words for a container; exited and dead depend on the exit code.
 STATES = {
     "created": "INITIALIZING",
     "running": "RUNNING",
@@ -54,19 +54,19 @@ class DockerRunner:
     name = "docker"
 
     def plan(self, job: JobSpec) -> Request:
-        """Say which container would be made; asks no engine."""
+        """Say which container would be made; asks no daemon."""
         return spec.build(job)
 
     def submit(self, request: Request, secrets: Secrets = NO_SECRETS) -> Handle:
         """Bring the scene within reach, then make and start the container.
 
-        Nothing is sent before engine and image are known to be there.
+        Nothing is sent before daemon and image are known to be there.
 
         Raises:
-            MaquetteError: the engine does not answer, has no such image, or refuses.
+            MaquetteError: the daemon does not answer, has no such image, or refuses.
         """
         _require_sources(request)
-        with connected(Engine(**request["engine"])) as client:
+        with connected(daemon_of(request)) as client:
             _require_image(client, request)
             _prepare_scene(request)
             container = _created(client, request)
@@ -82,14 +82,14 @@ class DockerRunner:
 
     def find(self, request: Request) -> Handle | None:
         """Find the job's container by its label."""
-        with connected(Engine(**request["engine"])) as client:
+        with connected(daemon_of(request)) as client:
             label = f"{spec.JOB_LABEL}={request['job_id']}"
             found = client.containers.list(all=True, filters={"label": label})
             return _handle(found[0], request) if found else None
 
     def status(self, handle: Handle) -> Status:
-        """Ask the engine; when the job has ended, keep its log here."""
-        with connected(Engine(**handle["engine"])) as client:
+        """Ask the daemon; when the job has ended, keep its log here."""
+        with connected(daemon_of(handle)) as client:
             try:
                 container = client.containers.get(handle["container"])
             except Gone:
@@ -103,30 +103,30 @@ class DockerRunner:
         """Yield the log's lines; a dropped stream is taken up where it broke."""
         if not handle:
             return
-        told = 0
+        shown = 0
         while True:
             lines = _lines(handle, follow)
             with contextlib.suppress(*_STREAM_ERRORS, JobFailed):
                 for number, line in enumerate(lines):
-                    if number >= told:
-                        told += 1
+                    if number >= shown:
+                        shown += 1
                         yield line
             if not follow or has_ended({"state": self.status(handle).state}):
                 break
             threading.Event().wait(_PAUSE_S)
         for number, line in enumerate(_lines(handle, follow=False)):  # what came after the break
-            if number >= told:
+            if number >= shown:
                 yield line
 
     def cancel(self, handle: Handle) -> None:
-        """Mark the container as stopping and ask it to; the engine kills it after its grace."""
-        engine = Engine(**handle["engine"])
-        with connected(engine) as client, contextlib.suppress(Gone):
+        """Mark the container as stopping and ask it to; the daemon kills it after its grace."""
+        daemon = daemon_of(handle)
+        with connected(daemon) as client, contextlib.suppress(Gone):
             container = client.containers.get(handle["container"])
             if container.status not in ("exited", "dead"):
                 if not _is_stopping(container):
                     container.rename(handle["name"] + STOPPING)
-                threading.Thread(target=_stop, args=(engine, handle), daemon=True).start()
+                threading.Thread(target=_stop, args=(daemon, handle), daemon=True).start()
 
     def push_now(self, handle: Handle) -> None:
         """Ask a running job's agent to push its data now.
@@ -136,7 +136,7 @@ class DockerRunner:
         """
         if not handle["store"]:
             raise BadInput("this job works in the scene's own folder: there is nothing to push")
-        with connected(Engine(**handle["engine"])) as client:
+        with connected(daemon_of(handle)) as client:
             client.containers.get(handle["container"]).kill("SIGUSR1")
 
     def collect(self, handle: Handle) -> None:
@@ -188,7 +188,7 @@ def _prepare_scene(request: Request) -> None:
 
 
 def _require_image(client: Any, request: Request) -> None:
-    """Pull the job's image if the engine does not have it."""
+    """Pull the job's image if the daemon does not have it."""
     try:
         client.images.get(request["image"])
     except ImageNotFound:
@@ -196,7 +196,7 @@ def _require_image(client: Any, request: Request) -> None:
             client.images.pull(request["image"])
         except DockerException as error:
             raise NotFound(
-                f"there is no image `{request['image']}` on the engine, and none can be pulled",
+                f"there is no image `{request['image']}` on the daemon, and none can be pulled",
                 detail=str(getattr(error, "explanation", "") or error)[:300],
                 hint=f"`make images{_elsewhere(request)}` builds ours; look at VARIANT, REGISTRY "
                 "and IMAGE",
@@ -204,9 +204,9 @@ def _require_image(client: Any, request: Request) -> None:
 
 
 def _elsewhere(request: Request) -> str:
-    """What commands about another machine's engine need to say."""
-    engine = Engine(**request["engine"])
-    return "" if engine.shares_files else f" DOCKER_HOST={engine.context or engine.host}"
+    """What commands about another machine's daemon need to say."""
+    daemon = daemon_of(request)
+    return "" if daemon.shares_files else f" DOCKER_HOST={daemon.context or daemon.host}"
 
 
 def _created(client: Any, request: Request) -> Container:
@@ -229,7 +229,7 @@ def _created(client: Any, request: Request) -> Container:
 
 def _handle(container: Container, request: Request) -> Handle:
     return {
-        "engine": request["engine"],
+        "daemon": request["daemon"],
         "container": container.id,
         "name": f"maquette-{request['job_id']}",
         "log": request["log"],
@@ -242,13 +242,13 @@ def _status(container: Container, handle: Handle) -> Status:
     facts = container.attrs["State"]
     word = str(facts["Status"])
     stopping = _is_stopping(container)
-    notice = Notice(_text(container.logs(tail=_TAIL)).split("\n"))
+    events = LogEvents(_text(container.logs(tail=_TAIL)).split("\n"))
     image = container.attrs["Config"]["Image"]
     state, message = STATES.get(word, word.upper()), f"container is {word}"
     code, why = None, None
     if word in ("exited", "dead"):
         code = int(facts["ExitCode"])
-        state, message, why = _ending(code, facts, stopping, notice, handle["log"])
+        state, message, why = _ending(code, facts, stopping, events, handle["log"])
     elif stopping:
         state, message = "INTERRUPTING", "asked to stop: the step saves first"
     return Status(
@@ -257,7 +257,7 @@ def _status(container: Container, handle: Handle) -> Status:
         exit_code=code,
         handle=handle,
         reason=why,
-        progress=notice.progress,
+        progress=events.progress,
         provider={"Id": container.id, "Name": container.name, "Image": image, "State": facts},
         **_times(facts, has_ended=code is not None),
     )
@@ -268,22 +268,22 @@ def _is_stopping(container: Container) -> bool:
 
 
 def _times(facts: dict[str, Any], *, has_ended: bool) -> dict[str, Any]:
-    """When the container began and ended; of a very short one Docker may tell them swapped."""
+    """When the container began and ended; of a very short one Docker may swap them."""
     began, ended = _time(facts["StartedAt"]), _time(facts["FinishedAt"])
     if not has_ended:
         return {"started_at": began}
     return {"started_at": min(began, ended) if began and ended else began, "ended_at": ended}
 
 
-def _time(said: str) -> str | None:
+def _time(date: str) -> str | None:
     """Docker's time, which has nanoseconds, as documents write it; year 1 means never."""
-    if said.startswith("0001"):
+    if date.startswith("0001"):
         return None
-    return f"{said[:19]}.{said[19:].strip('.Z')[:3]:0<3}Z"
+    return f"{date[:19]}.{date[19:].strip('.Z')[:3]:0<3}Z"
 
 
 def _ending(
-    code: int, facts: dict[str, Any], stopping: bool, notice: Notice, log: str
+    code: int, facts: dict[str, Any], stopping: bool, events: LogEvents, log: str
 ) -> tuple[str, str, dict[str, Any] | None]:
     if code == 0:
         return "DONE", "Job is done", None
@@ -293,7 +293,7 @@ def _ending(
         again = "run the same command again: it continues"
         taken = reason("the machine was taken away; the work is saved", hint=again)
         return "INTERRUPTED", taken["what"], taken
-    why = notice.reason
+    why = events.reason
     if why is None and code == TIME_IS_UP:
         why = reason("the time is up: the step was stopped", hint="raise MAX_HOURS; it continues")
     if why is None or facts.get("OOMKilled"):
@@ -304,16 +304,16 @@ def _ending(
 def _gone(handle: Handle) -> Status:
     why = reason(
         f"the container is gone: {handle['name']}",
-        detail="somebody removed it, or the engine lost it; what was saved stays in the scene",
+        detail="somebody removed it, or the daemon lost it; what was saved stays in the scene",
         hint="run the same command again: it continues",
     )
     return Status("FAILED", why["what"], None, handle, why)
 
 
 def _lines(handle: Handle, follow: bool) -> Iterator[str]:
-    """The log from its first line, from the engine or, when it has none, as it was kept here."""
+    """The log from its first line, from the daemon or, when it has none, as it was kept here."""
     kept = Path(handle["log"])
-    with connected(Engine(**handle["engine"])) as client:
+    with connected(daemon_of(handle)) as client:
         try:
             container = client.containers.get(handle["container"])
         except Gone:
@@ -334,11 +334,11 @@ def _keep_log(container: Container, log: Path) -> None:
             write_text(log, _text(container.logs()))
 
 
-def _stop(engine: Engine, handle: Handle) -> None:
+def _stop(daemon: Daemon, handle: Handle) -> None:
     grace_s = spec.AGENT_STOP_GRACE_S if handle["store"] else spec.STOP_GRACE_S
     with (
         contextlib.suppress(Exception),
-        connected(engine, timeout_s=grace_s + 30) as client,
+        connected(daemon, timeout_s=grace_s + 30) as client,
     ):
         client.containers.get(handle["container"]).stop(timeout=grace_s)
 

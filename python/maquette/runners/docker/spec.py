@@ -1,4 +1,4 @@
-"""From a job to what a Docker engine is asked for; pure, and without secrets."""
+"""From a job to what a Docker daemon is asked for; pure, and without secrets."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import socket
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from maquette.agent.duty import CONTAINER
-from maquette.containers.engines import Engine, find_engine
+from maquette.agent.arguments import CONTAINER
+from maquette.containers.daemon import Daemon, find_daemon
 from maquette.containers.variants import choose
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec
 from maquette.runners import scene_store
-from maquette.runners.agent_command import SECRETS_FILE, Limits, agent_argv, takes_agent
+from maquette.runners.agent_command import SECRETS_FILE, Limits, agent_argv, has_agent
 from maquette.runners.base import Request
 from maquette.runners.docker.options import DockerOptions
 
@@ -28,23 +28,23 @@ SHARED_MEMORY = "2g"
 
 
 def build(job: JobSpec) -> Request:
-    """Say exactly what the engine will be asked for.
+    """Say exactly what the daemon will be asked for.
 
     Raises:
         ConfigError: the settings do not fit together.
     """
-    engine = find_engine(job.settings.of(DockerOptions).docker_host)
-    store = _store(job, engine)
+    daemon = find_daemon(job.settings.of(DockerOptions).docker_host)
+    store = _store(job, daemon)
     scene = SCENES / job.model
     paths = {"{scene}": str(scene), "{options}": str(scene / job.options_file)}
     command = [paths.get(word, word) for word in job.command]
-    agent = takes_agent(job)
+    agent = has_agent(job)
     source, options = _input(job, scene, store)
     return {
         "job_id": job.id,
-        "engine": engine.to_json(),
+        "daemon": daemon.to_json(),
         "image": job.spec["image"],
-        "command": _command(job, engine, command, str(scene), store),
+        "command": _command(job, daemon, command, str(scene), store),
         "environment": {} if agent else {"HOME": "/tmp"},
         "labels": {
             **job.spec.get("labels", {}),
@@ -71,32 +71,32 @@ def build(job: JobSpec) -> Request:
 
 
 def origin_labels(logs: Path) -> dict[str, str]:
-    """Whose a container is on an engine that others use too: this machine's and this folder's."""
+    """Whose a container is on a daemon that others use too: this machine's and this folder's."""
     return dict(zip(ORIGIN_LABELS, (socket.gethostname(), str(logs)), strict=True))
 
 
-def _store(job: JobSpec, engine: Engine) -> dict[str, Any] | None:
+def _store(job: JobSpec, daemon: Daemon) -> dict[str, Any] | None:
     carry = job.settings.of(DockerOptions).carry
-    if carry == "mount" and not engine.shares_files:
+    if carry == "mount" and not daemon.shares_files:
         raise ConfigError(
-            f"CARRY=mount needs an engine on this machine, not `{engine.host}`",
+            f"CARRY=mount needs a daemon on this machine, not `{daemon.host}`",
             hint="leave CARRY out: the scene goes through the data store",
         )
-    if carry == "mount" or (carry == "auto" and engine.shares_files):
+    if carry == "mount" or (carry == "auto" and daemon.shares_files):
         return None
-    if not takes_agent(job):
+    if not has_agent(job):
         raise ConfigError(
             "this image has no agent that could fetch the scene from a data store",
-            detail=f"image {job.spec['image']}, engine `{engine.host}`",
-            hint="use an engine on this machine, or ENGINE=native",
+            detail=f"image {job.spec['image']}, daemon `{daemon.host}`",
+            hint="use a daemon on this machine, or ENGINE=native",
         )
     return scene_store.describe(job.settings)
 
 
 def _command(
-    job: JobSpec, engine: Engine, command: list[str], scene: str, store: dict[str, Any] | None
+    job: JobSpec, daemon: Daemon, command: list[str], scene: str, store: dict[str, Any] | None
 ) -> list[str]:
-    if takes_agent(job):
+    if has_agent(job):
         return agent_argv(
             job,
             command,
@@ -105,7 +105,7 @@ def _command(
             _limits(job),
             variant=_variant(job),
             secrets_file=SECRETS_FILE,
-            kept=_kept(job, engine, store),
+            kept=_kept(job, daemon, store),
         )
     limit_s = job.spec.get("timeout") or round(_limits(job).max_hours * 3600)
     if limit_s:
@@ -127,18 +127,18 @@ def _variant(job: JobSpec) -> str:
 
 
 def volume_of(store: dict[str, Any]) -> str:
-    """The engine's volume for scenes of this place; it outlives each job."""
+    """The daemon's volume for scenes of this place; it outlives each job."""
     return f"maquette-{store['bucket']}"
 
 
-def _kept(job: JobSpec, engine: Engine, store: dict[str, Any] | None) -> str:
+def _kept(job: JobSpec, daemon: Daemon, store: dict[str, Any] | None) -> str:
     if store is None:
         return ""
     place = f"{CONTAINER}:{SCENES / job.model}"
     return (
-        f"it is kept in the engine's volume {volume_of(store)}: `make {job.step} "
-        f"MODEL={job.model}` on the same engine goes on with it; "
-        f"`{engine.command} cp {place} {shlex.quote(str(job.scene.parent))}` brings it here"
+        f"it is kept in the daemon's volume {volume_of(store)}: `make {job.step} "
+        f"MODEL={job.model}` on the same daemon goes on with it; "
+        f"`{daemon.command} cp {place} {shlex.quote(str(job.scene.parent))}` brings it here"
     )
 
 

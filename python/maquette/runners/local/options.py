@@ -1,4 +1,4 @@
-"""What jobs on this machine may be told: nothing but what every job is."""
+"""The options of jobs on this machine: none beside those that every job has."""
 
 from __future__ import annotations
 

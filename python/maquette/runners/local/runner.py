@@ -18,7 +18,7 @@ import psutil
 from maquette.errors import ConfigError, JobFailed
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
-from maquette.runners import endings
+from maquette.runners import failures
 from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Status
 from maquette.runners.registry import with_images
 from maquette.scene.atomic import write_json
@@ -90,7 +90,7 @@ class LocalRunner:
         return {"record": str(record)}
 
     def find(self, request: Request) -> Handle | None:
-        """Find the record that `submit` wrote, if it came that far."""
+        """Find the record that `submit` wrote, if it did."""
         return {"record": request["record"]} if Path(request["record"]).exists() else None
 
     def status(self, handle: Handle) -> Status:
@@ -101,7 +101,7 @@ class LocalRunner:
         if not has_ended({"state": state}) and not _supervised(record):
             state = "FAILED"
             message = "its supervisor is gone: killed, or the machine restarted"
-            reason = endings.reason(
+            reason = failures.reason(
                 message,
                 detail="finished stages and the last checkpoint are kept",
                 hint="run the same command again: it continues",
@@ -158,7 +158,7 @@ def read_record(path: Path) -> Record:
 
 
 def identity(process: psutil.Process) -> dict[str, float]:
-    """What tells a process from a later one with the same number."""
+    """What distinguishes a process from a later one with the same number."""
     return {"pid": process.pid, "create_time": process.create_time()}
 
 

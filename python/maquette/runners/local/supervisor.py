@@ -1,4 +1,4 @@
-"""The process that stays beside a local job: starts the step, keeps its record, tells its end.
+"""The process that stays beside a local job: starts the step, keeps its record, notes its end.
 
 Started by `LocalRunner.submit` in a session of its own, so it outlives the shell; the step
 ends with it, see `StepProcess`.
@@ -19,7 +19,7 @@ import psutil
 from maquette.agent.step_process import StepProcess
 from maquette.jobs.ledger import StepLedger
 from maquette.runners import tracking
-from maquette.runners.endings import Notice, exit_code, unexplained
+from maquette.runners.failures import LogEvents, exit_code, unexplained
 from maquette.runners.local.runner import LocalRunner, identity, read_record
 from maquette.scene.atomic import write_json
 
@@ -42,7 +42,7 @@ class Supervisor:
         self._request = self._record["request"]
         self._stop_asked = False
         self._progress_saved = 0.0
-        self._notice = Notice()
+        self._events = LogEvents()
 
     def run(self) -> None:
         """Start the step, watch it, and record how it ended."""
@@ -58,10 +58,10 @@ class Supervisor:
         self._finish(code)
 
     def _watch(self, step: StepProcess, log: Any) -> int:
-        told, deadline = False, float("inf")
+        is_stopping, deadline = False, float("inf")
         while True:
-            if self._stop_asked and not told:
-                told, deadline = True, time.monotonic() + STOP_GRACE_S
+            if self._stop_asked and not is_stopping:
+                is_stopping, deadline = True, time.monotonic() + STOP_GRACE_S
                 self._save(state="INTERRUPTING", message="asked to stop: the step saves first")
                 step.ask_to_stop()
             if time.monotonic() > deadline:
@@ -74,8 +74,8 @@ class Supervisor:
     def _read_events(self, log: Any) -> None:
         changed = False
         while line := log.readline():
-            changed |= self._notice.read(line.decode("utf-8", errors="replace").rstrip("\n"))
-        self._record["progress"] = self._notice.progress
+            changed |= self._events.read(line.decode("utf-8", errors="replace").rstrip("\n"))
+        self._record["progress"] = self._events.progress
         if changed and time.monotonic() - self._progress_saved > PROGRESS_INTERVAL_S:
             self._progress_saved = time.monotonic()
             self._save()
@@ -86,7 +86,7 @@ class Supervisor:
         elif self._stop_asked:
             self._save(state="INTERRUPTED", exit_code=code, message="stopped on request")
         else:
-            reason = self._notice.reason or unexplained(code, self._request["log"])
+            reason = self._events.reason or unexplained(code, self._request["log"])
             self._save(state="FAILED", exit_code=code, message=reason["what"], reason=reason)
 
     def _save(self, **changes: Any) -> None:

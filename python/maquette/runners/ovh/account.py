@@ -1,4 +1,4 @@
-"""Questions about the account and what it can have."""
+"""What the account may do, and which flavors it can have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from maquette.config.settings import Settings
 from maquette.errors import MaquetteError
 from maquette.planning.flavors import Flavor
-from maquette.runners.ovh import answers, prices, tokens
+from maquette.runners.ovh import prices, responses, tokens
 from maquette.runners.ovh.client import Client
 from maquette.runners.ovh.options import OvhOptions
 from maquette.runners.ovh.spec import url_of
@@ -27,7 +27,7 @@ def check(settings: Settings) -> dict[str, Any]:
     token, source = tokens.find(url)
     client = Client(url, token)
     try:
-        me = answers.mapping(client.get("/v1/me"))
+        me = responses.mapping(client.get("/v1/me"))
     finally:
         client.close()
     role = me.get("role")
@@ -41,7 +41,7 @@ def check(settings: Settings) -> dict[str, Any]:
         "may start jobs": {"ai_training_operator": "yes", "ai_training_read": "no"}.get(
             str(role), "not known"
         ),
-        "quota": answers.mapping(me.get("quotas")).get("resources"),
+        "quota": responses.mapping(me.get("quotas")).get("resources"),
     }
 
 
@@ -74,8 +74,8 @@ def _listed(settings: Settings) -> list[Any]:
 def _merged(item: dict[str, Any], known: dict[str, Flavor]) -> Flavor:
     """A flavor as the service lists it, with the price that is known for it."""
     flavor = known.get(str(item["id"]), Flavor(str(item["id"])))
-    gpu = answers.mapping(item.get("gpuInformation"))
-    unit = answers.mapping(item.get("resourcesPerUnit"))
+    gpu = responses.mapping(item.get("gpuInformation"))
+    unit = responses.mapping(item.get("resourcesPerUnit"))
     return replace(
         flavor,
         gpu=str(gpu.get("gpuModel") or flavor.gpu),

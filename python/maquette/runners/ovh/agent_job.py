@@ -15,7 +15,7 @@ from maquette.containers.variants import choose
 from maquette.errors import ConfigError, MaquetteError
 from maquette.jobs.spec import JobSpec
 from maquette.runners import scene_store
-from maquette.runners.agent_command import Limits, agent_argv, takes_agent
+from maquette.runners.agent_command import Limits, agent_argv, has_agent
 from maquette.runners.base import Request, Secrets
 from maquette.runners.ovh.options import OvhOptions
 from maquette.storage import handover
@@ -36,7 +36,7 @@ def store_of(job: JobSpec) -> dict[str, Any] | None:
     """
     if job.settings.of(OvhOptions).carry != "store":
         return None
-    if not takes_agent(job):
+    if not has_agent(job):
         raise ConfigError(
             "this image has no agent that could fetch the scene from a data store",
             detail=f"image {job.spec['image']}",
@@ -83,8 +83,8 @@ def with_secrets(request: Request, given: Secrets) -> Body:
     secrets = scene_store.secrets_for(store, given)
     with scene_store.opened(store) as bucket:
         line = handover.leave(bucket.wire, bucket.name, request["job_id"], secrets)
-    told = [item for item in body["envVars"] if item["name"] != handover.VARIABLE]
-    return {**body, "envVars": [*told, {"name": handover.VARIABLE, "value": line}]}
+    others = [item for item in body["envVars"] if item["name"] != handover.VARIABLE]
+    return {**body, "envVars": [*others, {"name": handover.VARIABLE, "value": line}]}
 
 
 def forget(store: dict[str, Any] | None, job_id: str) -> None:

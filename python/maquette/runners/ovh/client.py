@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from maquette.errors import ConfigError, CredentialsError, JobFailed, MaquetteError, NotFound
-from maquette.runners.base import AnswerLost
+from maquette.runners.base import ResponseLost
 from maquette.runners.ovh import tokens
-from maquette.runners.ovh.hiding import hide
+from maquette.runners.ovh.redaction import redact
 from maquette.runners.ovh.web import httpx
 from maquette.storage.handover import VARIABLE
 
@@ -57,8 +57,8 @@ class Client:
 
     def text(self, path: str, params: Any = None) -> str:
         """Read text; repeated when the service does not answer."""
-        answer = self._repeated("GET", path, params=params)
-        return answer.content.decode("utf-8", errors="replace")
+        response = self._repeated("GET", path, params=params)
+        return response.content.decode("utf-8", errors="replace")
 
     def put(self, path: str, body: Any = None) -> None:
         """Change something to a value; doing it twice is the same as once, so it is repeated."""
@@ -68,7 +68,7 @@ class Client:
         """Send something that must not happen twice: never repeated once it may have arrived.
 
         Raises:
-            AnswerLost: it may have taken effect, or not.
+            ResponseLost: it may have taken effect, or not.
             Unreachable: it can not have.
         """
         for left in reversed(range(TRIES)):
@@ -79,31 +79,31 @@ class Client:
                     raise self._unreachable(error) from None
                 _pause(TRIES - left - 1)
             except Unreachable as error:
-                raise AnswerLost(error.what, detail=error.detail) from None
+                raise ResponseLost(error.what, detail=error.detail) from None
             except httpx.HTTPError as error:
-                raise AnswerLost(self._unreachable(error).what) from None
+                raise ResponseLost(self._unreachable(error).what) from None
         raise AssertionError("not reached")
 
     def jobs(self, **params: Any) -> Iterator[dict[str, Any]]:
         """Every job that a query selects, each once, whatever number the first page has.
 
-        A selection by state is only a wish: the caller looks at the states itself.
+        A selection by state may be ignored by the service: the caller looks at the states itself.
         """
         seen: set[str] = set()
         query: dict[str, Any] = {"size": PAGE_SIZE, **params}
         while True:
-            answer = self._page(query)
-            items = answer if isinstance(answer, list) else answer.get("items") or []
+            response = self._page(query)
+            items = response if isinstance(response, list) else response.get("items") or []
             fresh = [job for job in items if isinstance(job, dict) and job.get("id") not in seen]
             seen |= {str(job.get("id")) for job in fresh}
             yield from fresh
-            about = {} if isinstance(answer, list) else answer.get("metadata") or {}
+            about = {} if isinstance(response, list) else response.get("metadata") or {}
             if not fresh or not _has_more(about, len(seen)):
                 return
             query["page"] = int(about.get("currentPage") or 0) + 1
 
     def _page(self, query: dict[str, Any]) -> Any:
-        """One page; a service that knows less of sizes and states is asked in fewer words."""
+        """One page; without size and state where the service does not know these parameters."""
         try:
             return self.get("/v1/job", query)
         except ConfigError:
@@ -129,66 +129,66 @@ class Client:
         raise AssertionError("not reached")
 
     def _once(self, method: str, path: str, **options: Any) -> httpx.Response:
-        answer = self._http.request(method, path, **options)
-        if answer.is_success:
-            return answer
-        raise self._refused(answer, f"{method} {path}")
+        response = self._http.request(method, path, **options)
+        if response.is_success:
+            return response
+        raise self._refused(response, f"{method} {path}")
 
-    def _json(self, answer: httpx.Response) -> Any:
+    def _json(self, response: httpx.Response) -> Any:
         try:
-            content = answer.json()
-            return hide(content) if VARIABLE.encode() in answer.content else content
+            content = response.json()
+            return redact(content) if VARIABLE.encode() in response.content else content
         except ValueError:
             raise Unreachable(
                 f"`{self.url}` answered something else than JSON",
-                detail=answer.text[:200],
+                detail=response.text[:200],
                 hint="look at OVH_URL and OVH_REGION, and at proxies in between",
             ) from None
 
-    def _refused(self, answer: httpx.Response, what: str) -> MaquetteError:
-        status, said = answer.status_code, self._message(answer)
+    def _refused(self, response: httpx.Response, what: str) -> MaquetteError:
+        status, message = response.status_code, self._message(response)
         if status == 401:
             return CredentialsError(
                 "OVHcloud refused the token",
-                detail=said,
+                detail=message,
                 hint=f"make a new one, set {tokens.VARIABLE}, then `maquette ovh login-check`",
             )
         if status == 402:
             return OverQuota(
                 "the project's quota at OVHcloud is used up",
-                detail=said,
+                detail=message,
                 hint="`make jobs` shows what runs; OVHcloud's panel, what the quota is",
             )
         if status == 403:
             return CredentialsError(
                 "the token may not do this at OVHcloud",
-                detail=said,
+                detail=message,
                 hint="it needs the role ai_training_operator; see `maquette ovh login-check`",
             )
         if status == 404:
             return NotFound(
                 "OVHcloud knows nothing of this",
-                detail=f"{what}: {said}",
+                detail=f"{what}: {message}",
                 hint="look at OVH_REGION and OVH_URL: each region has jobs of its own",
             )
         if status == 429 or status >= 500:
             return Unreachable(
                 f"OVHcloud could not answer just now ({status})",
-                detail=said,
+                detail=message,
                 hint="try again in a moment; jobs that run go on",
             )
         return ConfigError(
             f"OVHcloud did not accept the request ({status})",
-            detail=said,
+            detail=message,
             hint="look at FLAVOR (`make flavors`), GPU and IMAGE",
         )
 
-    def _message(self, answer: httpx.Response) -> str:
+    def _message(self, response: httpx.Response) -> str:
         try:
-            said = answer.json()["message"]
+            message = response.json()["message"]
         except (ValueError, KeyError, TypeError):
-            said = answer.text[:200]
-        return _SIGNED.sub("…", str(said).replace(self._token, "…"))
+            message = response.text[:200]
+        return _SIGNED.sub("…", str(message).replace(self._token, "…"))
 
     def _unreachable(self, error: httpx.HTTPError) -> Unreachable:
         return Unreachable(

@@ -14,9 +14,9 @@ from maquette.errors import UsageError
 
 if TYPE_CHECKING:
     from maquette.config.settings import Settings
-    from maquette.runners.ovh.fleet import Orphan
+    from maquette.runners.ovh.orphans import Orphan
 
-EngineName = Literal["auto", "container", "process"]
+RuntimeName = Literal["auto", "container", "process"]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -100,12 +100,12 @@ def flavors(settings: SettingWords = None, as_json: AsJson = False) -> None:
 
 def sweep(settings: SettingWords = None, as_json: AsJson = False) -> None:
     """List running jobs of ours that no document knows; stop them after asking (YES=1: without)."""
-    from maquette.runners.ovh import fleet
+    from maquette.runners.ovh import orphans
     from maquette.runners.ovh.runner import OvhRunner
     from maquette.ui.tables import print_rows
 
     chosen, runner = _load(settings), OvhRunner()
-    found = fleet.orphans(runner, chosen)
+    found = orphans.find(runner, chosen)
     if as_json:
         print(json.dumps([orphan.to_json() for orphan in found.ours]))
     elif found.ours:
@@ -123,14 +123,16 @@ def sweep(settings: SettingWords = None, as_json: AsJson = False) -> None:
             hint="YES=1 stops them; `maquette jobs adopt` makes them known here instead",
         )
     for orphan in found.ours:
-        fleet.stop(runner, chosen, orphan)
+        orphans.stop(runner, chosen, orphan)
         print(f"{orphan.job_id} was asked to stop", file=sys.stderr if as_json else sys.stdout)
 
 
 def emulator(
     settings: SettingWords = None,
     folder: Annotated[Path, typer.Option(help="its memory: jobs, logs, token")] = Path(".emulator"),
-    engine: Annotated[EngineName, typer.Option(help="what runs the jobs")] = "auto",
+    runtime: Annotated[
+        RuntimeName, typer.Option("--runtime", "--engine", help="what runs the jobs")
+    ] = "auto",
     second: Annotated[float, typer.Option(min=0.001, help="wall seconds of its second")] = 1.0,
     first_page: Annotated[int, typer.Option(min=0, max=1, help="number of a first page")] = 0,
     dated_log: Annotated[bool, typer.Option(help="log lines begin with a date")] = False,
@@ -144,26 +146,26 @@ def emulator(
 
     chosen = _load(settings)
     try:
-        from maquette.emulator.app import Manner
-        from maquette.emulator.containers import Habits
-        from maquette.emulator.server import Options, build, choose_engine, stores_of
-        from maquette.emulator.times import Pace
+        from maquette.emulator.app import ApiOptions
+        from maquette.emulator.clock import Clock
+        from maquette.emulator.container_runtime import ContainerOptions
+        from maquette.emulator.server import Options, build, choose_runtime, stores_of
     except ModuleNotFoundError as error:
         raise missing_part("emulator", "the emulator", error) from error
     host, _, port = chosen.listen.rpartition(":")
     options = Options(
         folder=(chosen.base_dir / folder).resolve(),
-        engine=choose_engine(engine, Habits(not clear_entrypoint, init)),
+        runtime=choose_runtime(runtime, ContainerOptions(not clear_entrypoint, init)),
         stores=stores_of(chosen.base_dir),
         host=host,
         port=int(port),
-        pace=Pace(second_s=second),
-        manner=Manner(first_page, dated_log),
+        clock=Clock(second_s=second),
+        api=ApiOptions(first_page, dated_log),
         quota={"CPU": cpus, "GPU": gpus},
     )
     server, listener, running = build(options)
     print(f"OVHcloud AI Training, emulated: {running.url}  (Ctrl-C ends it; its jobs go on)")
-    print(f"jobs run as {options.engine.name}")
+    print(f"jobs run as {options.runtime.name}")
     print("in another terminal:")
     print(f"  export OVH_URL={running.url} OVHAI_TOKEN=$(cat {options.folder / 'token'})")
     print("  make process BACKEND=ovh MODEL=…", flush=True)

@@ -1,4 +1,4 @@
-"""The scene's way to the bucket and back, around a job."""
+"""Push the scene to its bucket before a job, and pull the results after it."""
 
 from __future__ import annotations
 

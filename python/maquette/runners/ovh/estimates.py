@@ -58,7 +58,7 @@ class StepEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """All steps, and what has to be said about them."""
+    """All steps, and remarks about them."""
 
     steps: tuple[StepEstimate, ...]
     remarks: tuple[str, ...]

@@ -11,12 +11,12 @@ JOB_LABEL, USER_LABEL, HOST_LABEL = "maquette-job", "maquette-user", "maquette-h
 
 
 def labels(job: Mapping[str, Any]) -> dict[str, Any]:
-    """The labels of a job as the service answers it; none when they are not told."""
+    """The labels of a job as the service returns it; empty when it returns none."""
     spec = job.get("spec")
     found = spec.get("labels") if isinstance(spec, Mapping) else None
     return dict(found) if isinstance(found, Mapping) else {}
 
 
 def our_id(job: Mapping[str, Any]) -> str | None:
-    """Our id of a job; None when its labels are not told."""
+    """Our id of a job; None when its labels are missing."""
     return labels(job).get(JOB_LABEL)

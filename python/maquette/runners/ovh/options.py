@@ -1,4 +1,4 @@
-"""What jobs at OVHcloud may be told."""
+"""The options of jobs at OVHcloud."""
 
 from __future__ import annotations
 

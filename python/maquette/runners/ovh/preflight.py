@@ -1,4 +1,4 @@
-"""What would fail on a paid machine is told before: asked when a job is about to be sent."""
+"""Checks before a job is sent, so that what would fail does not fail on a paid machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from maquette.config.settings import Settings
 from maquette.errors import ConfigError, NotFound
 from maquette.jobs.spec import JobSpec
 from maquette.pipelines.registry import get_pipeline
-from maquette.runners.agent_command import takes_agent
+from maquette.runners.agent_command import has_agent
 from maquette.runners.base import Request
 from maquette.runners.ovh.client import is_here
 from maquette.storage import places
@@ -19,7 +19,7 @@ _OWN_IMAGES = "maquette/"
 
 def needs_of(job: JobSpec, given: str) -> dict[str, str]:
     """What a step of ours needs of the scene, and the command that brings it; empty: nothing."""
-    if not takes_agent(job) or given or job.options.get("input"):
+    if not has_agent(job) or given or job.options.get("input"):
         return {}
     pipeline = get_pipeline(job.pipeline)
     verb, verbs = pipeline.verb_for(job.step), list(pipeline.steps)

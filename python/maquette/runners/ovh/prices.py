@@ -35,9 +35,9 @@ def of_resources(resources: Mapping[str, Any]) -> Price:
     flavor = known().get(str(resources.get("flavor")))
     if flavor is None or flavor.eur_per_minute is None:
         return Price(None, "unknown flavor")
-    told = resources.get("gpu") if flavor.gpu else resources.get("cpu")
+    count = resources.get("gpu") if flavor.gpu else resources.get("cpu")
     per_unit = 1 if flavor.gpu else max(flavor.vcpu, 1)
-    units = max(int(told) // per_unit, 1) if isinstance(told, int) else 1
+    units = max(int(count) // per_unit, 1) if isinstance(count, int) else 1
     return Price(units * flavor.eur_per_minute, flavor.price_from)
 
 

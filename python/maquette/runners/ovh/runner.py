@@ -17,10 +17,10 @@ from maquette.errors import ConfigError, MaquetteError, NotFound, UsageError
 from maquette.jobs.document import Document
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import STATES, has_ended
-from maquette.runners import endings
-from maquette.runners.base import NO_SECRETS, AnswerLost, Handle, Request, Secrets, Show, Status
-from maquette.runners.endings import Notice
-from maquette.runners.ovh import answers, tokens, words, writers
+from maquette.runners import failures
+from maquette.runners.base import NO_SECRETS, Handle, Request, ResponseLost, Secrets, Show, Status
+from maquette.runners.failures import LogEvents
+from maquette.runners.ovh import responses, status_codes, tokens, writers
 from maquette.runners.ovh.client import Client, OverQuota, Unreachable
 from maquette.runners.ovh.labels import JOB_LABEL, OURS, our_id
 from maquette.runners.ovh.options import OvhOptions
@@ -75,7 +75,7 @@ class OvhRunner:
 
         Raises:
             UsageError: another job writes to the same prefix, or was posted there first.
-            AnswerLost: the answer was lost and the job is not seen; it may still show up.
+            ResponseLost: the answer was lost and the job is not seen; it may still show up.
             MaquetteError: the service refused.
         """
         writers.refuse_second(self.live_jobs(request["url"]), request["body"])
@@ -102,11 +102,11 @@ class OvhRunner:
             body = agent_job.with_secrets(request, secrets)
         try:
             return _handle(request, client.post_once(request["path"], body))
-        except AnswerLost as error:
+        except ResponseLost as error:
             found = self._look(request)
             if found is not None:
                 return found
-            raise AnswerLost(
+            raise ResponseLost(
                 "the answer to the submission was lost, and the job is not seen yet",
                 detail=error.what,
                 hint="run the same command again in a minute: it looks for the job first",
@@ -130,28 +130,28 @@ class OvhRunner:
         if not _is_over(status):
             return self._with_progress(status) if status.state == "RUNNING" else status
         _forget_secrets(handle)
-        notice = Notice(self._keep_log(status.handle or handle))
-        reason = answers.why(status, notice.reason)
-        return replace(status, reason=reason, progress=notice.progress)
+        events = LogEvents(self._keep_log(status.handle or handle))
+        reason = responses.why(status, events.reason)
+        return replace(status, reason=reason, progress=events.progress)
 
     def _with_progress(self, status: Status) -> Status:
         """How far the step is, from the log's last lines; unknown when they can not be had."""
         handle = status.handle or {}
         with contextlib.suppress(MaquetteError):
             lines, _ = self._lines(handle, whole=True, tail=_TAIL)
-            return replace(status, progress=Notice(lines).progress)
+            return replace(status, progress=LogEvents(lines).progress)
         return status
 
     def _asked(self, handle: Handle) -> Status:
         """Ask by the service's id, then by ours; a job that neither finds has failed."""
         client = self._client(handle["url"])
         try:
-            return answers.status_of(client.get(f"/v1/job/{handle['id']}"), handle)
+            return responses.status_of(client.get(f"/v1/job/{handle['id']}"), handle)
         except NotFound:
             again = self.find(handle)
             if again is None:
                 return _gone(handle)
-            return answers.status_of(client.get(f"/v1/job/{again['id']}"), again)
+            return responses.status_of(client.get(f"/v1/job/{again['id']}"), again)
 
     def _keep_log(self, handle: Handle) -> list[str]:
         kept = Path(handle["log"])
@@ -178,7 +178,7 @@ class OvhRunner:
                 asked = wanted.get(str(job.get("id")))
                 if asked is None:
                     continue
-                status = answers.status_of(job, asked)
+                status = responses.status_of(job, asked)
                 if not _is_over(status):  # an ended one is asked about by itself
                     found[asked["id"]] = status
                 if len(found) == len(wanted):
@@ -187,7 +187,7 @@ class OvhRunner:
 
     def status_in_list(self, job: dict[str, Any], handle: Handle) -> Status:
         """Read a job of a list; one that has ended is asked about by itself, for its log."""
-        status = answers.status_of(job, handle)
+        status = responses.status_of(job, handle)
         return self.status(handle) if _is_over(status) else status
 
     def logs(self, handle: Handle, follow: bool) -> Iterator[str]:
@@ -251,18 +251,18 @@ class OvhRunner:
 
         data.collect(handle["data"])
 
-    def another_way(self, document: Document, settings: Settings) -> dict[str, Any]:
+    def fallback_options(self, document: Document, settings: Settings) -> dict[str, Any]:
         """Let the job's agent fetch the scene, where OVHcloud could not, unless CARRY is given."""
         has_agent = bool(document["maquette"]["request"].get("store"))
         is_free = settings.of(OvhOptions).carry == "auto" and not has_agent
-        provider = answers.mapping(document["provider"])
-        return {"carry": "store"} if is_free and answers.has_refused_store(provider) else {}
+        provider = responses.mapping(document["provider"])
+        return {"carry": "store"} if is_free and responses.has_refused_store(provider) else {}
 
     def adopt(self, settings: Settings) -> list[Document]:
         """Write documents for the jobs that the service knows and this folder lost."""
-        from maquette.runners.ovh import fleet
+        from maquette.runners.ovh import orphans
 
-        return fleet.adopt(self, settings)
+        return orphans.adopt(self, settings)
 
     def push_now(self, handle: Handle) -> None:
         """Have the job's files copied to the bucket now, and wait for that.
@@ -297,13 +297,10 @@ class OvhRunner:
     def live_jobs(self, url: str) -> list[dict[str, Any]]:
         """Everybody's jobs of the project that have not ended."""
         found = self._client(url).jobs(statusState=list(LIVE))
-        return [job for job in found if not has_ended(answers.mapping(job.get("status")))]
-
-    def client(self, url: str) -> Client:
-        """The connection to an address, with the token for it."""
-        return self._client(url)
+        return [job for job in found if not has_ended(responses.mapping(job.get("status")))]
 
     def _client(self, url: str) -> Client:
+        """The connection to an address, with the token for it."""
         if url not in self._clients:
             self._clients[url] = Client(url, tokens.find(url)[0])
         return self._clients[url]
@@ -325,7 +322,7 @@ class OvhRunner:
         asked = f"asked: {wanted.get('gpu') or wanted.get('cpu')} × {wanted['flavor']}"
         lines = [error.detail, asked]
         try:
-            about = answers.mapping(client.get("/v1/me").get("quotas"))
+            about = responses.mapping(client.get("/v1/me").get("quotas"))
             live = self.live_jobs(client.url)
             lines.append(f"quota: {json.dumps(about.get('resources'))}, live jobs: {len(live)}")
         except MaquetteError:
@@ -339,18 +336,20 @@ class OvhRunner:
     def _await_sync(self, client: Client, path: str, sync_id: str) -> None:
         deadline, pause = time.monotonic() + _SYNC_LIMIT_S, _QUICK_S
         while time.monotonic() < deadline:
-            told = answers.mapping(client.get(path).get("status")).get("dataSync")
-            for entry in told if isinstance(told, list) else ():
-                status = answers.mapping(answers.mapping(entry).get("status"))
-                if answers.mapping(entry).get("id") != sync_id:
+            copies = responses.mapping(client.get(path).get("status")).get("dataSync")
+            for entry in copies if isinstance(copies, list) else ():
+                status = responses.mapping(responses.mapping(entry).get("status"))
+                if responses.mapping(entry).get("id") != sync_id:
                     continue
                 if status.get("state") == "DONE":
                     return
                 if status.get("state") in ("FAILED", "ERROR", "INTERRUPTED") or status.get(
                     "endedAt"
                 ):
-                    info = answers.mapping(status.get("info"))
-                    what, hint = words.sentence(str(info.get("code")), str(info.get("message")))
+                    info = responses.mapping(status.get("info"))
+                    what, hint = status_codes.explain(
+                        str(info.get("code")), str(info.get("message"))
+                    )
                     raise Unreachable(what, detail=str(info.get("message") or ""), hint=hint)
             threading.Event().wait(pause)
             pause = min(pause * 1.5, _SLOW_S)
@@ -362,9 +361,9 @@ RUNNER = OvhRunner
 
 def _handle(request: Request, job: Any) -> Handle:
     """How a job is found again: by its id, else by ours; and where its data goes."""
-    job_id = answers.mapping(job).get("id")
+    job_id = responses.mapping(job).get("id")
     if not isinstance(job_id, str) or not job_id:
-        raise AnswerLost("the service accepted the job but did not say its id")
+        raise ResponseLost("the service accepted the job but did not say its id")
     kept = ("url", "job_id", "log", "data", "store")
     return {"id": job_id, **{key: request.get(key) for key in kept}}
 
@@ -383,5 +382,5 @@ def _is_over(status: Status) -> bool:
 
 def _gone(handle: Handle) -> Status:
     what = "OVHcloud no longer knows this job: it was deleted there"
-    reason = endings.reason(what, detail=f"id {handle['id']}", hint=words.AGAIN)
+    reason = failures.reason(what, detail=f"id {handle['id']}", hint=status_codes.AGAIN)
     return Status(state="FAILED", message=what, handle=handle, reason=reason)

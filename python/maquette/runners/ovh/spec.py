@@ -13,11 +13,11 @@ from maquette.containers.options import ImageOptions
 from maquette.containers.variants import check_fit
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec
-from maquette.runners.agent_command import takes_agent
+from maquette.runners.agent_command import has_agent
 from maquette.runners.ovh import agent_job, prices
-from maquette.runners.ovh.hiding import placeholder
 from maquette.runners.ovh.labels import HOST_LABEL, JOB_LABEL, TOOL_LABEL, USER_LABEL
 from maquette.runners.ovh.options import OvhOptions
+from maquette.runners.ovh.redaction import placeholder
 from maquette.runners.scene_store import SOURCES
 from maquette.storage.places import bucket_name
 from maquette.storage.safety import OWN_FOLDER
@@ -48,7 +48,7 @@ def body_of(job: JobSpec, store: dict[str, Any] | None = None) -> dict[str, Any]
     variables = list(job.spec.get("envVars", []))
     resources = _resources(job)
     image = job.settings.of(ImageOptions)
-    if takes_agent(job) and not image.image and image.variant != "auto":
+    if has_agent(job) and not image.image and image.variant != "auto":
         check_fit(image.variant, resources["flavor"], resources.get("gpu", 0))
     timeout = _timeout_s(job.settings.of(OvhOptions), resources)
     if store:
@@ -82,7 +82,7 @@ def volume_of(settings: Settings, model: str) -> dict[str, Any]:
 
 
 def labels_of(job: JobSpec) -> dict[str, str]:
-    """What tells our jobs from others, and one of ours from another."""
+    """The labels that tell our jobs from others, and one of ours from another."""
     return {
         **TOOL_LABEL,
         JOB_LABEL: job.id,

@@ -1,4 +1,4 @@
-"""One writer for each place in a bucket: who writes where, and who of two goes first; pure."""
+"""One writer for each prefix in a bucket: who writes where, and who of two goes first; pure."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from maquette.errors import UsageError
-from maquette.runners.agent_command import store_told
-from maquette.runners.ovh import answers, dates
+from maquette.runners.agent_command import store_in_command
+from maquette.runners.ovh import dates, responses
 from maquette.runners.ovh.labels import our_id
 
 Job = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Place:
+class WritablePrefix:
     """A prefix that a job may write to."""
 
     alias: str
@@ -25,7 +25,7 @@ class Place:
     def __str__(self) -> str:
         return f"{self.container}@{self.alias}/{self.prefix}"
 
-    def overlaps(self, other: Place) -> bool:
+    def overlaps(self, other: WritablePrefix) -> bool:
         """Whether an object could lie in both; an agent knows its store by no alias."""
         is_other = self.alias != other.alias and self.alias and other.alias
         if is_other or self.container != other.container:
@@ -34,24 +34,24 @@ class Place:
         return mine.startswith(theirs) or theirs.startswith(mine)
 
 
-def places(body: Any) -> list[Place]:
-    """Every place that a job of this body may write to."""
-    command = answers.mapping(body).get("command")
-    told = store_told(map(str, command)) if isinstance(command, list) else None
-    found = [Place("", told["bucket"], told["prefix"])] if told else []
-    volumes = answers.mapping(body).get("volumes")
+def writable_prefixes(body: Any) -> list[WritablePrefix]:
+    """Every prefix that a job of this body may write to."""
+    command = responses.mapping(body).get("command")
+    of_agent = store_in_command(map(str, command)) if isinstance(command, list) else None
+    found = [WritablePrefix("", of_agent["bucket"], of_agent["prefix"])] if of_agent else []
+    volumes = responses.mapping(body).get("volumes")
     for volume in volumes if isinstance(volumes, list) else ():
-        volume = answers.mapping(volume)
-        nested = answers.mapping(volume.get("volumeSource"))
-        store = answers.mapping(volume.get("dataStore") or nested.get("dataStore"))
+        volume = responses.mapping(volume)
+        nested = responses.mapping(volume.get("volumeSource"))
+        store = responses.mapping(volume.get("dataStore") or nested.get("dataStore"))
         if store.get("container") and volume.get("permission") != "RO":
             prefix = str(store.get("prefix") or "").strip("/")
-            found.append(Place(str(store.get("alias")), str(store["container"]), prefix))
+            found.append(WritablePrefix(str(store.get("alias")), str(store["container"]), prefix))
     return found
 
 
 def refuse_second(live: Iterable[Job], body: Job) -> None:
-    """Let nothing be sent where another job that lives may write.
+    """Refuse to send anything to where another live job may write.
 
     Raises:
         UsageError: there is one; names it.
@@ -61,7 +61,7 @@ def refuse_second(live: Iterable[Job], body: Job) -> None:
 
 
 def refuse_later(live: Iterable[Job], body: Job, job_id: str) -> None:
-    """Find out, after two were posted at the same moment, that ours is not surely the first.
+    """Refuse, after two were posted at the same moment, when ours may not be the first.
 
     Each of the two asks once its job is listed, so at least one sees the other, and the earlier one
     alone goes on. Where dates are too coarse to tell, neither does.
@@ -81,17 +81,17 @@ def refuse_later(live: Iterable[Job], body: Job, job_id: str) -> None:
             raise _refusal(job, place)
 
 
-def _rivals(live: Iterable[Job], body: Job) -> Iterable[tuple[Job, Place]]:
-    mine, us = places(body), our_id({"spec": body})
+def _rivals(live: Iterable[Job], body: Job) -> Iterable[tuple[Job, WritablePrefix]]:
+    mine, us = writable_prefixes(body), our_id({"spec": body})
     for job in live:
         if us is not None and our_id(job) == us:
             continue
-        for place in places(job.get("spec")):
+        for place in writable_prefixes(job.get("spec")):
             if any(place.overlaps(own) for own in mine):
                 yield job, place
 
 
-def _refusal(job: Job, place: Place) -> UsageError:
+def _refusal(job: Job, place: WritablePrefix) -> UsageError:
     return UsageError(
         f"job {our_id(job) or job.get('id')} already writes to {place}",
         detail="the last of two jobs to end would replace the other's files",

@@ -1,0 +1,231 @@
+"""One job from its first second to its last: check, pull, run, push, notify."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from typing import Any
+
+from maquette.agent import machine
+from maquette.agent.arguments import (
+    CONTAINER,
+    NOTIFY_NAME,
+    RESUME_ME,
+    TIME_IS_UP,
+    UNSAVED,
+    Arguments,
+    without_secrets,
+)
+from maquette.agent.scene_sync import PeriodicPush, SceneSync
+from maquette.agent.step_process import (
+    EventReader,
+    SignalRequests,
+    StepProcess,
+    StepResult,
+    adopt_orphans,
+    end_orphans,
+    supervise,
+)
+from maquette.agent.webhook import Webhook
+from maquette.errors import NO_SPACE, ExitCode, MaquetteError, from_os_error
+from maquette.scene.atomic import write_json
+from maquette.scene.events import Progress, now
+from maquette.scene.paths import Scene
+
+REPORTS = "jobs"
+_KILLED = 128 + signal.SIGKILL
+
+
+class JobRun:
+    """Runs one job and keeps its work safe."""
+
+    def __init__(self, arguments: Arguments) -> None:
+        self._arguments = arguments
+        self._progress = Progress(None)
+        self._requests = SignalRequests()
+        facts = {"job": arguments.job, "model": arguments.scene.name, "step": arguments.step}
+        self._webhook = Webhook(arguments.secret(NOTIFY_NAME), facts, self._progress.warn)
+        self._scene_sync = (
+            SceneSync(arguments, arguments.store, self._progress.warn)
+            if arguments.store is not None
+            else None
+        )
+        self._disk_reserve = machine.DiskReserve(arguments.scene)
+        self._report: dict[str, Any] = {
+            "job": arguments.job,
+            "step": arguments.step,
+            "began_at": now(),
+        }
+        self._begun = time.monotonic()
+
+    def run(self) -> int:
+        """Do the whole job; returns the step's exit code, or one of those in `arguments`."""
+        adopt_orphans()
+        try:
+            code = self._execute()
+        except MaquetteError as error:
+            code = self._fail(error)
+        except OSError as error:
+            code = self._fail(from_os_error(error, f"keeping {self._arguments.step}"))
+        finally:
+            end_orphans()
+        self._webhook.close()
+        if self._scene_sync:
+            self._scene_sync.close()
+        return code
+
+    def _execute(self) -> int:
+        self._report["machine"] = machine.check(self._arguments)
+        if self._scene_sync:
+            self._progress.say(f"pulling {self._scene_sync.url}")
+            self._scene_sync.pull()
+        if self._requests.stop:
+            return RESUME_ME
+        self._webhook.send("start", f"{self._title} has started")
+        kills = machine.kills_for_memory()
+        result = self._step()
+        self._report_end(result)
+        code = TIME_IS_UP if result.time_is_up else RESUME_ME if result.stopped else result.code
+        if result.stopped and result.code == ExitCode.OK:
+            code = ExitCode.OK  # it finished all the same
+        if self._was_full() and code not in (ExitCode.OK, TIME_IS_UP, RESUME_ME):
+            code = self._report_full_disk(result)
+        elif machine.kills_for_memory() > kills and code == _KILLED:
+            self._report_memory_ran_out()
+        return self._save(code, result)
+
+    def _step(self) -> StepResult:
+        arguments, events = self._arguments, EventReader(Scene(self._arguments.scene).events)
+        arguments.scene.mkdir(parents=True, exist_ok=True)
+        if self._scene_sync:
+            self._disk_reserve.allocate()
+        pusher = self._periodic_push()
+        step = StepProcess(arguments.command, without_secrets(os.environ))
+        try:
+            limits = arguments.limit_s, arguments.grace_s
+            return supervise(step, self._requests, *limits, lambda: self._tick(events))
+        finally:
+            self._disk_reserve.check()
+            step.sweep()
+            end_orphans()
+            self._notify_stages(events)
+            self._report["error"] = events.error
+            if pusher:
+                pusher.close()
+
+    def _periodic_push(self) -> PeriodicPush | None:
+        if self._scene_sync is None:
+            return None
+        interval_s = self._arguments.sync_minutes * 60
+        request, warn = self._requests.push, self._progress.warn
+        return PeriodicPush(self._scene_sync, interval_s, request, warn)
+
+    def _tick(self, events: EventReader) -> None:
+        self._disk_reserve.check()
+        self._notify_stages(events)
+
+    def _notify_stages(self, events: EventReader) -> None:
+        for event in events.finished_stages():
+            name = event.get("stage", "")
+            self._webhook.send(
+                "stage", f"{self._title}: stage {name} is done", stage=name,
+                numbers=event.get("numbers"), wall_s=event.get("wall_s"),
+            )  # fmt: skip
+
+    def _report_end(self, result: StepResult) -> None:
+        if result.time_is_up:
+            hours = (self._arguments.limit_s or 0) / 3600
+            self._error(
+                f"the time is up: {self._arguments.step} was stopped after {hours:.3g} h",
+                "MAX_HOURS and MAX_COST set this limit; the work is saved",
+                f"`make {self._arguments.step}` continues it",
+            )
+        elif result.stopped and result.code != ExitCode.OK:
+            outcome = "killed after its grace" if result.killed else "saved"
+            self._progress.say(f"asked to stop: the step was {outcome}; the same job continues it")
+
+    def _was_full(self) -> bool:
+        """Whether the disk was seen full, or the step met it and has made room again."""
+        error = self._report["error"] or {}
+        return self._disk_reserve.was_full or str(error.get("what")).startswith(NO_SPACE)
+
+    def _report_full_disk(self, result: StepResult) -> int:
+        reason = f": {self._report['error']['what']}" if self._report["error"] else ""
+        self._error(
+            f"the machine's disk is full: no space left at `{self._arguments.scene}`",
+            f"{self._arguments.step} ended with exit code {result.code}{reason}",
+            "free space there, or take a machine with a larger disk; the same command continues",
+        )
+        return ExitCode.JOB_FAILED
+
+    def _report_memory_ran_out(self) -> None:
+        self._error(
+            "the step was killed: the machine ran out of memory",
+            f"of {self._report['machine']['memory_gb']} GB",
+            "smaller PRESET, BLOCK_RES or FRAMES, or a larger machine; the same command continues",
+        )
+
+    def _save(self, code: int, result: StepResult) -> int:
+        self._disk_reserve.release()
+        seconds = time.monotonic() - self._begun
+        self._report |= {
+            "ended_at": now(),
+            "exit_code": int(code),
+            "step_exit_code": result.code,
+            "wall_s": round(seconds, 1),
+            "cost": round(seconds / 3600 * self._arguments.price_per_hour, 4),
+            "pushes_before_the_end": self._scene_sync.pushes if self._scene_sync else 0,
+        }
+        reports = Scene(self._arguments.scene).stages / REPORTS
+        with contextlib.suppress(OSError):  # on a full disk the work is pushed all the same
+            write_json(reports / f"{self._arguments.job}.json", self._report)
+        if self._scene_sync:
+            try:
+                self._scene_sync.push_with_retries()
+            except (MaquetteError, OSError) as error:
+                code = self._unsaved(error)
+        self._notify_result(int(code))
+        return int(code)
+
+    def _unsaved(self, error: Exception) -> int:
+        if isinstance(error, OSError):
+            error = from_os_error(error, "pushing")
+        self._error(
+            "the step has ended, but its data could not be pushed",
+            str(getattr(error, "what", error)),
+            self._arguments.kept_where.replace(CONTAINER, socket.gethostname())
+            or f"it lies at `{self._arguments.scene}` on the machine",
+        )
+        return UNSAVED
+
+    def _notify_result(self, code: int) -> None:
+        place = self._scene_sync.url if self._scene_sync else str(self._arguments.scene)
+        if code == ExitCode.OK:
+            self._webhook.send("done", f"{self._title} is done: {place}", result=place, code=code)
+        elif code == RESUME_ME:
+            text = f"{self._title} was stopped and saved; the same job continues it"
+            self._webhook.send("stopped", text, result=place, code=code)
+        else:
+            error = self._report.get("error") or {}
+            what = error.get("what") or f"exit code {code}"
+            self._webhook.send(
+                "failed", f"{self._title} failed: {what}", reason=what, result=place, code=code
+            )
+
+    def _fail(self, error: MaquetteError) -> int:
+        """Report a job that never reached its step, or that could not be saved."""
+        self._error(error.what, error.detail, error.hint, int(error.exit_code))
+        self._notify_result(int(error.exit_code))
+        return int(error.exit_code)
+
+    def _error(self, what: str, detail: str, hint: str, code: int = ExitCode.JOB_FAILED) -> None:
+        facts = {"code": int(code), "what": what, "detail": detail, "hint": hint}
+        self._report["error"] = facts
+        self._progress.event("error", **facts)
+
+    @property
+    def _title(self) -> str:
+        return f"{self._arguments.step} of {self._arguments.scene.name}"

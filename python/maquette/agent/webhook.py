@@ -1,0 +1,74 @@
+"""The webhook of NOTIFY_URL: Slack's, or any address that takes JSON."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+_LIMIT_S = 10
+_TRIES = 3
+_PAUSE_S = 2.0
+
+
+class Webhook:
+    """Sends messages one after another from a thread of its own; never stops the work.
+
+    Args:
+        url: A secret, as webhooks are; empty sends nothing.
+        facts: What every message carries besides its text: job, model, step.
+        say: Tells the person that messages do not arrive, without the address.
+    """
+
+    def __init__(self, url: str, facts: dict[str, Any], say: Callable[[str], None]) -> None:
+        self._url = url
+        self._facts = facts
+        self._say = say
+        self._waiting: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._send_all, daemon=True)
+        if url:
+            self._thread.start()
+
+    def send(self, event: str, text: str, **facts: Any) -> None:
+        """Queue a message.
+
+        Args:
+            event: start, stage, failed, stopped or done.
+            text: The sentence; the one field that Slack shows.
+        """
+        if self._url:
+            self._waiting.put({"text": text, "event": event, **self._facts, **facts})
+
+    def close(self, limit_s: float = 20.0) -> None:
+        """Send what waits, for a limited time."""
+        if self._url:
+            self._waiting.put(None)
+            self._thread.join(limit_s)
+
+    def _send_all(self) -> None:
+        while (message := self._waiting.get()) is not None:
+            failure = self._try(message)
+            if failure:
+                self._say(f"NOTIFY_URL did not take a message: {failure}")
+
+    def _try(self, message: dict[str, Any]) -> str:
+        failure = ""
+        for attempt in range(_TRIES):
+            try:
+                request = urllib.request.Request(
+                    self._url,
+                    data=json.dumps(message).encode(),
+                    headers={"content-type": "application/json", "user-agent": "maquette"},
+                )
+                urllib.request.urlopen(request, timeout=_LIMIT_S).close()
+                return ""
+            except urllib.error.HTTPError as error:
+                failure = f"HTTP {error.code}"
+            except (OSError, ValueError) as error:
+                failure = type(error).__name__
+            threading.Event().wait(_PAUSE_S * attempt)
+        return failure

@@ -1,0 +1,121 @@
+"""Jobs as plain processes, where there is no Docker daemon."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from maquette.emulator.runtimes import LOST, Task
+
+_START_LIMIT_S = 60.0
+_POLL_S = 0.01
+HOME = "/workspace"  # where the service's images work
+# The shell outlives a TERM to its group, because it has to write down how the command ended. One
+# that comes before the command does ends the task too.
+_WRAPPER = (
+    'stopped=; trap stopped=1 TERM INT; echo $$ > "$1/pid.tmp"; mv "$1/pid.tmp" "$1/pid"; run=$1; '
+    'shift; if [ "$stopped" ]; then code=143; else "$@" > "$run/log" 2>&1; code=$?; fi; '
+    'echo $code > "$run/exit.tmp"; mv "$run/exit.tmp" "$run/exit"'
+)
+
+
+class ProcessRuntime:
+    """Runs tasks as processes of this user; mount paths in words become the real folders."""
+
+    name = "processes"
+    poll_s = 0.05
+
+    def __init__(self) -> None:
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, task: Task) -> None:
+        """Start the command below a shell that writes down its end."""
+        home = task.run / "workspace"
+        home.mkdir(parents=True, exist_ok=True)
+        marker = task.run / "started"
+        if marker.exists():
+            return
+        (task.run / "log").touch()
+        marker.touch()
+        path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"
+        environment = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8"}
+        environment |= {
+            name: _with_real_paths(text, task) for name, text in task.environment.items()
+        }
+        words = [_with_real_paths(word, task) for word in task.command]
+        self._children[task.id] = subprocess.Popen(
+            ["sh", "-c", _WRAPPER, "sh", str(task.run), *words],
+            cwd=home,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def exit_code(self, task: Task) -> int | None:
+        """Read the end that the shell wrote down; a shell that is gone was killed."""
+        if task.id in self._children:
+            self._children[task.id].poll()  # collects it when it has ended
+        end, pid = task.run / "exit", task.run / "pid"
+        if end.exists():
+            return int(end.read_text())
+        if not pid.exists():
+            age = time.time() - (task.run / "started").stat().st_mtime
+            return LOST if age > _START_LIMIT_S else None
+        if self._wrapper(task) is not None:
+            return None
+        return int(end.read_text()) if end.exists() else LOST
+
+    def stop(self, task: Task, *, kill: bool) -> None:
+        """Signal the whole group; with `kill`, all but the shell that notes the end."""
+        while not (task.run / "pid").exists() and self.exit_code(task) is None:
+            time.sleep(_POLL_S)  # it is just being started
+        wrapper = self._wrapper(task)
+        if wrapper is None:
+            return
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if kill:
+                for child in wrapper.children(recursive=True):
+                    child.kill()
+            else:
+                os.killpg(wrapper.pid, signal.SIGTERM)
+
+    def log(self, task: Task) -> bytes:
+        """Read the log file."""
+        file = task.run / "log"
+        return file.read_bytes() if file.exists() else b""
+
+    def remove(self, task: Task) -> None:
+        """Remove its home."""
+        self._children.pop(task.id, None)
+        shutil.rmtree(task.run / "workspace", ignore_errors=True)
+
+    def share(self, task: Task, folder: Path) -> None:
+        """Nothing to do: the job runs as this user."""
+
+    def _wrapper(self, task: Task) -> psutil.Process | None:
+        file = task.run / "pid"
+        try:
+            process = psutil.Process(int(file.read_text()))
+            is_ours = str(task.run) in process.cmdline()
+            return process if is_ours and process.status() != psutil.STATUS_ZOMBIE else None
+        except (OSError, ValueError, psutil.NoSuchProcess):
+            return None
+
+
+def _with_real_paths(word: str, task: Task) -> str:
+    """A word with the mount path, or that of the image's home, replaced by the real folder."""
+    mounts = {**task.mounts, HOME: (task.run / "workspace", True)}
+    for mount, (folder, _) in mounts.items():
+        if word == mount or word.startswith(f"{mount}/"):
+            return str(folder) + word.removeprefix(mount)
+    return word

@@ -1,0 +1,72 @@
+"""Why a step failed and how far it came, from the events in its log and its exit code."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable
+from typing import Any
+
+from maquette.errors import ExitCode
+from maquette.scene.events import parse_log_line
+
+Reason = dict[str, Any]
+
+
+class LogEvents:
+    """The last events in a step's log so far.
+
+    Attributes:
+        reason: Of the last error event: what, detail, hint, code; None when there was none.
+        progress: The last event about how far the step is.
+    """
+
+    def __init__(self, lines: Iterable[str] = ()) -> None:
+        self.reason: Reason | None = None
+        self.progress: dict[str, Any] | None = None
+        for line in lines:
+            self.read(line)
+
+    def read(self, line: str) -> bool:
+        """Take one line of the log in; says whether it changed anything."""
+        event = parse_log_line(line)
+        kind = event.get("event") if event else None
+        if event and kind == "error":
+            self.reason = {key: event.get(key) for key in ("what", "detail", "hint", "code")}
+        elif kind in ("progress", "started"):
+            self.progress = event
+        return kind in ("error", "progress", "started")
+
+
+def exit_code(code: int) -> int:
+    """A process' code as shells write it: 128 plus the number of the signal that ended it."""
+    return code if code >= 0 else 128 - code
+
+
+def unexplained(code: int, log: str, *, out_of_memory: bool = False) -> Reason:
+    """Say why a step ended that did not say it itself.
+
+    Args:
+        code: As shells write it.
+        log: Where the person finds the log, or how to see it.
+        out_of_memory: The system killed it for that, as far as is known.
+    """
+    again = "run the same command again: it continues; see `make help` for memory knobs"
+    if out_of_memory:
+        return reason("the step was killed: the machine ran out of memory", hint=again)
+    if code == 128 + signal.SIGKILL:
+        return reason(
+            "the step was killed by the system or by a person (signal 9)",
+            detail="often this machine ran out of memory",
+            hint=again,
+        )
+    if code in {128 + number for number in signal.Signals}:
+        name = signal.Signals(code - 128).name
+        return reason(f"the step crashed ({name})", hint=f"see {log}", code=ExitCode.BUG)
+    return reason(f"the step ended with exit code {code}", hint=f"see {log}", code=code)
+
+
+def reason(
+    what: str, *, detail: str = "", hint: str = "", code: int = ExitCode.JOB_FAILED
+) -> Reason:
+    """Why a job failed, as the document keeps it."""
+    return {"what": what, "detail": detail, "hint": hint, "code": int(code)}
