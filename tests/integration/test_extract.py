@@ -261,7 +261,10 @@ def test_without_truth_only_the_rest_is_measured(scene):
 def test_what_can_not_be_measured_says_why(scene):
     write_truth(scene)
     reasons = evaluate(scene, "experiments", progress())["reasons"]
-    assert reasons["chamfer_relative"] == "the scene has no mesh and no points yet: make extract"
+    assert (
+        reasons["chamfer_relative"]
+        == "neuralangelo has made no mesh and no points yet: make extract"
+    )
     assert reasons["psnr_db"] == "this pipeline renders no views"
     reasons = evaluate(scene, "other", progress(), None, renderer.open_renderer)["reasons"]
     assert reasons["ssim"] == "no training run of group other yet: make process"

@@ -9,6 +9,9 @@ from typing import Any, cast
 import pytest
 
 from maquette.cli import scenes
+from maquette.pipelines.pipeline import Pipeline
+from maquette.pipelines.registry import all_pipelines
+from maquette.recon.evaluate.__main__ import open_named
 from maquette.recon.evaluate.findings import KEYS, Findings
 from maquette.recon.evaluate.protocols import NotMeasured
 
@@ -30,3 +33,10 @@ def test_what_was_not_measured_is_explained_in_its_row(
     assert "camera error relative 0.25" in lines
     assert "f score there is no truth" in lines and "psnr db there is no truth" in lines
     assert "chamfer relative nobody asked" in lines
+
+
+@pytest.mark.parametrize("pipeline", all_pipelines(), ids=lambda pipeline: pipeline.name)
+def test_the_renderer_that_a_pipeline_names_can_be_opened(pipeline: Pipeline) -> None:
+    opener = open_named(pipeline.renderer)
+    assert (opener is None) is (pipeline.renderer == "")
+    assert opener is None or callable(opener)

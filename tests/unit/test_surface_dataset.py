@@ -139,6 +139,20 @@ def test_a_part_held_is_continued_where_it_was(tmp_path: Path) -> None:
     assert all(torch.equal(a[1], b[1]) for a, b in zip(resumed, expected, strict=True))
 
 
+def test_processes_share_the_draws_of_a_part_held_as_one_has_them(tmp_path: Path) -> None:
+    scene, limit = numbered_scene(tmp_path), 20 * 10 * 3 * 5
+    seen = []
+    for rank, world in ((0, 1), (0, 2), (1, 2)):
+        draws = Draws(torch.Generator().manual_seed(1), rank, world)
+        dataset, images = held_part(scene, limit), []
+        for iteration in range(12):
+            images.append(dataset.draw(30 // world, draws).image)
+            dataset.advance(iteration + 1, 12)
+        seen.append(torch.stack(images))
+    whole, first, second = seen
+    assert torch.equal(whole[:, 0::2], first) and torch.equal(whole[:, 1::2], second)
+
+
 def test_photographs_that_fit_are_all_held(tmp_path: Path) -> None:
     dataset = held_part(numbered_scene(tmp_path), 20 * 10 * 3 * 10)
     assert isinstance(dataset.source, AllPixels) and dataset.state() is None

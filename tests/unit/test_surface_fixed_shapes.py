@@ -57,7 +57,7 @@ def made(
     scene: Scene, fixed: bool, monkeypatch: pytest.MonkeyPatch, cache_bytes: int = 0
 ) -> Trainer:
     monkeypatch.setattr(Trainer, "_fixed", fixed)
-    monkeypatch.setattr(trainers, "_MEETING_ITERATIONS", 5)
+    monkeypatch.setattr(trainers, "_FIT_ITERATIONS", 5)
     options = TrainingOptions(40, "preview", SMALL, cache_bytes=cache_bytes)
     trainer = training.build(scene, options, ProcessGroup())
     training.begin(trainer, None)

@@ -81,14 +81,15 @@ def test_photographs_are_read_when_asked_for_and_kept_while_there_is_room(tmp_pa
         views.read_image(3)
 
 
-def test_a_mask_belongs_to_the_image_of_its_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".png", ".jpg.png"])
+def test_a_mask_belongs_to_the_image_of_its_name(tmp_path: Path, suffix: str) -> None:
     scene = write_posed_scene(tmp_path, 4, 16, 12)
     frames = transforms.read(scene.transforms).frames
     assert not Views(scene, frames).has_masks
     scene.masks.mkdir()
     mask = np.zeros((24, 32), np.uint8)
     mask[:12] = 255
-    Image.fromarray(mask).save(scene.masks / f"{Path(frames[1].file_path).stem}.png")
+    Image.fromarray(mask).save(scene.masks / f"{Path(frames[1].file_path).stem}{suffix}")
     views = Views(scene, frames)
     found = views.mask(1)
     assert views.has_masks and views.mask(0) is None and found is not None

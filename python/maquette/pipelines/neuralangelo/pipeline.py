@@ -27,7 +27,6 @@ PIPELINE = Pipeline(
             needs="runs/{pipeline}/",
         ),
     },
-    renderer="maquette.recon.surface.renderer",
     engines=(
         OURS,
         Engine(
@@ -37,4 +36,5 @@ PIPELINE = Pipeline(
             is_commercial=False,
         ),
     ),
+    renderer="maquette.recon.surface.renderer",
 )

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with progress.stage("evaluate"):
             scene = open_scene(arguments.scene.resolve(), arguments.pipeline)
-            opener = _open_renderer(arguments.renderer)
+            opener = open_named(arguments.renderer)
             result = run(scene, arguments.group, progress, arguments.truth, opener)
             progress.event("finished", numbers={key: result[key] for key in KEYS})
     except MaquetteError as error:
@@ -51,7 +51,7 @@ def _fail(progress: Progress, error: MaquetteError) -> int:
     return int(error.exit_code)
 
 
-def _open_renderer(module: str) -> OpenRenderer | None:
+def open_named(module: str) -> OpenRenderer | None:
     """How a module shows views; None when there is no module."""
     if not module:
         return None

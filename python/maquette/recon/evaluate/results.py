@@ -21,7 +21,7 @@ class Result:
 
     Attributes:
         path: Where it lies.
-        stage: Who made it.
+        stage: Who made it; "" when that is not known.
     """
 
     path: Path
@@ -47,13 +47,15 @@ def find_surface(scene: Scene) -> Result:
     Raises:
         NotMeasured: there is neither.
     """
-    listed = [output for output in outputs.read(scene) if output.path.endswith(".ply")]
-    for kind in (outputs.MESH, outputs.POINTS):
-        found = [(scene.root / output.path, output.stage) for output in listed
-                 if output.kind == kind]  # fmt: skip
-        if found:
-            return Result(*max(found, key=lambda one: (bool(one[1]), one[0].stat().st_mtime_ns)))
-    raise NotMeasured("the scene has no mesh and no points yet: make extract")
+    kinds = (outputs.MESH, outputs.POINTS)
+    found = [o for o in outputs.read(scene) if o.kind in kinds and o.path.endswith(".ply")]
+    if not found:
+        raise NotMeasured(f"{scene.pipeline} has made no mesh and no points yet: make extract")
+    # A file that no stage tells of, an upstream program's, comes after those of our stages.
+    best = max(enumerate(found), key=lambda item: (
+        item[1].kind == outputs.MESH, bool(item[1].stage), item[0],
+    ))[1]  # fmt: skip
+    return Result(scene.root / best.path, best.stage)
 
 
 def has_faces(path: Path) -> bool:

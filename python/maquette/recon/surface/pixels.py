@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,19 +48,16 @@ class AllPixels:
     def __init__(self, views: Views, device: torch.device) -> None:
         sizes = [width * height for width, height in map(views.size, range(len(views)))]
         starts = np.concatenate([[0], np.cumsum(sizes)])
-        pixels = np.empty((starts[-1], 3), np.uint8)
+        self.pixels = torch.empty((int(starts[-1]), 3), dtype=torch.uint8, device=device)
         copies = Copies()
         for index, start in enumerate(starts[:-1]):
             image = views.read_image(index)
             copies.add(image)
-            pixels[start : start + sizes[index]] = image.reshape(-1, 3)
+            self.pixels[start : start + sizes[index]] = torch.tensor(image).reshape(-1, 3)
         copies.refuse()
-        self.pixels = torch.from_numpy(pixels).to(device)
         self.starts = torch.from_numpy(starts).to(device)
         self.widths = torch.tensor([views.size(i)[0] for i in range(len(views))], device=device)
-        self.valid = _valid_pixels(views)
-        if self.valid is not None:
-            self.valid = self.valid.to(device)
+        self.valid = _valid_pixels(views, starts, device) if views.has_masks else None
 
     @staticmethod
     def needed_bytes(views: Views) -> int:
@@ -70,7 +68,8 @@ class AllPixels:
     @property
     def held_bytes(self) -> int:
         """Memory that pixels take."""
-        return self.pixels.nbytes + (0 if self.valid is None else self.valid.nbytes)
+        numbers = 0 if self.valid is None else self.valid.untyped_storage().nbytes()
+        return self.pixels.nbytes + numbers
 
     def draw(self, count: int, draws: Draws) -> Pixels:
         """Draw pixels, all equally likely, with replacement."""
@@ -117,15 +116,15 @@ def no_pixels() -> BadInput:
     return BadInput("the masks exclude every pixel", hint="black means ignore, white means use")
 
 
-def _valid_pixels(views: Views) -> Tensor | None:
-    """Numbers of the pixels that no mask excludes, or None when there are no masks."""
-    if not views.has_masks:
-        return None
-    kept = []
-    for index in range(len(views)):
-        mask, (width, height) = views.mask(index), views.size(index)
-        kept.append(np.ones(width * height, dtype=bool) if mask is None else mask.reshape(-1))
-    valid = np.nonzero(np.concatenate(kept))[0]
-    if not len(valid):
+def _valid_pixels(views: Views, starts: NDArray[np.int64], device: torch.device) -> Tensor:
+    """Numbers of the pixels that no mask excludes, of all views in a row."""
+    numbers = torch.empty(int(starts[-1]), dtype=torch.long, device=device)
+    count = 0
+    for index, (start, end) in enumerate(itertools.pairwise(starts.tolist())):
+        mask = views.mask(index)
+        kept = np.arange(end - start) if mask is None else np.flatnonzero(mask)
+        numbers[count : count + len(kept)] = torch.from_numpy(kept + start)
+        count += len(kept)
+    if not count:
         raise no_pixels()
-    return torch.from_numpy(valid)
+    return numbers[:count]

@@ -27,8 +27,8 @@ _FREE_POINTS = 0.5  # random points a ray at which the gradient's length is also
 _LARGE = 1 << 16  # entries from which a gradient keeps its memory
 _VALUES = ("loss", "render", "eikonal", "curvature", "psnr", "s")
 _POINTS_REST = 0.05
-_MEETING_ITERATIONS, _MEETING_BATCH, _MEETING_LEVELS = 150, 1024, 1
-_MEETING_EIKONAL, _MEETING_SHARPNESS = 0.02, 0.42
+_FIT_ITERATIONS, _FIT_BATCH, _FIT_LEVELS = 150, 1024, 1
+_FIT_EIKONAL, _FIT_SHARPNESS = 0.02, 0.42
 
 
 Kind = tuple[int, bool, int]  # active levels, whether the shape stands still, rays
@@ -124,28 +124,28 @@ class Trainer:
     def prepare(self) -> None:
         """Bring a new model's surface to the sparse points, and fill its sampling cache."""
         if self.sparse_points is not None and self.config.trainer.loss_weight.landmark > 0:
-            self._meet(self.sparse_points)
+            self._fit(self.sparse_points)
         self.model.cache.rebuild(lambda points: self.model.distance(points, self.phase))
 
-    def _meet(self, sparse_points: SparsePoints) -> None:
+    def _fit(self, sparse_points: SparsePoints) -> None:
         """Fit the distance field alone to the sparse points, and sharpen it accordingly."""
         field, rates = self.model.sdf, self.config.optim.params
         start = self.config.model.object.sdf.encoding.coarse2fine.init_active_level
-        active = min(start + _MEETING_LEVELS, field.grid.levels)
+        active = min(start + _FIT_LEVELS, field.grid.levels)
         rest = [p for p in field.parameters() if p is not field.grid.table]
         optimizer = torch.optim.Adam(
             [{"params": rest, "lr": 5e-3}, {"params": [field.grid.table], "lr": rates.lr_encoding}],
             betas=(0.9, 0.99), fused=True,
         )  # fmt: skip
         alone = Draws(self.sampler)  # every process does the same
-        for _ in range(_MEETING_ITERATIONS):
+        for _ in range(_FIT_ITERATIONS):
             probe = field.probe(self._free_points(alone, self.rays * self.processes.world), active)
-            met = sparse_points.loss(lambda x: field(x, active)[0], _MEETING_BATCH, alone)
-            loss = met + _MEETING_EIKONAL * losses.eikonal(probe.gradient)
+            contradiction = sparse_points.loss(lambda x: field(x, active)[0], _FIT_BATCH, alone)
+            loss = contradiction + _FIT_EIKONAL * losses.eikonal(probe.gradient)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        self._reached = Phase(active, _MEETING_SHARPNESS)
+        self._reached = Phase(active, _FIT_SHARPNESS)
 
     def goes_on(self, wanted: bool) -> bool:
         """Whether all processes do another iteration: the leader's wish decides."""

@@ -49,10 +49,10 @@ def train(
     """
     _checked(scene, options)  # before anything is moved or started
     if options.fresh:
-        _set_aside(run, progress)
+        _set_aside(scene, run, progress)
     choice = _previous(run, options.checkpoint, progress)
     state = None if choice is None else states.read(choice.path)
-    arguments = worker_arguments(scene, options, choice)
+    arguments = worker_arguments(scene.root, options, choice)
     with launched(max(options.gpus, 1), arguments) as processes:
         use_threads(processes.world)
         trainer = build(scene, options, processes, state)
@@ -114,10 +114,9 @@ def begin(trainer: Trainer, state: dict[str, Any] | None) -> None:
     trainer.processes.share(trainer.model)
 
 
-def worker_arguments(scene: Scene, options: TrainingOptions, choice: Choice | None) -> list[str]:
+def worker_arguments(root: Path, options: TrainingOptions, choice: Choice | None) -> list[str]:
     """What worker.py needs to build the same trainer."""
-    words = ["--scene", str(scene.root), "--pipeline", scene.pipeline]
-    words += ["--options", json.dumps(asdict(options))]
+    words = ["--scene", str(root), "--options", json.dumps(asdict(options))]
     return words if choice is None else [*words, "--checkpoint", str(choice.path)]
 
 
@@ -148,15 +147,15 @@ def _previous(run: Path, wanted: str, progress: Progress) -> Choice | None:
     return choice
 
 
-def _set_aside(run: Path, progress: Progress) -> None:
-    """Keep an earlier run under the next free name runs/<GROUP>.<n>."""
+def _set_aside(scene: Scene, run: Path, progress: Progress) -> None:
+    """Keep an earlier run beside it, under the next free name <GROUP>.<n>."""
     if not run.exists():
         return
     number = 1
     while (kept := run.with_name(f"{run.name}.{number}")).exists():
         number += 1
     run.rename(kept)
-    progress.say(f"the earlier run is kept as runs/{kept.name}")
+    progress.say(f"the earlier run is kept as {scene.relative(kept)}")
 
 
 def use_threads(processes: int = 1) -> None:

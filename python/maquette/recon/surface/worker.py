@@ -22,7 +22,6 @@ def main() -> int:
     """Follow until the leader has enough."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--scene", type=Path, required=True)
-    parser.add_argument("--pipeline", required=True)
     parser.add_argument("--options", required=True, help="a JSON object")
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--address", required=True, help="host:port of the leader")
@@ -35,7 +34,7 @@ def main() -> int:
         options = TrainingOptions(**json.loads(arguments.options))
         state = states.read(arguments.checkpoint) if arguments.checkpoint else None
         place = distributed.ProcessGroup(arguments.rank, arguments.world)
-        trainer = build(Scene(arguments.scene, arguments.pipeline), options, place, state)
+        trainer = build(Scene(arguments.scene), options, place, state)
         store = distributed.store_at(arguments.address, arguments.world)
         distributed.join(store, arguments.rank, arguments.world)
         begin(trainer, state)

@@ -56,11 +56,14 @@ def reduced(size: Size, long_side: int | None, scale: float = 1.0) -> Size:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def mask_path(scene: Scene, frame: Frame) -> Path | None:
-    """The mask of a frame: `masks/` with the image's stem, or None."""
-    stem = Path(frame.file_path).stem
-    found = sorted(scene.masks.glob(f"{stem}.*")) if scene.masks.is_dir() else []
-    return found[0] if found else None
+def mask_paths(scene: Scene) -> dict[str, Path]:
+    """The files of `masks/` by the image's stem: `000001.png` and `000001.jpg.png` for 000001."""
+    found: dict[str, Path] = {}
+    for path in sorted(scene.masks.iterdir()) if scene.masks.is_dir() else ():
+        words = path.name.split(".")
+        for count in range(1, len(words)):
+            found.setdefault(".".join(words[:count]), path)
+    return found
 
 
 def read_mask(path: Path, size: Size) -> NDArray[np.bool_]:

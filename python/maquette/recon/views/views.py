@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from maquette.recon.views.cache import ArrayCache
-from maquette.recon.views.images import image_size, mask_path, read_image, read_mask
+from maquette.recon.views.images import image_size, mask_paths, read_image, read_mask
 from maquette.recon.views.memory import cache_bytes
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame
@@ -43,7 +44,8 @@ class Views:
             replace(frame, intrinsics=frame.intrinsics.scaled(*size))
             for frame, size in zip(frames, sizes, strict=True)
         ]
-        self._masks = [mask_path(scene, frame) for frame in frames]
+        masks = mask_paths(scene)
+        self._masks = [masks.get(Path(frame.file_path).stem) for frame in frames]
         limit = cache_bytes(torch.device("cpu")) if limit_bytes is None else limit_bytes
         self.cache = ArrayCache(limit)
 
