@@ -14,8 +14,8 @@ from fault_proxy import Fault, proxy_to
 from maquette.agent.courier import Courier
 from maquette.agent.duty import KEY_NAMES, Duty, Store
 from maquette.scene.checkpoints import CHECKSUM_SUFFIX, POINTER, checkpoint_name, write_pointer
-from maquette.storage.bucket import Bucket
 from maquette.storage.etags import PART_BYTES
+from maquette.storage.object_store import ObjectStore
 from maquette.storage.transfer import Unsteady
 from s3_server import BUCKET, KEYS, content_of, pull, unfinished_uploads, write_scene
 
@@ -25,10 +25,10 @@ SIZE = PART_BYTES + 5
 
 @contextmanager
 def courier_of(
-    scene: Path, bucket: Bucket, judge: Callable[[str, str], Fault | None]
+    scene: Path, bucket: ObjectStore, judge: Callable[[str, str], Fault | None]
 ) -> Iterator[Courier]:
     """An agent's courier whose every request `judge` sees first."""
-    with proxy_to(bucket.wire.place.endpoint, judge) as proxy:
+    with proxy_to(bucket.location.endpoint, judge) as proxy:
         keys = dict(zip(KEY_NAMES, (KEYS.access_key, KEYS.secret_key), strict=False))
         duty = Duty((), scene, "process", "process-1", secrets=keys)
         courier = Courier(duty, Store(proxy.endpoint, "us-east-1", BUCKET, bucket.prefix), print)
@@ -45,7 +45,7 @@ def save(scene: Path, number: int, name: str = "") -> str:
     return name
 
 
-def stored(folder: Path, bucket: Bucket) -> dict[str, bytes]:
+def stored(folder: Path, bucket: ObjectStore) -> dict[str, bytes]:
     """What the store holds, seen by somebody else."""
     pull(folder, bucket)
     return content_of(folder)
@@ -59,7 +59,7 @@ REMOVED_AT = {
 
 @pytest.mark.parametrize("moment", REMOVED_AT)
 def test_a_checkpoint_that_is_removed_while_its_parts_go_does_not_stop_the_push(
-    tmp_path: Path, scene: Path, bucket: Bucket, moment: str
+    tmp_path: Path, scene: Path, bucket: ObjectStore, moment: str
 ) -> None:
     wanted, outrun = REMOVED_AT[moment], []
 
@@ -83,7 +83,7 @@ def test_a_checkpoint_that_is_removed_while_its_parts_go_does_not_stop_the_push(
 
 
 def test_a_checkpoint_that_is_replaced_while_its_parts_go_is_pushed_as_the_newer(
-    tmp_path: Path, scene: Path, bucket: Bucket
+    tmp_path: Path, scene: Path, bucket: ObjectStore
 ) -> None:
     outrun = []
 
@@ -101,7 +101,7 @@ def test_a_checkpoint_that_is_replaced_while_its_parts_go_is_pushed_as_the_newer
 
 
 def test_a_large_file_that_never_stands_still_keeps_no_checkpoint_back(
-    tmp_path: Path, scene: Path, bucket: Bucket
+    tmp_path: Path, scene: Path, bucket: ObjectStore
 ) -> None:
     def judge(method: str, path: str) -> None:
         if "large.log" in path and "partNumber" in path:

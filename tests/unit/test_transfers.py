@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from maquette.storage.bucket import Remote
 from maquette.storage.diffing import Difference, Kind
+from maquette.storage.object_store import RemoteObject
 from maquette.storage.planning import Plan, plan
 from maquette.storage.remote import Snapshot
 from maquette.storage.syncing import Survey
@@ -48,7 +48,7 @@ def survey() -> Survey:
 
 
 def _pull_of(count: int, size: int) -> Plan:
-    there = [Remote(size, "e" * 32, "e" * 32, 1) for _ in range(count)]
+    there = [RemoteObject(size, "e" * 32, "e" * 32, 1) for _ in range(count)]
     found = [
         Difference(f"images/{number}.jpg", Kind.ONLY_THERE, None, remote, None, "")
         for number, remote in enumerate(there)

@@ -16,13 +16,13 @@ from maquette.errors import JobFailed, MaquetteError, NotFound
 from maquette.scene.atomic import write_text
 from maquette.scene.checkpoints import CHECKSUM_SUFFIX, POINTER, iteration_of
 from maquette.storage import handover
-from maquette.storage.bucket import Bucket
 from maquette.storage.index import Entry
+from maquette.storage.object_store import StoreLocation
+from maquette.storage.opening import open_store
 from maquette.storage.selection import selection
 from maquette.storage.signing import Credentials
 from maquette.storage.syncing import Outcome, Sync, Wish
 from maquette.storage.transfer import Unsteady
-from maquette.storage.wire import Place, Wire
 
 _RETRY_S = 5.0
 _ROUNDS = 3
@@ -38,9 +38,9 @@ class Courier:
 
     def __init__(self, duty: Duty, store: Store, say: Callable[[str], None]) -> None:
         access, secret, token = (duty.secret(name) for name in KEY_NAMES)
-        place = Place(store.endpoint, store.region, store.host_style)
-        self._wire = Wire(place, Credentials(access, secret, token))
-        self._bucket = Bucket(self._wire, store.bucket, store.prefix)
+        location = StoreLocation(store.endpoint, store.region, store.host_style)
+        keys = Credentials(access, secret, token)
+        self._bucket = open_store(location, keys, store.bucket, store.prefix)
         self._root = duty.scene
         self._job, self._handed_over = duty.job, duty.handed_over
         self._pins = Pins(duty.scene)
@@ -65,7 +65,7 @@ class Courier:
 
         def bring() -> None:
             if self._handed_over:
-                handover.remove(self._wire, self._bucket.name, self._job)
+                handover.remove(self._bucket, self._job)
             self._run(Wish("pull", prefer="remote"), lambda path: True)
 
         self._patiently(bring)
@@ -101,7 +101,7 @@ class Courier:
 
     def close(self) -> None:
         """Let go of the connections."""
-        self._wire.close()
+        self._bucket.close()
 
     def _push_files(self) -> Outcome:
         """Push all but the pointers; what training replaced meanwhile goes as it is then."""

@@ -13,7 +13,7 @@ from maquette.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from maquette.config.settings import Settings
-    from maquette.storage.bucket import Bucket
+    from maquette.storage.object_store import ObjectStore
     from maquette.storage.planning import Direction, Plan
     from maquette.storage.syncing import Outcome, Survey, Sync
 
@@ -96,7 +96,7 @@ def _sync(direction: Direction, words: list[str] | None, as_json: bool) -> None:
         _note_unused_selection(outcome.plan, chosen.only)
 
 
-def _sync_of(settings: Settings, bucket: Bucket) -> Sync:
+def _sync_of(settings: Settings, bucket: ObjectStore) -> Sync:
     from maquette.storage.selection import selection
     from maquette.storage.syncing import Sync
 

@@ -121,13 +121,13 @@ def stores_of(base_dir: Path) -> Stores:
         try:
             if alias in known:
                 keys = credentials.find(known[alias].profile)
-                place = known[alias].place
-                yield Access(place.endpoint, place.region, keys.access_key, keys.secret_key)
+                found = known[alias]
+                yield Access(found.endpoint, found.region, keys.access_key, keys.secret_key)
                 return
             with embedded.serving((base_dir / STORE_FOLDER).resolve()) as store:
-                keys = store.credentials
+                keys, at = store.credentials, store.location
                 yield Access(
-                    store.place.endpoint, store.place.region, keys.access_key, keys.secret_key
+                    at.endpoint, at.region, keys.access_key, keys.secret_key, is_elsewhere=False
                 )
         except MaquetteError as error:
             raise StoreMissing(f"{alias}: {error.what}") from None

@@ -98,16 +98,24 @@ def read_refusal(status: int, body: bytes, headers: Mapping[str, str], now_s: fl
         now_s: This machine's time, Unix seconds.
     """
     text = body.decode("utf-8", errors="replace")
-    region = _plain(headers.get("x-amz-bucket-region") or _element(text, "Region"))
-    word = _element(text, "Code") or _BY_STATUS.get(status, "")
+    names = ("Code", "Message", "Region", "Endpoint", "Bucket")
+    return refusal_of(status, {name: _element(text, name) for name in names}, headers, now_s)
+
+
+def refusal_of(
+    status: int, told: Mapping[str, str], headers: Mapping[str, str], now_s: float
+) -> Refusal:
+    """Put a refusal together out of the elements of an error answer and its headers."""
+    region = _plain(headers.get("x-amz-bucket-region") or told.get("Region", ""))
+    word = told.get("Code") or _BY_STATUS.get(status, "")
     if not word and status == 400 and region:
         word = "AuthorizationHeaderMalformed"  # an answer to HEAD has no body
     return Refusal(
         status,
         word,
-        _element(text, "Message"),
+        told.get("Message", ""),
         region,
-        _plain(_element(text, "Endpoint").removeprefix(f"{_element(text, 'Bucket')}.")),
+        _plain(told.get("Endpoint", "").removeprefix(f"{told.get('Bucket', '')}.")),
         now_s - _time_of(headers.get("date", ""), now_s),
     )
 

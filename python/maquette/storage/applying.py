@@ -11,10 +11,10 @@ from itertools import groupby
 from queue import Empty, SimpleQueue
 
 from maquette.storage import partial, unfinished
-from maquette.storage.bucket import Remote
 from maquette.storage.downloading import download, remove_unchanged
 from maquette.storage.etags import PART_BYTES
 from maquette.storage.index import Entry, Index
+from maquette.storage.object_store import RemoteObject
 from maquette.storage.planning import Action, Plan, Verb, phase
 from maquette.storage.remote import Snapshot, guarded
 from maquette.storage.transfer import FEWEST_IN_FLIGHT, Transfer, Unsteady
@@ -39,7 +39,7 @@ class Done:
 
     files: int = 0
     bytes: int = 0
-    written: dict[str, Remote | None] = field(default_factory=dict)
+    written: dict[str, RemoteObject | None] = field(default_factory=dict)
     removed: int = 0
     unsteady: list[Exception] = field(default_factory=list)
 
@@ -113,7 +113,7 @@ class Applying:
             ThreadPoolExecutor(FEWEST_IN_FLIGHT),
             ThreadPoolExecutor(_LARGE_AT_ONCE),
         )
-        stop = self._transfer.bucket.wire.stop
+        stop = self._transfer.bucket.stop
         try:
             yield pools
         except BaseException:

@@ -118,7 +118,7 @@ def _fetch(source: Source, begun: Partial, descriptor: int, pool: Executor) -> l
 
     groups = source.groups
     # Our own store computes an object's ETag when it is first read: once, if one part comes alone.
-    if source.transfer.bucket.wire.place.is_ours_alone:
+    if source.transfer.bucket.location.is_ours_alone:
         fetch(groups[0])
         groups = groups[1:]
     all_of(pool, fetch, groups)

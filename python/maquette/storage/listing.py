@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 from maquette.storage.bodies import Listed, Page
+from maquette.storage.etags import is_tag_of
+from maquette.storage.object_store import RemoteObject
 
 _APART = 900  # a page holds 1,000; room for keys that came since
 _AT_ONCE = 16
@@ -24,6 +26,22 @@ class _Unordered(Exception):
 
 class _NoBucket(Exception):
     """There is no such bucket."""
+
+
+def objects_below(prefix: str, ask: Ask, guesses: Iterable[str]) -> dict[str, RemoteObject] | None:
+    """List everything below a prefix by its path there; names that end in a slash are no objects.
+
+    Args:
+        guesses: Paths that may be there.
+
+    Returns:
+        The objects, None when there is no such bucket.
+    """
+    found = listed(ask, (prefix + path for path in guesses))
+    if found is None:
+        return None
+    objects = {item.key[len(prefix) :]: _object(item) for item in found}
+    return {path: item for path, item in objects.items() if path and not path.endswith("/")}
 
 
 def listed(ask: Ask, guesses: Iterable[str]) -> list[Listed] | None:
@@ -70,3 +88,8 @@ def _by_token(ask: Ask) -> Iterator[Listed]:
     while page is not None:
         yield from page.items
         page = ask("", page.token) if page.is_truncated and page.token else None
+
+
+def _object(item: Listed) -> RemoteObject:
+    tag = item.etag if is_tag_of(item.etag, item.size) else ""
+    return RemoteObject(item.size, item.etag, tag, item.modified_s)

@@ -13,12 +13,11 @@ from pathlib import Path
 
 from maquette.errors import JobFailed, from_os_error
 from maquette.storage import etags
-from maquette.storage.bucket import PRECONDITION_FAILED, Remote
-from maquette.storage.connection import Damaged, Response
+from maquette.storage.connection import Damaged
+from maquette.storage.object_store import ATTEMPTS, PRECONDITION_FAILED, Body, RemoteObject
 from maquette.storage.remote import Outdated
 from maquette.storage.sums import sums_of
 from maquette.storage.transfer import FEWEST_IN_FLIGHT, Transfer
-from maquette.storage.wire import ATTEMPTS
 
 _FEWEST_REQUESTS = 2 * FEWEST_IN_FLIGHT  # each thread has a second one while others still read
 _MOST_TOGETHER = 8
@@ -37,7 +36,7 @@ class Source:
     checked by itself, `groups` the numbers of those that one request brings while all goes well.
     """
 
-    def __init__(self, transfer: Transfer, path: str, wanted: Remote) -> None:
+    def __init__(self, transfer: Transfer, path: str, wanted: RemoteObject) -> None:
         self.transfer = transfer
         self.path = path
         self.wanted = wanted
@@ -100,7 +99,7 @@ class Source:
         asked = [self.stretches[number] for number in numbers]
         stretch = (asked[0][0], sum(length for _, length in asked))
 
-        def receive(response: Response) -> None:
+        def receive(response: Body) -> None:
             if not _may_be(self.wanted, response.etag):
                 raise Outdated(self.path)
             for number in numbers:
@@ -118,7 +117,7 @@ class Source:
             raise Outdated(self.path)
 
     def _write(
-        self, descriptor: int, stretch: tuple[int, int], response: Response, is_last: bool
+        self, descriptor: int, stretch: tuple[int, int], response: Body, is_last: bool
     ) -> str:
         meter, total, (offset, left) = self.transfer.meter, self.sums.new(), stretch
         try:
@@ -149,7 +148,7 @@ class Source:
         )
 
 
-def _may_be(wanted: Remote, etag: str) -> bool:
+def _may_be(wanted: RemoteObject, etag: str) -> bool:
     """Whether an answer with this ETag is of the object; some stores rewrite that of parts."""
     rewritten = "-" in wanted.etag and "-" not in etag
     return etag in ("", wanted.etag) or rewritten

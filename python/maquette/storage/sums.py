@@ -7,14 +7,15 @@ many. Which content is which is decided by tags alone, see `etags`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from isal import isal_zlib
 
-from maquette.storage.bucket import Remote
+from maquette.storage.connection import Damaged
 from maquette.storage.etags import new_md5
+from maquette.storage.object_store import Body, RemoteObject
 
 _DIGITS = 8
 _CHUNK_BYTES = 1 << 18  # stays in the processor's cache for the second sum
@@ -52,7 +53,7 @@ class Sums:
         return bool(self.right) and self.right[number] != found
 
 
-def sums_of(wanted: Remote, count: int) -> Sums:
+def sums_of(wanted: RemoteObject, count: int) -> Sums:
     """Choose how to check an object of `count` stretches, by what is known of it."""
     if wanted.tag and len(wanted.crcs) == count * _DIGITS:
         starts = range(0, len(wanted.crcs), _DIGITS)
@@ -68,3 +69,33 @@ def both_sums(data: bytes | memoryview) -> tuple[Any, Crc32]:
         md5.update(piece)
         crc.update(piece)
     return md5, crc
+
+
+def require_same(digest: bytes, headers: Mapping[str, str]) -> None:
+    """Compare what a store says it was given, by its ETag, with the MD5 of what was sent.
+
+    Raises:
+        Damaged: it has something else.
+    """
+    etag = headers.get("etag", "").strip('"')
+    if not _encrypts(headers) and etag != digest.hex():
+        raise Damaged(f"the store has another checksum: {etag}")
+
+
+def read_checked(body: Body) -> bytes:
+    """Read an object and compare it with its ETag, unless it was put together out of parts.
+
+    Raises:
+        Damaged: it differs.
+    """
+    content, md5 = body.read(), new_md5()
+    md5.update(content)
+    is_whole = len(body.etag) == len(md5.hexdigest())
+    if is_whole and not _encrypts(body.headers) and body.etag != md5.hexdigest():
+        raise Damaged("the checksum differs")
+    return content
+
+
+def _encrypts(headers: Mapping[str, str]) -> bool:
+    """Whether the store has keys of its own, and so another ETag; it compared Content-MD5."""
+    return headers.get("x-amz-server-side-encryption", "").startswith("aws:kms")

@@ -12,10 +12,10 @@ from typing import Any
 
 from maquette.errors import BadInput, JobFailed, NotFound, shown_path
 from maquette.storage.applying import Applying, Done
-from maquette.storage.bucket import Bucket, Remote
 from maquette.storage.diffing import diff
 from maquette.storage.etags import content_tag, verdict
 from maquette.storage.index import Entry, Index
+from maquette.storage.object_store import ObjectStore, RemoteObject
 from maquette.storage.planning import Direction, Plan, Prefer, plan
 from maquette.storage.remote import Outdated, Snapshot, look, publish
 from maquette.storage.safety import refuse_unsafe
@@ -100,12 +100,13 @@ class Sync:
         selects: Which paths take part.
     """
 
-    def __init__(self, root: Path, bucket: Bucket, selects: Selects) -> None:
+    def __init__(self, root: Path, bucket: ObjectStore, selects: Selects) -> None:
         self._root = root
         self._bucket = bucket
         self._selects = selects
-        place = bucket.wire.place
-        self._index = Index(root, f"{place.identity or place.endpoint} {bucket.url()}")
+        location = bucket.location
+        store = location.identity or location.endpoint
+        self._index = Index(root, f"{store} {bucket.url()}")
         self._doubted: set[str] = set()
 
     def survey(self, wish: Wish) -> Survey:
@@ -148,7 +149,7 @@ class Sync:
             raise conflict
         return outcome
 
-    def stored(self) -> dict[str, Remote]:
+    def stored(self) -> dict[str, RemoteObject]:
         """Every object of the scene that the bucket holds, its manifest among them."""
         return self._bucket.objects() or {}
 
@@ -205,7 +206,7 @@ class Sync:
         A push goes by the manifest, and by a listing when it is to move so much that looking at
         each object costs more, or when the manifest tells of somebody else's changes.
         """
-        alone = self._bucket.wire.place.is_ours_alone
+        alone = self._bucket.location.is_ours_alone
         survey = self._survey(wish, relist or (wish.direction == "pull" and not alone))
         if survey.snapshot.is_listed:
             return survey
@@ -246,7 +247,7 @@ class Sync:
     def _tag_of(self, path: str) -> str:
         return content_tag(self._root / path)
 
-    def _same_as(self, path: str, there: Remote, tag: str) -> bool:
+    def _same_as(self, path: str, there: RemoteObject, tag: str) -> bool:
         """Ask for the tag in an object's metadata, then try how other programs make ETags."""
         present = self._bucket.head(path)
         if present is not None and present.tag == tag:

@@ -1,4 +1,4 @@
-"""What all moving files share: the wire's bucket, a meter, and a bound on memory."""
+"""What all moving files share: the store, a meter, and a bound on memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from maquette.errors import JobFailed
-from maquette.storage.bucket import Bucket
+from maquette.storage.object_store import ObjectStore
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -102,7 +102,7 @@ class Transfer:
         numbers: Tell their names apart.
     """
 
-    bucket: Bucket
+    bucket: ObjectStore
     root: Path
     incoming: Path
     meter: Meter = field(default_factory=Meter)
@@ -125,7 +125,7 @@ class Transfer:
     @property
     def in_flight(self) -> int:
         """How many requests to have under way: more, the longer the way to the store."""
-        wanted = int(self.bucket.wire.round_trip_s * _IN_FLIGHT_PER_SECOND)
+        wanted = int(self.bucket.round_trip_s * _IN_FLIGHT_PER_SECOND)
         return min(max(wanted, FEWEST_IN_FLIGHT), MOST_IN_FLIGHT)
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from maquette.storage.bucket import Part, Remote
 from maquette.storage.etags import PART_BYTES, combined, part_size, parts_of, verdict
 from maquette.storage.index import Entry
+from maquette.storage.object_store import Part, RemoteObject
 from maquette.storage.sums import both_sums
 from maquette.storage.transfer import Transfer, Unsteady, all_of
 from maquette.storage.unfinished import UploadNotes, mark, unmark
@@ -29,7 +29,7 @@ class Vanished(Exception):
 class Uploaded:
     """The object that was written, and the entry that remembers it."""
 
-    remote: Remote
+    remote: RemoteObject
     entry: Entry
 
 
@@ -51,7 +51,7 @@ def upload_whole(transfer: Transfer, path: str, sending: Sending) -> Uploaded:
         sending(path, tag)
         answer = transfer.bucket.put(path, data, md5.digest(), tag, {})
     transfer.meter.add(len(data), 1)
-    remote = Remote(len(data), answer.etag, tag, crcs=crc.hexdigest())
+    remote = RemoteObject(len(data), answer.etag, tag, crcs=crc.hexdigest())
     return Uploaded(remote, Entry(len(data), facts.st_mtime_ns, tag, answer.etag))
 
 

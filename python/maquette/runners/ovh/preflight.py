@@ -12,7 +12,7 @@ from maquette.runners.agent_command import takes_agent
 from maquette.runners.base import Request
 from maquette.runners.ovh.client import is_here
 from maquette.storage import places
-from maquette.storage.bucket import Bucket
+from maquette.storage.object_store import ObjectStore
 
 _OWN_IMAGES = "maquette/"
 
@@ -64,7 +64,7 @@ def check_reach(request: Request, settings: Settings) -> None:
         )
 
 
-def check_scene(request: Request, scene: Path, bucket: Bucket) -> None:
+def check_scene(request: Request, scene: Path, bucket: ObjectStore) -> None:
     """Refuse a step whose predecessor is missing, here and in the bucket.
 
     Raises:
