@@ -83,5 +83,5 @@ def hand_over(job: JobSpec) -> None:
     runner = get_runner(ours["backend"])
     if isinstance(runner, Copying):
         assert isinstance(runner, SendsData)
-        runner.send(ours["request"], lambda survey, meter: None)
+        runner.send(ours["request"], lambda comparison, progress: None)
         runner.synchronise(ours["handle"], "pull")

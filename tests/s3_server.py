@@ -18,7 +18,7 @@ from maquette.storage.object_store import ObjectStore, StoreLocation
 from maquette.storage.opening import open_store
 from maquette.storage.selection import selection
 from maquette.storage.signing import Credentials
-from maquette.storage.syncing import Outcome, Sync, Wish
+from maquette.storage.syncing import Sync, SyncOptions, SyncResult
 from waiting import wait_for
 
 KEYS = Credentials("maquette-tests", "a-secret-that-no-output-may-hold")
@@ -43,16 +43,16 @@ def syncing(root: Path, bucket: ObjectStore, only: str = "") -> Sync:
     return Sync(root, bucket, selection(root, only))
 
 
-def push(root: Path, bucket: ObjectStore, only: str = "", **wish: object) -> Outcome:
-    return _run(root, bucket, Wish("push", **wish), only)
+def push(root: Path, bucket: ObjectStore, only: str = "", **options: object) -> SyncResult:
+    return _run(root, bucket, SyncOptions("push", **options), only)
 
 
-def pull(root: Path, bucket: ObjectStore, only: str = "", **wish: object) -> Outcome:
-    return _run(root, bucket, Wish("pull", **wish), only)
+def pull(root: Path, bucket: ObjectStore, only: str = "", **options: object) -> SyncResult:
+    return _run(root, bucket, SyncOptions("pull", **options), only)
 
 
-def _run(root: Path, bucket: ObjectStore, wish: Wish, only: str) -> Outcome:
-    return syncing(root, bucket, only).run(wish, lambda *_: None, lambda _: None)
+def _run(root: Path, bucket: ObjectStore, options: SyncOptions, only: str) -> SyncResult:
+    return syncing(root, bucket, only).run(options, lambda *_: None, lambda _: None)
 
 
 def write_scene(root: Path, files: dict[str, bytes]) -> None:

@@ -38,7 +38,7 @@ from maquette.runners.registry import get_runner
 told = json.load(sys.stdin)
 runner = get_runner(told["backend"])
 if isinstance(runner, SendsData):
-    runner.send(told["request"], lambda survey, meter: None)
+    runner.send(told["request"], lambda comparison, progress: None)
 print(json.dumps(runner.submit(told["request"], told["secrets"])))
 """
 

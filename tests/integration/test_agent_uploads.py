@@ -16,7 +16,7 @@ from maquette.agent.duty import KEY_NAMES, Duty, Store
 from maquette.scene.checkpoints import CHECKSUM_SUFFIX, POINTER, checkpoint_name, write_pointer
 from maquette.storage.etags import PART_BYTES
 from maquette.storage.object_store import ObjectStore
-from maquette.storage.transfer import Unsteady
+from maquette.storage.transfer import FileChanged
 from s3_server import BUCKET, KEYS, content_of, pull, unfinished_uploads, write_scene
 
 RUN = "runs/experiments"
@@ -111,7 +111,7 @@ def test_a_large_file_that_never_stands_still_keeps_no_checkpoint_back(
     proxied: list[str] = []
     name = save(scene, 1)
     write_scene(scene, {"large.log": b"x" * SIZE})
-    with courier_of(scene, bucket, judge) as courier, pytest.raises(Unsteady, match="large"):
+    with courier_of(scene, bucket, judge) as courier, pytest.raises(FileChanged, match="large"):
         courier.push()
     found = stored(tmp_path / "seen", bucket)
     assert found[f"{RUN}/{POINTER}"].decode().split() == [name]

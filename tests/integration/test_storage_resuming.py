@@ -13,10 +13,10 @@ import pytest
 
 from fault_proxy import Fault, proxy_to
 from maquette.errors import CredentialsError
-from maquette.storage import unfinished, wire
+from maquette.storage import pending_uploads, wire
 from maquette.storage.etags import PART_BYTES
+from maquette.storage.manifest import MANIFEST
 from maquette.storage.object_store import ObjectStore
-from maquette.storage.remote import MANIFEST
 from maquette.storage.wire import Wire
 from s3_server import (
     content_of,
@@ -80,7 +80,7 @@ def test_abandoned_uploads_of_ours_are_swept_and_only_those(
     write_scene(other, {"runs/other.pt": large(12)[BIG]})
     push(other, bucket)
     assert len(unfinished_uploads(bucket)) == 2  # a day has not passed
-    monkeypatch.setattr(unfinished, "_ABANDONED_S", -60)
+    monkeypatch.setattr(pending_uploads, "_ABANDONED_S", -60)
     (other / "runs/other.pt").touch()
     write_scene(other, {"runs/another.pt": large(13)[BIG]})
     push(other, bucket)

@@ -13,9 +13,9 @@ from fault_proxy import proxy_to
 from maquette.errors import BadInput, JobFailed, NotFound, UsageError
 from maquette.scene.checkpoints import POINTER
 from maquette.storage.etags import PART_BYTES
+from maquette.storage.manifest import MANIFEST, Snapshot, publish
 from maquette.storage.object_store import ObjectStore, RemoteObject
-from maquette.storage.remote import MANIFEST, Snapshot, publish
-from maquette.storage.syncing import Conflict, Wish
+from maquette.storage.syncing import Conflict, SyncOptions
 from s3_server import (
     content_of,
     foreign_client,
@@ -182,7 +182,7 @@ def test_removals_are_shown_before_and_can_be_refused(scene: Path, bucket: Objec
         raise UsageError(str([item.path for item in plan.removing()]))
 
     with pytest.raises(UsageError, match=r"images/1\.jpg"):
-        syncing(scene, bucket).run(Wish("push", delete=True), lambda *_: None, refuse)
+        syncing(scene, bucket).run(SyncOptions("push", delete=True), lambda *_: None, refuse)
     assert bucket.head("images/1.jpg") is not None
 
 
@@ -190,12 +190,12 @@ def test_a_dry_run_changes_nothing_on_either_side(
     scene: Path, tmp_path: Path, bucket: ObjectStore
 ) -> None:
     write_scene(scene, SMALL)
-    survey = syncing(scene, bucket).survey(Wish("push"))
-    assert survey.plan.to_json()["bytes"] == 8
+    comparison = syncing(scene, bucket).compare(SyncOptions("push"))
+    assert comparison.plan.to_json()["bytes"] == 8
     assert bucket.objects() == {} and not (scene / ".maquette").exists()
     push(scene, bucket)
     other = tmp_path / "other"
-    assert len(syncing(other, bucket).survey(Wish("pull")).plan.moving()) == 3
+    assert len(syncing(other, bucket).compare(SyncOptions("pull")).plan.moving()) == 3
     assert not other.exists()
 
 
@@ -409,5 +409,5 @@ def test_a_file_that_changes_just_before_it_is_removed_is_kept(
         write_scene(other, {"images/1.jpg": b"worked on"})
 
     with pytest.raises(JobFailed, match="changed meanwhile and is kept"):
-        syncing(other, bucket).run(Wish("pull", delete=True), lambda *_: None, work_on)
+        syncing(other, bucket).run(SyncOptions("pull", delete=True), lambda *_: None, work_on)
     assert content_of(other)["images/1.jpg"] == b"worked on"

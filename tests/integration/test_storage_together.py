@@ -9,7 +9,7 @@ import pytest
 
 from fault_proxy import Fault, proxy_to
 from maquette.errors import JobFailed
-from maquette.storage import receiving
+from maquette.storage import object_reader
 from maquette.storage.etags import PART_BYTES
 from maquette.storage.object_store import ObjectStore
 from s3_server import content_of, place_in, pull, push, write_scene
@@ -30,7 +30,7 @@ BOTH_HALVES = [asked_for(0, 2), asked_for(2, 2)]
 @pytest.fixture
 def pushed(scene: Path, bucket: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
     """A bucket with a file of four parts, for which two requests are enough."""
-    monkeypatch.setattr(receiving, "_FEWEST_REQUESTS", 2)
+    monkeypatch.setattr(object_reader, "_FEWEST_REQUESTS", 2)
     write_scene(scene, large(50))
     push(scene, bucket)
     return bucket

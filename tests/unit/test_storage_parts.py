@@ -13,13 +13,21 @@ from hypothesis import strategies as st
 from http_proxy import use
 from maquette.config.settings import Settings
 from maquette.errors import ConfigError, CredentialsError, NotFound
-from maquette.storage import answers, credentials, datastores, etags, places, selection, signing
+from maquette.storage import (
+    credentials,
+    datastores,
+    error_responses,
+    etags,
+    scene_bucket,
+    selection,
+    signing,
+)
 from maquette.storage.diffing import Kind, classify
 from maquette.storage.object_store import RemoteObject, StoreLocation
 from maquette.storage.planning import phase
 from maquette.storage.proxies import proxy_for
 from maquette.storage.safety import is_safe
-from maquette.storage.transfer import Budget
+from maquette.storage.transfer import MemoryBudget
 from maquette.storage.wire import Wire
 
 KEYS = signing.Credentials("access", "secret/with+signs", "a-token")
@@ -131,7 +139,7 @@ def test_a_budget_serves_in_order() -> None:
     from s3_server import in_thread
     from waiting import wait_for
 
-    budget, order = Budget(10), []
+    budget, order = MemoryBudget(10), []
 
     def want(name: str, size: int) -> None:
         with budget.held(size):
@@ -149,7 +157,7 @@ def test_a_budget_serves_in_order() -> None:
 
 
 def test_a_budget_of_three_pieces_never_takes_memory_for_more() -> None:
-    budget, seen = Budget(3000), set()
+    budget, seen = MemoryBudget(3000), set()
 
     def use(size: int) -> None:
         with budget.buffer(size) as buffer:
@@ -163,7 +171,7 @@ def test_a_budget_of_three_pieces_never_takes_memory_for_more() -> None:
 
 
 def test_a_buffer_grows_with_what_is_wanted() -> None:
-    budget = Budget(3000)
+    budget = MemoryBudget(3000)
     for size in (10, 2000, 0, 5000):
         with budget.buffer(size) as buffer:
             assert len(buffer) == size
@@ -172,10 +180,10 @@ def test_a_buffer_grows_with_what_is_wanted() -> None:
 @pytest.mark.parametrize("model", ["shoe", "Shoe", "a_b", "x" * 64])
 def test_bucket_names_are_allowed_and_differ(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "Jane.Doe")
-    name = places.bucket_name(Settings(model=model))
+    name = scene_bucket.bucket_name(Settings(model=model))
     Settings(model=model, bucket_name=name)
     assert len(name) <= 63
-    others = {places.bucket_name(Settings(model=other)) for other in ("shoe", "Shoe", "SHOE")}
+    others = {scene_bucket.bucket_name(Settings(model=other)) for other in ("shoe", "Shoe", "SHOE")}
     assert len(others) == 3
 
 
@@ -237,7 +245,9 @@ def test_where_keys_come_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 )
 def test_refusals_become_sentences(word: str, code: int, told: str) -> None:
     body = f"<Error><Code>{word}</Code><Message>m &amp; n</Message></Error>".encode()
-    error = answers.explain(answers.read_refusal(400, body, {}, 0.0), "writing `s3://b/k`")
+    error = error_responses.translate(
+        error_responses.read_error(400, body, {}, 0.0), "writing `s3://b/k`"
+    )
     assert error.exit_code == code and told in error.what and error.hint
     assert "m & n" in error.what + error.detail
 

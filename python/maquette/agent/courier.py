@@ -21,8 +21,8 @@ from maquette.storage.object_store import StoreLocation
 from maquette.storage.opening import open_store
 from maquette.storage.selection import selection
 from maquette.storage.signing import Credentials
-from maquette.storage.syncing import Outcome, Sync, Wish
-from maquette.storage.transfer import Unsteady
+from maquette.storage.syncing import Sync, SyncOptions, SyncResult
+from maquette.storage.transfer import FileChanged
 
 _RETRY_S = 5.0
 _ROUNDS = 3
@@ -66,7 +66,7 @@ class Courier:
         def bring() -> None:
             if self._handed_over:
                 handover.remove(self._bucket, self._job)
-            self._run(Wish("pull", prefer="remote"), lambda path: True)
+            self._run(SyncOptions("pull", prefer="remote"), lambda path: True)
 
         self._patiently(bring)
         for path in remove_damaged(self._root):
@@ -80,13 +80,13 @@ class Courier:
             MaquetteError: the store can not be reached or refuses.
         """
         try:
-            outcome = self._push_files()
+            result = self._push_files()
         finally:
             self._push_pins()  # these stand still, whatever happens to other files
-        removable = {item.path for item in outcome.plan.removable}
+        removable = {item.path for item in result.plan.removable}
         if removable:
             self._run(
-                Wish("push", delete=True, prefer="local"),
+                SyncOptions("push", delete=True, prefer="local"),
                 lambda path: path in removable and not self._pins.holds(path),
             )
         self.pushes += 1
@@ -103,13 +103,15 @@ class Courier:
         """Let go of the connections."""
         self._bucket.close()
 
-    def _push_files(self) -> Outcome:
+    def _push_files(self) -> SyncResult:
         """Push all but the pointers; what training replaced meanwhile goes as it is then."""
         for _ in range(_ROUNDS):
             write_checksums(self._root)
             try:
-                return self._run(Wish("push", prefer="local"), lambda path: not _is_pointer(path))
-            except Unsteady as found:
+                return self._run(
+                    SyncOptions("push", prefer="local"), lambda path: not _is_pointer(path)
+                )
+            except FileChanged as found:
                 unsteady = found
         raise unsteady
 
@@ -123,7 +125,7 @@ class Courier:
         before = pins.agreed()
         try:
             self._run(
-                Wish("push", delete=True, prefer="local"),
+                SyncOptions("push", delete=True, prefer="local"),
                 lambda path: self._pins.holds(path) or self._pins.outlives(path),
                 self._pins.root,
             )
@@ -141,13 +143,15 @@ class Courier:
             with self._turn:
                 Sync(self._root, self._bucket, _is_pointer).learn(pushed)
 
-    def _run(self, wish: Wish, wanted: Callable[[str], bool], root: Path | None = None) -> Outcome:
+    def _run(
+        self, options: SyncOptions, wanted: Callable[[str], bool], root: Path | None = None
+    ) -> SyncResult:
         selects = selection(self._root)
         sync = Sync(root or self._root, self._bucket, lambda path: wanted(path) and selects(path))
         with self._turn:
-            outcome = sync.run(wish, lambda survey, meter: None, lambda plan: None)
-        self.bytes += outcome.bytes
-        return outcome
+            result = sync.run(options, lambda comparison, progress: None, lambda plan: None)
+        self.bytes += result.bytes
+        return result
 
     def _patiently(self, work: Callable[[], T]) -> T:
         deadline = time.monotonic() + self._patience_s

@@ -115,7 +115,7 @@ def stores_of(base_dir: Path) -> Stores:
     @contextmanager
     def opened(alias: str) -> Iterator[Access]:
         from maquette.storage import credentials, datastores, embedded
-        from maquette.storage.places import STORE_FOLDER
+        from maquette.storage.scene_bucket import STORE_FOLDER
 
         known = datastores.known()
         try:

@@ -15,9 +15,9 @@ from maquette.runners.base import Secrets
 from maquette.storage import credentials, datastores
 from maquette.storage.object_store import ObjectStore
 from maquette.storage.opening import interruptible, open_store
-from maquette.storage.places import bucket_name, uses_embedded_store
+from maquette.storage.scene_bucket import bucket_name, uses_embedded_store
 from maquette.storage.selection import selection
-from maquette.storage.syncing import Sync, Wish
+from maquette.storage.syncing import Sync, SyncOptions
 
 SOURCES = "stages/source"
 
@@ -52,7 +52,7 @@ def push(store: dict[str, Any], scene: Path) -> None:
     Raises:
         MaquetteError: the store can not be reached or refuses, or both sides changed.
     """
-    _sync(store, scene, Wish("push"))
+    _sync(store, scene, SyncOptions("push"))
 
 
 def pull(store: dict[str, Any], scene: Path) -> None:
@@ -61,7 +61,7 @@ def pull(store: dict[str, Any], scene: Path) -> None:
     Raises:
         MaquetteError: the store can not be reached or refuses, or both sides changed.
     """
-    _sync(store, scene, Wish("pull"))
+    _sync(store, scene, SyncOptions("pull"))
 
 
 def secrets_for(store: dict[str, Any] | None, given: Secrets) -> dict[str, str]:
@@ -92,10 +92,10 @@ def carry_input(scene: Path, source: str, place: str) -> None:
         shutil.copy2(source, target)
 
 
-def _sync(store: dict[str, Any], scene: Path, wish: Wish) -> None:
+def _sync(store: dict[str, Any], scene: Path, options: SyncOptions) -> None:
     with opened(store) as bucket:
         sync = Sync(scene, bucket, selection(scene))
-        sync.run(wish, lambda survey, meter: None, lambda plan: None)
+        sync.run(options, lambda comparison, progress: None, lambda plan: None)
 
 
 @contextmanager

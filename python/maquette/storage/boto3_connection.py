@@ -23,8 +23,8 @@ from botocore.httpsession import URLLib3Session
 from urllib3.exceptions import HTTPError
 
 from maquette.errors import JobFailed
-from maquette.storage.answers import Refusal, explain, refusal_of
 from maquette.storage.connection import Damaged, socket_options
+from maquette.storage.error_responses import ErrorResponse, error_of, translate
 from maquette.storage.object_store import ATTEMPTS, Answer, Stopped, StoreLocation
 from maquette.storage.proxies import Proxy
 from maquette.storage.signing import Credentials
@@ -105,11 +105,11 @@ class Boto3Connection:
                 self.round_trip_s = self.round_trip_s or time.monotonic() - begun
                 if answer.status < 300 or answer.status in fine:
                     return answer
-                refusal: Refusal = answer.body
+                refusal: ErrorResponse = answer.body
                 if refusal.status == _PROXY_WANTS_A_PASSWORD and self._proxy:
                     raise self._barred(self._proxy, f"{refusal.status}", doing)
-                if not refusal.is_passing or attempt == attempts:
-                    raise explain(refusal, doing)
+                if not refusal.is_transient or attempt == attempts:
+                    raise translate(refusal, doing)
             self.stop.wait(pause_s(attempt))
         raise AssertionError("unreachable")
 
@@ -288,7 +288,7 @@ def _refused(error: ClientError) -> Answer:
     if str(told.get("Code", "")).isdecimal():  # botocore's own words for an answer without a body
         told = {}
     status, headers = meta["HTTPStatusCode"], meta.get("HTTPHeaders", {})
-    return Answer(status, headers, refusal_of(status, told, headers, time.time()))
+    return Answer(status, headers, error_of(status, told, headers, time.time()))
 
 
 def _reason(error: Exception) -> str:

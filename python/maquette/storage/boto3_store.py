@@ -11,10 +11,11 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from maquette.errors import CredentialsError
-from maquette.storage.answers import Refusal, explain
 from maquette.storage.bodies import Listed, Page
 from maquette.storage.boto3_connection import Boto3Connection
+from maquette.storage.checksums import read_checked, require_same
 from maquette.storage.connection import Damaged
+from maquette.storage.error_responses import ErrorResponse, translate
 from maquette.storage.etags import is_tag_of
 from maquette.storage.listing import objects_below
 from maquette.storage.object_store import (
@@ -28,7 +29,6 @@ from maquette.storage.object_store import (
     RemoteObject,
     StoreLocation,
 )
-from maquette.storage.sums import read_checked, require_same
 
 _CONDITIONS = {"if-match": "IfMatch", "if-none-match": "IfNoneMatch"}
 _TAKEN = ("BucketAlreadyExists", "BucketAlreadyOwnedByYou")
@@ -87,14 +87,14 @@ class Boto3Store:
         self,
         path: str,
         reader: Reader,
-        stretch: tuple[int, int] | None = None,
+        byte_range: tuple[int, int] | None = None,
         etag: str = "",
         attempts: int = ATTEMPTS,
     ) -> Answer:
-        """Read an object, or a stretch (offset, length in bytes) of it, through `reader`."""
+        """Read an object, or a range (offset, length in bytes) of it, through `reader`."""
         wanted = {"IfMatch": f'"{etag}"'} if etag else {}
-        if stretch is not None:
-            wanted["Range"] = f"bytes={stretch[0]}-{stretch[0] + stretch[1] - 1}"
+        if byte_range is not None:
+            wanted["Range"] = f"bytes={byte_range[0]}-{byte_range[0] + byte_range[1] - 1}"
         fine = (404, PRECONDITION_FAILED)
         return self._read(path, reader, wanted, fine, attempts)
 
@@ -181,7 +181,7 @@ class Boto3Store:
         if answer.status == 404:
             present = self.head(path)
             if present is None or not (present.etag == tag or is_ours(present.etag)):
-                raise explain(answer.body, f"writing `{self.url(path)}`")
+                raise translate(answer.body, f"writing `{self.url(path)}`")
             return replace(present, tag=tag)
         done = parsedate_to_datetime(answer.headers["date"])
         size = sum(part.size for part in parts)
@@ -206,16 +206,16 @@ class Boto3Store:
         answer = self._ask("create_bucket", "making", None, options, fine=(403, 409))
         if answer.status < 300:
             return
-        refusal: Refusal = answer.body
-        if refusal.word == "AccessDenied":
+        refusal: ErrorResponse = answer.body
+        if refusal.code == "AccessDenied":
             raise CredentialsError(
                 f"there is no bucket `{self.name}`, and this key may not make one",
                 detail=f"the store says: {refusal.message}",
                 hint="ask its owner to make it, or set BUCKET_NAME= to one that is there",
             )
         # Taken by somebody else, unless we made it elsewhere just now.
-        if refusal.word not in _TAKEN or not self._is_there(fine=(403, 404)):
-            raise explain(refusal, f"making `s3://{self.name}/`")
+        if refusal.code not in _TAKEN or not self._is_there(fine=(403, 404)):
+            raise translate(refusal, f"making `s3://{self.name}/`")
 
     def address_to_read(self, path: str, lifetime_s: int) -> str:
         """An address under which anybody may read an object for a while; a secret therefore."""

@@ -1,7 +1,7 @@
 """Every object below a prefix, several pages at once.
 
 Where pages begin is guessed from the keys that were there last time. A wrong guess costs
-a request, never an object: each stretch is read until it meets the next one.
+a request, never an object: each range of keys is read until it meets the next one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Ask = Callable[[str, str], Page | None]
 
 
 class _Unordered(Exception):
-    """The store does not list in the order of keys, so stretches can not be told apart."""
+    """The store does not list in the order of keys, so ranges can not be told apart."""
 
 
 class _NoBucket(Exception):
@@ -57,16 +57,16 @@ def listed(ask: Ask, guesses: Iterable[str]) -> list[Listed] | None:
     """
     starts = ["", *sorted(guesses)[_APART::_APART]]
     with ThreadPoolExecutor(min(len(starts), _AT_ONCE)) as pool:
-        stretches = pool.map(lambda ends: _stretch(ask, *ends), pairwise([*starts, ""]))
+        ranges = pool.map(lambda ends: _range(ask, *ends), pairwise([*starts, ""]))
         try:
-            return [item for stretch in stretches for item in stretch]
+            return [item for items in ranges for item in items]
         except _NoBucket:
             return None
         except _Unordered:
             return list(_by_token(ask))
 
 
-def _stretch(ask: Ask, start: str, end: str) -> list[Listed]:
+def _range(ask: Ask, start: str, end: str) -> list[Listed]:
     """Everything after `start` up to and with `end`; to the end of all when that is empty."""
     found: list[Listed] = []
     while True:

@@ -1,6 +1,7 @@
 """What moving a scene asks of an S3 store; all else in this folder knows no other way to one.
 
-`WireStore` answers it over our own connections, see docs/decisions/0003-storage.md.
+`WireStore` answers it over our own connections, `Boto3Store` through boto3 where a proxy stands in
+the way; `opening.open_store` chooses. See docs/decisions/0003-storage.md.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from maquette.errors import ConfigError
 
 ATTEMPTS = 8
 PRECONDITION_FAILED = 412
@@ -28,6 +32,9 @@ class StoreLocation:
         host_style: Buckets are host names, not part of the path.
         identity: What stays the same when the endpoint moves; empty: the endpoint.
         is_ours_alone: No other program writes there, so our manifest tells everything.
+
+    Raises:
+        ConfigError: the endpoint is no http(s) address.
     """
 
     endpoint: str
@@ -35,6 +42,14 @@ class StoreLocation:
     host_style: bool = False
     identity: str = ""
     is_ours_alone: bool = False
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.endpoint)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+            raise ConfigError(
+                f"not an endpoint: `{parts.scheme}://{parts.netloc.rpartition('@')[2]}`",
+                hint="an endpoint looks like https://s3.gra.io.cloud.ovh.net",
+            )
 
 
 @dataclass(frozen=True)
@@ -153,11 +168,11 @@ class ObjectStore(Protocol):
         self,
         path: str,
         reader: Reader,
-        stretch: tuple[int, int] | None = None,
+        byte_range: tuple[int, int] | None = None,
         etag: str = "",
         attempts: int = ATTEMPTS,
     ) -> Answer:
-        """Read an object, or a stretch (offset, length in bytes) of it; 404 when there is none.
+        """Read an object, or a range (offset, length in bytes) of it; 404 when there is none.
 
         Args:
             reader: Called anew for each attempt; may raise `connection.Damaged` for another.

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from maquette.errors import ConfigError, JobFailed
+from maquette.errors import JobFailed
 from maquette.storage import signing
-from maquette.storage.answers import Refusal, explain, read_refusal
 from maquette.storage.connection import Connection, Damaged, Response
+from maquette.storage.error_responses import ErrorResponse, read_error, translate
 from maquette.storage.object_store import ATTEMPTS, Answer, Reader, Stopped, StoreLocation
 from maquette.storage.signing import Credentials
 
@@ -50,11 +50,6 @@ class Wire:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.location.endpoint)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-            raise ConfigError(
-                f"not an endpoint: `{parts.scheme}://{parts.netloc.rpartition('@')[2]}`",
-                hint="an endpoint looks like https://s3.gra.io.cloud.ovh.net",
-            )
         self._parts = parts
         self._tls: ssl.SSLContext | None = None
         if parts.scheme == "https":
@@ -122,9 +117,9 @@ class Wire:
                 self.round_trip_s = self.round_trip_s or time.monotonic() - begun
                 if answer.status < 300 or answer.status in fine:
                     return answer
-                refusal: Refusal = answer.body
-                if not refusal.is_passing or attempt == attempts:
-                    raise explain(refusal, doing)
+                refusal: ErrorResponse = answer.body
+                if not refusal.is_transient or attempt == attempts:
+                    raise translate(refusal, doing)
             self.stop.wait(pause_s(attempt))
         raise AssertionError("unreachable")
 
@@ -234,7 +229,7 @@ class _Call:
 def _read(response: Response, reader: Reader | None) -> Answer:
     if response.status >= 300:
         body = response.read(_MOST_ERROR_BYTES)
-        refusal = read_refusal(response.status, body, response.headers, time.time())
+        refusal = read_error(response.status, body, response.headers, time.time())
         return Answer(response.status, response.headers, refusal)
     return Answer(
         response.status, response.headers, reader(response) if reader else response.read()

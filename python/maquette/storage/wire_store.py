@@ -10,7 +10,6 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from maquette.storage.answers import explain
 from maquette.storage.bodies import (
     Page,
     completion,
@@ -18,7 +17,9 @@ from maquette.storage.bodies import (
     read_page,
     read_upload_id,
 )
+from maquette.storage.checksums import read_checked, require_same
 from maquette.storage.connection import Response
+from maquette.storage.error_responses import translate
 from maquette.storage.etags import is_tag_of
 from maquette.storage.listing import objects_below
 from maquette.storage.object_store import (
@@ -32,7 +33,6 @@ from maquette.storage.object_store import (
     RemoteObject,
     StoreLocation,
 )
-from maquette.storage.sums import read_checked, require_same
 from maquette.storage.wire import Wire
 
 if TYPE_CHECKING:
@@ -100,14 +100,14 @@ class WireStore:
         self,
         path: str,
         reader: Reader,
-        stretch: tuple[int, int] | None = None,
+        byte_range: tuple[int, int] | None = None,
         etag: str = "",
         attempts: int = ATTEMPTS,
     ) -> Answer:
-        """Read an object, or a stretch (offset, length in bytes) of it, through `reader`."""
+        """Read an object, or a range (offset, length in bytes) of it, through `reader`."""
         headers = {"if-match": f'"{etag}"'} if etag else {}
-        if stretch is not None:
-            headers["range"] = f"bytes={stretch[0]}-{stretch[0] + stretch[1] - 1}"
+        if byte_range is not None:
+            headers["range"] = f"bytes={byte_range[0]}-{byte_range[0] + byte_range[1] - 1}"
         return self.wire.request(
             "GET",
             self.name,
@@ -193,7 +193,7 @@ class WireStore:
         if answer.status == 404:
             present = self.head(path)
             if present is None or not (present.etag == tag or is_ours(present.etag)):
-                raise explain(answer.body, f"writing `{self.url(path)}`")
+                raise translate(answer.body, f"writing `{self.url(path)}`")
             return replace(present, tag=tag)
         done = parsedate_to_datetime(answer.headers["date"])
         size = sum(part.size for part in parts)

@@ -13,10 +13,10 @@ import pytest
 
 from fault_proxy import Fault, proxy_to
 from maquette.errors import CredentialsError, JobFailed
-from maquette.storage import sums
+from maquette.storage import checksums
 from maquette.storage.etags import PART_BYTES, new_md5
+from maquette.storage.manifest import MANIFEST
 from maquette.storage.object_store import ObjectStore
-from maquette.storage.remote import MANIFEST
 from s3_server import content_of, place_in, pull, push, put_foreign, write_scene
 from storage_scenes import BIG, files, interrupt_download, large
 
@@ -267,10 +267,10 @@ def test_what_another_program_wrote_is_not_measured_by_our_sums(
     assert content_of(tmp_path / "third") == {**wanted, "new.txt": b"new"}
 
 
-@pytest.mark.parametrize("size", [0, 1, sums._CHUNK_BYTES, 3 * sums._CHUNK_BYTES + 5])
+@pytest.mark.parametrize("size", [0, 1, checksums._CHUNK_BYTES, 3 * checksums._CHUNK_BYTES + 5])
 def test_both_sums_are_those_of_all_the_bytes(size: int) -> None:
     content = (bytes(range(251)) * (size // 251 + 1))[:size]
     whole = new_md5()
     whole.update(content)
-    md5, crc = sums.both_sums(content)
+    md5, crc = checksums.md5_and_crc32(content)
     assert (md5.hexdigest(), crc.hexdigest()) == (whole.hexdigest(), f"{zlib.crc32(content):08x}")

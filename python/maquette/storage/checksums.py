@@ -1,4 +1,4 @@
-"""What the bytes of a download are compared with, stretch by stretch as they arrive.
+"""What the bytes of a download are compared with, range by range as they arrive.
 
 Where the manifest has the CRC-32 of each part, each is checked by itself, in a small part of the
 time that MD5 takes. Else MD5: at once where the tag is that of one part, at the end where it is of
@@ -37,31 +37,31 @@ class Crc32:
 
 
 @dataclass(frozen=True)
-class Sums:
-    """How the stretches of one object are checked.
+class PartChecksums:
+    """How the ranges of one object are checked.
 
     Args:
         new: Begins a sum.
-        right: The sum of each stretch; empty where only all of them together can tell.
+        right: The checksum of each range; empty where only all of them together can tell.
     """
 
     new: Callable[[], Any]
     right: tuple[str, ...]
 
     def is_wrong(self, number: int, found: str) -> bool:
-        """Whether the stretch of this number, from 0, has another sum than it should."""
+        """Whether the range of this number, from 0, has another checksum than it should."""
         return bool(self.right) and self.right[number] != found
 
 
-def sums_of(wanted: RemoteObject, count: int) -> Sums:
-    """Choose how to check an object of `count` stretches, by what is known of it."""
+def checksums_of(wanted: RemoteObject, count: int) -> PartChecksums:
+    """Choose how to check an object of `count` ranges, by what is known of it."""
     if wanted.tag and len(wanted.crcs) == count * _DIGITS:
         starts = range(0, len(wanted.crcs), _DIGITS)
-        return Sums(Crc32, tuple(wanted.crcs[start : start + _DIGITS] for start in starts))
-    return Sums(new_md5, (wanted.tag,) if wanted.tag and count == 1 else ())
+        return PartChecksums(Crc32, tuple(wanted.crcs[start : start + _DIGITS] for start in starts))
+    return PartChecksums(new_md5, (wanted.tag,) if wanted.tag and count == 1 else ())
 
 
-def both_sums(data: bytes | memoryview) -> tuple[Any, Crc32]:
+def md5_and_crc32(data: bytes | memoryview) -> tuple[Any, Crc32]:
     """The MD5 and the CRC-32 of what is in memory, in one pass."""
     md5, crc, view = new_md5(), Crc32(), memoryview(data)
     for start in range(0, len(view), _CHUNK_BYTES):

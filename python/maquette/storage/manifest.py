@@ -50,7 +50,7 @@ class Snapshot:
     has_bucket: bool = True
 
 
-def look(
+def take_snapshot(
     bucket: ObjectStore, copy: Path, *, relist: bool, doubted: Collection[str] = ()
 ) -> Snapshot:
     """Read the manifest if it differs from our `copy` of it; list beside it, or when there is none.

@@ -56,7 +56,7 @@ def _marker(upload_id: str) -> str:
     return f"{_MARKERS}/{quote(upload_id, safe='')}"
 
 
-class UploadNotes:
+class PendingUploads:
     """Which uploads in parts are ours and under way; a file beside the index.
 
     Args:
