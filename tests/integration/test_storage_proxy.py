@@ -197,17 +197,17 @@ def test_a_proxy_that_can_not_be_reached_is_named(
     assert "hidden" not in what + detail + hint
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(("scheme", "status"), [("http", 403), ("http", 407), ("https", 501)])
 def test_a_proxy_that_lets_nobody_through_is_named(
-    scheme: str, monkeypatch: pytest.MonkeyPatch
+    scheme: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("maquette.storage.wire._LONGEST_PAUSE_S", 0.01)
-    with proxy_to("http://127.0.0.1:9", lambda *_: Fault(407)) as barring:
+    with proxy_to("http://127.0.0.1:9", lambda *_: Fault(status)) as barring:
         use(None, monkeypatch, ALL_PROXY=barring.endpoint)
         with pytest.raises(JobFailed, match="does not let us through") as caught:
             place_in(f"{scheme}://{NAME}:9", "thing").objects()
     assert f"`{barring.endpoint}` (ALL_PROXY)" in caught.value.what
-    assert NAME in caught.value.hint
+    assert str(status) in caught.value.detail and NAME in caught.value.hint
 
 
 def test_no_proxy_goes_directly_and_so_does_the_built_in_store(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,25 +14,21 @@ from urllib.parse import urlsplit
 import boto3
 import botocore.session
 from botocore import handlers
-from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ProxyConnectionError
-from botocore.httpsession import URLLib3Session
 from urllib3.exceptions import HTTPError
 
 from maquette.errors import JobFailed
-from maquette.storage.connection import Damaged, socket_options
+from maquette.storage.boto3_session import Connections, Session
+from maquette.storage.connection import Damaged
 from maquette.storage.error_responses import ErrorResponse, error_of, translate
 from maquette.storage.object_store import ATTEMPTS, Answer, Stopped, StoreLocation
 from maquette.storage.proxies import Proxy
 from maquette.storage.signing import Credentials
 from maquette.storage.wire import LONG_TIMEOUT_S, TIMEOUT_S, pause_s
 
-_CONNECT_TIMEOUT_S = 15.0
-_MOST_CONNECTIONS = 160  # what a transfer has in flight at most
-_LOOK_AGAIN_S = 0.02
 _MAKING = threading.Lock()  # of clients, which boto3 makes in one thread at a time only
-_PROXY_WANTS_A_PASSWORD = 407
+_OF_PROXIES = (403, 407)  # where they come without a word of S3
 _UNTRUSTED, _TUNNEL = "CERTIFICATE_VERIFY_FAILED", "Tunnel connection failed"
 
 
@@ -60,13 +54,14 @@ class Boto3Connection:
         self.stop = stop or threading.Event()
         self.round_trip_s = 0.0
         self._proxy = proxy
-        self._open: set[Any] = set()
         self._busy: set[object] = set()
         self._is_cut = False
-        self._tls: ssl.SSLContext | None = None
-        if location.endpoint.startswith("https:"):
-            self._tls = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
-        self._quick, self._patient = (self._session(t) for t in (TIMEOUT_S, LONG_TIMEOUT_S))
+        self._connections = Connections()
+        tls = _trusting() if location.endpoint.startswith("https:") else None
+        self._quick, self._patient = (
+            Session(self._connections, proxy.url if proxy else "", timeout_s, tls)
+            for timeout_s in (TIMEOUT_S, LONG_TIMEOUT_S)
+        )
         self.client = _client(location, credentials)
         events = self.client.meta.events
         events.register("before-send.s3", self._send)
@@ -106,7 +101,7 @@ class Boto3Connection:
                 if answer.status < 300 or answer.status in fine:
                     return answer
                 refusal: ErrorResponse = answer.body
-                if refusal.status == _PROXY_WANTS_A_PASSWORD and self._proxy:
+                if self._proxy and refusal.status in _OF_PROXIES and not refusal.code:
                     raise self._barred(self._proxy, f"{refusal.status}", doing)
                 if not refusal.is_transient or attempt == attempts:
                     raise translate(refusal, doing)
@@ -117,11 +112,7 @@ class Boto3Connection:
         """Make every request fail for good, those under way too; returns when none is left."""
         self._is_cut = True
         self.stop.set()
-        while self._busy:
-            for connection in tuple(self._open):
-                with suppress(OSError, TypeError, AttributeError):  # it has just closed
-                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
-            time.sleep(_LOOK_AGAIN_S)  # one may just have connected
+        self._connections.cut_while(lambda: bool(self._busy))
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -136,20 +127,13 @@ class Boto3Connection:
                 raise Stopped
             return call()
         except ClientError as error:
-            return _refused(error)
+            return _refused(error, self._proxy is not None)
         finally:
             self._busy.discard(ticket)
 
-    def _session(self, timeout_s: float) -> URLLib3Session:
-        proxies = dict.fromkeys(("http", "https"), self._proxy.url) if self._proxy else {}
-        return _Session(self._open, proxies, (_CONNECT_TIMEOUT_S, timeout_s), self._tls)
-
     def _send(self, request: Any, **_: Any) -> Any:
         """Send what botocore has signed; parts and their end may take the store its time."""
-        answer = (self._patient if "uploadId=" in request.url else self._quick).send(request)
-        if not request.stream_output and request.method != "HEAD":
-            _require_whole(answer)
-        return answer
+        return (self._patient if "uploadId=" in request.url else self._quick).send(request)
 
     def _broken(self, error: Exception, doing: str, attempt: int) -> Exception:
         if isinstance(error, OSError) and error.filename is not None:
@@ -187,54 +171,8 @@ class Boto3Connection:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-class _Session(URLLib3Session):  # type: ignore[misc]
-    """botocore's HTTP, which trusts whom our own wire trusts, and whose connections are known.
-
-    Args:
-        known: Holds every connection while it is open.
-        timeout_s: To connect, and of each wait for an answer.
-        tls: None for a store that is spoken to without.
-    """
-
-    def __init__(
-        self,
-        known: set[Any],
-        proxies: dict[str, str],
-        timeout_s: tuple[float, float],
-        tls: ssl.SSLContext | None,
-    ) -> None:
-        self._tls = tls
-        super().__init__(
-            proxies=proxies,
-            timeout=timeout_s,
-            max_pool_connections=_MOST_CONNECTIONS,
-            socket_options=socket_options(),
-        )
-        self._pool_classes_by_scheme = {
-            "http": _known_by(known, AWSHTTPConnectionPool),
-            "https": _known_by(known, AWSHTTPSConnectionPool),
-        }
-        self._manager.pool_classes_by_scheme = self._pool_classes_by_scheme
-
-    def _get_ssl_context(self) -> ssl.SSLContext:
-        return self._tls or super()._get_ssl_context()
-
-    def _setup_ssl_cert(self, conn: Any, url: str, verify: object) -> None:
-        if url.lower().startswith("https"):
-            conn.cert_reqs, conn.ca_certs = "CERT_REQUIRED", None
-
-
-def _known_by(known: set[Any], pool: type[Any]) -> type[Any]:
-    class Known(pool.ConnectionCls):  # type: ignore[misc, name-defined]
-        def connect(self) -> None:
-            known.add(self)
-            super().connect()
-
-        def close(self) -> None:
-            known.discard(self)
-            super().close()
-
-    return type(pool.__name__, (pool,), {"ConnectionCls": Known})
+def _trusting() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
 
 
 @cache
@@ -276,18 +214,14 @@ def _adjust(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
     params["headers"].pop("Expect", None)
 
 
-def _require_whole(answer: Any) -> None:
-    """Compare an answer with the length that its head told; botocore does not."""
-    length, content = answer.headers.get("content-length", ""), answer.content
-    if length.isdecimal() and len(content) < int(length) and answer.status_code not in (204, 304):
-        raise Damaged(f"{int(length) - len(content)} bytes are missing at the end")
-
-
-def _refused(error: ClientError) -> Answer:
+def _refused(error: ClientError, through_proxy: bool) -> Answer:
     told, meta = dict(error.response.get("Error", {})), error.response["ResponseMetadata"]
     if str(told.get("Code", "")).isdecimal():  # botocore's own words for an answer without a body
         told = {}
     status, headers = meta["HTTPStatusCode"], meta.get("HTTPHeaders", {})
+    has_words = bool(told.get("Code")) or error.operation_name.startswith("Head")
+    if through_proxy and status in _OF_PROXIES and not has_words:
+        return Answer(status, headers, ErrorResponse(status))
     return Answer(status, headers, error_of(status, told, headers, time.time()))
 
 
