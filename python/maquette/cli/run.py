@@ -196,7 +196,7 @@ def _name_licence(job: JobSpec) -> None:
 
 
 def _fetch_input(settings: Settings, as_json: bool) -> None:
-    from maquette.storage.fetching import fetch
+    from maquette.storage.input_download import fetch
     from maquette.ui.transfers import TransferPrinter
 
     printer = TransferPrinter(as_json)
