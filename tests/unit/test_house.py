@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from maquette.pipelines.registry import names
+from maquette.pipelines.options import StepOptions, options_of
+from maquette.pipelines.registry import all_pipelines, names
 from maquette.runners.registry import BACKENDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +50,23 @@ def test_no_generic_room_knows_it_by_name(name: str) -> None:
         lines = path.read_text(encoding="utf-8").splitlines()
         found += [f"{place}:{n}: {line}" for n, line in enumerate(lines, 1) if asked.search(line)]
     assert not found, "ask the registry, or for a power of runners/base.py"
+
+
+def test_no_generic_room_names_an_option_of_one_pipeline() -> None:
+    """A hint, a table or a law of work comes from the pipeline's description."""
+    own = "python/maquette/pipelines/", "python/maquette/recon/"
+    for pipeline in all_pipelines():
+        shared = [step.options for step in pipeline.steps.values() if step.is_shared]
+        common = {option.setting for kind in (*shared, StepOptions) for option in options_of(kind)}
+        names = "|".join(sorted(pipeline.settings().keys() - common))
+        asked = re.compile(rf"\b({names})\b|epoch_")
+        found = []
+        for path in PACKAGE.rglob("*.py"):
+            place = path.relative_to(ROOT).as_posix()
+            if not place.startswith(own) and place != "python/maquette/scene/checkpoints.py":
+                lines = path.read_text(encoding="utf-8").splitlines()
+                found += [f"{place}: {line}" for line in lines if asked.search(line)]
+        assert not found, f"{pipeline.name} declares it: ask its steps"
 
 
 def is_allowed(place: str, name: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maquette.errors import ConfigError
+from maquette.pipelines import registry
 from maquette.storage import handover
 
 KEY_NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -105,6 +106,17 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Arguments:
         handed_over=bool(environment.get(handover.VARIABLE)),
         **{**given, "capabilities": tuple(filter(None, given["capabilities"].split(",")))},
     )
+
+
+def needs_less(command: Sequence[str]) -> str:
+    """The setting with which a step of ours needs less memory, and "or"; "" where nobody knows."""
+    if len(command) < 3 or not command[0].endswith("maquette-step"):
+        return ""
+    pipeline, verb = command[1:3]
+    if pipeline not in registry.names():
+        return ""
+    step = registry.get_pipeline(pipeline).steps.get(verb)
+    return f"{step.smaller}, or " if step else ""
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from maquette.agent.arguments import (
     TIME_IS_UP,
     UNSAVED,
     Arguments,
+    needs_less,
     without_secrets,
 )
 from maquette.agent.scene_sync import PeriodicPush, SceneSync
@@ -165,7 +166,7 @@ class JobRun:
         self._error(
             "the step was killed: the machine ran out of memory",
             f"of {self._report['machine']['memory_gb']} GB",
-            "smaller PRESET, BLOCK_RES or FRAMES, or a larger machine; the same command continues",
+            f"{needs_less(self._arguments.command)}a larger machine; the same command continues",
         )
 
     def _save(self, code: int, result: StepResult) -> int:

@@ -31,6 +31,8 @@ class Step:
         work: The amount of work, from the options and the images; what takes twice as long has
             about twice as much.
         smaller: The setting that makes it need less memory, e.g. `BLOCK_RES=64`.
+        afresh: The setting that has it begin anew where it would go on with what it has, e.g.
+            `FRESH=1`; "" where it never does.
         needs: What has to be in the scene before it, a file or a folder with a slash at its end;
             made by the step before it, or for the first one by INPUT. `{pipeline}` in it is the
             pipeline's name.
@@ -45,6 +47,7 @@ class Step:
     smaller: str
     needs: str
     shows: Mapping[str, str] = field(default_factory=dict)
+    afresh: str = ""
     is_shared: bool = False
 
 

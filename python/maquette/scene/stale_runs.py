@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from maquette.pipelines.registry import as_setting
+from maquette.pipelines import registry
 from maquette.scene import checkpoints
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
@@ -19,16 +19,25 @@ def find(scene: Scene, region: Region) -> list[Path]:
 def rerun_advice(scene: Scene, region: Region) -> list[str]:
     """Sentences that tell what must run again because the region is now this one."""
     return [
-        f"{scene.relative(run)} was trained in another region: run `make process {which} FRESH=1`, "
-        f"then `make extract {which}`"
+        f"{scene.relative(run)} was trained in another region: run {_commands(scene, run)}"
         for run in find(scene, region)
-        if not _is_set_aside(run.name) and (which := _settings_of(scene, run))
+        if not _is_set_aside(run.name)
     ]
 
 
-def _settings_of(scene: Scene, run: Path) -> str:
-    """What a person gives so that a command means this run."""
-    return f"{as_setting(run.parent.name)}MODEL={scene.name} GROUP={run.name}"
+def _commands(scene: Scene, run: Path) -> str:
+    """What makes a run and its results again."""
+    pipeline = run.parent.name
+    if pipeline not in registry.names():
+        return f"the steps of pipeline {pipeline} again"
+    which = f"{registry.as_setting(pipeline)}MODEL={scene.name} GROUP={run.name}"
+    steps = registry.get_pipeline(pipeline).steps.items()
+    commands = [
+        " ".join(filter(None, ("make", verb, which, step.afresh)))
+        for verb, step in steps
+        if not step.is_shared
+    ]
+    return ", then ".join(f"`{command}`" for command in commands)
 
 
 def _is_stale(run: Path, region: Region) -> bool:
@@ -37,5 +46,5 @@ def _is_stale(run: Path, region: Region) -> bool:
 
 
 def _is_set_aside(group: str) -> bool:
-    """Whether FRESH=1 kept the run aside: its name has a number behind a dot."""
+    """Whether the run was kept aside when another was begun: its name has a number behind a dot."""
     return group.rpartition(".")[2].isdigit() and "." in group

@@ -43,7 +43,7 @@ def why_not_shown(mesh: Path) -> str:
         return ""
     return (
         f"`{mesh.name}` has {size / 1e6:,.0f} MB, too much for a browser: open it in Blender, "
-        "or run `make extract RESOLUTION=512` for a smaller one."
+        "or extract a smaller one."
     )
 
 

@@ -18,6 +18,7 @@ PIPELINE = Pipeline(
             smaller="PRESET=preview",
             needs="transforms.json",
             shows={"run": "runs/{pipeline}/{group}"},
+            afresh="FRESH=1",
         ),
         "extract": Step(
             ExtractOptions,
