@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,8 @@ def test_a_push_killed_at_the_end_of_an_upload_sends_no_part_again(
 
 def test_requests_that_fail_are_repeated(scene: Path, tmp_path: Path, bucket: ObjectStore) -> None:
     write_scene(scene, {**files(54, 20, 5000), **large(54)})
-    kinds = iter([Fault(503, "SlowDown"), Fault(answer_bytes=1000), Fault(request_bytes=1000)] * 99)
+    cuts = (Fault(answer_bytes=0), Fault(answer_bytes=1000), Fault(request_bytes=1000))
+    kinds = cycle((Fault(503, "SlowDown"), *cuts))
     some = sometimes(54, 0.2, Fault())
 
     def judge(method: str, path: str) -> Fault | None:
