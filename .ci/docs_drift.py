@@ -11,7 +11,7 @@ from maquette.config.settings import core_names, setting_names
 from maquette.config.table import backend_rows, core_rows, pipeline_rows
 from maquette.errors import ExitCode
 from maquette.pipelines.registry import all_pipelines, get_pipeline, names
-from maquette.planning.definitions import JOBS
+from maquette.planning.definitions import definition_of
 from maquette.resources import PACKAGE, version
 from maquette.runners.registry import BACKENDS, settings_of
 
@@ -68,8 +68,9 @@ def _job_definitions() -> list[str]:
     found = []
     for pipeline in all_pipelines():
         for step in pipeline.steps:
-            if not (JOBS / pipeline.name / f"{step}.yaml").is_file():
-                found.append(f"jobs/{pipeline.name} lacks {step}.yaml")
+            for engine in pipeline.engines:
+                if not (path := definition_of(pipeline.name, step, engine)).is_file():
+                    found.append(f"`{path.relative_to(ROOT)}` is missing")
         for name, by_step in pipeline.settings().items():
             if len({(o.kind, o.default, o.low, o.high, o.above) for o in by_step.values()}) > 1:
                 found.append(f"{name} is not the same in all steps of {pipeline.name}")

@@ -32,8 +32,8 @@ from pathlib import Path
 
 from maquette.storage.bodies import read_page
 from maquette.storage.embedded import serving
+from maquette.storage.object_store import StoreLocation
 from maquette.storage.signing import Credentials
-from maquette.storage.wire import Place as StorePlace
 from maquette.storage.wire import Wire
 from rows import Row, print_rows
 
@@ -91,7 +91,7 @@ def main() -> None:
         folder = Path(name)
         with (
             serving(folder / "server", keys=KEYS) as running,
-            far(running.place.endpoint, arguments.latency) as endpoint,
+            far(running.location.endpoint, arguments.latency) as endpoint,
         ):
             environment = prepare(folder, endpoint)
             for case in arguments.cases.split(","):
@@ -184,7 +184,7 @@ def measure(
     for place in places:
         fill(place.scene, case, arguments)
         # Not through boto3: a child's memory counts from what its parent has.
-        Wire(StorePlace(place.endpoint), KEYS).request("PUT", place.bucket)
+        Wire(StoreLocation(place.endpoint), KEYS).request("PUT", place.bucket)
     time_all("first push", "push")
     time_all("push, nothing changed", "push", 3)
     for place in places:
@@ -205,7 +205,7 @@ def measure(
 
 def let_the_server_compute_checksums(place: Place) -> None:
     """List the bucket, whole."""
-    wire = Wire(StorePlace(place.endpoint), KEYS)
+    wire = Wire(StoreLocation(place.endpoint), KEYS)
     after = ""
     while True:
         query = {"list-type": "2", "start-after": after}

@@ -22,13 +22,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from maquette.storage.bucket import Bucket, Remote
 from maquette.storage.diffing import Difference, Kind
 from maquette.storage.downloading import download
 from maquette.storage.embedded import Running, serving
+from maquette.storage.object_store import RemoteObject
+from maquette.storage.opening import open_store
 from maquette.storage.transfer import Transfer
 from maquette.storage.uploading import upload_whole
-from maquette.storage.wire import Wire
 from rows import Row, print_rows
 
 BUCKET = "transports"
@@ -48,7 +48,7 @@ def main() -> None:
         source.mkdir()
         for number in range(arguments.files):
             (source / f"{number:05}.jpg").write_bytes(os.urandom(arguments.size))
-        Bucket(Wire(running.place, running.credentials), BUCKET, "").ensure()
+        open_store(running.location, running.credentials, BUCKET, "").ensure()
         for tool, make in TOOLS.items():
             if tool != "maquette" and importlib.util.find_spec(tool) is None:
                 continue
@@ -64,8 +64,8 @@ def main() -> None:
 
 
 def ours(running: Running) -> tuple[Move, Move]:
-    bucket = Bucket(Wire(running.place, running.credentials), BUCKET, "ours")
-    known: dict[str, Remote] = {}
+    bucket = open_store(running.location, running.credentials, BUCKET, "ours")
+    known: dict[str, RemoteObject] = {}
 
     def up(files: list[Path], folder: Path, in_flight: int) -> None:
         transfer = Transfer(bucket, folder, folder)
@@ -98,8 +98,8 @@ def with_boto3(running: Running) -> tuple[Move, Move]:
 
     client = boto3.client(
         "s3",
-        endpoint_url=running.place.endpoint,
-        region_name=running.place.region,
+        endpoint_url=running.location.endpoint,
+        region_name=running.location.region,
         aws_access_key_id=running.credentials.access_key,
         aws_secret_access_key=running.credentials.secret_key,
         config=Config(max_pool_connections=64, s3={"addressing_style": "path"}),
@@ -136,8 +136,8 @@ def with_obstore(running: Running) -> tuple[Move, Move]:
 
     store = S3Store(
         BUCKET,
-        endpoint=running.place.endpoint,
-        region=running.place.region,
+        endpoint=running.location.endpoint,
+        region=running.location.region,
         access_key_id=running.credentials.access_key,
         secret_access_key=running.credentials.secret_key,
         virtual_hosted_style_request=False,
@@ -175,12 +175,12 @@ def with_awscrt(running: Running) -> tuple[Move, Move]:
         running.credentials.access_key, running.credentials.secret_key
     )
     client = S3Client(
-        region=running.place.region,
+        region=running.location.region,
         credential_provider=keys,
         tls_mode=S3RequestTlsMode.DISABLED,
         throughput_target_gbps=5,
     )
-    host = running.place.endpoint.removeprefix("http://")
+    host = running.location.endpoint.removeprefix("http://")
 
     def request(method: str, path: Path, size: int | None) -> HttpRequest:
         headers = HttpHeaders([("Host", host)])

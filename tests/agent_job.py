@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from maquette.scene.events import parse_log_line
-from maquette.storage.bucket import Bucket
+from maquette.storage.object_store import ObjectStore
 from s3_server import KEYS, content_of, pull
 
 RUN = "runs/neuralangelo/experiments"
@@ -19,7 +19,7 @@ class Job:
     """An agent at work on a scene folder that is another machine's."""
 
     def __init__(
-        self, folder: Path, bucket: Bucket | None, script: str, *words: str, **environment: str
+        self, folder: Path, bucket: ObjectStore | None, script: str, *words: str, **environment: str
     ) -> None:
         self.scene = folder / "there" / "thing"
         self.scene.parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ class Job:
         argv += ["--step", "process", "--job", "process-1", "--store-patience-s", "2"]
         argv += ["--grace-s", "5", *words]
         if bucket is not None:
-            argv += ["--store-endpoint", bucket.wire.place.endpoint, "--store-bucket", bucket.name]
+            argv += ["--store-endpoint", bucket.location.endpoint, "--store-bucket", bucket.name]
             argv += ["--store-prefix", bucket.prefix]
         keys = {"AWS_ACCESS_KEY_ID": KEYS.access_key, "AWS_SECRET_ACCESS_KEY": KEYS.secret_key}
         with open(self.log, "ab") as log:
@@ -49,7 +49,7 @@ class Job:
         return [event for event in events if event and event["event"] == "error"][-1]
 
 
-def there(tmp_path: Path, bucket: Bucket) -> dict[str, bytes]:
+def there(tmp_path: Path, bucket: ObjectStore) -> dict[str, bytes]:
     """What the store holds, seen by somebody else."""
     folder = tmp_path / f"seen-{time.monotonic_ns()}"
     pull(folder, bucket)

@@ -11,6 +11,7 @@ import pytest
 
 from container_person import Person, person_at
 from emulated import Emulated, emulator
+from http_proxy import HttpProxy, direct_to_this_machine, http_proxy
 from maquette.config.loading import MAKE_OVERRIDES
 from maquette.containers.daemon import connected, find_daemon
 from maquette.runners.ovh import client, tokens
@@ -25,6 +26,8 @@ pytest_plugins = ["tiers", "cuda_device", "turns", "seeds", "report", "prepared_
 
 os.environ.pop(MAKE_OVERRIDES, None)  # what `make test` was given is not for the program
 
+direct_to_this_machine()
+
 # A run that a shell started in the background ignores Ctrl-C, and so would all that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -34,6 +37,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """An S3 server that all tests share; each uses a prefix of its own."""
     with s3_server(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpProxy]:
+    """A real HTTP proxy that all tests share."""
+    with http_proxy(tmp_path_factory.mktemp("proxy")) as running:
         yield running
 
 
@@ -79,7 +89,7 @@ def person(tmp_path: Path, server: Running, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS.secret_key)
     monkeypatch.setattr(client, "FIRST_PAUSE_S", 0.02)
     (tmp_path / "config").mkdir()
-    datastores.add("NEURALANGELO", DataStore(server.place.endpoint, "us-east-1"))
+    datastores.add("NEURALANGELO", DataStore(server.location.endpoint, "us-east-1"))
     return tmp_path
 
 

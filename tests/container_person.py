@@ -14,7 +14,7 @@ from pathlib import Path
 from command_line import environment
 from maquette.containers.daemon import connected, find_daemon
 from maquette.scene import checkpoints
-from maquette.storage.bucket import Bucket
+from maquette.storage.object_store import ObjectStore
 from s3_server import KEYS, place_in
 
 ALIAS = "TESTS"
@@ -29,7 +29,7 @@ class Person:
     """
 
     base: Path
-    bucket: Bucket
+    bucket: ObjectStore
     volume: str
     image: str
 

@@ -72,7 +72,7 @@ def emulator(
 
     @contextmanager
     def stores(alias: str) -> Iterator[Access]:
-        yield Access(store.place.endpoint, "us-east-1", KEYS.access_key, KEYS.secret_key)
+        yield Access(store.location.endpoint, "us-east-1", KEYS.access_key, KEYS.secret_key)
 
     options = Options(
         folder,

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+from http_proxy import reached
+
 _CHUNK = 1 << 16
 
 
@@ -117,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(text)
 
     def _answer(self, proxy: Proxy, body: bytes, fault: Fault) -> None:
-        upstream = http.client.HTTPConnection(urlsplit(proxy.upstream).netloc, timeout=60)
+        upstream = http.client.HTTPConnection(urlsplit(reached(proxy.upstream)).netloc, timeout=60)
         headers = {name: value for name, value in self.headers.items() if name != "Connection"}
         # The signature is for the name by which the client knows us, so Host is passed on.
         upstream.request(self.command, self.path, body or None, headers)

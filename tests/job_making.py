@@ -82,5 +82,5 @@ def hand_over(job: JobSpec) -> None:
     runner = get_runner(ours["backend"])
     if isinstance(runner, SupportsDataSync):
         assert isinstance(runner, SupportsUpload)
-        runner.send(ours["request"], lambda survey, meter: None)
+        runner.send(ours["request"], lambda comparison, progress: None)
         runner.synchronise(ours["handle"], "pull")

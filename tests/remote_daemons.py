@@ -38,14 +38,19 @@ def _connected_to_daemon() -> socket.socket:
     return daemon
 
 
-def write_certificates(folder: Path) -> None:
-    """Make an authority, and by it a server's and a person's certificate, named as docker does."""
+def write_certificates(folder: Path, *names: str) -> None:
+    """Make an authority, and by it a server's and a person's certificate, named as docker does.
+
+    Args:
+        names: Of the server, beside the loopback address.
+    """
+    known = ",".join(["IP:127.0.0.1", *(f"DNS:{name}" for name in names)])
     folder.mkdir()
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
     signed = ["-CA", "ca.pem", "-CAkey", "ca-key.pem"]
     for name, key, more in (
         ("ca", "ca-key", []),
-        ("server", "server-key", [*signed, "-addext", "subjectAltName=IP:127.0.0.1"]),
+        ("server", "server-key", [*signed, "-addext", f"subjectAltName={known}"]),
         ("cert", "key", signed),
     ):
         words = ["openssl", "req", "-x509", *curve, "-subj", f"/CN={name}", *more]

@@ -9,14 +9,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from http_proxy import reached
 from maquette.storage import embedded
-from maquette.storage.bucket import Bucket
 from maquette.storage.embedded import Running
+from maquette.storage.object_store import ObjectStore, StoreLocation
+from maquette.storage.opening import open_store
 from maquette.storage.selection import selection
 from maquette.storage.signing import Credentials
-from maquette.storage.syncing import Outcome, Sync, Wish
-from maquette.storage.wire import Place, Wire
+from maquette.storage.syncing import Sync, SyncOptions, SyncResult
 from waiting import wait_for
 
 KEYS = Credentials("maquette-tests", "a-secret-that-no-output-may-hold")
@@ -29,25 +31,28 @@ def s3_server(folder: Path) -> Iterator[Running]:
         yield running
 
 
-def place_in(endpoint: str, prefix: str, bucket: str = BUCKET) -> Bucket:
+def place_in(
+    endpoint: str, prefix: str, bucket: str = BUCKET, *, is_ours_alone: bool = False
+) -> ObjectStore:
     """The place `prefix` of the server behind `endpoint`; always the same store to the index."""
-    return Bucket(Wire(Place(endpoint, identity="tests"), KEYS), bucket, prefix)
+    location = StoreLocation(endpoint, identity="tests", is_ours_alone=is_ours_alone)
+    return open_store(location, KEYS, bucket, prefix)
 
 
-def syncing(root: Path, bucket: Bucket, only: str = "") -> Sync:
+def syncing(root: Path, bucket: ObjectStore, only: str = "") -> Sync:
     return Sync(root, bucket, selection(root, only))
 
 
-def push(root: Path, bucket: Bucket, only: str = "", **wish: object) -> Outcome:
-    return _run(root, bucket, Wish("push", **wish), only)
+def push(root: Path, bucket: ObjectStore, only: str = "", **options: object) -> SyncResult:
+    return _run(root, bucket, SyncOptions("push", **options), only)
 
 
-def pull(root: Path, bucket: Bucket, only: str = "", **wish: object) -> Outcome:
-    return _run(root, bucket, Wish("pull", **wish), only)
+def pull(root: Path, bucket: ObjectStore, only: str = "", **options: object) -> SyncResult:
+    return _run(root, bucket, SyncOptions("pull", **options), only)
 
 
-def _run(root: Path, bucket: Bucket, wish: Wish, only: str) -> Outcome:
-    return syncing(root, bucket, only).run(wish, lambda *_: None, lambda _: None)
+def _run(root: Path, bucket: ObjectStore, options: SyncOptions, only: str) -> SyncResult:
+    return syncing(root, bucket, only).run(options, lambda *_: None, lambda _: None)
 
 
 def write_scene(root: Path, files: dict[str, bytes]) -> None:
@@ -71,15 +76,29 @@ def in_thread(work: object) -> threading.Thread:
     return thread
 
 
-def unfinished_uploads(bucket: Bucket) -> list[str]:
+def unfinished_uploads(bucket: ObjectStore) -> list[str]:
     """Ids of the uploads in parts that are under way below the prefix."""
-    answer = bucket._client.list_multipart_uploads(Bucket=bucket.name, Prefix=bucket.key(""))
+    client = foreign_client(bucket)
+    answer = client.list_multipart_uploads(Bucket=bucket.name, Prefix=bucket.key(""))
     return [item["UploadId"] for item in answer.get("Uploads", ())]
 
 
-def put_foreign(bucket: Bucket, path: str, content: bytes) -> None:
+def foreign_client(bucket: ObjectStore) -> Any:
+    """The same store for another program, which knows nothing of ours."""
+    import boto3
+    from botocore.config import Config
+
+    style = "virtual" if bucket.location.host_style else "path"
+    return boto3.client(
+        "s3", endpoint_url=reached(bucket.location.endpoint), region_name=bucket.location.region,
+        aws_access_key_id=KEYS.access_key, aws_secret_access_key=KEYS.secret_key,
+        config=Config(s3={"addressing_style": style}, proxies={}),
+    )  # fmt: skip
+
+
+def put_foreign(bucket: ObjectStore, path: str, content: bytes) -> None:
     """Write an object as another program would, which knows nothing of our manifest."""
-    bucket._client.put_object(Bucket=bucket.name, Key=bucket.key(path), Body=content)
+    foreign_client(bucket).put_object(Bucket=bucket.name, Key=bucket.key(path), Body=content)
 
 
 @contextmanager

@@ -14,8 +14,8 @@ import pytest
 from command_line import environment
 from fault_proxy import Fault, proxy_to
 from maquette.errors import CredentialsError
-from maquette.storage.bucket import Bucket
 from maquette.storage.etags import PART_BYTES
+from maquette.storage.object_store import ObjectStore
 from s3_server import place_in, pull
 
 BIG = "runs/neuralangelo/experiments/big.pt"
@@ -51,7 +51,7 @@ def sometimes(seed: int, share: float, fault: Fault) -> Callable[[str, str], Fau
     return judge
 
 
-def interrupt_download(root: Path, bucket: Bucket) -> int:
+def interrupt_download(root: Path, bucket: ObjectStore) -> int:
     """Refuse every part of the large file after the second; returns how many had come."""
     came: list[str] = []
 
@@ -61,7 +61,7 @@ def interrupt_download(root: Path, bucket: Bucket) -> int:
             return Fault(403, "AccessDenied") if len(came) > 2 else None
         return None
 
-    with proxy_to(bucket.wire.place.endpoint, judge) as proxy, pytest.raises(CredentialsError):
+    with proxy_to(bucket.location.endpoint, judge) as proxy, pytest.raises(CredentialsError):
         pull(root, place_in(proxy.endpoint, bucket.prefix))
     (record,) = (root / ".maquette/incoming").glob("*.parts")
     return len(record.read_text().split("\n")) - 1
@@ -70,7 +70,7 @@ def interrupt_download(root: Path, bucket: Bucket) -> int:
 def moving(
     move: str,
     root: Path,
-    bucket: Bucket,
+    bucket: ObjectStore,
     before: str = "",
     after: str = "",
     within: Sequence[str] = (),
@@ -82,7 +82,7 @@ def moving(
         before, after: Lines of Python to run around it.
         within: A command that runs the process.
     """
-    words = [move, str(root), bucket.wire.place.endpoint, bucket.prefix]
+    words = [move, str(root), bucket.location.endpoint, bucket.prefix]
     return subprocess.Popen(
         [*within, sys.executable, "-c", before + _PROGRAM + after, str(_HERE), *words],
         env=environment(**variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -37,7 +37,7 @@ from maquette.runners.base import SupportsUpload, get_runner
 told = json.load(sys.stdin)
 runner = get_runner(told["backend"])
 if isinstance(runner, SupportsUpload):
-    runner.send(told["request"], lambda survey, meter: None)
+    runner.send(told["request"], lambda comparison, progress: None)
 print(json.dumps(runner.submit(told["request"], told["secrets"])))
 """
 

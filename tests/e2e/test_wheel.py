@@ -22,6 +22,8 @@ from maquette.resources import version
 from tiny_training import TINY
 from turns import made_once
 
+# Of each part what it alone needs: the base installation has none of them.
+LACKING = ("av", "scipy", "viser", "starlette", "uvicorn", "websockets")
 NO_CATALOGUE = "OVH_CATALOGUE=http://127.0.0.1:1/none"
 
 
@@ -70,15 +72,16 @@ def test_errors_name_commands_that_can_be_typed_there(away: Installed) -> None:
 
 def test_what_the_plain_wheel_lacks_is_told(away: Installed) -> None:
     (packages,) = away.programs.parent.glob("lib/*/site-packages")
-    lacks = "import sys; sys.modules.update(dict.fromkeys(('av', 'scipy', 'viser')))"
+    lacks = f"import sys; sys.modules.update(dict.fromkeys({LACKING}))"
     (packages / "lacks.pth").write_text(lacks + "\n")
     (away.folder / "shoe.mp4").touch()
     for words, part in (
-        (("run", "prepare", "INPUT=shoe.mp4"), "recon"),
-        (("evaluate",), "recon"),
-        (("view",), "view"),
+        (("run", "prepare", "INPUT=shoe.mp4", "MODEL=shoe"), "recon"),
+        (("evaluate", "MODEL=shoe"), "recon"),
+        (("view", "MODEL=shoe"), "view"),
+        (("emulator", "LISTEN=127.0.0.1:0"), "emulator"),
     ):
-        done = away.maquette(*words, "MODEL=shoe")
+        done = away.maquette(*words)
         assert done.returncode == 10, done.stderr
         assert f"needs the part `{part}`, which is not installed" in done.stderr
         assert f"[{part}]" in done.stderr

@@ -14,34 +14,52 @@ import pytest
 import sparse_models
 from browsing import BOX, CENTER, CHROMIUM, LIMIT_S, SIZE, Window
 from emulated import Emulated, emulator
+from http_proxy import HttpProxy, behind, use
 from maquette.runners.ovh import tokens
 from maquette.scene.region import Region
 from maquette.scene.workspace import open_workspace
-from maquette.storage.bucket import Bucket
 from maquette.storage.embedded import Running
+from maquette.storage.object_store import ObjectStore
 from s3_server import place_in, push, write_scene
 
 
 def pytest_configure(config: pytest.Config) -> None:
     told = "in which tier the test runs also with the S3 server that is in a container"
     config.addinivalue_line("markers", f"other_server(tier): {told}")
+    told = "the test runs also with the server behind a proxy, and so with the other ObjectStore"
+    config.addinivalue_line("markers", f"behind_proxy: {told}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    mark = metafunc.definition.get_closest_marker("other_server")
+    definition = metafunc.definition
+    if "bucket" not in metafunc.fixturenames:
+        return
+    mark = definition.get_closest_marker("other_server")
+    servers = [pytest.param("server", id="process")]
     if mark:
         tiers = [pytest.mark.docker, *([pytest.mark.soak] if mark.args[0] == "soak" else [])]
-        other = pytest.param("container_endpoint", marks=tiers, id="container")
-        ours = pytest.param("server", id="process")
-        metafunc.parametrize("bucket", [ours, other], indirect=True)
+        servers.append(pytest.param("container_endpoint", marks=tiers, id="container"))
+    if definition.get_closest_marker("behind_proxy"):
+        servers.append(pytest.param("endpoint_behind_proxy", id="proxy"))
+    if len(servers) > 1:
+        metafunc.parametrize("bucket", servers, indirect=True)
 
 
 @pytest.fixture
-def bucket(request: pytest.FixtureRequest) -> Bucket:
-    """A place of this test's own; the mark `other_server` asks for one in each server."""
+def bucket(request: pytest.FixtureRequest) -> ObjectStore:
+    """A place of this test's own; marks ask for one in other servers too."""
     server = request.getfixturevalue(getattr(request, "param", "server"))
-    endpoint = server if isinstance(server, str) else server.place.endpoint
+    endpoint = server if isinstance(server, str) else server.location.endpoint
     return place_in(endpoint, f"of-{abs(hash(request.node.nodeid))}")
+
+
+@pytest.fixture
+def endpoint_behind_proxy(
+    server: Running, proxy: HttpProxy, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """The endpoint of the server that all share, for a person whose way there is a proxy."""
+    use(proxy, monkeypatch)
+    return behind(server.location.endpoint)
 
 
 @pytest.fixture
@@ -50,7 +68,7 @@ def scene(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stored(scene: Path, bucket: Bucket) -> Bucket:
+def stored(scene: Path, bucket: ObjectStore) -> ObjectStore:
     """A place that holds a small scene."""
     write_scene(scene, {"transforms.json": b"{}", "images/1.jpg": b"picture"})
     push(scene, bucket)

@@ -23,12 +23,13 @@ from maquette.scene.checkpoints import (
     listed,
     write_pointer,
 )
-from maquette.storage.bucket import Bucket
+from maquette.storage.object_store import ObjectStore, StoreLocation
+from maquette.storage.opening import open_store
 from s3_server import BUCKET, KEYS, pull, push, write_scene
 from waiting import wait_for
 
 
-def test_it_pulls_runs_pushes_and_reports(tmp_path: Path, stored: Bucket) -> None:
+def test_it_pulls_runs_pushes_and_reports(tmp_path: Path, stored: ObjectStore) -> None:
     script = 'cat "$1/images/1.jpg" > "$1/result"; env > "$1/environment"; echo said'
     job = Job(tmp_path, stored, script, MAQUETTE_NOTIFY_URL="http://127.0.0.1:9/hook-secret")
     assert job.ended() == 0, job.text
@@ -43,7 +44,7 @@ def test_it_pulls_runs_pushes_and_reports(tmp_path: Path, stored: Bucket) -> Non
 
 
 def test_a_steps_exit_code_is_passed_on_and_its_work_is_pushed(
-    tmp_path: Path, stored: Bucket
+    tmp_path: Path, stored: ObjectStore
 ) -> None:
     job = Job(tmp_path, stored, 'echo half > "$1/half"; exit 14')
     assert job.ended() == 14
@@ -51,14 +52,14 @@ def test_a_steps_exit_code_is_passed_on_and_its_work_is_pushed(
 
 
 def test_a_checkpoint_goes_before_its_checksum_and_that_before_the_pointer(
-    tmp_path: Path, stored: Bucket
+    tmp_path: Path, stored: ObjectStore
 ) -> None:
     name = checkpoint_name(1, 100)
     script = (
         f'mkdir -p "$1/{RUN}"; echo weights > "$1/{RUN}/{name}"; echo {name} > "$1/{RUN}/{POINTER}"'
     )
-    with proxy_to(stored.wire.place.endpoint) as proxy:
-        place = Bucket(type(stored.wire)(_place(proxy.endpoint), KEYS), BUCKET, stored.prefix)
+    with proxy_to(stored.location.endpoint) as proxy:
+        place = at(proxy.endpoint, stored.prefix)
         assert Job(tmp_path, place, script).ended() == 0
         puts = [line.split("/")[-1] for line in proxy.seen if line.startswith("PUT")]
     order = [puts.index(part) for part in (name, name + CHECKSUM_SUFFIX, POINTER)]
@@ -74,14 +75,16 @@ def test_a_checkpoint_goes_before_its_checksum_and_that_before_the_pointer(
     assert checked.returncode == 0
 
 
-def test_a_pointer_to_a_checkpoint_that_is_not_pushed_waits(tmp_path: Path, stored: Bucket) -> None:
+def test_a_pointer_to_a_checkpoint_that_is_not_pushed_waits(
+    tmp_path: Path, stored: ObjectStore
+) -> None:
     script = f'mkdir -p "$1/{RUN}"; echo {checkpoint_name(1, 9)} > "$1/{RUN}/{POINTER}"'
     assert Job(tmp_path, stored, script).ended() == 0
     assert f"{RUN}/{POINTER}" not in there(tmp_path, stored)
 
 
 def test_a_pointer_is_pushed_though_each_checkpoint_is_gone_before_its_push_ends(
-    tmp_path: Path, scene: Path, stored: Bucket
+    tmp_path: Path, scene: Path, stored: ObjectStore
 ) -> None:
     count = iter(range(1, 1000))
 
@@ -98,7 +101,7 @@ def test_a_pointer_is_pushed_though_each_checkpoint_is_gone_before_its_push_ends
             rotate()
 
     rotate()
-    with proxy_to(stored.wire.place.endpoint, judge) as proxy:
+    with proxy_to(stored.location.endpoint, judge) as proxy:
         keys = dict(zip(KEY_NAMES, (KEYS.access_key, KEYS.secret_key), strict=False))
         arguments = Arguments((), scene, "process", "process-1", secrets=keys)
         store = Store(proxy.endpoint, "us-east-1", BUCKET, stored.prefix)
@@ -116,7 +119,7 @@ def test_a_pointer_is_pushed_though_each_checkpoint_is_gone_before_its_push_ends
 
 
 def test_a_checkpoint_that_the_stores_pointer_names_stays_there(
-    tmp_path: Path, scene: Path, stored: Bucket
+    tmp_path: Path, scene: Path, stored: ObjectStore
 ) -> None:
     kept, lost = checkpoint_name(1, 100), checkpoint_name(1, 200)
     write_scene(scene, {f"{RUN}/{kept}": b"weights", f"{RUN}/{POINTER}": kept.encode()})
@@ -129,7 +132,7 @@ def test_a_checkpoint_that_the_stores_pointer_names_stays_there(
 
 
 def test_a_checkpoint_unlike_its_checksum_is_left_out(
-    tmp_path: Path, scene: Path, stored: Bucket
+    tmp_path: Path, scene: Path, stored: ObjectStore
 ) -> None:
     name = f"{RUN}/{checkpoint_name(1, 100)}"
     write_scene(scene, {name: b"torn", name + CHECKSUM_SUFFIX: b"0" * 64 + b"  x\n"})
@@ -139,7 +142,7 @@ def test_a_checkpoint_unlike_its_checksum_is_left_out(
 
 
 def test_sigterm_lets_the_step_save_pushes_and_says_resume_me(
-    tmp_path: Path, stored: Bucket
+    tmp_path: Path, stored: ObjectStore
 ) -> None:
     script = (
         'trap \'echo s > "$1/saved"; exit 130\' TERM; touch "$1/up"; while :; do sleep .1; done'
@@ -156,7 +159,7 @@ def test_sigterm_lets_the_step_save_pushes_and_says_resume_me(
     [("--max-hours", "0.0003"), ("--max-cost", "0.003", "--price-per-hour", "10")],
 )
 def test_the_clock_stops_a_step_that_does_not_listen(
-    tmp_path: Path, stored: Bucket, limit: tuple[str, ...]
+    tmp_path: Path, stored: ObjectStore, limit: tuple[str, ...]
 ) -> None:
     script = "trap '' TERM; echo work > \"$1/work\"; while :; do sleep .1; done"
     job = Job(tmp_path, stored, script, *limit, "--grace-s", "1")
@@ -170,7 +173,7 @@ def test_max_cost_without_a_price_is_refused(tmp_path: Path) -> None:
     assert job.ended() == 10 and "PRICE_PER_HOUR" in job.text
 
 
-def test_it_pushes_while_the_step_works(tmp_path: Path, stored: Bucket) -> None:
+def test_it_pushes_while_the_step_works(tmp_path: Path, stored: ObjectStore) -> None:
     script = 'echo a > "$1/a"; while [ ! -e "$1/go" ]; do sleep .1; done'
     job = Job(tmp_path, stored, script, "--sync-minutes", "0.01")
     wait_for(lambda: stored.head("a"), 100, "the first push")
@@ -178,7 +181,7 @@ def test_it_pushes_while_the_step_works(tmp_path: Path, stored: Bucket) -> None:
     assert job.ended() == 0
 
 
-def test_it_pushes_when_asked(tmp_path: Path, stored: Bucket) -> None:
+def test_it_pushes_when_asked(tmp_path: Path, stored: ObjectStore) -> None:
     script = 'echo a > "$1/a"; while [ ! -e "$1/go" ]; do sleep .1; done'
     job = Job(tmp_path, stored, script, "--sync-minutes", "60")
     wait_for((job.scene / "a").exists, 100, "the step")
@@ -223,7 +226,7 @@ def test_a_killed_agent_takes_the_step_with_it(tmp_path: Path) -> None:
     wait_for(lambda: not _is_alive(int(file.read_text())), 100, "the step's end")
 
 
-def test_a_store_that_comes_back_gets_everything(tmp_path: Path, stored: Bucket) -> None:
+def test_a_store_that_comes_back_gets_everything(tmp_path: Path, stored: ObjectStore) -> None:
     refused = []
 
     def judge(method: str, path: str) -> Fault | None:
@@ -232,8 +235,8 @@ def test_a_store_that_comes_back_gets_everything(tmp_path: Path, stored: Bucket)
             return Fault(request_bytes=0)
         return None
 
-    with proxy_to(stored.wire.place.endpoint, judge) as proxy:
-        place = Bucket(type(stored.wire)(_place(proxy.endpoint), KEYS), BUCKET, stored.prefix)
+    with proxy_to(stored.location.endpoint, judge) as proxy:
+        place = at(proxy.endpoint, stored.prefix)
         job = Job(tmp_path, place, 'echo r > "$1/result"', "--store-patience-s", "60")
         assert job.ended() == 0, job.text
     assert len(refused) == 9 and "tried again" in job.text
@@ -241,13 +244,13 @@ def test_a_store_that_comes_back_gets_everything(tmp_path: Path, stored: Bucket)
 
 
 def test_a_store_that_stays_away_ends_in_a_sentence_and_the_data_stays(
-    tmp_path: Path, stored: Bucket
+    tmp_path: Path, stored: ObjectStore
 ) -> None:
     def judge(method: str, path: str) -> Fault | None:
         return Fault(status=503, word="SlowDown") if method == "PUT" else None
 
-    with proxy_to(stored.wire.place.endpoint, judge) as proxy:
-        place = Bucket(type(stored.wire)(_place(proxy.endpoint), KEYS), BUCKET, stored.prefix)
+    with proxy_to(stored.location.endpoint, judge) as proxy:
+        place = at(proxy.endpoint, stored.prefix)
         job = Job(tmp_path, place, 'echo r > "$1/result"', "--kept-where", "look in the volume")
         assert job.ended() == UNSAVED
     assert "could not be pushed" in job.error()["what"]
@@ -257,7 +260,7 @@ def test_a_store_that_stays_away_ends_in_a_sentence_and_the_data_stays(
 
 @pytest.mark.parametrize("others", [False, True])
 def test_the_next_job_goes_on_with_what_could_not_be_pushed(
-    tmp_path: Path, scene: Path, stored: Bucket, others: bool
+    tmp_path: Path, scene: Path, stored: ObjectStore, others: bool
 ) -> None:
     """A pointer of the volume's own wins over what it pushed before, not over somebody else's."""
     early, late, foreign = (checkpoint_name(1, count) for count in (100, 200, 150))
@@ -274,8 +277,8 @@ def test_the_next_job_goes_on_with_what_could_not_be_pushed(
         f"train() {{ {train}; }}; train $1 {early}; while [ ! -e $1/go ]; do sleep .05; done; "
         f"train $1 {late}"
     )
-    with proxy_to(stored.wire.place.endpoint, judge) as proxy:
-        place = Bucket(type(stored.wire)(_place(proxy.endpoint), KEYS), BUCKET, stored.prefix)
+    with proxy_to(stored.location.endpoint, judge) as proxy:
+        place = at(proxy.endpoint, stored.prefix)
         job = Job(tmp_path, place, script, "--sync-minutes", "0.01")
         wait_for(lambda: stored.head(f"{RUN}/{POINTER}"), 100, "the first checkpoint's push")
         is_away.append("now")
@@ -296,14 +299,14 @@ def test_the_next_job_goes_on_with_what_could_not_be_pushed(
     assert found["metrics"].decode().strip() == late
 
 
-def test_a_scene_that_is_not_there_is_told(tmp_path: Path, stored: Bucket) -> None:
-    place = Bucket(stored.wire, stored.name, "no-such-scene")
+def test_a_scene_that_is_not_there_is_told(tmp_path: Path, stored: ObjectStore) -> None:
+    place = stored.at(stored.name, "no-such-scene")
     job = Job(tmp_path, place, "true")
     assert job.ended() == 13 and "there is no scene" in job.error()["what"]
 
 
 def test_messages_tell_start_stages_and_end(
-    tmp_path: Path, stored: Bucket, hook: tuple[str, list[dict]]
+    tmp_path: Path, stored: ObjectStore, hook: tuple[str, list[dict]]
 ) -> None:
     url, taken = hook
     finished = json.dumps({"event": "finished", "stage": "train", "numbers": {"psnr": 30}})
@@ -323,10 +326,8 @@ def test_a_failure_is_told_with_its_reason(tmp_path: Path, hook: tuple[str, list
     assert taken[-1]["event"] == "failed" and taken[-1]["reason"] == "no eyes"
 
 
-def _place(endpoint: str) -> object:
-    from maquette.storage.wire import Place
-
-    return Place(endpoint)
+def at(endpoint: str, prefix: str) -> ObjectStore:
+    return open_store(StoreLocation(endpoint), KEYS, BUCKET, prefix)
 
 
 def _is_alive(pid: int) -> bool:

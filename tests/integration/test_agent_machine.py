@@ -14,7 +14,7 @@ import pytest
 from agent_job import RUN, Job, there
 from maquette.agent import machine
 from maquette.scene.checkpoints import CHECKSUM_SUFFIX, POINTER, checkpoint_name
-from maquette.storage.bucket import Bucket
+from maquette.storage.object_store import ObjectStore
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.usefixtures("small_disk")
 @pytest.mark.parametrize("code", [1, 12, 14])
 def test_a_full_disk_is_told_and_what_was_made_is_pushed(
-    tmp_path: Path, stored: Bucket, code: int
+    tmp_path: Path, stored: ObjectStore, code: int
 ) -> None:
     name = checkpoint_name(1, 100)
     script = (
@@ -57,7 +57,7 @@ def test_a_full_disk_is_told_and_what_was_made_is_pushed(
 
 
 @pytest.mark.usefixtures("small_disk")
-def test_a_step_that_makes_room_again_has_not_failed(tmp_path: Path, stored: Bucket) -> None:
+def test_a_step_that_makes_room_again_has_not_failed(tmp_path: Path, stored: ObjectStore) -> None:
     script = 'cat /dev/zero > "$1/big"; sleep .6; rm "$1/big"'
     job = Job(tmp_path, stored, script, "--least-disk-gb", "0")
     assert job.ended() == 0, job.text

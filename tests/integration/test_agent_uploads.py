@@ -14,9 +14,9 @@ from fault_proxy import Fault, proxy_to
 from maquette.agent.arguments import KEY_NAMES, Arguments, Store
 from maquette.agent.scene_sync import SceneSync
 from maquette.scene.checkpoints import CHECKSUM_SUFFIX, POINTER, checkpoint_name, write_pointer
-from maquette.storage.bucket import Bucket
 from maquette.storage.etags import PART_BYTES
-from maquette.storage.transfer import Unsteady
+from maquette.storage.object_store import ObjectStore
+from maquette.storage.transfer import FileChanged
 from s3_server import BUCKET, KEYS, content_of, pull, unfinished_uploads, write_scene
 
 RUN = "runs/neuralangelo/experiments"
@@ -25,10 +25,10 @@ SIZE = PART_BYTES + 5
 
 @contextmanager
 def sync_of(
-    scene: Path, bucket: Bucket, judge: Callable[[str, str], Fault | None]
+    scene: Path, bucket: ObjectStore, judge: Callable[[str, str], Fault | None]
 ) -> Iterator[SceneSync]:
     """An agent's scene_sync whose every request `judge` sees first."""
-    with proxy_to(bucket.wire.place.endpoint, judge) as proxy:
+    with proxy_to(bucket.location.endpoint, judge) as proxy:
         keys = dict(zip(KEY_NAMES, (KEYS.access_key, KEYS.secret_key), strict=False))
         arguments = Arguments((), scene, "process", "process-1", secrets=keys)
         scene_sync = SceneSync(
@@ -47,7 +47,7 @@ def save(scene: Path, number: int, name: str = "") -> str:
     return name
 
 
-def stored(folder: Path, bucket: Bucket) -> dict[str, bytes]:
+def stored(folder: Path, bucket: ObjectStore) -> dict[str, bytes]:
     """What the store holds, seen by somebody else."""
     pull(folder, bucket)
     return content_of(folder)
@@ -61,7 +61,7 @@ REMOVED_AT = {
 
 @pytest.mark.parametrize("moment", REMOVED_AT)
 def test_a_checkpoint_that_is_removed_while_its_parts_go_does_not_stop_the_push(
-    tmp_path: Path, scene: Path, bucket: Bucket, moment: str
+    tmp_path: Path, scene: Path, bucket: ObjectStore, moment: str
 ) -> None:
     wanted, outrun = REMOVED_AT[moment], []
 
@@ -85,7 +85,7 @@ def test_a_checkpoint_that_is_removed_while_its_parts_go_does_not_stop_the_push(
 
 
 def test_a_checkpoint_that_is_replaced_while_its_parts_go_is_pushed_as_the_newer(
-    tmp_path: Path, scene: Path, bucket: Bucket
+    tmp_path: Path, scene: Path, bucket: ObjectStore
 ) -> None:
     outrun = []
 
@@ -103,7 +103,7 @@ def test_a_checkpoint_that_is_replaced_while_its_parts_go_is_pushed_as_the_newer
 
 
 def test_a_large_file_that_never_stands_still_keeps_no_checkpoint_back(
-    tmp_path: Path, scene: Path, bucket: Bucket
+    tmp_path: Path, scene: Path, bucket: ObjectStore
 ) -> None:
     def judge(method: str, path: str) -> None:
         if "large.log" in path and "partNumber" in path:
@@ -113,7 +113,7 @@ def test_a_large_file_that_never_stands_still_keeps_no_checkpoint_back(
     proxied: list[str] = []
     name = save(scene, 1)
     write_scene(scene, {"large.log": b"x" * SIZE})
-    with sync_of(scene, bucket, judge) as scene_sync, pytest.raises(Unsteady, match="large"):
+    with sync_of(scene, bucket, judge) as scene_sync, pytest.raises(FileChanged, match="large"):
         scene_sync.push()
     found = stored(tmp_path / "seen", bucket)
     assert found[f"{RUN}/{POINTER}"].decode().split() == [name]

@@ -62,7 +62,7 @@ def test_each_right_that_is_missing_is_told(
     def judge(method: str, path: str) -> Fault | None:
         return DENIED if re.match(refused, f"{method} {path}") else None
 
-    with proxy_to(server.place.endpoint, judge) as proxy:
+    with proxy_to(server.location.endpoint, judge) as proxy:
         code, said, wrong = refusing(person, proxy.endpoint, "datastore", "check", "REFUSING")
     assert code == 11
     assert said == [f"bucket refused: {works[0]}", *works[1:]]
@@ -101,7 +101,7 @@ def no_bucket(then: Fault) -> Judge:
 def test_no_such_bucket(
     scene: Path, server: Running, then: Fault, code: int, told: list[str]
 ) -> None:
-    with proxy_to(server.place.endpoint, no_bucket(then)) as proxy:
+    with proxy_to(server.location.endpoint, no_bucket(then)) as proxy:
         for words in (["datastore", "check", "REFUSING"], ["data", "push"]):
             assert refusing(scene, proxy.endpoint, *words) == (code, [], told)
         pulled = refusing(scene, proxy.endpoint, "data", "pull")
@@ -147,7 +147,7 @@ MOVED = "`maquette datastore add NAME --endpoint https://s3.gra.example.org --re
 def test_a_wrong_clock_and_a_wrong_region(
     scene: Path, server: Running, gate: Gate, what: str, said: str, hint: str
 ) -> None:
-    with proxy_to(server.place.endpoint, gate=gate) as proxy:
+    with proxy_to(server.location.endpoint, gate=gate) as proxy:
         for words in (["datastore", "check", "REFUSING"], ["data", "push"], ["data", "pull"]):
             code, out, wrong = refusing(scene, proxy.endpoint, *words)
             assert (code, out) == (10, [])
@@ -156,7 +156,7 @@ def test_a_wrong_clock_and_a_wrong_region(
 
 
 def test_the_region_that_the_store_named_works(person: Path, server: Running) -> None:
-    with proxy_to(server.place.endpoint, gate=strict("gra")) as proxy:
+    with proxy_to(server.location.endpoint, gate=strict("gra")) as proxy:
         add = ["datastore", "add", "STRICT", "--endpoint", proxy.endpoint, "--region", "gra"]
         assert maquette(person, *add).returncode == 0
         done = maquette(person, "datastore", "check", "STRICT", "MODEL=elsewhere")

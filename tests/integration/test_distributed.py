@@ -56,7 +56,9 @@ def options(iterations: int, gpus: int, **changes: Any) -> TrainingOptions:
 
 
 def gradients_after_one_step(root: Path, rank: int, world: int) -> dict[str, torch.Tensor]:
-    trainer = training.build(Scene(root), options(10, world), ProcessGroup(rank, world))
+    trainer = training.build(
+        Scene(root, "neuralangelo"), options(10, world), ProcessGroup(rank, world)
+    )
     training.begin(trainer, None)
     trainer.step()
     return {name: p.grad for name, p in trainer.model.named_parameters() if p.grad is not None}

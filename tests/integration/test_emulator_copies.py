@@ -11,8 +11,8 @@ import pytest
 from maquette.emulator import objects
 from maquette.emulator.models import Volume
 from maquette.emulator.objects import Access, CopyProgress, Stores
-from maquette.storage.bucket import Bucket
 from maquette.storage.embedded import Running
+from maquette.storage.object_store import ObjectStore
 from s3_server import KEYS, content_of, place_in, pull, push, write_scene
 
 PREFIX = "thing"
@@ -32,8 +32,8 @@ class Watched(CopyProgress):
 
 
 @pytest.fixture
-def bucket(server: Running, tmp_path: Path) -> Bucket:
-    return place_in(server.place.endpoint, PREFIX, f"copies-{abs(hash(tmp_path)):x}"[:40])
+def bucket(server: Running, tmp_path: Path) -> ObjectStore:
+    return place_in(server.location.endpoint, PREFIX, f"copies-{abs(hash(tmp_path)):x}"[:40])
 
 
 def stores(server: Running, before: Callable[[], object] = lambda: None) -> Stores:
@@ -42,24 +42,24 @@ def stores(server: Running, before: Callable[[], object] = lambda: None) -> Stor
     @contextmanager
     def opened(alias: str) -> Iterator[Access]:
         before()
-        yield Access(server.place.endpoint, "us-east-1", KEYS.access_key, KEYS.secret_key)
+        yield Access(server.location.endpoint, "us-east-1", KEYS.access_key, KEYS.secret_key)
 
     return opened
 
 
-def volume(bucket: Bucket, permission: str = "RW") -> Volume:
+def volume(bucket: ObjectStore, permission: str = "RW") -> Volume:
     source = {"dataStore": {"alias": "ANY", "container": bucket.name, "prefix": PREFIX}}
     facts = {**source, "mountPath": "/scenes/thing", "permission": permission}
     return Volume.model_validate(facts)
 
 
-def in_bucket(bucket: Bucket, folder: Path) -> dict[str, bytes]:
+def in_bucket(bucket: ObjectStore, folder: Path) -> dict[str, bytes]:
     pull(folder, bucket)
     return content_of(folder)
 
 
 def test_a_file_that_changes_during_a_push_is_sent_by_the_next(
-    server: Running, bucket: Bucket, tmp_path: Path
+    server: Running, bucket: ObjectStore, tmp_path: Path
 ) -> None:
     folder = tmp_path / "volume"
     write_scene(folder, {"report.json": b"{}"})
@@ -78,7 +78,7 @@ def test_a_file_that_changes_during_a_push_is_sent_by_the_next(
 
 
 def test_a_file_made_before_a_requested_pull_is_pushed_afterwards(
-    server: Running, bucket: Bucket, tmp_path: Path
+    server: Running, bucket: ObjectStore, tmp_path: Path
 ) -> None:
     given, folder = tmp_path / "given", tmp_path / "volume"
     write_scene(given, {"transforms.json": b"{}"})
@@ -93,7 +93,7 @@ def test_a_file_made_before_a_requested_pull_is_pushed_afterwards(
 
 @pytest.mark.parametrize("permission", ["RW", "RWD"])
 def test_a_file_that_disappears_during_a_push_is_no_failure(
-    server: Running, bucket: Bucket, tmp_path: Path, permission: str
+    server: Running, bucket: ObjectStore, tmp_path: Path, permission: str
 ) -> None:
     folder, moved = tmp_path / "volume", CopyProgress()
     write_scene(folder, {"report.json": b"{}", "transforms.json": b"{}"})

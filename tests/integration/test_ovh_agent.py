@@ -23,7 +23,6 @@ from maquette.runners.ovh.labels import JOB_LABEL
 from maquette.runners.ovh.redaction import placeholder
 from maquette.runners.ovh.runner import OvhRunner
 from maquette.storage import datastores, handover
-from maquette.storage.wire import Wire
 from s3_server import KEYS, place_in, write_scene
 from waiting import wait_for
 
@@ -48,7 +47,7 @@ def make_job(
 def left(emulated: Emulated, make_job: MakeJob) -> Callable[[], list[str]]:
     """What lies in the bucket for jobs to fetch."""
     bucket = make_job("true").settings.bucket_name
-    place = place_in(emulated.store.place.endpoint, ".handover", bucket)
+    place = place_in(emulated.store.location.endpoint, ".handover", bucket)
     return lambda: sorted(place.objects() or {})
 
 
@@ -207,22 +206,22 @@ def test_keys_are_fetched_only_for_a_while_and_only_with_the_line(
     emulated: Emulated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = datastores.find("NEURALANGELO")
-    wire = Wire(store.place, KEYS)
-    bucket = place_in(store.place.endpoint, "x")
+    bucket = place_in(store.location.endpoint, "x")
     bucket.ensure()
-    line = handover.leave(wire, bucket.name, "job-1", {"A": "secret", "B": ""})
+    line = handover.leave(bucket, "job-1", {"A": "secret", "B": ""})
     assert handover.fetch(line) == handover.fetch(line) == {"A": "secret", "B": ""}
-    stored = wire.request("GET", bucket.name, handover.key_of("job-1")).body
+    top = bucket.at(bucket.name, "")
+    stored = top.get_if_changed(handover.key_of("job-1"), "").body
     assert b"secret" not in stored
     with pytest.raises(CredentialsError, match="any more"):
         handover.fetch(line[:-2])
     monkeypatch.setattr(handover, "LIFETIME_S", 1)
-    short = handover.leave(wire, bucket.name, "job-2", {"A": "secret"})
+    short = handover.leave(bucket, "job-2", {"A": "secret"})
     wait_for(lambda: _is_refused(short), 30, "the end of its time")
-    assert wire.request("GET", bucket.name, handover.key_of("job-2")).body
+    assert top.head(handover.key_of("job-2"))
     assert not _is_refused(line)
-    handover.remove(wire, bucket.name, "job-1")
-    handover.remove(wire, bucket.name, "job-1")
+    handover.remove(bucket, "job-1")
+    handover.remove(bucket, "job-1")
     assert _is_refused(line)
 
 

@@ -316,7 +316,7 @@ def test_a_step_whose_predecessor_is_missing_is_not_paid_for(
 def test_a_scene_that_only_the_bucket_has_is_enough(service: Emulated, call: Call) -> None:
     service.fault("hold", at="QUEUED", times=0)
     chosen = service.settings(Path())
-    place = place_in(service.store.place.endpoint, "new", chosen.bucket_name)
+    place = place_in(service.store.location.endpoint, "new", chosen.bucket_name)
     place.ensure()
     put_foreign(place, "transforms.json", b"{}")
     code, out, err = call(

@@ -54,7 +54,7 @@ def s3(store: Running) -> Any:
     import boto3
 
     return boto3.client(
-        "s3", endpoint_url=store.place.endpoint, region_name="us-east-1",
+        "s3", endpoint_url=store.location.endpoint, region_name="us-east-1",
         aws_access_key_id=KEYS.access_key, aws_secret_access_key=KEYS.secret_key,
     )  # fmt: skip
 

@@ -136,7 +136,7 @@ def test_a_job_that_shows_up_late_is_found_and_not_sent_again(
     runner = OvhRunner()
     request = runner.plan(job)
     tracking.ledger_of(job).create(job, "ovh", request, tracking.refreshed)
-    runner.send(request, lambda survey, meter: None)
+    runner.send(request, lambda comparison, progress: None)
     handle = runner.submit(request)  # the document never learns of the answer
     assert handle
     with pytest.raises(UsageError, match="already runs"):

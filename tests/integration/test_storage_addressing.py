@@ -13,8 +13,9 @@ import pytest
 from command_line import maquette
 from fault_proxy import Fault, proxy_to
 from maquette.errors import CredentialsError, JobFailed
-from maquette.storage.bucket import Bucket
-from maquette.storage.wire import Place, Wire
+from maquette.storage.object_store import ObjectStore, StoreLocation
+from maquette.storage.wire import Wire
+from maquette.storage.wire_store import WireStore
 from s3_server import (
     KEYS,
     content_of,
@@ -50,10 +51,10 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> None:
     exec(RESOLVER, {})
 
 
-def named(endpoint: str, bucket: str) -> Bucket:
+def named(endpoint: str, bucket: str) -> ObjectStore:
     port = urlsplit(endpoint).port
-    place = Place(f"http://localhost:{port}", host_style=True, identity="host style")
-    return Bucket(Wire(place, KEYS), bucket, "thing")
+    place = StoreLocation(f"http://localhost:{port}", host_style=True, identity="host style")
+    return WireStore(Wire(place, KEYS), bucket, "thing")
 
 
 def test_a_scene_moves_to_and_from_a_bucket_that_is_a_host_name(
@@ -96,8 +97,8 @@ def test_an_interrupted_upload_to_a_host_name_goes_on(
         first = len(sent)
         assert unfinished_uploads(bucket)
         assert push(scene, bucket).files == 1
+        assert set(bucket.objects()) >= {BIG} and unfinished_uploads(bucket) == []
     assert first < len(sent) < 2 * 4
-    assert set(bucket.objects()) >= {BIG} and unfinished_uploads(bucket) == []
 
 
 def test_a_data_store_with_host_names_from_the_command_line(
@@ -131,8 +132,8 @@ def test_a_bucket_whose_host_name_nobody_knows_is_explained(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    place = Place("http://store.invalid:9", host_style=True)
+    place = StoreLocation("http://store.invalid:9", host_style=True)
     with pytest.raises(JobFailed) as caught:
-        pull(tmp_path / "scene", Bucket(Wire(place, KEYS), "shoes", "thing"))
+        pull(tmp_path / "scene", WireStore(Wire(place, KEYS), "shoes", "thing"))
     assert "http://shoes.store.invalid:9" in caught.value.detail
     assert "--addressing path" in caught.value.hint

@@ -13,8 +13,8 @@ import pytest
 from fault_proxy import Fault, proxy_to
 from maquette.errors import JobFailed
 from maquette.storage import syncing, uploading
-from maquette.storage.bucket import Bucket
-from maquette.storage.remote import MANIFEST
+from maquette.storage.manifest import MANIFEST
+from maquette.storage.object_store import ObjectStore
 from maquette.storage.selection import scan
 from maquette.storage.syncing import Conflict
 from s3_server import (
@@ -29,7 +29,7 @@ from storage_scenes import files, large
 
 
 def test_a_large_file_that_changes_while_it_is_uploaded_is_not_taken_for_done(
-    scene: Path, bucket: Bucket
+    scene: Path, bucket: ObjectStore
 ) -> None:
     write_scene(scene, {**large(13), **files(13, 3, 100)})
     big = scene / "runs/neuralangelo/experiments/big.pt"
@@ -42,7 +42,7 @@ def test_a_large_file_that_changes_while_it_is_uploaded_is_not_taken_for_done(
                 file.write(b"changed")
         return None
 
-    with proxy_to(bucket.wire.place.endpoint, judge) as proxy:
+    with proxy_to(bucket.location.endpoint, judge) as proxy:
         near = place_in(proxy.endpoint, bucket.prefix)
         with pytest.raises(JobFailed, match="changed while it was uploaded"):
             push(scene, near)
@@ -53,7 +53,7 @@ def test_a_large_file_that_changes_while_it_is_uploaded_is_not_taken_for_done(
 
 
 def test_a_file_that_is_removed_meanwhile_does_not_stop_the_others(
-    scene: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    scene: Path, bucket: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_scene(scene, files(14, 30, 100))
     victim = scene / "images/0029.jpg"
@@ -79,7 +79,7 @@ def test_a_file_that_is_removed_while_its_folder_is_read_is_left_out(scene: Path
 
 
 def test_a_file_that_is_removed_while_sides_are_compared_counts_as_removed(
-    scene: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    scene: Path, bucket: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_scene(scene, files(16, 3, 100))
     push(scene, bucket)
@@ -96,7 +96,9 @@ def test_a_file_that_is_removed_while_sides_are_compared_counts_as_removed(
     assert set(bucket.objects()) - {MANIFEST} == set(content_of(scene))
 
 
-def test_two_pushes_at_once_from_two_copies_lose_nothing(tmp_path: Path, bucket: Bucket) -> None:
+def test_two_pushes_at_once_from_two_copies_lose_nothing(
+    tmp_path: Path, bucket: ObjectStore
+) -> None:
     common = {"report.json": b"{}"}
     one, two = tmp_path / "one", tmp_path / "two"
     mine = {f"images/a{number}.jpg": b"one" for number in range(60)}
@@ -104,7 +106,7 @@ def test_two_pushes_at_once_from_two_copies_lose_nothing(tmp_path: Path, bucket:
     write_scene(one, {**common, **mine})
     write_scene(two, {**common, **theirs})
     bucket.ensure()
-    buckets = [place_in(bucket.wire.place.endpoint, bucket.prefix) for _ in range(2)]
+    buckets = [place_in(bucket.location.endpoint, bucket.prefix) for _ in range(2)]
     threads = [
         in_thread(partial(push, root, place))
         for root, place in zip((one, two), buckets, strict=True)
@@ -118,32 +120,26 @@ def test_two_pushes_at_once_from_two_copies_lose_nothing(tmp_path: Path, bucket:
     assert content_of(tmp_path / "by manifest") == {**common, **mine, **theirs}
 
 
-def test_a_bucket_that_several_make_at_once_belongs_to_all_of_them(bucket: Bucket) -> None:
+@pytest.mark.behind_proxy
+def test_a_bucket_that_several_make_at_once_belongs_to_all_of_them(bucket: ObjectStore) -> None:
     """They find it missing together; the store tells all but one that the name is taken."""
     name = f"new-{bucket.prefix[-12:]}"
-    places = [place_in(bucket.wire.place.endpoint, "thing", name) for _ in range(4)]
-    assert all(not place._is_there(fine=(404,)) for place in places)
-    together = threading.Barrier(len(places))
+    together = threading.Barrier(4)
 
-    def make(place: Bucket) -> None:
-        present = place._is_there
+    def judge(method: str, path: str) -> None:
+        if method == "PUT":  # nobody makes it before all have found it missing
+            together.wait(30)
 
-        def waits(fine: tuple[int, ...]) -> bool:
-            found = present(fine)
-            if 403 not in fine:
-                together.wait(30)
-            return found
-
-        place._is_there = waits  # type: ignore[method-assign]
-        place.ensure()
-
-    with ThreadPoolExecutor(len(places)) as pool:
-        list(pool.map(make, places))
-    assert place_in(bucket.wire.place.endpoint, "thing", name)._is_there(fine=(404,))
+    with proxy_to(bucket.location.endpoint, judge) as proxy, ThreadPoolExecutor(4) as pool:
+        places = [place_in(proxy.endpoint, "thing", name) for _ in range(4)]
+        assert all(place.objects() is None for place in places)
+        list(pool.map(lambda place: place.ensure(), places))
+        assert all(place.objects() == {} for place in places)
+    assert sum(line.startswith("PUT") for line in proxy.seen) == 4
 
 
 def test_the_same_new_file_pushed_by_two_at_once_is_a_conflict_for_the_slower(
-    tmp_path: Path, bucket: Bucket
+    tmp_path: Path, bucket: ObjectStore
 ) -> None:
     """The other push happens between our upload and our manifest."""
     one, two = tmp_path / "one", tmp_path / "two"
@@ -163,7 +159,7 @@ def test_the_same_new_file_pushed_by_two_at_once_is_a_conflict_for_the_slower(
             push(two, bucket)
         return None
 
-    with proxy_to(bucket.wire.place.endpoint, judge) as proxy, pytest.raises(Conflict):
+    with proxy_to(bucket.location.endpoint, judge) as proxy, pytest.raises(Conflict):
         push(one, place_in(proxy.endpoint, bucket.prefix))
     assert content_of(one) == {"report.json": b"one"}
     with pytest.raises(Conflict):

@@ -36,7 +36,9 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def with_store(base: Path, server: Running, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS.secret_key)
-    done = maquette(base, "datastore", "add", "NEURALANGELO", "--endpoint", server.place.endpoint)
+    done = maquette(
+        base, "datastore", "add", "NEURALANGELO", "--endpoint", server.location.endpoint
+    )
     assert done.returncode == 0, done.stderr
     return base
 
@@ -59,7 +61,7 @@ def test_the_built_in_store_ends_with_its_command_even_when_that_is_killed(base:
         [sys.executable, "-c", "import sys\nfrom pathlib import Path\n"
          "from maquette.storage.embedded import serving\n"
          "with serving(Path('.store')) as running:\n"
-         "    print(running.place.endpoint, flush=True)\n    sys.stdin.read()\n"],
+         "    print(running.location.endpoint, flush=True)\n    sys.stdin.read()\n"],
         cwd=base, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as holder:  # fmt: skip
         assert holder.stdout and "127.0.0.1" in holder.stdout.readline()
@@ -170,7 +172,7 @@ def test_an_input_in_a_bucket(with_store: Path, server: Running) -> None:
     photos.mkdir()
     write_photos(photos, 4, 64, 48)
     shutil.make_archive(str(with_store / "photos"), "zip", photos)
-    client = boto3.client("s3", endpoint_url=server.place.endpoint, region_name="us-east-1")
+    client = boto3.client("s3", endpoint_url=server.location.endpoint, region_name="us-east-1")
     client.create_bucket(Bucket="my-photos")
     for path in photos.iterdir():
         client.upload_file(str(path), "my-photos", f"shoe/{path.name}")

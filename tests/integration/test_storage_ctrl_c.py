@@ -16,6 +16,7 @@ import pytest
 
 from command_line import environment
 from fault_proxy import Fault, proxy_to
+from http_proxy import HttpProxy, use
 from maquette.storage import datastores
 from maquette.storage.datastores import DataStore
 from maquette.storage.embedded import Running
@@ -49,7 +50,7 @@ def silence(person: Path, server: Running) -> Iterator[Silence]:
     """What the store of a person with a scene keeps silent about."""
     write_scene(person / "scenes" / "thing", SCENE)
     silence = Silence()
-    with proxy_to(server.place.endpoint, silence) as proxy:
+    with proxy_to(server.location.endpoint, silence) as proxy:
         datastores.add("NEURALANGELO", DataStore(proxy.endpoint, "us-east-1"))
         yield silence
         silence.ends.set()
@@ -91,6 +92,23 @@ def run(person: Path) -> Iterator[Run]:
 def test_ctrl_c_does_not_wait_for_a_silent_store(
     person: Path, silence: Silence, run: Run, direction: str, method: str, part: str
 ) -> None:
+    interrupt_and_go_on(person, silence, run, direction, method, part)
+
+
+@pytest.mark.parametrize(
+    ("direction", "method", "part"), [("push", "PUT", "partNumber=1"), ("pull", "GET", ".pt")]
+)
+def test_ctrl_c_does_not_wait_for_a_store_behind_a_proxy(
+    person: Path, silence: Silence, run: Run, proxy: HttpProxy, monkeypatch: pytest.MonkeyPatch,
+    direction: str, method: str, part: str,
+) -> None:  # fmt: skip
+    use(proxy, monkeypatch)
+    interrupt_and_go_on(person, silence, run, direction, method, part)
+
+
+def interrupt_and_go_on(
+    person: Path, silence: Silence, run: Run, direction: str, method: str, part: str
+) -> None:
     if direction == "pull":
         assert run("push").wait(100) == 0
         (person / "scenes").rename(person / "before")
@@ -125,11 +143,11 @@ def test_ctrl_c_does_not_wait_for_a_connection(silence: Silence, run: Run) -> No
 WAITS_FOR_EVER = """
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from maquette.storage.interrupting import interruptible
+from maquette.storage.object_store import StoreLocation
+from maquette.storage.opening import interruptible, open_store
 from maquette.storage.signing import Credentials
-from maquette.storage.wire import Place, Wire
-wire = Wire(Place("http://127.0.0.1:9"), Credentials("a", "b"))
-with interruptible(wire), ThreadPoolExecutor(1) as pool:
+store = open_store(StoreLocation("http://127.0.0.1:9"), Credentials("a", "b"), "none", "thing")
+with interruptible(store), ThreadPoolExecutor(1) as pool:
     pool.submit(threading.Event().wait)
     print("begun", flush=True)
     threading.Event().wait()

@@ -14,9 +14,9 @@ import pytest
 
 from fault_proxy import proxy_to
 from maquette.errors import MaquetteError, NotFound
-from maquette.storage.bucket import Bucket
 from maquette.storage.embedded import Running
 from maquette.storage.etags import PART_BYTES
+from maquette.storage.object_store import ObjectStore
 from maquette.storage.syncing import Conflict
 from relay import relay
 from s3_server import (
@@ -41,7 +41,7 @@ def test_a_server_that_restarts_in_between_is_waited_for(tmp_path: Path) -> None
     servers: list[Running] = []
 
     def connect() -> socket.socket:
-        port = int(servers[-1].place.endpoint.rpartition(":")[2])
+        port = int(servers[-1].location.endpoint.rpartition(":")[2])
         return socket.create_connection(("127.0.0.1", port))
 
     with relay(connect) as port:
@@ -60,7 +60,7 @@ def test_a_server_that_restarts_in_between_is_waited_for(tmp_path: Path) -> None
     assert content_of(tmp_path / "other") == content_of(scene)
 
 
-def push_once(scene: Path, bucket: Bucket) -> None:
+def push_once(scene: Path, bucket: ObjectStore) -> None:
     with contextlib.suppress(MaquetteError):
         push(scene, bucket)
 
@@ -78,7 +78,7 @@ def test_a_server_that_restarts_during_a_pull_is_waited_for(tmp_path: Path) -> N
             is_away.wait(100)
 
     with s3_server(tmp_path / "server") as running:
-        endpoint = running.place.endpoint
+        endpoint = running.location.endpoint
         push(scene, place_in(endpoint, "thing"))
         proxied = contextlib.ExitStack()
         proxy = proxied.enter_context(proxy_to(endpoint, judge))
@@ -88,7 +88,7 @@ def test_a_server_that_restarts_during_a_pull_is_waited_for(tmp_path: Path) -> N
     before = len(asked)
     wait_for(lambda: len(asked) > before, what="another attempt while the server is away")
     with proxied, s3_server(tmp_path / "server") as running:
-        proxy.upstream = running.place.endpoint
+        proxy.upstream = running.location.endpoint
         thread.join(100)
         assert not thread.is_alive()
     assert content_of(other) == content_of(scene)
@@ -96,7 +96,7 @@ def test_a_server_that_restarts_during_a_pull_is_waited_for(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("move", ["push", "pull"])
 def test_killed_at_a_request_the_next_one_does_the_rest(
-    scene: Path, tmp_path: Path, bucket: Bucket, move: str
+    scene: Path, tmp_path: Path, bucket: ObjectStore, move: str
 ) -> None:
     """Soak does so at more requests."""
     train_through_kills(scene, tmp_path, bucket, move, random.Random(move), rounds=3)
@@ -107,13 +107,13 @@ def test_killed_at_a_request_the_next_one_does_the_rest(
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("move", ["push", "pull"])
 def test_killed_at_random_requests_the_next_one_does_the_rest(
-    scene: Path, tmp_path: Path, bucket: Bucket, move: str, seed: int
+    scene: Path, tmp_path: Path, bucket: ObjectStore, move: str, seed: int
 ) -> None:
     train_through_kills(scene, tmp_path, bucket, move, random.Random(seed), rounds=12)
 
 
 def train_through_kills(
-    scene: Path, tmp_path: Path, bucket: Bucket, move: str, choose: random.Random, rounds: int
+    scene: Path, tmp_path: Path, bucket: ObjectStore, move: str, choose: random.Random, rounds: int
 ) -> None:
     """Each round trains on and is killed at some request: what arrived is whole and in order."""
     other, written = tmp_path / "other", dict[str, set[bytes]]()
@@ -143,7 +143,7 @@ def train_through_kills(
     "moment", ["downloading.facts_of", "index.Index.record"], ids=["before", "after"]
 )
 def test_a_pull_killed_while_a_file_gets_its_name_is_no_change_here(
-    scene: Path, tmp_path: Path, bucket: Bucket, moment: str, newer: dict[str, bytes]
+    scene: Path, tmp_path: Path, bucket: ObjectStore, moment: str, newer: dict[str, bytes]
 ) -> None:
     """Only one who works on the file has changed it."""
     other = killed_pull_of_a_change(scene, tmp_path, bucket, moment, newer)
@@ -158,7 +158,7 @@ def test_a_pull_killed_while_a_file_gets_its_name_is_no_change_here(
     "moment", ["downloading.facts_of", "index.Index.record"], ids=["before", "after"]
 )
 def test_work_on_a_file_of_a_killed_pull_is_never_replaced(
-    scene: Path, tmp_path: Path, bucket: Bucket, moment: str
+    scene: Path, tmp_path: Path, bucket: ObjectStore, moment: str
 ) -> None:
     other = killed_pull_of_a_change(scene, tmp_path, bucket, moment, {"report.json": b"newer"})
     write_scene(other, {"report.json": b"mine!"})
@@ -172,7 +172,7 @@ def test_work_on_a_file_of_a_killed_pull_is_never_replaced(
 
 
 def killed_pull_of_a_change(
-    scene: Path, tmp_path: Path, bucket: Bucket, moment: str, newer: dict[str, bytes]
+    scene: Path, tmp_path: Path, bucket: ObjectStore, moment: str, newer: dict[str, bytes]
 ) -> Path:
     """A copy whose pull of changed files was killed when it was about to call `moment`."""
     other = tmp_path / "other"
@@ -203,7 +203,9 @@ def train_on(
         written.setdefault(path, set()).add(content)
 
 
-def kill_at_a_request(number: int, move: str, scene: Path, other: Path, bucket: Bucket) -> None:
+def kill_at_a_request(
+    number: int, move: str, scene: Path, other: Path, bucket: ObjectStore
+) -> None:
     """Start a move and kill it with SIGKILL while its request of that number is under way."""
     started = threading.Event()
 
@@ -211,7 +213,7 @@ def kill_at_a_request(number: int, move: str, scene: Path, other: Path, bucket: 
         if len(proxy.seen) >= number and started.wait(100):
             child.kill()
 
-    with proxy_to(bucket.wire.place.endpoint, judge) as proxy:
+    with proxy_to(bucket.location.endpoint, judge) as proxy:
         near = place_in(proxy.endpoint, bucket.prefix)
         child = moving(move, scene if move == "push" else other, near)
         started.set()
@@ -220,7 +222,7 @@ def kill_at_a_request(number: int, move: str, scene: Path, other: Path, bucket: 
 
 
 def test_no_space_left_is_said_and_nothing_is_half_there(
-    scene: Path, tmp_path: Path, bucket: Bucket
+    scene: Path, tmp_path: Path, bucket: ObjectStore
 ) -> None:
     write_scene(scene, files(12, 5, 200_000))
     push(scene, bucket)
@@ -244,7 +246,7 @@ def test_no_space_left_is_said_and_nothing_is_half_there(
 )
 @pytest.mark.parametrize("content", [files(12, 9, 200_000), large(12)], ids=["small", "large"])
 def test_a_full_disk_keeps_what_was_whole(
-    scene: Path, tmp_path: Path, bucket: Bucket, content: dict[str, bytes]
+    scene: Path, tmp_path: Path, bucket: ObjectStore, content: dict[str, bytes]
 ) -> None:
     """A real one, too small by a part of what comes."""
     write_scene(scene, content)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from maquette.storage.bucket import Bucket
+from maquette.storage.object_store import ObjectStore
 from s3_server import (
     content_of,
     pull,
@@ -25,7 +25,7 @@ huge = pytest.mark.skipif(
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_ten_thousand_small_files(tmp_path: Path, bucket: Bucket) -> None:
+def test_ten_thousand_small_files(tmp_path: Path, bucket: ObjectStore) -> None:
     scene = tmp_path / "scene"
     write_scene(scene, {f"images/{n % 100}/{n}.txt": str(n).encode() for n in range(10_000)})
     assert push(scene, bucket).files == 10_000
@@ -39,7 +39,7 @@ def test_ten_thousand_small_files(tmp_path: Path, bucket: Bucket) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("gib", [1, pytest.param(5, marks=huge)])
 def test_the_memory_that_a_very_large_file_takes(
-    scene: Path, tmp_path: Path, bucket: Bucket, gib: int
+    scene: Path, tmp_path: Path, bucket: ObjectStore, gib: int
 ) -> None:
     """It does not follow the size: what is in flight at once is far smaller than either."""
     path, size = scene / BIG, gib << 30
@@ -57,7 +57,7 @@ def test_the_memory_that_a_very_large_file_takes(
     assert pushed < MOST_MB and pulled < MOST_MB
 
 
-def peak_mb(move: str, root: Path, bucket: Bucket) -> float:
+def peak_mb(move: str, root: Path, bucket: ObjectStore) -> float:
     """The most memory that a push or pull had at once; it must end well."""
     measure = (
         "for line in open('/proc/self/status'):\n"  # not getrusage: that starts at the parent's

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import unicodedata
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,20 @@ import pytest
 from fault_proxy import proxy_to
 from maquette.errors import BadInput, JobFailed, NotFound, UsageError
 from maquette.scene.checkpoints import POINTER
-from maquette.storage.bucket import Bucket, Remote
 from maquette.storage.etags import PART_BYTES
-from maquette.storage.remote import MANIFEST, Snapshot, publish
-from maquette.storage.syncing import Conflict, Wish
-from s3_server import content_of, place_in, pull, push, put_foreign, syncing, write_scene
+from maquette.storage.manifest import MANIFEST, Snapshot, publish
+from maquette.storage.object_store import ObjectStore, RemoteObject
+from maquette.storage.syncing import Conflict, SyncOptions
+from s3_server import (
+    content_of,
+    foreign_client,
+    place_in,
+    pull,
+    push,
+    put_foreign,
+    syncing,
+    write_scene,
+)
 
 pytestmark = pytest.mark.other_server("soak")
 RUN = "runs/neuralangelo/experiments"
@@ -31,7 +39,7 @@ NAMES = (
 
 
 @pytest.fixture
-def other(scene: Path, tmp_path: Path, bucket: Bucket) -> Path:
+def other(scene: Path, tmp_path: Path, bucket: ObjectStore) -> Path:
     """A second copy of the scene, pulled from the bucket: both sides agree."""
     copy = tmp_path / "other"
     write_scene(scene, SMALL)
@@ -40,9 +48,10 @@ def other(scene: Path, tmp_path: Path, bucket: Bucket) -> Path:
     return copy
 
 
+@pytest.mark.behind_proxy
 @pytest.mark.other_server("docker")
 def test_a_scene_comes_back_as_it_was_and_a_second_time_nothing_moves(
-    scene: Path, tmp_path: Path, bucket: Bucket
+    scene: Path, tmp_path: Path, bucket: ObjectStore
 ) -> None:
     large = random.Random(0).randbytes(2 * PART_BYTES + 12345)
     write_scene(scene, {**SMALL, CHECKPOINT: large, f"{RUN}/{POINTER}": b"x\n"})
@@ -55,8 +64,9 @@ def test_a_scene_comes_back_as_it_was_and_a_second_time_nothing_moves(
     assert push(other, bucket, relist=True).files == 0
 
 
+@pytest.mark.behind_proxy
 @pytest.mark.other_server("docker")
-def test_every_name_survives(scene: Path, tmp_path: Path, bucket: Bucket) -> None:
+def test_every_name_survives(scene: Path, tmp_path: Path, bucket: ObjectStore) -> None:
     write_scene(scene, {name: name.encode() for name in NAMES if name != "empty"})
     (scene / "empty").touch()
     assert push(scene, bucket).files == len(NAMES)
@@ -66,7 +76,7 @@ def test_every_name_survives(scene: Path, tmp_path: Path, bucket: Bucket) -> Non
         assert content_of(other) == content_of(scene)
 
 
-def test_only_what_changed_moves(scene: Path, bucket: Bucket) -> None:
+def test_only_what_changed_moves(scene: Path, bucket: ObjectStore) -> None:
     write_scene(scene, SMALL)
     push(scene, bucket)
     write_scene(scene, {"images/1.jpg": b"new", "images/3.jpg": b"three"})
@@ -76,7 +86,7 @@ def test_only_what_changed_moves(scene: Path, bucket: Bucket) -> None:
 
 
 def test_newer_files_are_never_replaced_by_older_ones(
-    scene: Path, other: Path, bucket: Bucket
+    scene: Path, other: Path, bucket: ObjectStore
 ) -> None:
     write_scene(other, {"report.json": b"newer"})
     push(other, bucket)
@@ -91,7 +101,7 @@ def test_newer_files_are_never_replaced_by_older_ones(
 
 @pytest.mark.parametrize("move", [push, pull])
 def test_a_conflict_keeps_both_names_both_and_moves_the_rest(
-    scene: Path, other: Path, bucket: Bucket, move: object
+    scene: Path, other: Path, bucket: ObjectStore, move: object
 ) -> None:
     write_scene(other, {"report.json": b"theirs", "images/theirs.jpg": b"t"})
     push(other, bucket)
@@ -119,7 +129,7 @@ def test_a_conflict_keeps_both_names_both_and_moves_the_rest(
 def test_prefer_decides_a_conflict(
     scene: Path,
     tmp_path: Path,
-    bucket: Bucket,
+    bucket: ObjectStore,
     move: object,
     prefer: str,
     here: bytes,
@@ -133,9 +143,10 @@ def test_prefer_decides_a_conflict(
     assert bucket.get_if_changed("report.json", "").body == there
 
 
+@pytest.mark.behind_proxy
 @pytest.mark.other_server("docker")
 def test_only_delete_removes_and_only_what_both_sides_had(
-    scene: Path, tmp_path: Path, bucket: Bucket
+    scene: Path, tmp_path: Path, bucket: ObjectStore
 ) -> None:
     other = tmp_path / "other"
     write_scene(scene, SMALL)
@@ -155,7 +166,7 @@ def test_only_delete_removes_and_only_what_both_sides_had(
     assert set(content_of(other)) == {"images/2.jpg", "images/foreign.jpg", "report.json"}
 
 
-def test_a_file_that_changed_is_not_removed(scene: Path, other: Path, bucket: Bucket) -> None:
+def test_a_file_that_changed_is_not_removed(scene: Path, other: Path, bucket: ObjectStore) -> None:
     (scene / "images/1.jpg").unlink()
     push(scene, bucket, delete=True)
     write_scene(other, {"images/1.jpg": b"worked on"})
@@ -163,7 +174,7 @@ def test_a_file_that_changed_is_not_removed(scene: Path, other: Path, bucket: Bu
     assert content_of(other)["images/1.jpg"] == b"worked on"
 
 
-def test_removals_are_shown_before_and_can_be_refused(scene: Path, bucket: Bucket) -> None:
+def test_removals_are_shown_before_and_can_be_refused(scene: Path, bucket: ObjectStore) -> None:
     write_scene(scene, SMALL)
     push(scene, bucket)
     (scene / "images/1.jpg").unlink()
@@ -172,24 +183,24 @@ def test_removals_are_shown_before_and_can_be_refused(scene: Path, bucket: Bucke
         raise UsageError(str([item.path for item in plan.removing()]))
 
     with pytest.raises(UsageError, match=r"images/1\.jpg"):
-        syncing(scene, bucket).run(Wish("push", delete=True), lambda *_: None, refuse)
+        syncing(scene, bucket).run(SyncOptions("push", delete=True), lambda *_: None, refuse)
     assert bucket.head("images/1.jpg") is not None
 
 
 def test_a_dry_run_changes_nothing_on_either_side(
-    scene: Path, tmp_path: Path, bucket: Bucket
+    scene: Path, tmp_path: Path, bucket: ObjectStore
 ) -> None:
     write_scene(scene, SMALL)
-    survey = syncing(scene, bucket).survey(Wish("push"))
-    assert survey.plan.to_json()["bytes"] == 8
+    comparison = syncing(scene, bucket).compare(SyncOptions("push"))
+    assert comparison.plan.to_json()["bytes"] == 8
     assert bucket.objects() == {} and not (scene / ".maquette").exists()
     push(scene, bucket)
     other = tmp_path / "other"
-    assert len(syncing(other, bucket).survey(Wish("pull")).plan.moving()) == 3
+    assert len(syncing(other, bucket).compare(SyncOptions("pull")).plan.moving()) == 3
     assert not other.exists()
 
 
-def test_selection(scene: Path, tmp_path: Path, bucket: Bucket) -> None:
+def test_selection(scene: Path, tmp_path: Path, bucket: ObjectStore) -> None:
     files = {
         "results/a/thing.ply": b"m", "results/a/thing_views.png": b"p", "report.json": b"{}",
         CHECKPOINT: b"c", f"{RUN}/{POINTER}": b"x", "images/1.jpg": b"1",
@@ -214,7 +225,7 @@ def test_selection(scene: Path, tmp_path: Path, bucket: Bucket) -> None:
 
 
 def test_a_push_of_a_part_leaves_the_rest_known(
-    scene: Path, tmp_path: Path, bucket: Bucket
+    scene: Path, tmp_path: Path, bucket: ObjectStore
 ) -> None:
     write_scene(scene, SMALL)
     push(scene, bucket)
@@ -224,25 +235,26 @@ def test_a_push_of_a_part_leaves_the_rest_known(
     assert set(content_of(tmp_path / "other")) == {*SMALL, "results/neuralangelo/thing.ply"}
 
 
+@pytest.mark.behind_proxy
 def test_a_push_without_changes_is_one_request_and_a_pull_two_at_once(
-    scene: Path, bucket: Bucket
+    scene: Path, bucket: ObjectStore
 ) -> None:
     write_scene(scene, SMALL)
     push(scene, bucket)
-    with proxy_to(bucket.wire.place.endpoint) as proxy:
+    with proxy_to(bucket.location.endpoint) as proxy:
         near = place_in(proxy.endpoint, bucket.prefix)
         assert push(scene, near).files == 0
         assert [line.split()[0] for line in proxy.seen] == ["GET"]
         assert pull(scene, near).files == 0
         assert [line.split()[0] for line in proxy.seen] == ["GET"] * 3
-        near.wire.place = replace(near.wire.place, is_ours_alone=True)
-        assert pull(scene, near).files == 0
+        alone = place_in(proxy.endpoint, bucket.prefix, is_ours_alone=True)
+        assert pull(scene, alone).files == 0
         assert len(proxy.seen) == 4
 
 
 @pytest.mark.other_server("docker")
 def test_what_other_programs_write_is_not_overwritten_by_a_push(
-    scene: Path, bucket: Bucket
+    scene: Path, bucket: ObjectStore
 ) -> None:
     """The manifest does not tell of it; the look before each overwrite does."""
     write_scene(scene, SMALL)
@@ -254,7 +266,9 @@ def test_what_other_programs_write_is_not_overwritten_by_a_push(
     assert bucket.get_if_changed("report.json", "").body == b"foreign"
 
 
-def test_a_pull_brings_what_other_programs_wrote(scene: Path, other: Path, bucket: Bucket) -> None:
+def test_a_pull_brings_what_other_programs_wrote(
+    scene: Path, other: Path, bucket: ObjectStore
+) -> None:
     put_foreign(bucket, "report.json", b"foreign")
     put_foreign(bucket, "new.txt", b"new")
     assert pull(other, bucket).files == 2
@@ -265,12 +279,14 @@ def test_a_pull_brings_what_other_programs_wrote(scene: Path, other: Path, bucke
     assert content_of(scene)["new.txt"] == b"new"
 
 
-def test_a_push_of_many_files_lists_instead_of_looking_at_each(scene: Path, bucket: Bucket) -> None:
+def test_a_push_of_many_files_lists_instead_of_looking_at_each(
+    scene: Path, bucket: ObjectStore
+) -> None:
     write_scene(scene, SMALL)
     push(scene, bucket)
     write_scene(scene, {f"images/more{number}.jpg": b"more" for number in range(60)})
     put_foreign(bucket, "images/more7.jpg", b"foreign")
-    with proxy_to(bucket.wire.place.endpoint) as proxy, pytest.raises(Conflict):
+    with proxy_to(bucket.location.endpoint) as proxy, pytest.raises(Conflict):
         push(scene, place_in(proxy.endpoint, bucket.prefix))
     assert not any(line.startswith("HEAD") and "more8" in line for line in proxy.seen)
     assert bucket.get_if_changed("images/more7.jpg", "").body == b"foreign"
@@ -278,14 +294,14 @@ def test_a_push_of_many_files_lists_instead_of_looking_at_each(scene: Path, buck
 
 @pytest.mark.other_server("docker")
 def test_a_foreign_large_object_is_recognised_by_its_content(
-    scene: Path, tmp_path: Path, bucket: Bucket
+    scene: Path, tmp_path: Path, bucket: ObjectStore
 ) -> None:
     from boto3.s3.transfer import TransferConfig
 
     content = random.Random(1).randbytes(20 << 20)
     write_scene(scene, {"images/big.bin": content})
     bucket.ensure()
-    bucket._client.upload_file(
+    foreign_client(bucket).upload_file(
         str(scene / "images/big.bin"), bucket.name, bucket.key("images/big.bin"),
         Config=TransferConfig(multipart_chunksize=5 << 20, multipart_threshold=5 << 20),
     )  # fmt: skip
@@ -294,7 +310,7 @@ def test_a_foreign_large_object_is_recognised_by_its_content(
     assert content_of(tmp_path / "other") == content_of(scene)
 
 
-def test_pointers_follow_the_files_they_name(scene: Path, bucket: Bucket) -> None:
+def test_pointers_follow_the_files_they_name(scene: Path, bucket: ObjectStore) -> None:
     names = [
         f"{RUN}/{POINTER}",
         CHECKPOINT,
@@ -302,7 +318,7 @@ def test_pointers_follow_the_files_they_name(scene: Path, bucket: Bucket) -> Non
         "results/neuralangelo/thing.ply",
     ]
     write_scene(scene, dict.fromkeys(names, b"x"))
-    with proxy_to(bucket.wire.place.endpoint) as proxy:
+    with proxy_to(bucket.location.endpoint) as proxy:
         push(scene, place_in(proxy.endpoint, bucket.prefix))
         written = [line.split("/")[-1] for line in proxy.seen if line.startswith("PUT")]
     assert written.index(POINTER) > written.index(Path(CHECKPOINT).name)
@@ -311,7 +327,7 @@ def test_pointers_follow_the_files_they_name(scene: Path, bucket: Bucket) -> Non
 
 
 def test_symbolic_links_do_not_move_and_are_told(
-    scene: Path, tmp_path: Path, bucket: Bucket
+    scene: Path, tmp_path: Path, bucket: ObjectStore
 ) -> None:
     write_scene(scene, SMALL)
     write_scene(tmp_path / "elsewhere", {"private.txt": b"private"})
@@ -327,18 +343,18 @@ def test_symbolic_links_do_not_move_and_are_told(
     "key", ["../escaped.txt", "a/../../escaped.txt", "/absolute.txt", "a//b.txt", "./a", "a/.."]
 )
 def test_keys_that_leave_the_scene_are_refused_before_anything_moves(
-    scene: Path, tmp_path: Path, bucket: Bucket, key: str, is_ours_alone: bool
+    scene: Path, tmp_path: Path, bucket: ObjectStore, key: str, is_ours_alone: bool
 ) -> None:
     """Manifest and listing are both untrusted; the test's server itself takes no such key."""
     write_scene(scene, SMALL)
     push(scene, bucket)
     other = tmp_path / "victim" / "scene"
     known = {path: item for path, item in bucket.objects().items() if path != MANIFEST}
-    hostile = {key: Remote(3, "0" * 32, "0" * 32, 1)}
+    hostile = {key: RemoteObject(3, "0" * 32, "0" * 32, 1)}
     if is_ours_alone:
         snapshot = Snapshot(known, bucket.head(MANIFEST).etag, False)
         publish(bucket, tmp_path / "copy", snapshot, hostile)
-        bucket.wire.place = replace(bucket.wire.place, is_ours_alone=True)
+        bucket = place_in(bucket.location.endpoint, bucket.prefix, is_ours_alone=True)
     else:
         bucket.objects = lambda guesses: {**known, **hostile}
     with pytest.raises(BadInput, match="would leave the scene folder"):
@@ -348,7 +364,7 @@ def test_keys_that_leave_the_scene_are_refused_before_anything_moves(
 
 
 def test_a_pull_never_writes_through_a_symbolic_link(
-    scene: Path, tmp_path: Path, bucket: Bucket
+    scene: Path, tmp_path: Path, bucket: ObjectStore
 ) -> None:
     write_scene(scene, SMALL)
     push(scene, bucket)
@@ -361,7 +377,7 @@ def test_a_pull_never_writes_through_a_symbolic_link(
     assert list(outside.iterdir()) == []
 
 
-def test_nothing_to_push_or_pull_is_said(scene: Path, bucket: Bucket) -> None:
+def test_nothing_to_push_or_pull_is_said(scene: Path, bucket: ObjectStore) -> None:
     with pytest.raises(NotFound, match="no scene"):
         push(scene, bucket)
     with pytest.raises(NotFound, match="no scene"):
@@ -369,8 +385,8 @@ def test_nothing_to_push_or_pull_is_said(scene: Path, bucket: Bucket) -> None:
 
 
 @pytest.mark.other_server("docker")
-def test_clear_removes_the_scene_alone(scene: Path, bucket: Bucket) -> None:
-    neighbour = place_in(bucket.wire.place.endpoint, bucket.prefix + "-neighbour")
+def test_clear_removes_the_scene_alone(scene: Path, bucket: ObjectStore) -> None:
+    neighbour = place_in(bucket.location.endpoint, bucket.prefix + "-neighbour")
     write_scene(scene, SMALL)
     push(scene, bucket)
     push(scene, neighbour)
@@ -380,7 +396,7 @@ def test_clear_removes_the_scene_alone(scene: Path, bucket: Bucket) -> None:
     assert push(scene, bucket).files == 3
 
 
-def test_a_torn_index_loses_nothing(scene: Path, bucket: Bucket) -> None:
+def test_a_torn_index_loses_nothing(scene: Path, bucket: ObjectStore) -> None:
     write_scene(scene, SMALL)
     push(scene, bucket)
     for journal in (scene / ".maquette").glob("*.jsonl"):
@@ -390,7 +406,7 @@ def test_a_torn_index_loses_nothing(scene: Path, bucket: Bucket) -> None:
 
 
 def test_a_file_that_changes_just_before_it_is_removed_is_kept(
-    scene: Path, other: Path, bucket: Bucket
+    scene: Path, other: Path, bucket: ObjectStore
 ) -> None:
     (scene / "images/1.jpg").unlink()
     push(scene, bucket, delete=True)
@@ -399,5 +415,5 @@ def test_a_file_that_changes_just_before_it_is_removed_is_kept(
         write_scene(other, {"images/1.jpg": b"worked on"})
 
     with pytest.raises(JobFailed, match="changed meanwhile and is kept"):
-        syncing(other, bucket).run(Wish("pull", delete=True), lambda *_: None, work_on)
+        syncing(other, bucket).run(SyncOptions("pull", delete=True), lambda *_: None, work_on)
     assert content_of(other)["images/1.jpg"] == b"worked on"

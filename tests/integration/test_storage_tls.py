@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maquette.errors import JobFailed
-from maquette.storage.bucket import Bucket
+from maquette.storage.object_store import ObjectStore
 from remote_daemons import write_certificates
 from s3_server import content_of, place_in, pull, push, tls_server, write_scene
 from storage_scenes import files, large
@@ -56,7 +56,7 @@ def test_a_certificate_of_another_name_does_not_count(
 ) -> None:
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificates / "ca.pem"))
     write_scene(scene, files(43, 3, 100))
-    named: Bucket = place_in(endpoint.replace("127.0.0.1", "localhost"), "thing")
+    named: ObjectStore = place_in(endpoint.replace("127.0.0.1", "localhost"), "thing")
     with pytest.raises(JobFailed, match="does not answer as it should") as caught:
         push(scene, named)
     assert "localhost" in caught.value.detail

@@ -9,9 +9,9 @@ import pytest
 
 from fault_proxy import Fault, proxy_to
 from maquette.errors import JobFailed
-from maquette.storage import receiving
-from maquette.storage.bucket import Bucket
+from maquette.storage import object_reader
 from maquette.storage.etags import PART_BYTES
+from maquette.storage.object_store import ObjectStore
 from s3_server import content_of, place_in, pull, push, write_scene
 from storage_scenes import BIG, large
 
@@ -28,9 +28,9 @@ BOTH_HALVES = [asked_for(0, 2), asked_for(2, 2)]
 
 
 @pytest.fixture
-def pushed(scene: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+def pushed(scene: Path, bucket: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
     """A bucket with a file of four parts, for which two requests are enough."""
-    monkeypatch.setattr(receiving, "_FEWEST_REQUESTS", 2)
+    monkeypatch.setattr(object_reader, "_FEWEST_REQUESTS", 2)
     write_scene(scene, large(50))
     push(scene, bucket)
     return bucket
@@ -48,7 +48,7 @@ def pushed(scene: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Buck
     ids=["all well", "cut in the second", "cut in the first", "damaged", "refused"],
 )
 def test_only_parts_that_did_not_come_are_asked_for_again(
-    pushed: Bucket, tmp_path: Path, fault: Fault | None, again: list[str]
+    pushed: ObjectStore, tmp_path: Path, fault: Fault | None, again: list[str]
 ) -> None:
     asked: list[str] = []
 
@@ -56,14 +56,14 @@ def test_only_parts_that_did_not_come_are_asked_for_again(
         asked.append(headers.get("range", ""))
         return fault if asked[-1] == BOTH_HALVES[0] else None
 
-    with proxy_to(pushed.wire.place.endpoint, gate=gate) as proxy:
+    with proxy_to(pushed.location.endpoint, gate=gate) as proxy:
         outcome = pull(tmp_path / "other", place_in(proxy.endpoint, pushed.prefix))
     assert sorted(filter(None, asked)) == sorted(BOTH_HALVES + again)
     assert content_of(tmp_path / "other") == large(50)
     assert outcome.bytes == SIZE
 
 
-def test_what_came_before_the_store_went_away_is_kept(pushed: Bucket, tmp_path: Path) -> None:
+def test_what_came_before_the_store_went_away_is_kept(pushed: ObjectStore, tmp_path: Path) -> None:
     def gate(headers: Mapping[str, str]) -> Fault | None:
         asked = headers.get("range", "")
         if asked == BOTH_HALVES[0]:
@@ -72,7 +72,7 @@ def test_what_came_before_the_store_went_away_is_kept(pushed: Bucket, tmp_path: 
 
     other = tmp_path / "other"
     with (
-        proxy_to(pushed.wire.place.endpoint, gate=gate) as proxy,
+        proxy_to(pushed.location.endpoint, gate=gate) as proxy,
         pytest.raises(JobFailed, match="InternalError"),
     ):
         pull(other, place_in(proxy.endpoint, pushed.prefix))
@@ -81,7 +81,7 @@ def test_what_came_before_the_store_went_away_is_kept(pushed: Bucket, tmp_path: 
     def note(headers: Mapping[str, str]) -> None:
         ranges.append(headers.get("range", ""))
 
-    with proxy_to(pushed.wire.place.endpoint, gate=note) as proxy:
+    with proxy_to(pushed.location.endpoint, gate=note) as proxy:
         pull(other, place_in(proxy.endpoint, pushed.prefix))
     assert list(filter(None, ranges)) == [asked_for(1, 1)]
     assert content_of(other) == large(50)

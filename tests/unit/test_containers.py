@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from maquette.agent.arguments import RESUME_ME
-from maquette.cli.run import raise_for_end
+from maquette.cli.run import finish, raise_for_end
 from maquette.config.settings import Settings
 from maquette.containers import build_context, tunnel
 from maquette.containers.daemon import Daemon, daemon_of
 from maquette.containers.variants import choose, variant_for
 from maquette.errors import ConfigError, Interrupted, JobFailed, NotFound
+from maquette.jobs.document import change_state, new_document
 from maquette.jobs.ledger import StepLedger
 from maquette.planning.building import build_job
 from maquette.runners.docker.runner import DockerRunner, _ending
 from maquette.runners.failures import LogEvents
 from maquette.runners.local.runner import LocalRunner
+from maquette.runners.tracking import ledger_of
 
 
 @pytest.mark.parametrize(
@@ -91,6 +94,27 @@ def test_upstream_runs_the_tutorials_commands(step: str, tmp_path: Path) -> None
     assert "/neuralangelo" in [mount["target"] for mount in request["mounts"]]
     with pytest.raises(ConfigError, match="runs in its own image"):
         LocalRunner().plan(job)
+
+
+def test_commercial_use_refuses_what_its_licence_forbids(tmp_path: Path) -> None:
+    given = {"model": "lego", "license_mode": "commercial", "base_dir": tmp_path}
+    assert build_job("process", Settings(**given)).engine.is_commercial
+    with pytest.raises(ConfigError, match="ENGINE=nvlabs can not be used") as caught:
+        build_job("process", Settings(engine="nvlabs", **given))
+    assert "NVIDIA Source Code License" in caught.value.detail
+    with pytest.raises(ValueError, match="nearest: `nvlabs`"):
+        Settings(engine="nvlab", model="lego")
+
+
+def test_what_an_upstream_program_computed_is_noted_with_its_licence(tmp_path: Path) -> None:
+    settings = Settings(engine="nvlabs", model="lego", base_dir=tmp_path)
+    job = build_job("process", settings)
+    document = new_document(job, "docker", {}, 1)
+    change_state(document, "DONE", "done", exit_code=0)
+    settings.scene_dir.mkdir(parents=True)
+    finish(document, ledger_of(job), settings.model_copy(update={"pull": False}), as_json=True)
+    report = json.loads((settings.scene_dir / "report.json").read_text())
+    assert "NVIDIA Source Code License" in report["licences"]["neuralangelo"]["process"]
 
 
 def test_an_upstream_program_is_stopped_when_its_time_is_up(tmp_path: Path) -> None:

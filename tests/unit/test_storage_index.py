@@ -29,9 +29,9 @@ def test_many_threads_write_whole_lines_at_once(tmp_path: Path) -> None:
     def work(thread: int) -> None:
         for number in range(EACH):
             path = f"images/{thread}-{number} é.jpg"
-            index.note_coming(path, Entry(number, thread, "t" * number, "e"))
+            index.note_download(path, Entry(number, thread, "t" * number, "e"))
             index.record(path, Entry(number, thread, "t" * number, "e"))
-            index.note_sent(f"sent/{path}", "tag")
+            index.note_upload(f"sent/{path}", "tag")
 
     with index.opened(write=True):
         with ThreadPoolExecutor(THREADS) as pool:

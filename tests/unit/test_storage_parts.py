@@ -10,15 +10,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from http_proxy import use
 from maquette.config.settings import Settings
 from maquette.errors import ConfigError, CredentialsError, NotFound
-from maquette.storage import answers, credentials, datastores, etags, places, selection, signing
-from maquette.storage.bucket import Remote
+from maquette.storage import (
+    credentials,
+    datastores,
+    error_responses,
+    etags,
+    scene_bucket,
+    selection,
+    signing,
+)
 from maquette.storage.diffing import Kind, classify
+from maquette.storage.object_store import RemoteObject, StoreLocation
 from maquette.storage.planning import phase
+from maquette.storage.proxies import proxy_for
 from maquette.storage.safety import is_safe
-from maquette.storage.transfer import Budget
-from maquette.storage.wire import Place, Wire
+from maquette.storage.transfer import MemoryBudget
+from maquette.storage.wire import Wire
 
 KEYS = signing.Credentials("access", "secret/with+signs", "a-token")
 TAGS = st.sampled_from(["", "a", "b", "c"])
@@ -57,7 +67,7 @@ def test_our_signature_is_that_of_botocore(path: str, query: dict[str, str], met
 
 def test_key_pairs_never_show_their_secret_parts() -> None:
     assert "secret" not in repr(KEYS) and "token" not in repr(KEYS).replace("token=", "")
-    assert "secret" not in repr(Wire(Place("http://127.0.0.1:1"), KEYS))
+    assert "secret" not in repr(Wire(StoreLocation("http://127.0.0.1:1"), KEYS))
 
 
 @pytest.mark.parametrize("extra", [0, 1, 12345])
@@ -123,18 +133,18 @@ def test_safe_keys(path: str, safe: bool) -> None:
 
 
 def test_a_store_that_rewrites_its_etag_later() -> None:
-    parts = Remote(20, f"{'a' * 32}-3", "", 100)
-    assert parts.is_still(Remote(20, "b" * 32, "", 100))
-    assert not parts.is_still(Remote(20, "b" * 32, "", 101))
-    assert not parts.is_still(Remote(21, "b" * 32, "", 100))
-    assert not Remote(20, "a" * 32, "", 100).is_still(Remote(20, "b" * 32, "", 100))
+    parts = RemoteObject(20, f"{'a' * 32}-3", "", 100)
+    assert parts.is_still(RemoteObject(20, "b" * 32, "", 100))
+    assert not parts.is_still(RemoteObject(20, "b" * 32, "", 101))
+    assert not parts.is_still(RemoteObject(21, "b" * 32, "", 100))
+    assert not RemoteObject(20, "a" * 32, "", 100).is_still(RemoteObject(20, "b" * 32, "", 100))
 
 
 def test_a_budget_serves_in_order() -> None:
     from s3_server import in_thread
     from waiting import wait_for
 
-    budget, order = Budget(10), []
+    budget, order = MemoryBudget(10), []
 
     def want(name: str, size: int) -> None:
         with budget.held(size):
@@ -152,7 +162,7 @@ def test_a_budget_serves_in_order() -> None:
 
 
 def test_a_budget_of_three_pieces_never_takes_memory_for_more() -> None:
-    budget, seen = Budget(3000), set()
+    budget, seen = MemoryBudget(3000), set()
 
     def use(size: int) -> None:
         with budget.buffer(size) as buffer:
@@ -166,7 +176,7 @@ def test_a_budget_of_three_pieces_never_takes_memory_for_more() -> None:
 
 
 def test_a_buffer_grows_with_what_is_wanted() -> None:
-    budget = Budget(3000)
+    budget = MemoryBudget(3000)
     for size in (10, 2000, 0, 5000):
         with budget.buffer(size) as buffer:
             assert len(buffer) == size
@@ -175,10 +185,10 @@ def test_a_buffer_grows_with_what_is_wanted() -> None:
 @pytest.mark.parametrize("model", ["shoe", "Shoe", "a_b", "x" * 64])
 def test_bucket_names_are_allowed_and_differ(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "Jane.Doe")
-    name = places.bucket_name(Settings(model=model))
+    name = scene_bucket.bucket_name(Settings(model=model))
     Settings(model=model, bucket_name=name)
     assert len(name) <= 63
-    others = {places.bucket_name(Settings(model=other)) for other in ("shoe", "Shoe", "SHOE")}
+    others = {scene_bucket.bucket_name(Settings(model=other)) for other in ("shoe", "Shoe", "SHOE")}
     assert len(others) == 3
 
 
@@ -196,12 +206,14 @@ def test_ignore_files_of_the_project_speak_of_its_paths(tmp_path: Path) -> None:
 def test_data_stores_keep_no_secret(tmp_path: Path) -> None:
     file = tmp_path / "stores.json"
     datastores.add("GRA", datastores.DataStore("https://s3.gra.io.cloud.ovh.net", "gra"), file)
-    assert datastores.find("GRA", file).place == Place("https://s3.gra.io.cloud.ovh.net", "gra")
+    assert datastores.find("GRA", file).location == StoreLocation(
+        "https://s3.gra.io.cloud.ovh.net", "gra"
+    )
     with pytest.raises(ConfigError, match="password") as caught:
         datastores.add("BAD", datastores.DataStore("https://me:pass@example.org", "x"), file)
     assert "me:pass" not in str(caught.value) + caught.value.hint
     aws = datastores.DataStore("https://s3.eu-west-1.amazonaws.com", "eu-west-1")
-    assert aws.place.host_style
+    assert aws.location.host_style
     datastores.remove("GRA", file)
     assert datastores.known(file) == {}
 
@@ -238,7 +250,9 @@ def test_where_keys_come_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 )
 def test_refusals_become_sentences(word: str, code: int, told: str) -> None:
     body = f"<Error><Code>{word}</Code><Message>m &amp; n</Message></Error>".encode()
-    error = answers.explain(answers.read_refusal(400, body, {}, 0.0), "writing `s3://b/k`")
+    error = error_responses.translate(
+        error_responses.read_error(400, body, {}, 0.0), "writing `s3://b/k`"
+    )
     assert error.exit_code == code and told in error.what and error.hint
     assert "m & n" in error.what + error.detail
 
@@ -255,3 +269,46 @@ def test_data_stores_that_can_not_be_kept_are_said_why(tmp_path: Path) -> None:
     with pytest.raises(NotFound) as missing:
         datastores.remove("GRA", file)
     assert "list" in missing.value.hint and not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "address", "proxy"),
+    [
+        ({}, "https://s3.example.org", None),
+        ({"HTTPS_PROXY": "http://p:1"}, "https://s3.example.org", "`http://p:1` (HTTPS_PROXY)"),
+        ({"HTTPS_PROXY": "http://p:1"}, "http://s3.example.org", None),
+        ({"http_proxy": "p:1"}, "http://s3.example.org:9000", "`http://p:1` (http_proxy)"),
+        (
+            {"https_proxy": "http://small", "HTTPS_PROXY": "http://large"},
+            "https://s3.example.org",
+            "`http://small` (https_proxy)",
+        ),
+        ({"ALL_PROXY": "http://p:1"}, "http://s3.example.org", "`http://p:1` (ALL_PROXY)"),
+        (
+            {"all_proxy": "http://all", "https_proxy": "http://me:secret@p:1"},
+            "https://s3.example.org",
+            "`http://p:1` (https_proxy)",
+        ),
+        ({"https_proxy": "http://p", "NO_PROXY": "example.org"}, "https://s3.example.org", None),
+        ({"https_proxy": "http://p", "no_proxy": "*"}, "https://s3.example.org", None),
+        (
+            {"https_proxy": "http://p", "NO_PROXY": "other.org"},
+            "https://s3.example.org",
+            "`http://p` (https_proxy)",
+        ),
+    ],
+)
+def test_the_environment_chooses_the_proxy(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], address: str, proxy: str | None
+) -> None:
+    use(None, monkeypatch, **variables)
+    found = proxy_for(address)
+    assert (str(found) if found else None) == proxy
+    assert "secret" not in repr(found)
+
+
+def test_a_proxy_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(None, monkeypatch, ALL_PROXY="socks5://me:secret@p:1")
+    with pytest.raises(ConfigError, match=r"`socks5://p:1` \(ALL_PROXY\)") as caught:
+        proxy_for("https://s3.example.org")
+    assert "NO_PROXY" in caught.value.hint and "secret" not in str(caught.value)

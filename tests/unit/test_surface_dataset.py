@@ -86,7 +86,7 @@ def held_part(scene: Scene, limit: int, state: dict[str, Any] | None = None) -> 
 
 def numbered_scene(root: Path, masked: bool = False) -> Scene:
     """Ten images that are all of one colour each, their number; mask 4 excludes everything."""
-    scene = Scene(root)
+    scene = Scene(root, "neuralangelo")
     scene.images.mkdir()
     for index in range(10):
         pixels = np.full((10, 20, 3), index, np.uint8)

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from maquette.storage.bucket import Remote
 from maquette.storage.diffing import Difference, Kind
+from maquette.storage.manifest import Snapshot
+from maquette.storage.object_store import RemoteObject
 from maquette.storage.planning import Plan, plan
-from maquette.storage.remote import Snapshot
-from maquette.storage.syncing import Survey
-from maquette.storage.transfer import Meter
+from maquette.storage.syncing import Comparison
+from maquette.storage.transfer import TransferProgress
 from maquette.ui import transfers
 from maquette.ui.transfers import TransferPrinter, progress
 
@@ -43,12 +43,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def survey() -> Survey:
-    return Survey(_pull_of(3, 1_000_000), Snapshot({}, "", True), ())
+def comparison() -> Comparison:
+    return Comparison(_pull_of(3, 1_000_000), Snapshot({}, "", True), ())
 
 
 def _pull_of(count: int, size: int) -> Plan:
-    there = [Remote(size, "e" * 32, "e" * 32, 1) for _ in range(count)]
+    there = [RemoteObject(size, "e" * 32, "e" * 32, 1) for _ in range(count)]
     found = [
         Difference(f"images/{number}.jpg", Kind.ONLY_THERE, None, remote, None, "")
         for number, remote in enumerate(there)
@@ -56,8 +56,8 @@ def _pull_of(count: int, size: int) -> Plan:
     return plan(found, "pull", delete=False, prefer="")
 
 
-def _moved(size: int, files: int) -> Meter:
-    meter = Meter()
+def _moved(size: int, files: int) -> TransferProgress:
+    meter = TransferProgress()
     meter.add(size, files)
     return meter
 
@@ -70,13 +70,13 @@ def terminal_of(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 
 def test_a_terminal_has_one_moving_line_that_is_gone_at_the_end(
-    clock: Clock, survey: Survey, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, comparison: Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = terminal_of(monkeypatch)
     monkeypatch.setenv("COLUMNS", "120")
     printer = TransferPrinter(as_json=False)
     clock.now += 2
-    printer.show(survey, _moved(1_000_000, 1))
+    printer.show(comparison, _moved(1_000_000, 1))
     said = "pull: 1 MB of 3 MB, 1 of 3 files, 500 kB/s, 4.0 s left"
     assert terminal.getvalue() == f"\r\x1b[K{said}"
     printer.close()
@@ -84,24 +84,24 @@ def test_a_terminal_has_one_moving_line_that_is_gone_at_the_end(
 
 
 def test_the_moving_line_never_wraps(
-    clock: Clock, survey: Survey, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, comparison: Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What wraps into a second line is not cleared by the next one."""
     terminal = terminal_of(monkeypatch)
     monkeypatch.setenv("COLUMNS", "30")
     clock.now += 2
-    TransferPrinter(as_json=False).show(survey, _moved(1_000_000, 1))
+    TransferPrinter(as_json=False).show(comparison, _moved(1_000_000, 1))
     line = terminal.getvalue().removeprefix("\r\x1b[K")
     assert line.startswith("pull: 1 MB of 3 MB") and len(line) < 30
 
 
 def test_elsewhere_there_is_a_plain_line_now_and_then(
-    clock: Clock, survey: Survey, capsys: pytest.CaptureFixture[str]
+    clock: Clock, comparison: Comparison, capsys: pytest.CaptureFixture[str]
 ) -> None:
     printer = TransferPrinter(as_json=False)
     for _ in range(25):
         clock.now += 1
-        printer.show(survey, _moved(300_000, 0))
+        printer.show(comparison, _moved(300_000, 0))
     printer.close()
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and "\x1b" not in "".join(lines)
@@ -109,17 +109,17 @@ def test_elsewhere_there_is_a_plain_line_now_and_then(
 
 
 def test_a_short_transfer_says_nothing(
-    clock: Clock, survey: Survey, capsys: pytest.CaptureFixture[str]
+    clock: Clock, comparison: Comparison, capsys: pytest.CaptureFixture[str]
 ) -> None:
     printer = TransferPrinter(as_json=False)
     clock.now += 5
-    printer.show(survey, _moved(3_000_000, 3))
+    printer.show(comparison, _moved(3_000_000, 3))
     printer.close()
     assert capsys.readouterr().out == ""
 
 
 def test_json_is_one_object_a_second(
-    clock: Clock, survey: Survey, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, comparison: Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also on a terminal, where no control codes may come between."""
     shown = Terminal()
@@ -127,7 +127,7 @@ def test_json_is_one_object_a_second(
     printer = TransferPrinter(as_json=True)
     for _ in range(9):
         clock.now += 0.5
-        printer.show(survey, _moved(1_500_000, 1))
+        printer.show(comparison, _moved(1_500_000, 1))
     printer.close()
     events = [json.loads(line) for line in shown.getvalue().splitlines()]
     assert len(events) == 4

@@ -16,13 +16,13 @@ from maquette.errors import JobFailed, MaquetteError, NotFound
 from maquette.scene.atomic import write_text
 from maquette.scene.checkpoints import CHECKSUM_SUFFIX, POINTER, all_below
 from maquette.storage import handover
-from maquette.storage.bucket import Bucket
 from maquette.storage.index import Entry
+from maquette.storage.object_store import StoreLocation
+from maquette.storage.opening import open_store
 from maquette.storage.selection import selection
 from maquette.storage.signing import Credentials
-from maquette.storage.syncing import Outcome, Sync, Wish
-from maquette.storage.transfer import Unsteady
-from maquette.storage.wire import Place, Wire
+from maquette.storage.syncing import Sync, SyncOptions, SyncResult
+from maquette.storage.transfer import FileChanged
 
 _RETRY_S = 5.0
 _ROUNDS = 3
@@ -38,9 +38,9 @@ class SceneSync:
 
     def __init__(self, arguments: Arguments, store: Store, say: Callable[[str], None]) -> None:
         access, secret, token = (arguments.secret(name) for name in KEY_NAMES)
-        place = Place(store.endpoint, store.region, store.host_style)
-        self._wire = Wire(place, Credentials(access, secret, token))
-        self._bucket = Bucket(self._wire, store.bucket, store.prefix)
+        location = StoreLocation(store.endpoint, store.region, store.host_style)
+        keys = Credentials(access, secret, token)
+        self._bucket = open_store(location, keys, store.bucket, store.prefix)
         self._root = arguments.scene
         self._job, self._handed_over = arguments.job, arguments.handed_over
         self._pins = CheckpointPins(arguments.scene)
@@ -65,8 +65,8 @@ class SceneSync:
 
         def bring() -> None:
             if self._handed_over:
-                handover.remove(self._wire, self._bucket.name, self._job)
-            self._run(Wish("pull", prefer="remote"), lambda path: True)
+                handover.remove(self._bucket, self._job)
+            self._run(SyncOptions("pull", prefer="remote"), lambda path: True)
 
         self._with_retries(bring)
         for path in remove_damaged(self._root):
@@ -80,13 +80,13 @@ class SceneSync:
             MaquetteError: the store can not be reached or refuses.
         """
         try:
-            outcome = self._push_files()
+            result = self._push_files()
         finally:
             self._push_pins()  # these stand still, whatever happens to other files
-        removable = {item.path for item in outcome.plan.removable}
+        removable = {item.path for item in result.plan.removable}
         if removable:
             self._run(
-                Wish("push", delete=True, prefer="local"),
+                SyncOptions("push", delete=True, prefer="local"),
                 lambda path: path in removable and not self._pins.is_pinned(path),
             )
         self.pushes += 1
@@ -101,15 +101,17 @@ class SceneSync:
 
     def close(self) -> None:
         """Close the connections."""
-        self._wire.close()
+        self._bucket.close()
 
-    def _push_files(self) -> Outcome:
+    def _push_files(self) -> SyncResult:
         """Push all but the pointers; what training replaces meanwhile is pushed as it then is."""
         for _ in range(_ROUNDS):
             write_checksums(self._root)
             try:
-                return self._run(Wish("push", prefer="local"), lambda path: not _is_pointer(path))
-            except Unsteady as found:
+                return self._run(
+                    SyncOptions("push", prefer="local"), lambda path: not _is_pointer(path)
+                )
+            except FileChanged as found:
                 unsteady = found
         raise unsteady
 
@@ -123,7 +125,7 @@ class SceneSync:
         before = pins.agreed()
         try:
             self._run(
-                Wish("push", delete=True, prefer="local"),
+                SyncOptions("push", delete=True, prefer="local"),
                 lambda path: self._pins.is_pinned(path) or self._pins.is_orphaned(path),
                 self._pins.root,
             )
@@ -141,13 +143,15 @@ class SceneSync:
             with self._lock:
                 Sync(self._root, self._bucket, _is_pointer).learn(pushed)
 
-    def _run(self, wish: Wish, wanted: Callable[[str], bool], root: Path | None = None) -> Outcome:
+    def _run(
+        self, options: SyncOptions, wanted: Callable[[str], bool], root: Path | None = None
+    ) -> SyncResult:
         selects = selection(self._root)
         sync = Sync(root or self._root, self._bucket, lambda path: wanted(path) and selects(path))
         with self._lock:
-            outcome = sync.run(wish, lambda survey, meter: None, lambda plan: None)
-        self.bytes += outcome.bytes
-        return outcome
+            result = sync.run(options, lambda comparison, progress: None, lambda plan: None)
+        self.bytes += result.bytes
+        return result
 
     def _with_retries(self, work: Callable[[], T]) -> T:
         deadline = time.monotonic() + self._retry_limit_s

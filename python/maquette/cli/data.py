@@ -13,9 +13,9 @@ from maquette.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from maquette.config.settings import Settings
-    from maquette.storage.bucket import Bucket
+    from maquette.storage.object_store import ObjectStore
     from maquette.storage.planning import Direction, Plan
-    from maquette.storage.syncing import Outcome, Survey, Sync
+    from maquette.storage.syncing import Comparison, Sync, SyncResult
 
 _SHOWN = 40
 
@@ -41,7 +41,7 @@ def pull(settings: SettingWords = None, as_json: AsJson = False) -> None:
 
 def clear(settings: SettingWords = None, as_json: AsJson = False) -> None:
     """Remove the scene from the bucket, after asking (YES=1: without); DRY_RUN=1 only shows it."""
-    from maquette.storage.places import opened
+    from maquette.storage.scene_bucket import opened
     from maquette.ui import text
 
     chosen = load_settings(settings)
@@ -63,26 +63,26 @@ def clear(settings: SettingWords = None, as_json: AsJson = False) -> None:
 
 def _sync(direction: Direction, words: list[str] | None, as_json: bool) -> None:
     from maquette.scene.layout import open_scene
-    from maquette.storage.places import opened
-    from maquette.storage.syncing import Conflict, Wish
+    from maquette.storage.scene_bucket import opened
+    from maquette.storage.syncing import Conflict, SyncOptions
     from maquette.ui.transfers import TransferPrinter
 
     chosen = load_settings(words)
-    wish = Wish(direction, chosen.delete, chosen.prefer, chosen.relist)
+    options = SyncOptions(direction, chosen.delete, chosen.prefer, chosen.relist)
     with opened(chosen) as bucket:
         sync = _sync_of(chosen, bucket)
         if chosen.dry_run:
-            survey = sync.survey(wish)
-            _show_plan(survey, bucket.url(), as_json)
-            _note_unused_selection(survey.plan, chosen.only)
+            comparison = sync.compare(options)
+            _show_plan(comparison, bucket.url(), as_json)
+            _note_unused_selection(comparison.plan, chosen.only)
             return
         printer = TransferPrinter(as_json)
         try:
-            outcome = sync.run(wish, printer.show, _show_removals)
+            result = sync.run(options, printer.show, _show_removals)
         except Conflict as conflict:
             printer.close()
-            if conflict.outcome:
-                _show_outcome(conflict.outcome, bucket.url(), as_json)
+            if conflict.result:
+                _show_outcome(conflict.result, bucket.url(), as_json)
             raise
         except KeyboardInterrupt:
             again = f"`make {direction}-data MODEL={chosen.model}` does the rest"
@@ -92,11 +92,11 @@ def _sync(direction: Direction, words: list[str] | None, as_json: bool) -> None:
         finally:
             printer.close()
         open_scene(chosen.scene_dir, chosen.pipeline)  # what came may be of the version before
-        _show_outcome(outcome, bucket.url(), as_json)
-        _note_unused_selection(outcome.plan, chosen.only)
+        _show_outcome(result, bucket.url(), as_json)
+        _note_unused_selection(result.plan, chosen.only)
 
 
-def _sync_of(settings: Settings, bucket: Bucket) -> Sync:
+def _sync_of(settings: Settings, bucket: ObjectStore) -> Sync:
     from maquette.storage.selection import selection
     from maquette.storage.syncing import Sync
 
@@ -104,12 +104,12 @@ def _sync_of(settings: Settings, bucket: Bucket) -> Sync:
     return Sync(settings.scene_dir, bucket, selects)
 
 
-def _show_plan(survey: Survey, url: str, as_json: bool) -> None:
+def _show_plan(comparison: Comparison, url: str, as_json: bool) -> None:
     from maquette.ui import text
 
-    plan = survey.plan
+    plan = comparison.plan
     if as_json:
-        print(json.dumps({**plan.to_json(), "left_out": list(survey.left_out)}))
+        print(json.dumps({**plan.to_json(), "left_out": list(comparison.left_out)}))
         return
     for action in plan.actions[:_SHOWN]:
         print(f"{text.size(action.size):>10}  {action.verb:<12}  {action.path}")
@@ -131,8 +131,8 @@ def _show_removals(plan: Plan) -> None:
         print(f"{text.size(action.size):>10}  {action.verb:<12}  {action.path}", file=sys.stderr)
 
 
-def _show_outcome(outcome: Outcome, url: str, as_json: bool) -> None:
-    print(json.dumps(outcome.to_json()) if as_json else _summary(outcome, url))
+def _show_outcome(result: SyncResult, url: str, as_json: bool) -> None:
+    print(json.dumps(result.to_json()) if as_json else _summary(result, url))
 
 
 def _note_unused_selection(plan: Plan, only: str) -> None:
@@ -141,18 +141,18 @@ def _note_unused_selection(plan: Plan, only: str) -> None:
         print(f"note: no file fits ONLY={only} ({known})", file=sys.stderr)
 
 
-def _summary(outcome: Outcome, url: str) -> str:
+def _summary(result: SyncResult, url: str) -> str:
     from maquette.ui import text
 
-    done = "pushed" if outcome.plan.direction == "push" else "pulled"
-    arrow = "→" if outcome.plan.direction == "push" else "←"
-    rate = text.size(outcome.bytes / outcome.seconds) if outcome.bytes else ""
-    removed = f", removed {outcome.removed}" if outcome.removed else ""
+    done = "pushed" if result.plan.direction == "push" else "pulled"
+    arrow = "→" if result.plan.direction == "push" else "←"
+    rate = text.size(result.bytes / result.seconds) if result.bytes else ""
+    removed = f", removed {result.removed}" if result.removed else ""
     speed = f" ({rate}/s)" if rate else ""
     return (
-        f"{done} {text.files(outcome.files)}, {text.size(outcome.bytes)} in "
-        f"{text.duration(outcome.seconds)}{speed}{removed}{_rest(outcome.plan)}"
-        f"{_left_out(outcome)}  {arrow} {url}"
+        f"{done} {text.files(result.files)}, {text.size(result.bytes)} in "
+        f"{text.duration(result.seconds)}{speed}{removed}{_rest(result.plan)}"
+        f"{_left_out(result)}  {arrow} {url}"
     )
 
 
@@ -169,8 +169,8 @@ def _rest(plan: Plan) -> str:
     return "; " + ", ".join(rest)
 
 
-def _left_out(outcome: Outcome) -> str:
-    return f"; {len(outcome.left_out)} links or odd names left out" if outcome.left_out else ""
+def _left_out(result: SyncResult) -> str:
+    return f"; {len(result.left_out)} links or odd names left out" if result.left_out else ""
 
 
 def _confirm_clearing(settings: Settings, said: str) -> None:

@@ -128,10 +128,24 @@ def finish(document: dict[str, Any], ledger: StepLedger, settings: Settings, as_
         except MaquetteError:
             if tracking.is_complete(document):
                 raise  # else how the job failed matters more
+    _note_licence(document, settings)
     if as_json:
         print(json.dumps(document))
     _say_cost(document)
     raise_for_end(document, ledger)
+
+
+def _note_licence(document: dict[str, Any], settings: Settings) -> None:
+    """Write whose program computed into the report, where it was an upstream one."""
+    from maquette.pipelines.pipeline import NATIVE
+    from maquette.runners.tracking import is_complete
+    from maquette.scene.paths import Scene
+    from maquette.scene.report import note_licence
+
+    ours = document["maquette"]
+    if is_complete(document) and ours.get("engine", NATIVE) != NATIVE:
+        scene = Scene(settings.scene_dir, ours["pipeline"])
+        note_licence(scene, ours["step"], ours["licence"])
 
 
 def _submit(job: JobSpec, settings: Settings, as_json: bool) -> dict[str, Any]:
@@ -196,7 +210,7 @@ def _name_licence(job: JobSpec) -> None:
 
 
 def _fetch_input(settings: Settings, as_json: bool) -> None:
-    from maquette.storage.fetching import fetch
+    from maquette.storage.input_download import fetch
     from maquette.ui.transfers import TransferPrinter
 
     printer = TransferPrinter(as_json)

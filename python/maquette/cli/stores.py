@@ -75,8 +75,8 @@ def list_stores(as_json: AsJson = False) -> None:
 def check(alias: Alias, settings: SettingWords = None) -> None:
     """Write, read, list and remove a test object; say what fails and why."""
     from maquette.config.loading import load
-    from maquette.storage.checking import check
-    from maquette.storage.places import opened
+    from maquette.storage.scene_bucket import opened
+    from maquette.storage.store_check import check
 
     chosen = load([f"DATASTORE={alias}", *(settings or ())])
     with opened(chosen) as bucket:
@@ -97,7 +97,7 @@ def store(settings: SettingWords = None, as_json: AsJson = False) -> None:
     """Show where the built-in store keeps its buckets, and how much is in them."""
     from maquette.config.loading import load
     from maquette.errors import shown_path
-    from maquette.storage.places import STORE_FOLDER, uses_embedded_store
+    from maquette.storage.scene_bucket import STORE_FOLDER, uses_embedded_store
     from maquette.ui import text
     from maquette.ui.tables import print_rows
 

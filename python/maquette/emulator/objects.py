@@ -14,18 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from maquette.emulator.models import DataStoreSource, Volume
+from maquette.storage.proxies import proxy_for
 
 AT_ONCE = 8
 
 
 @dataclass(frozen=True)
 class Access:
-    """Where a data store answers, and a key pair for it."""
+    """Where a data store answers, and a key pair for it.
+
+    Args:
+        is_elsewhere: Else the built-in one, which no proxy could reach.
+    """
 
     endpoint: str
     region: str
     access_key: str
     secret_key: str = field(repr=False)
+    is_elsewhere: bool = True
 
 
 class StoreMissing(Exception):
@@ -132,6 +138,7 @@ def _client(access: Access) -> Any:
     import boto3
     from botocore.config import Config
 
+    proxy = proxy_for(access.endpoint) if access.is_elsewhere else None
     return boto3.client(
         "s3",
         endpoint_url=access.endpoint,
@@ -144,6 +151,7 @@ def _client(access: Access) -> Any:
             response_checksum_validation="when_required",
             retries={"max_attempts": 3},
             max_pool_connections=2 * AT_ONCE,
+            proxies={access.endpoint.partition(":")[0]: proxy.url} if proxy else {},
         ),
     )
 

@@ -47,6 +47,8 @@ class ProcessRuntime:
         marker.touch()
         path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"
         environment = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8"}
+        if packages := os.environ.get("PYTHONPATH"):  # this machine's Python plays every image
+            environment["PYTHONPATH"] = packages
         environment |= {
             name: _with_real_paths(text, task) for name, text in task.environment.items()
         }

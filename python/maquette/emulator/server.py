@@ -115,19 +115,19 @@ def stores_of(base_dir: Path) -> Stores:
     @contextmanager
     def opened(alias: str) -> Iterator[Access]:
         from maquette.storage import credentials, datastores, embedded
-        from maquette.storage.places import STORE_FOLDER
+        from maquette.storage.scene_bucket import STORE_FOLDER
 
         known = datastores.known()
         try:
             if alias in known:
                 keys = credentials.find(known[alias].profile)
-                place = known[alias].place
-                yield Access(place.endpoint, place.region, keys.access_key, keys.secret_key)
+                found = known[alias]
+                yield Access(found.endpoint, found.region, keys.access_key, keys.secret_key)
                 return
             with embedded.serving((base_dir / STORE_FOLDER).resolve()) as store:
-                keys = store.credentials
+                keys, at = store.credentials, store.location
                 yield Access(
-                    store.place.endpoint, store.place.region, keys.access_key, keys.secret_key
+                    at.endpoint, at.region, keys.access_key, keys.secret_key, is_elsewhere=False
                 )
         except MaquetteError as error:
             raise StoreMissing(f"{alias}: {error.what}") from None

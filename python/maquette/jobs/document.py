@@ -44,6 +44,7 @@ def new_document(job: JobSpec, backend: str, request: dict[str, Any], attempt: i
             "group": job.group,
             "pipeline": job.pipeline,
             "step": job.step,
+            "engine": job.engine.name,
             "licence": job.engine.licence,
             "attempt": attempt,
             "request": request,

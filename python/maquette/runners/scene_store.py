@@ -13,12 +13,11 @@ from maquette.config.settings import Settings
 from maquette.errors import ConfigError
 from maquette.runners.base import Secrets
 from maquette.storage import credentials, datastores
-from maquette.storage.bucket import Bucket
-from maquette.storage.interrupting import interruptible
-from maquette.storage.places import bucket_name, uses_embedded_store
+from maquette.storage.object_store import ObjectStore
+from maquette.storage.opening import interruptible, open_store
+from maquette.storage.scene_bucket import bucket_name, uses_embedded_store
 from maquette.storage.selection import selection
-from maquette.storage.syncing import Sync, Wish
-from maquette.storage.wire import Wire
+from maquette.storage.syncing import Sync, SyncOptions
 
 SOURCES = "stages/source"
 
@@ -36,12 +35,12 @@ def describe(settings: Settings) -> dict[str, Any]:
             detail="the built-in store answers only on this machine",
             hint=f"`maquette datastore add {settings.datastore} --endpoint https://… --region …`",
         )
-    place = datastores.find(settings.datastore).place
+    location = datastores.find(settings.datastore).location
     return {
         "datastore": settings.datastore,
-        "endpoint": place.endpoint,
-        "region": place.region,
-        "host_style": place.host_style,
+        "endpoint": location.endpoint,
+        "region": location.region,
+        "host_style": location.host_style,
         "bucket": bucket_name(settings),
         "prefix": settings.model,
     }
@@ -53,7 +52,7 @@ def push(store: dict[str, Any], scene: Path) -> None:
     Raises:
         MaquetteError: the store can not be reached or refuses, or both sides changed.
     """
-    _sync(store, scene, Wish("push"))
+    _sync(store, scene, SyncOptions("push"))
 
 
 def pull(store: dict[str, Any], scene: Path) -> None:
@@ -62,7 +61,7 @@ def pull(store: dict[str, Any], scene: Path) -> None:
     Raises:
         MaquetteError: the store can not be reached or refuses, or both sides changed.
     """
-    _sync(store, scene, Wish("pull"))
+    _sync(store, scene, SyncOptions("pull"))
 
 
 def secrets_for(store: dict[str, Any] | None, given: Secrets) -> dict[str, str]:
@@ -93,19 +92,21 @@ def carry_input(scene: Path, source: str, place: str) -> None:
         shutil.copy2(source, target)
 
 
-def _sync(store: dict[str, Any], scene: Path, wish: Wish) -> None:
+def _sync(store: dict[str, Any], scene: Path, options: SyncOptions) -> None:
     with opened(store) as bucket:
         sync = Sync(scene, bucket, selection(scene))
-        sync.run(wish, lambda survey, meter: None, lambda plan: None)
+        sync.run(options, lambda comparison, progress: None, lambda plan: None)
 
 
 @contextmanager
-def opened(store: dict[str, Any]) -> Iterator[Bucket]:
+def opened(store: dict[str, Any]) -> Iterator[ObjectStore]:
     """Open the place with this person's keys.
 
     Raises:
         CredentialsError: there are none.
     """
     alias = datastores.find(store["datastore"])
-    with interruptible(Wire(alias.place, credentials.find(alias.profile))) as wire:
-        yield Bucket(wire, store["bucket"], store["prefix"])
+    keys = credentials.find(alias.profile)
+    place = open_store(alias.location, keys, store["bucket"], store["prefix"])
+    with interruptible(place) as bucket:
+        yield bucket

@@ -44,7 +44,7 @@ def ledger_of(job: JobSpec) -> StepLedger:
     return StepLedger(job.logs, job.group, job.model, job.owner, job.step)
 
 
-def submit(job: JobSpec, runner: Runner, show: Show = lambda survey, meter: None) -> Document:
+def submit(job: JobSpec, runner: Runner, show: Show = lambda comparison, moved: None) -> Document:
     """Write the document, then submit; a crash between the two loses nothing.
 
     Args:

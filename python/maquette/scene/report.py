@@ -27,6 +27,14 @@ def write_report(scene: Scene, step: str, licence: str) -> None:
     write_json(scene.report, summarise(scene) | {"licences": licences})
 
 
+def note_licence(scene: Scene, step: str, licence: str) -> None:
+    """Write down whose program computed a step that no code of ours ran in."""
+    report = _read(scene) or summarise(scene)
+    licences = _licences(scene)
+    licences.setdefault(scene.pipeline, {})[step] = licence
+    write_json(scene.report, report | {"licences": licences})
+
+
 def summarise(scene: Scene) -> dict[str, Any]:
     """Collect stages (time, numbers, remarks) in the order they ran, and results, by pipeline."""
     known = [path.name for path in sorted(scene.stages.glob("*/")) if path.name != COMMON]
@@ -59,8 +67,14 @@ def _results(scene: Scene) -> dict[str, str]:
 
 def _licences(scene: Scene) -> dict[str, dict[str, str]]:
     """What is noted by now: whose programs computed what is there."""
+    found = _read(scene).get("licences")
+    return found if isinstance(found, dict) else {}
+
+
+def _read(scene: Scene) -> dict[str, Any]:
+    """The report as it is; empty when there is none, or it is damaged."""
     try:
-        found = json.loads(scene.report.read_text(encoding="utf-8"))["licences"]
-    except (OSError, ValueError, KeyError, TypeError):
+        found = json.loads(scene.report.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -257,8 +257,8 @@ class Connection:
 
     def _prepare(self, connected: socket.socket, name: str) -> None:
         """Let the kernel notice a peer that is gone, however long its answer takes; speak TLS."""
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        _watch(connected)
+        for option in socket_options():
+            connected.setsockopt(*option)
         if self._tls:
             secured = self._tls.wrap_socket(
                 connected, server_hostname=name, do_handshake_on_connect=False
@@ -267,14 +267,20 @@ class Connection:
             secured.do_handshake()
 
 
-def _watch(connected: socket.socket) -> None:
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (
+def socket_options() -> list[tuple[int, int, int]]:
+    """Level, name and value of what a connection to a store needs of the kernel."""
+    watched = (
         ("TCP_KEEPIDLE", LOST_AFTER_S // 2),
         ("TCP_KEEPINTVL", LOST_AFTER_S // 6),
         ("TCP_KEEPCNT", 3),
         ("TCP_USER_TIMEOUT", LOST_AFTER_S * 1000),
-    ):
-        option = getattr(socket, name, None)  # not every system has each
-        if option is not None:
-            connected.setsockopt(socket.IPPROTO_TCP, option, value)
+    )
+    return [
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        *(
+            (socket.IPPROTO_TCP, getattr(socket, name), value)
+            for name, value in watched
+            if hasattr(socket, name)  # not every system has each
+        ),
+    ]

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from maquette.errors import ConfigError, NotFound
 from maquette.scene.atomic import write_json
-from maquette.storage.wire import Place
+from maquette.storage.object_store import StoreLocation
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class DataStore:
     profile: str = ""
 
     @property
-    def place(self) -> Place:
-        """Where the wire goes."""
+    def location(self) -> StoreLocation:
+        """Where its requests go."""
         host = urlsplit(self.endpoint).hostname or ""
         at_aws = host.endswith(".amazonaws.com")
         style = self.addressing if self.addressing != "auto" else "host" if at_aws else "path"
-        return Place(self.endpoint, self.region, style == "host")
+        return StoreLocation(self.endpoint, self.region, style == "host")
 
 
 def known(file: Path | None = None) -> dict[str, DataStore]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from maquette.storage.bucket import Remote
 from maquette.storage.index import Entry
+from maquette.storage.object_store import RemoteObject
 from maquette.storage.selection import LocalFile
 
 
@@ -31,7 +31,7 @@ class Difference:
     path: str
     kind: Kind
     local: LocalFile | None
-    remote: Remote | None
+    remote: RemoteObject | None
     base: Entry | None
     tag: str = ""
 
@@ -43,12 +43,12 @@ class Difference:
 
 
 TagOf = Callable[[str], str]
-SameAs = Callable[[str, Remote, str], bool]
+SameAs = Callable[[str, RemoteObject, str], bool]
 
 
 def diff(
     local: Mapping[str, LocalFile],
-    remote: Mapping[str, Remote],
+    remote: Mapping[str, RemoteObject],
     base: Mapping[str, Entry],
     tag_of: TagOf,
     same_as: SameAs,
@@ -77,7 +77,7 @@ def diff(
 def _compared(
     path: str,
     here: LocalFile | None,
-    there: Remote | None,
+    there: RemoteObject | None,
     before: Entry | None,
     tag_of: TagOf,
     same_as: SameAs,
@@ -95,7 +95,7 @@ def _compared(
 
 
 def local_tag(
-    path: str, here: LocalFile, there: Remote | None, before: Entry | None, tag_of: TagOf
+    path: str, here: LocalFile, there: RemoteObject | None, before: Entry | None, tag_of: TagOf
 ) -> str:
     """The local content's tag; a file that differs by its size alone is not read."""
     if before and (here.size, here.mtime_ns) == (before.size, before.mtime_ns):
@@ -105,7 +105,7 @@ def local_tag(
     return f"size {here.size}"
 
 
-def remote_tag(there: Remote | None, before: Entry | None) -> str:
+def remote_tag(there: RemoteObject | None, before: Entry | None) -> str:
     """The object's tag; "" when there is no object."""
     if there is None:
         return ""

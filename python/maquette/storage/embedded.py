@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maquette.errors import JobFailed
+from maquette.storage.object_store import StoreLocation
 from maquette.storage.signing import Credentials
-from maquette.storage.wire import Place
 
 IDENTITY = "built-in store"
 _START_LIMIT_S = 20.0
@@ -34,7 +34,7 @@ _KEEPER = '"$@" </dev/null & server=$!; trap "kill $server" TERM; read -r _; kil
 class Running:
     """A started server: where it answers, and the keys it knows."""
 
-    place: Place
+    location: StoreLocation
     credentials: Credentials
     log: Path
 
@@ -73,8 +73,9 @@ def serving(folder: Path, *, port: int = 0, keys: Credentials | None = None) -> 
     ):  # fmt: skip
         try:
             port = _port_of(server, told)
-            place = Place(f"http://127.0.0.1:{port}", identity=IDENTITY, is_ours_alone=True)
-            yield Running(place, keys, told)
+            endpoint = f"http://127.0.0.1:{port}"
+            location = StoreLocation(endpoint, identity=IDENTITY, is_ours_alone=True)
+            yield Running(location, keys, told)
         finally:
             assert server.stdin
             server.stdin.close()

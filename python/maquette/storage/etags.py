@@ -60,14 +60,14 @@ def tag_in_parts(path: Path, size: int, part: int) -> str:
 
 
 def _digest(descriptor: int, offset: int, length: int) -> bytes:
-    """The MD5 of a stretch of an open file."""
+    """The MD5 of a range of an open file."""
     total = new_md5()
-    add_stretch(total, descriptor, offset, length)
+    add_range(total, descriptor, offset, length)
     return bytes(total.digest())
 
 
-def add_stretch(total: Any, descriptor: int, offset: int, length: int) -> None:
-    """Go on with a sum over a stretch (bytes) of an open file, read in small pieces."""
+def add_range(total: Any, descriptor: int, offset: int, length: int) -> None:
+    """Go on with a sum over a range (bytes) of an open file, read in small pieces."""
     end = offset + length
     while offset < end and (chunk := os.pread(descriptor, min(_CHUNK_BYTES, end - offset), offset)):
         total.update(chunk)

@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from maquette.errors import CredentialsError, JobFailed, MaquetteError
+from maquette.storage.etags import new_md5
 
 if TYPE_CHECKING:
-    from maquette.storage.wire import Wire
+    from maquette.storage.object_store import ObjectStore
 
 VARIABLE = "MAQUETTE_SECRETS"
 LIFETIME_S = 86_400  # how long a job may wait for its machine
@@ -27,12 +28,15 @@ _PAUSE_S = 1.0
 _MOST_BYTES = 1 << 16
 
 
-def leave(wire: Wire, bucket: str, job_id: str, secrets: Mapping[str, str]) -> str:
+def leave(bucket: ObjectStore, job_id: str, secrets: Mapping[str, str]) -> str:
     """Put secrets into the bucket; returns the line with which they are fetched, a secret too."""
     plain = json.dumps(dict(secrets)).encode()
     pad = os.urandom(len(plain))
-    wire.request("PUT", bucket, key_of(job_id), body=_mixed(plain, pad))
-    return f"{wire.address_to_read(bucket, key_of(job_id), LIFETIME_S)}#{pad.hex()}"
+    mixed, digest = _mixed(plain, pad), new_md5()
+    digest.update(mixed)
+    top = bucket.at(bucket.name, "")
+    top.put(key_of(job_id), mixed, digest.digest(), digest.hexdigest(), {})
+    return f"{top.address_to_read(key_of(job_id), LIFETIME_S)}#{pad.hex()}"
 
 
 def fetch(line: str) -> dict[str, str]:
@@ -66,13 +70,13 @@ def fetch(line: str) -> dict[str, str]:
     )
 
 
-def remove(wire: Wire, bucket: str, job_id: str, *, attempts: int = 3) -> None:
+def remove(bucket: ObjectStore, job_id: str, *, attempts: int = 3) -> None:
     """Remove what was left for a job; fine when it is gone.
 
     Raises:
         MaquetteError: the store does not answer or refuses.
     """
-    wire.request("DELETE", bucket, key_of(job_id), fine=(404,), attempts=attempts)
+    bucket.at(bucket.name, "").delete(key_of(job_id), attempts)
 
 
 def key_of(job_id: str) -> str:
@@ -84,9 +88,13 @@ def _read(address: str) -> bytes:
     import ssl
     import urllib.request
 
+    from maquette.storage.proxies import proxy_for
+
     tls = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
+    proxy = proxy_for(address)
+    ways = {address.partition(":")[0]: proxy.url} if proxy else {}
     opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls)
+        urllib.request.ProxyHandler(ways), urllib.request.HTTPSHandler(context=tls)
     )
     with opener.open(address, timeout=30) as answer:
         content: bytes = answer.read(_MOST_BYTES)

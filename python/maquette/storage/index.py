@@ -43,14 +43,14 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class _Coming:
+class _PendingDownload:
     """The entry of a download that is about to get its name."""
 
     entry: Entry
 
 
-_COMING = True  # ends such a line
-_Row = Entry | _Coming | str | None
+_PENDING = True  # ends such a line
+_Row = Entry | _PendingDownload | str | None
 
 
 class Index:
@@ -69,7 +69,7 @@ class Index:
         self.folder = root / OWN_FOLDER
         self.entries: dict[str, Entry] = {}
         self.sent: dict[str, set[str]] = {}
-        self._coming: dict[str, Entry] = {}
+        self._pending: dict[str, Entry] = {}
         self._root = root
         name = hashlib.sha256(place.encode()).hexdigest()[:12]
         self.path = self.folder / f"{name}.jsonl"
@@ -87,7 +87,7 @@ class Index:
         """
         if not write:
             self._read()
-            self.entries |= {path: self._coming[path] for path in self._arrived()}
+            self.entries |= {path: self._pending[path] for path in self._arrived()}
             yield
             return
         made = [folder for folder in (self.folder, self.folder.parent) if not folder.exists()]
@@ -104,7 +104,7 @@ class Index:
             self._read()
             try:
                 for path in self._arrived():
-                    self.record(path, self._coming[path])
+                    self.record(path, self._pending[path])
                 yield
             except BaseException:
                 if made and list(self.folder.iterdir()) == [file]:
@@ -117,13 +117,13 @@ class Index:
         """Write down at once that both sides agree about a file."""
         self._append(path, entry)
 
-    def note_sent(self, path: str, tag: str) -> None:
-        """Write down that a content is about to be sent."""
+    def note_upload(self, path: str, tag: str) -> None:
+        """Write down that a content is about to be uploaded."""
         self._append(path, tag)
 
-    def note_coming(self, path: str, entry: Entry) -> None:
+    def note_download(self, path: str, entry: Entry) -> None:
         """Write down what both sides will agree on once a download has got its name."""
-        self._append(path, _Coming(entry))
+        self._append(path, _PendingDownload(entry))
 
     def forget(self, path: str) -> None:
         """Write down that a file is gone on both sides."""
@@ -132,7 +132,7 @@ class Index:
 
     def clear(self) -> None:
         """Forget everything about this place."""
-        for known in (self.entries, self.sent, self._coming):
+        for known in (self.entries, self.sent, self._pending):
             known.clear()
         for file in (self.path, self.manifest_copy, self.uploads):
             file.unlink(missing_ok=True)
@@ -141,7 +141,7 @@ class Index:
         """Paths whose file is the very one that a killed pull was about to put there."""
         return [
             path
-            for path, entry in self._coming.items()
+            for path, entry in self._pending.items()
             if facts_of(self._root / path) == LocalFile(entry.size, entry.mtime_ns)
         ]
 
@@ -179,18 +179,18 @@ class Index:
         if isinstance(entry, str):
             self.sent.setdefault(path, set()).add(entry)
             return
-        if isinstance(entry, _Coming):
-            self._coming[path] = entry.entry
+        if isinstance(entry, _PendingDownload):
+            self._pending[path] = entry.entry
             return
         self.sent.pop(path, None)
-        self._coming.pop(path, None)
+        self._pending.pop(path, None)
         if entry is None:
             self.entries.pop(path, None)
         else:
             self.entries[path] = entry
 
     def _read(self) -> None:
-        for known in (self.entries, self.sent, self._coming):
+        for known in (self.entries, self.sent, self._pending):
             known.clear()
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
@@ -223,8 +223,8 @@ def _rows(text: str) -> Iterator[Any]:
 def _entry(values: list[Any]) -> _Row:
     if len(values) == 1:
         return str(values[0])
-    if values and values[-1] is _COMING:
-        return _Coming(Entry(*values[:-1]))
+    if values and values[-1] is _PENDING:
+        return _PendingDownload(Entry(*values[:-1]))
     return Entry(*values) if values else None
 
 
@@ -237,6 +237,6 @@ def _values(entry: _Row) -> tuple[Any, ...]:
         return ()
     if isinstance(entry, str):
         return (entry,)
-    if isinstance(entry, _Coming):
-        return (*_values(entry.entry), _COMING)
+    if isinstance(entry, _PendingDownload):
+        return (*_values(entry.entry), _PENDING)
     return entry.size, entry.mtime_ns, entry.tag, entry.etag

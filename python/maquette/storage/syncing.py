@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from maquette.errors import BadInput, JobFailed, NotFound, shown_path
-from maquette.storage.applying import Applying, Done
-from maquette.storage.bucket import Bucket, Remote
 from maquette.storage.diffing import diff
 from maquette.storage.etags import content_tag, verdict
+from maquette.storage.execution import AppliedChanges, PlanExecutor
 from maquette.storage.index import Entry, Index
+from maquette.storage.manifest import Outdated, Snapshot, publish, take_snapshot
+from maquette.storage.object_store import ObjectStore, RemoteObject
+from maquette.storage.pending_uploads import PendingUploads
 from maquette.storage.planning import Direction, Plan, Prefer, plan
-from maquette.storage.remote import Outdated, Snapshot, look, publish
 from maquette.storage.safety import refuse_unsafe
 from maquette.storage.selection import Selects, scan
-from maquette.storage.transfer import FEWEST_IN_FLIGHT, Meter, Transfer
-from maquette.storage.unfinished import UploadNotes
+from maquette.storage.transfer import FEWEST_IN_FLIGHT, Transfer, TransferProgress
 
 _ROUNDS = 4
 _SHOWN = 20
@@ -32,14 +32,14 @@ class Conflict(BadInput):
     """Files changed on both sides since they last agreed; both are kept.
 
     Args:
-        outcome: What was done about all the other files.
+        result: What was done about all the other files.
     """
 
-    outcome: Outcome | None = None
+    result: SyncResult | None = None
 
 
 @dataclass(frozen=True)
-class Wish:
+class SyncOptions:
     """What a person asked for."""
 
     direction: Direction
@@ -49,7 +49,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Survey:
+class Comparison:
     """Both sides at one moment, and what is to be done about them."""
 
     plan: Plan
@@ -58,7 +58,7 @@ class Survey:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SyncResult:
     """What a push or pull did.
 
     Args:
@@ -74,7 +74,7 @@ class Outcome:
     left_out: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The outcome for programs."""
+        """The result for programs."""
         plan = self.plan.to_json()
         return {
             "direction": self.plan.direction,
@@ -89,7 +89,7 @@ class Outcome:
         }
 
 
-Show = Callable[[Survey, Meter], None]
+Show = Callable[[Comparison, TransferProgress], None]
 Confirm = Callable[[Plan], None]
 
 
@@ -100,15 +100,16 @@ class Sync:
         selects: Which paths take part.
     """
 
-    def __init__(self, root: Path, bucket: Bucket, selects: Selects) -> None:
+    def __init__(self, root: Path, bucket: ObjectStore, selects: Selects) -> None:
         self._root = root
         self._bucket = bucket
         self._selects = selects
-        place = bucket.wire.place
-        self._index = Index(root, f"{place.identity or place.endpoint} {bucket.url()}")
+        location = bucket.location
+        store = location.identity or location.endpoint
+        self._index = Index(root, f"{store} {bucket.url()}")
         self._doubted: set[str] = set()
 
-    def survey(self, wish: Wish) -> Survey:
+    def compare(self, options: SyncOptions) -> Comparison:
         """List, compare and plan; changes nothing on either side.
 
         Raises:
@@ -116,9 +117,9 @@ class Sync:
             BadInput: keys in the bucket would leave the scene folder.
         """
         with self._index.opened(write=False):
-            return self._confirmed_survey(wish, wish.relist)
+            return self._compare_confirmed(options, options.relist)
 
-    def run(self, wish: Wish, show: Show, confirm: Confirm) -> Outcome:
+    def run(self, options: SyncOptions, show: Show, confirm: Confirm) -> SyncResult:
         """Make the other side hold what this one has (push), or the other way round (pull).
 
         Args:
@@ -129,26 +130,33 @@ class Sync:
             Conflict: files changed on both sides; everything else has moved.
             MaquetteError: what can not go on; the same command continues.
         """
-        begun, done = time.monotonic(), Done()
-        if wish.direction == "push":
+        begun, applied = time.monotonic(), AppliedChanges()
+        if options.direction == "push":
             self._require_scene()
         with self._index.opened(write=True):
-            survey = self._apply(wish, done, show, confirm)
-            lost = self._publish(survey.snapshot, done) if wish.direction == "push" else []
-        if done.unsteady:
-            raise done.unsteady[0]
-        conflicts = [item.path for item in survey.plan.conflicts] + lost
+            comparison = self._apply(options, applied, show, confirm)
+            lost = (
+                self._publish(comparison.snapshot, applied) if options.direction == "push" else []
+            )
+        if applied.changed_meanwhile:
+            raise applied.changed_meanwhile[0]
+        conflicts = [item.path for item in comparison.plan.conflicts] + lost
         seconds = time.monotonic() - begun
-        outcome = Outcome(
-            survey.plan, done.files, done.bytes, done.removed, seconds, survey.left_out
+        result = SyncResult(
+            comparison.plan,
+            applied.files,
+            applied.bytes,
+            applied.removed,
+            seconds,
+            comparison.left_out,
         )
         if conflicts:
-            conflict = self._conflict(conflicts, wish.direction)
-            conflict.outcome = outcome
+            conflict = self._conflict(conflicts, options.direction)
+            conflict.result = result
             raise conflict
-        return outcome
+        return result
 
-    def stored(self) -> dict[str, Remote]:
+    def stored(self) -> dict[str, RemoteObject]:
         """Every object of the scene that the bucket holds, its manifest among them."""
         return self._bucket.objects() or {}
 
@@ -168,57 +176,67 @@ class Sync:
         with self._index.opened(write=True):
             with ThreadPoolExecutor(FEWEST_IN_FLIGHT) as pool:
                 list(pool.map(self._bucket.delete, paths))
-            UploadNotes(self._index.uploads).drop_all_but(self._bucket, set())
+            PendingUploads(self._index.uploads).drop_all_but(self._bucket, set())
             self._index.clear()
 
-    def _apply(self, wish: Wish, done: Done, show: Show, confirm: Confirm) -> Survey:
-        relist, confirmed = wish.relist, False
+    def _apply(
+        self, options: SyncOptions, applied: AppliedChanges, show: Show, confirm: Confirm
+    ) -> Comparison:
+        relist, confirmed = options.relist, False
         for _ in range(_ROUNDS):
-            survey = self._confirmed_survey(wish, relist)
-            if survey.plan.removing() and not confirmed:
-                confirm(survey.plan)
+            comparison = self._compare_confirmed(options, relist)
+            if comparison.plan.removing() and not confirmed:
+                confirm(comparison.plan)
                 confirmed = True
-            uploads = wish.direction == "push" and survey.plan.moving()
-            if uploads and not survey.snapshot.has_bucket:
+            uploads = options.direction == "push" and comparison.plan.moving()
+            if uploads and not comparison.snapshot.has_bucket:
                 self._bucket.ensure()
             transfer = Transfer(self._bucket, self._root, self._index.folder / "incoming")
-            applying = Applying(
-                transfer, self._index, survey.snapshot, done, partial(show, survey, transfer.meter)
+            executor = PlanExecutor(
+                transfer,
+                self._index,
+                comparison.snapshot,
+                applied,
+                partial(show, comparison, transfer.progress),
             )
             try:
-                applying.run(survey.plan)
-                return survey
+                executor.run(comparison.plan)
+                return comparison
             except Outdated as found:
                 self._doubted.update(found.args)
                 relist = True
             finally:
-                done.files += transfer.meter.files
-                done.bytes += transfer.meter.bytes
+                applied.files += transfer.progress.files
+                applied.bytes += transfer.progress.bytes
         raise JobFailed(
             f"the bucket changed {_ROUNDS} times meanwhile: `{self._bucket.url()}`",
             hint="let the other push end, then run the same command again",
         )
 
-    def _confirmed_survey(self, wish: Wish, relist: bool) -> Survey:
-        """Survey by a listing where other programs may have written what is to be pulled.
+    def _compare_confirmed(self, options: SyncOptions, relist: bool) -> Comparison:
+        """Compare by a listing where other programs may have written what is to be pulled.
 
         A push goes by the manifest, and by a listing when it is to move so much that looking at
         each object costs more, or when the manifest tells of somebody else's changes.
         """
-        alone = self._bucket.wire.place.is_ours_alone
-        survey = self._survey(wish, relist or (wish.direction == "pull" and not alone))
-        if survey.snapshot.is_listed:
-            return survey
-        many = not alone and len(survey.plan.moving()) > _MANY
-        return self._survey(wish, True) if many or survey.plan.is_surprising() else survey
+        alone = self._bucket.location.is_ours_alone
+        comparison = self._compare(options, relist or (options.direction == "pull" and not alone))
+        if comparison.snapshot.is_listed:
+            return comparison
+        many = not alone and len(comparison.plan.moving()) > _MANY
+        return (
+            self._compare(options, True) if many or comparison.plan.is_surprising() else comparison
+        )
 
-    def _survey(self, wish: Wish, relist: bool) -> Survey:
+    def _compare(self, options: SyncOptions, relist: bool) -> Comparison:
         with ThreadPoolExecutor(1) as beside:
             copy, doubted = self._index.manifest_copy, frozenset(self._doubted)
-            looking = beside.submit(look, self._bucket, copy, relist=relist, doubted=doubted)
+            looking = beside.submit(
+                take_snapshot, self._bucket, copy, relist=relist, doubted=doubted
+            )
             found = scan(self._root, self._selects)
         snapshot = looking.result()
-        if wish.direction == "pull":
+        if options.direction == "pull":
             if not snapshot.objects:
                 what = "scene at" if snapshot.has_bucket else f"bucket `{self._bucket.name}` for"
                 raise NotFound(
@@ -231,14 +249,14 @@ class Sync:
         differences = diff(
             found.files, there, index.entries, self._tag_of, self._same_as, index.sent
         )
-        chosen = plan(differences, wish.direction, delete=wish.delete, prefer=wish.prefer)
-        return Survey(chosen, snapshot, found.left_out)
+        chosen = plan(differences, options.direction, delete=options.delete, prefer=options.prefer)
+        return Comparison(chosen, snapshot, found.left_out)
 
-    def _publish(self, snapshot: Snapshot, done: Done) -> list[str]:
+    def _publish(self, snapshot: Snapshot, applied: AppliedChanges) -> list[str]:
         """Write the manifest; returns the paths where another push was faster."""
-        if not done.written and not (snapshot.is_listed and snapshot.objects):
+        if not applied.written and not (snapshot.is_listed and snapshot.objects):
             return []
-        lost = publish(self._bucket, self._index.manifest_copy, snapshot, done.written)
+        lost = publish(self._bucket, self._index.manifest_copy, snapshot, applied.written)
         for path in lost:
             self._index.forget(path)
         return lost
@@ -246,7 +264,7 @@ class Sync:
     def _tag_of(self, path: str) -> str:
         return content_tag(self._root / path)
 
-    def _same_as(self, path: str, there: Remote, tag: str) -> bool:
+    def _same_as(self, path: str, there: RemoteObject, tag: str) -> bool:
         """Ask for the tag in an object's metadata, then try how other programs make ETags."""
         present = self._bucket.head(path)
         if present is not None and present.tag == tag:

@@ -1,4 +1,4 @@
-"""What all moving files share: the wire's bucket, a meter, and a bound on memory."""
+"""What all moving files share: the store, how far it is, and a bound on memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from maquette.errors import JobFailed
-from maquette.storage.bucket import Bucket
+from maquette.storage.object_store import ObjectStore
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -25,11 +25,11 @@ MOST_IN_FLIGHT = 128
 _IN_FLIGHT_PER_SECOND = 2000
 
 
-class Unsteady(JobFailed):
+class FileChanged(JobFailed):
     """A file was written to while it moved; other files go on."""
 
 
-class Meter:
+class TransferProgress:
     """Counts bytes and files as they move; read by whoever shows progress."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Meter:
             self.files += files
 
 
-class Budget:
+class MemoryBudget:
     """Lets threads hold at most so many bytes together; a larger single one goes alone.
 
     First come, first served: some stores stall later parts until an earlier one has come.
@@ -102,11 +102,11 @@ class Transfer:
         numbers: Tell their names apart.
     """
 
-    bucket: Bucket
+    bucket: ObjectStore
     root: Path
     incoming: Path
-    meter: Meter = field(default_factory=Meter)
-    budget: Budget = field(default_factory=Budget)
+    progress: TransferProgress = field(default_factory=TransferProgress)
+    budget: MemoryBudget = field(default_factory=MemoryBudget)
     numbers: Iterator[int] = field(default_factory=count)
     _chunks: list[memoryview] = field(default_factory=list)
 
@@ -125,7 +125,7 @@ class Transfer:
     @property
     def in_flight(self) -> int:
         """How many requests to have under way: more, the longer the way to the store."""
-        wanted = int(self.bucket.wire.round_trip_s * _IN_FLIGHT_PER_SECOND)
+        wanted = int(self.bucket.round_trip_s * _IN_FLIGHT_PER_SECOND)
         return min(max(wanted, FEWEST_IN_FLIGHT), MOST_IN_FLIGHT)
 
 

@@ -9,19 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from maquette.storage.bucket import Part, Remote
+from maquette.storage.checksums import md5_and_crc32
 from maquette.storage.etags import PART_BYTES, combined, part_size, parts_of, verdict
 from maquette.storage.index import Entry
-from maquette.storage.sums import both_sums
-from maquette.storage.transfer import Transfer, Unsteady, all_of
-from maquette.storage.unfinished import UploadNotes, mark, unmark
+from maquette.storage.object_store import Part, RemoteObject
+from maquette.storage.pending_uploads import PendingUploads, mark, unmark
+from maquette.storage.transfer import FileChanged, Transfer, all_of
 
 _READS = 5
 
-Sending = Callable[[str, str], None]
+NoteUpload = Callable[[str, str], None]
 
 
-class Vanished(Exception):
+class FileVanished(Exception):
     """The file was removed since it was listed; there is nothing to upload."""
 
 
@@ -29,43 +29,43 @@ class Vanished(Exception):
 class Uploaded:
     """The object that was written, and the entry that remembers it."""
 
-    remote: Remote
+    remote: RemoteObject
     entry: Entry
 
 
-def upload_whole(transfer: Transfer, path: str, sending: Sending) -> Uploaded:
+def upload_whole(transfer: Transfer, path: str, note: NoteUpload) -> Uploaded:
     """Upload a file of up to one part in one request.
 
     Args:
-        sending: Called with the content's tag before it can arrive.
+        note: Called with the content's tag before it can arrive.
 
     Raises:
-        Vanished: the file is gone.
-        Unsteady: it changes all the time.
+        FileVanished: the file is gone.
+        FileChanged: it changes all the time.
     """
     file = transfer.root / path
     with transfer.budget.held(_stat(file).st_size):
         data, facts = _steady_read(file)
-        md5, crc = both_sums(data)
+        md5, crc = md5_and_crc32(data)
         tag = md5.hexdigest()
-        sending(path, tag)
+        note(path, tag)
         answer = transfer.bucket.put(path, data, md5.digest(), tag, {})
-    transfer.meter.add(len(data), 1)
-    remote = Remote(len(data), answer.etag, tag, crcs=crc.hexdigest())
+    transfer.progress.add(len(data), 1)
+    remote = RemoteObject(len(data), answer.etag, tag, crcs=crc.hexdigest())
     return Uploaded(remote, Entry(len(data), facts.st_mtime_ns, tag, answer.etag))
 
 
 def upload_in_parts(
-    transfer: Transfer, path: str, sending: Sending, notes: UploadNotes, pool: Executor
+    transfer: Transfer, path: str, note: NoteUpload, notes: PendingUploads, pool: Executor
 ) -> Uploaded:
     """Upload a file in parts; parts that an interrupted upload left in the store are kept.
 
     Args:
-        sending: Called with the content's tag before it can arrive.
+        note: Called with the content's tag before it can arrive.
 
     Raises:
-        Vanished: the file is gone.
-        Unsteady: it changed meanwhile.
+        FileVanished: the file is gone.
+        FileChanged: it changed meanwhile.
     """
     file = transfer.root / path
     before = _stat(file)
@@ -78,20 +78,20 @@ def upload_in_parts(
     after = _stat(file)
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
         notes.drop(transfer.bucket, path)
-        raise Unsteady(
+        raise FileChanged(
             f"the file changed while it was uploaded: `{file}`",
             hint="run the same command again when it is finished",
         )
     marked.result()
     tag = combined([bytes.fromhex(part.etag) for part in parts])
-    sending(path, tag)
+    note(path, tag)
     remote = transfer.bucket.complete_upload(
         path, upload_id, parts, tag, lambda etag: verdict(file, etag) is True
     )
     remote = replace(remote, crcs="".join(part.crc for part in parts))
     notes.forget(path)
     pool.submit(unmark, transfer.bucket, upload_id)
-    transfer.meter.add(0, 1)
+    transfer.progress.add(0, 1)
     return Uploaded(remote, Entry(remote.size, before.st_mtime_ns, tag, remote.etag))
 
 
@@ -102,11 +102,11 @@ def _part_sender(
         number, (offset, length) = piece
         with transfer.budget.buffer(length) as buffer:
             size = os.preadv(descriptor, [buffer], offset)
-            md5, crc = both_sums(buffer[:size])
+            md5, crc = md5_and_crc32(buffer[:size])
             known = finished.get(number)
             if known is None or (known.etag, known.size) != (md5.hexdigest(), size):
                 transfer.bucket.put_part(path, upload_id, number, buffer[:size], md5.digest())
-            transfer.meter.add(size)
+            transfer.progress.add(size)
         return Part(number, md5.hexdigest(), size, crc.hexdigest())
 
     return send
@@ -119,12 +119,12 @@ def _steady_read(file: Path) -> tuple[bytes, os.stat_result]:
         try:
             data = file.read_bytes()
         except FileNotFoundError:
-            raise Vanished from None
+            raise FileVanished from None
         after = _stat(file)
         same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
         if same and len(data) == after.st_size <= PART_BYTES:
             return data, after
-    raise Unsteady(
+    raise FileChanged(
         f"the file changes all the time: `{file}`",
         hint="run the same command again when it is finished",
     )
@@ -134,11 +134,11 @@ def _opened(file: Path) -> BinaryIO:
     try:
         return open(file, "rb")
     except FileNotFoundError:
-        raise Vanished from None
+        raise FileVanished from None
 
 
 def _stat(file: Path) -> os.stat_result:
     try:
         return file.stat()
     except FileNotFoundError:
-        raise Vanished from None
+        raise FileVanished from None

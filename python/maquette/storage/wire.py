@@ -1,7 +1,8 @@
 """Signed HTTP requests to one store, many at once, over kept connections.
 
 Bulk data goes through here and rare calls through boto3, see docs/decisions/0003-storage.md.
-Nothing is ever sent anywhere but the configured endpoint: redirects and proxies are not followed.
+Nothing is ever sent anywhere but the configured endpoint: redirects are not followed, and where a
+proxy is set, `boto3_store` goes its way instead.
 """
 
 from __future__ import annotations
@@ -13,63 +14,26 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlsplit
 
-from maquette.errors import ConfigError, JobFailed
+from maquette.errors import JobFailed
 from maquette.storage import signing
-from maquette.storage.answers import Refusal, explain, read_refusal
 from maquette.storage.connection import Connection, Damaged, Response
+from maquette.storage.error_responses import ErrorResponse, read_error, translate
+from maquette.storage.object_store import ATTEMPTS, Answer, Reader, Stopped, StoreLocation
 from maquette.storage.signing import Credentials
 
-ATTEMPTS = 8
 TIMEOUT_S = 60.0
-_LONG_TIMEOUT_S = 900.0
+LONG_TIMEOUT_S = 900.0
 _NO_TIMEOUT_S = 24 * 3600.0
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 4.0
 _LOOK_AGAIN_S = 0.02
 _MOST_ERROR_BYTES = 1 << 16
 _BY_PATH = " else: `maquette datastore add NAME --endpoint … --addressing path`"
-
-Reader = Callable[[Response], Any]
-
-
-class Stopped(Exception):
-    """The whole transfer ends, so this request is not begun or repeated."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a store answers.
-
-    Args:
-        host_style: Buckets are host names, not part of the path.
-        identity: What stays the same when the endpoint moves; empty: the endpoint.
-        is_ours_alone: No other program writes there, so our manifest tells everything.
-    """
-
-    endpoint: str
-    region: str = "us-east-1"
-    host_style: bool = False
-    identity: str = ""
-    is_ours_alone: bool = False
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A store's answer; `body` is what the reader made of it."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: Any = b""
-
-    @property
-    def etag(self) -> str:
-        return self.headers.get("etag", "").strip('"')
 
 
 @dataclass
@@ -80,17 +44,12 @@ class Wire:
         stop: Set it to end waiting and retrying in every thread.
     """
 
-    place: Place
+    location: StoreLocation
     credentials: Credentials
     stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.place.endpoint)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-            raise ConfigError(
-                f"not an endpoint: `{parts.scheme}://{parts.netloc.rpartition('@')[2]}`",
-                hint="an endpoint looks like https://s3.gra.io.cloud.ovh.net",
-            )
+        parts = urlsplit(self.location.endpoint)
         self._parts = parts
         self._tls: ssl.SSLContext | None = None
         if parts.scheme == "https":
@@ -108,7 +67,7 @@ class Wire:
         answer to one part back while it writes all that came after it. A connection that is lost
         is noticed sooner, see `connection`.
         """
-        return _NO_TIMEOUT_S if self.place.is_ours_alone else _LONG_TIMEOUT_S
+        return _NO_TIMEOUT_S if self.location.is_ours_alone else LONG_TIMEOUT_S
 
     def request(
         self,
@@ -158,10 +117,10 @@ class Wire:
                 self.round_trip_s = self.round_trip_s or time.monotonic() - begun
                 if answer.status < 300 or answer.status in fine:
                     return answer
-                refusal: Refusal = answer.body
-                if not refusal.is_passing or attempt == attempts:
-                    raise explain(refusal, doing)
-            self.stop.wait(_pause_s(attempt))
+                refusal: ErrorResponse = answer.body
+                if not refusal.is_transient or attempt == attempts:
+                    raise translate(refusal, doing)
+            self.stop.wait(pause_s(attempt))
         raise AssertionError("unreachable")
 
     def address_to_read(self, bucket: str, key: str, lifetime_s: int) -> str:
@@ -169,18 +128,18 @@ class Wire:
         host, path = self._address(bucket, key)
         path, now = signing.quoted_path(path), datetime.now(UTC)
         query = signing.signed_query(
-            path, host, self.place.region, self.credentials, now, lifetime_s
+            path, host, self.location.region, self.credentials, now, lifetime_s
         )
         return f"{self._parts.scheme}://{host}{path}?{query}"
 
     def _address(self, bucket: str, key: str) -> tuple[str, str]:
         host, base = self._parts.netloc.rpartition("@")[2], self._parts.path.rstrip("/")
-        if self.place.host_style:
+        if self.location.host_style:
             return f"{bucket}.{host}", f"{base}/{key}"
         return host, f"{base}/{bucket}" + (f"/{key}" if key else "")
 
     def _once(self, call: _Call, body: bytes | memoryview, reader: Reader | None) -> Answer:
-        target, headers = call.signed(self.place.region, self.credentials)
+        target, headers = call.signed(self.location.region, self.credentials)
         connection = self._connection(call.host)
         self._busy.add(connection)
         try:
@@ -231,7 +190,7 @@ class Wire:
             return error  # a local file's error, not the network's
         where = f"{self._parts.scheme}://{host}"
         hint = "check endpoint and network, then run the same command again: it continues"
-        if isinstance(error, socket.gaierror) and self.place.host_style:
+        if isinstance(error, socket.gaierror) and self.location.host_style:
             hint = f"look at the endpoint; does it take buckets in host names?{_BY_PATH}"
         return JobFailed(
             f"the store does not answer as it should, while {doing}",
@@ -270,14 +229,14 @@ class _Call:
 def _read(response: Response, reader: Reader | None) -> Answer:
     if response.status >= 300:
         body = response.read(_MOST_ERROR_BYTES)
-        refusal = read_refusal(response.status, body, response.headers, time.time())
+        refusal = read_error(response.status, body, response.headers, time.time())
         return Answer(response.status, response.headers, refusal)
     return Answer(
         response.status, response.headers, reader(response) if reader else response.read()
     )
 
 
-def _pause_s(attempt: int) -> float:
-    """Grow from pause to pause, at random so that threads do not come back all at once."""
+def pause_s(attempt: int) -> float:
+    """How long to wait after an attempt: longer each time, at random so that not all come back."""
     longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt)
     return random.uniform(longest / 2, longest)

@@ -12,8 +12,8 @@ from maquette.ui import text
 
 if TYPE_CHECKING:
     from maquette.storage.planning import Plan
-    from maquette.storage.syncing import Survey
-    from maquette.storage.transfer import Meter
+    from maquette.storage.syncing import Comparison
+    from maquette.storage.transfer import TransferProgress
 
 PLAIN_INTERVAL_S = 10.0
 JSON_INTERVAL_S = 1.0
@@ -31,14 +31,14 @@ class TransferPrinter:
         self._live = sys.stdout.isatty() and not as_json
         self._begun = self._last = time.monotonic()
 
-    def show(self, survey: Survey, meter: Meter) -> None:
+    def show(self, comparison: Comparison, moved: TransferProgress) -> None:
         """Show how far it is, if it is time for that."""
         clock = time.monotonic()
         interval = JSON_INTERVAL_S if self._as_json else PLAIN_INTERVAL_S
         if not self._live and clock - self._last < interval:
             return
         self._last = clock
-        state = progress(survey.plan, meter.bytes, meter.files, clock - self._begun)
+        state = progress(comparison.plan, moved.bytes, moved.files, clock - self._begun)
         if self._as_json:
             print(json.dumps({"event": "progress", **state}), flush=True)
         elif self._live:

@@ -42,7 +42,7 @@ class Result:
 
 
 def find_surface(scene: Scene) -> Result:
-    """The newest mesh, else the newest points.
+    """The newest mesh, else the newest points; what a stage tells of counts before other files.
 
     Raises:
         NotMeasured: there is neither.

@@ -82,7 +82,7 @@ def with_secrets(request: Request, given: Secrets) -> Body:
     store, body = request["store"], request["body"]
     secrets = scene_store.secrets_for(store, given)
     with scene_store.opened(store) as bucket:
-        line = handover.leave(bucket.wire, bucket.name, request["job_id"], secrets)
+        line = handover.leave(bucket, request["job_id"], secrets)
     others = [item for item in body["envVars"] if item["name"] != handover.VARIABLE]
     return {**body, "envVars": [*others, {"name": handover.VARIABLE, "value": line}]}
 
@@ -91,4 +91,4 @@ def forget(store: dict[str, Any] | None, job_id: str) -> None:
     """Remove what was left for a job that did not take it; it is of no use to anybody else."""
     if store is not None:
         with contextlib.suppress(MaquetteError), scene_store.opened(store) as bucket:
-            handover.remove(bucket.wire, bucket.name, job_id, attempts=1)
+            handover.remove(bucket, job_id, attempts=1)

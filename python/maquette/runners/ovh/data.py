@@ -12,9 +12,9 @@ from maquette.runners.base import Request, Show
 from maquette.runners.ovh import preflight
 from maquette.runners.scene_store import SOURCES, carry_input
 from maquette.scene.atomic import write_json
-from maquette.storage import places
+from maquette.storage import scene_bucket
 from maquette.storage.selection import selection
-from maquette.storage.syncing import Sync, Wish
+from maquette.storage.syncing import Sync, SyncOptions
 
 
 def place_of(settings: Settings, scene: Path) -> dict[str, Any]:
@@ -40,29 +40,29 @@ def send(request: Request, show: Show) -> None:
     place = request["data"]
     settings, scene = _settings(place), Path(place["scene"])
     preflight.check_reach(request, settings)
-    with places.opened(settings) as bucket:
+    with scene_bucket.opened(settings) as bucket:
         preflight.check_scene(request, scene, bucket)
     write_json(scene / request["options_file"], request["options"])
     if request["given"]:
         carry_input(scene, request["given"], f"{SOURCES}/{Path(request['given']).name}")
     with _sync(place) as sync:
-        sync.run(Wish("push", relist=True), show, lambda plan: None)
+        sync.run(SyncOptions("push", relist=True), show, lambda plan: None)
 
 
-def collect(place: dict[str, Any], show: Show = lambda survey, meter: None) -> None:
+def collect(place: dict[str, Any], show: Show = lambda comparison, progress: None) -> None:
     """Bring here what the job left in the bucket; it wrote no manifest, so objects are listed.
 
     Raises:
         Conflict: files changed on both sides; all others have come.
     """
     with _sync(place) as sync:
-        sync.run(Wish("pull", relist=True), show, lambda plan: None)
+        sync.run(SyncOptions("pull", relist=True), show, lambda plan: None)
 
 
 @contextmanager
 def _sync(place: dict[str, Any]) -> Iterator[Sync]:
     settings, scene = _settings(place), Path(place["scene"])
-    with places.opened(settings) as bucket:
+    with scene_bucket.opened(settings) as bucket:
         yield Sync(scene, bucket, selection(scene, project=Path(place["base_dir"])))
 
 

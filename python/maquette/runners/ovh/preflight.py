@@ -11,8 +11,8 @@ from maquette.pipelines.registry import get_pipeline
 from maquette.runners.agent_command import has_agent
 from maquette.runners.base import Request
 from maquette.runners.ovh.client import is_here
-from maquette.storage import places
-from maquette.storage.bucket import Bucket
+from maquette.storage import scene_bucket
+from maquette.storage.object_store import ObjectStore
 
 _OWN_IMAGES = "maquette/"
 
@@ -42,7 +42,7 @@ def check_reach(request: Request, settings: Settings) -> None:
         raise NotFound(f"there is no input `{given}`", hint="look at INPUT")
     if is_here(request["url"]):
         return
-    if places.uses_embedded_store(settings):
+    if scene_bucket.uses_embedded_store(settings):
         raise ConfigError(
             "OVHcloud can not reach the built-in store of this machine",
             hint=f"`maquette datastore add {settings.datastore} --endpoint … --region …`, and the "
@@ -63,7 +63,7 @@ def check_reach(request: Request, settings: Settings) -> None:
         )
 
 
-def check_scene(request: Request, scene: Path, bucket: Bucket) -> None:
+def check_scene(request: Request, scene: Path, bucket: ObjectStore) -> None:
     """Refuse a step whose predecessor is missing, here and in the bucket.
 
     Raises:

@@ -19,8 +19,8 @@ from maquette.runners.ovh.labels import HOST_LABEL, JOB_LABEL, TOOL_LABEL, USER_
 from maquette.runners.ovh.options import OvhOptions
 from maquette.runners.ovh.redaction import placeholder
 from maquette.runners.scene_store import SOURCES
-from maquette.storage.places import bucket_name
 from maquette.storage.safety import OWN_FOLDER
+from maquette.storage.scene_bucket import bucket_name
 
 CPU_FLAVOR, CPU_UNITS = "ai1-1-cpu", 4
 PLATFORM_MAXIMUM_S = 604_800

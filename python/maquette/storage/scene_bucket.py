@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 from maquette.config.settings import Settings
 from maquette.storage import credentials, datastores, embedded
-from maquette.storage.bucket import Bucket
-from maquette.storage.interrupting import interruptible
-from maquette.storage.wire import Wire
+from maquette.storage.object_store import ObjectStore, StoreLocation
+from maquette.storage.opening import interruptible, open_store
+from maquette.storage.signing import Credentials
 
 STORE_FOLDER = ".store"
 _LONGEST_NAME = 63
@@ -26,7 +26,7 @@ def uses_embedded_store(settings: Settings) -> bool:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Bucket]:
+def opened(settings: Settings) -> Iterator[ObjectStore]:
     """Open the scene's place: in the data store of DATASTORE, or in the embedded store.
 
     Raises:
@@ -35,15 +35,18 @@ def opened(settings: Settings) -> Iterator[Bucket]:
     """
     if uses_embedded_store(settings):
         folder = (settings.base_dir / STORE_FOLDER).resolve()
-        with (
-            embedded.serving(folder) as running,
-            interruptible(Wire(running.place, running.credentials)) as wire,
-        ):
-            yield Bucket(wire, bucket_name(settings), settings.model)
+        with embedded.serving(folder) as running:
+            yield from _opened(running.location, running.credentials, settings)
         return
     store = datastores.find(settings.datastore)
-    with interruptible(Wire(store.place, credentials.find(store.profile))) as wire:
-        yield Bucket(wire, bucket_name(settings), settings.model)
+    yield from _opened(store.location, credentials.find(store.profile), settings)
+
+
+def _opened(
+    location: StoreLocation, keys: Credentials, settings: Settings
+) -> Iterator[ObjectStore]:
+    with interruptible(open_store(location, keys, bucket_name(settings), settings.model)) as bucket:
+        yield bucket
 
 
 def bucket_name(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""Carry a plan out: many files at once, in phases, every finished file written down."""
+"""Execute a plan: many files at once, in phases, every finished file written down."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from queue import Empty, SimpleQueue
 
-from maquette.storage import partial, unfinished
-from maquette.storage.bucket import Remote
+from maquette.storage import partial_download, pending_uploads
 from maquette.storage.downloading import download, remove_unchanged
 from maquette.storage.etags import PART_BYTES
 from maquette.storage.index import Entry, Index
+from maquette.storage.manifest import Snapshot, guarded
+from maquette.storage.object_store import RemoteObject
+from maquette.storage.pending_uploads import PendingUploads
 from maquette.storage.planning import Action, Plan, Verb, phase
-from maquette.storage.remote import Snapshot, guarded
-from maquette.storage.transfer import FEWEST_IN_FLIGHT, Transfer, Unsteady
-from maquette.storage.unfinished import UploadNotes
-from maquette.storage.uploading import Vanished, upload_in_parts, upload_whole
+from maquette.storage.transfer import FEWEST_IN_FLIGHT, FileChanged, Transfer
+from maquette.storage.uploading import FileVanished, upload_in_parts, upload_whole
 
 _LARGE_AT_ONCE = 3
 _SHOW_EVERY_S = 0.2
@@ -28,20 +28,20 @@ Show = Callable[[], None]
 
 
 @dataclass
-class Done:
+class AppliedChanges:
     """What has been done so far.
 
     Args:
         written: Objects that the bucket has now, None for removed ones.
         files: Moved ones.
-        unsteady: Why files did not move that were written to meanwhile.
+        changed_meanwhile: Why files did not move that were written to meanwhile.
     """
 
     files: int = 0
     bytes: int = 0
-    written: dict[str, Remote | None] = field(default_factory=dict)
+    written: dict[str, RemoteObject | None] = field(default_factory=dict)
     removed: int = 0
-    unsteady: list[Exception] = field(default_factory=list)
+    changed_meanwhile: list[Exception] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -56,22 +56,27 @@ class _Pools:
     large: ThreadPoolExecutor
 
 
-class Applying:
-    """One plan at work.
+class PlanExecutor:
+    """Executes one plan.
 
     Args:
         show: Called several times a second.
     """
 
     def __init__(
-        self, transfer: Transfer, index: Index, snapshot: Snapshot, done: Done, show: Show
+        self,
+        transfer: Transfer,
+        index: Index,
+        snapshot: Snapshot,
+        applied: AppliedChanges,
+        show: Show,
     ) -> None:
         self._transfer = transfer
         self._index = index
         self._snapshot = snapshot
         self._show = show
-        self._done = done
-        self._notes = UploadNotes(index.uploads)
+        self._applied = applied
+        self._notes = PendingUploads(index.uploads)
 
     def run(self, plan: Plan) -> None:
         """Do everything in the plan; later phases wait for files that did not move.
@@ -82,12 +87,12 @@ class Applying:
         """
         self._adopt(plan)
         if plan.direction == "pull":
-            partial.sweep(self._transfer.incoming, _coming(plan))
+            partial_download.sweep(self._transfer.incoming, _coming(plan))
         with self._pools() as pools:
             self._sweep(plan, pools.single)
             for _, actions in groupby(plan.moving(), key=lambda action: phase(action.path)):
                 self._together([self._begin(action, pools) for action in actions])
-                if self._done.unsteady:
+                if self._applied.changed_meanwhile:
                     return
             self._together([pools.single.submit(self._remove, item) for item in plan.removing()])
 
@@ -104,7 +109,7 @@ class Applying:
         large = {item.path for item in plan.moving() if item.size > PART_BYTES}
         if plan.direction == "push" and (large or not self._notes.is_empty()):
             self._notes.drop_all_but(self._transfer.bucket, large)
-            pool.submit(unfinished.sweep, self._transfer.bucket, self._notes.ids())
+            pool.submit(pending_uploads.sweep, self._transfer.bucket, self._notes.ids())
 
     @contextmanager
     def _pools(self) -> Iterator[_Pools]:
@@ -113,7 +118,7 @@ class Applying:
             ThreadPoolExecutor(FEWEST_IN_FLIGHT),
             ThreadPoolExecutor(_LARGE_AT_ONCE),
         )
-        stop = self._transfer.bucket.wire.stop
+        stop = self._transfer.bucket.stop
         try:
             yield pools
         except BaseException:
@@ -137,8 +142,8 @@ class Applying:
         for _ in futures:
             future = self._next(ended)
             error = future.exception()
-            if isinstance(error, Unsteady):
-                self._done.unsteady.append(error)
+            if isinstance(error, FileChanged):
+                self._applied.changed_meanwhile.append(error)
             elif error is not None:
                 raise error
             if time.monotonic() - shown > _SHOW_EVERY_S:
@@ -157,30 +162,30 @@ class Applying:
         path = action.path
         if not self._snapshot.is_listed:
             guarded(self._transfer.bucket, self._snapshot, path)
-        sending = self._index.note_sent
+        note = self._index.note_upload
         try:
             if action.size > PART_BYTES:
-                moved = upload_in_parts(self._transfer, path, sending, self._notes, pool)
+                moved = upload_in_parts(self._transfer, path, note, self._notes, pool)
             else:
-                moved = upload_whole(self._transfer, path, sending)
-        except Vanished:
+                moved = upload_whole(self._transfer, path, note)
+        except FileVanished:
             return
         self._index.record(path, moved.entry)
-        self._done.written[path] = moved.remote
+        self._applied.written[path] = moved.remote
 
     def _download(self, action: Action, pool: ThreadPoolExecutor) -> None:
-        entry = download(self._transfer, action.difference, self._index.note_coming, pool)
+        entry = download(self._transfer, action.difference, self._index.note_download, pool)
         self._index.record(action.path, entry)
 
     def _remove(self, action: Action) -> None:
         if action.verb is Verb.REMOVE_THERE:
             if guarded(self._transfer.bucket, self._snapshot, action.path):
                 self._transfer.bucket.delete(action.path)
-            self._done.written[action.path] = None
+            self._applied.written[action.path] = None
         else:
             remove_unchanged(self._transfer.root / action.path, action.difference.local)
         self._index.forget(action.path)
-        self._done.removed += 1
+        self._applied.removed += 1
 
 
 def _coming(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -13,10 +13,10 @@ import pytest
 
 from fault_proxy import Fault, proxy_to
 from maquette.errors import CredentialsError, JobFailed
-from maquette.storage import sums
-from maquette.storage.bucket import Bucket
+from maquette.storage import checksums
 from maquette.storage.etags import PART_BYTES, new_md5
-from maquette.storage.remote import MANIFEST
+from maquette.storage.manifest import MANIFEST
+from maquette.storage.object_store import ObjectStore
 from s3_server import content_of, place_in, pull, push, put_foreign, write_scene
 from storage_scenes import BIG, files, interrupt_download, large
 
@@ -24,11 +24,11 @@ SMALL = "images/0001.jpg"
 PARTS = 4
 
 
-def manifest_of(bucket: Bucket) -> dict[str, Any]:
+def manifest_of(bucket: ObjectStore) -> dict[str, Any]:
     return dict(json.loads(bucket.get_if_changed(MANIFEST, "").body))
 
 
-def change_manifest(bucket: Bucket, change: Callable[[dict[str, Any]], object]) -> None:
+def change_manifest(bucket: ObjectStore, change: Callable[[dict[str, Any]], object]) -> None:
     manifest = manifest_of(bucket)
     change(manifest)
     put_foreign(bucket, MANIFEST, json.dumps(manifest, separators=(",", ":")).encode())
@@ -64,7 +64,7 @@ def flipping(path: str, numbers: set[int]) -> tuple[Callable[[str, str], Fault |
     return judge, asked
 
 
-def test_the_manifest_has_the_sums_of_what_was_pushed(scene: Path, bucket: Bucket) -> None:
+def test_the_manifest_has_the_sums_of_what_was_pushed(scene: Path, bucket: ObjectStore) -> None:
     content = {**files(30, 3, 5000), **large(30), "empty.txt": b""}
     write_scene(scene, content)
     push(scene, bucket)
@@ -74,11 +74,11 @@ def test_the_manifest_has_the_sums_of_what_was_pushed(scene: Path, bucket: Bucke
     assert {len(row) for row in manifest["objects"].values()} == {4}
 
 
-def test_a_manifest_of_an_earlier_version_stays_as_it_is(scene: Path, bucket: Bucket) -> None:
+def test_a_manifest_of_an_earlier_version_stays_as_it_is(scene: Path, bucket: ObjectStore) -> None:
     write_scene(scene, files(29, 3, 5000))
     push(scene, bucket)
     change_manifest(bucket, without_sums)
-    with proxy_to(bucket.wire.place.endpoint) as proxy:
+    with proxy_to(bucket.location.endpoint) as proxy:
         push(scene, place_in(proxy.endpoint, bucket.prefix), relist=True)
     assert not any(line.startswith("PUT") for line in proxy.seen)
     (scene / SMALL).write_bytes(b"new")
@@ -86,25 +86,25 @@ def test_a_manifest_of_an_earlier_version_stays_as_it_is(scene: Path, bucket: Bu
     assert set(manifest_of(bucket)["crc32"]) == {SMALL}
 
 
-def test_a_resumed_upload_has_the_sums_of_all_parts(scene: Path, bucket: Bucket) -> None:
+def test_a_resumed_upload_has_the_sums_of_all_parts(scene: Path, bucket: ObjectStore) -> None:
     write_scene(scene, large(31))
 
     def judge(method: str, path: str) -> Fault | None:
         return Fault(403, "AccessDenied") if "partNumber=3" in path else None
 
-    with proxy_to(bucket.wire.place.endpoint, judge) as proxy, pytest.raises(CredentialsError):
+    with proxy_to(bucket.location.endpoint, judge) as proxy, pytest.raises(CredentialsError):
         push(scene, place_in(proxy.endpoint, bucket.prefix))
     push(scene, bucket)
     assert manifest_of(bucket)["crc32"] == {BIG: of_parts(large(31)[BIG])}
 
 
 def test_a_damaged_part_is_fetched_again_and_only_that(
-    scene: Path, tmp_path: Path, bucket: Bucket
+    scene: Path, tmp_path: Path, bucket: ObjectStore
 ) -> None:
     write_scene(scene, large(32))
     push(scene, bucket)
     judge, asked = flipping(BIG, {2, 4})
-    with proxy_to(bucket.wire.place.endpoint, judge) as proxy:
+    with proxy_to(bucket.location.endpoint, judge) as proxy:
         pull(tmp_path / "other", place_in(proxy.endpoint, bucket.prefix))
     assert len(asked) == PARTS + 2
     assert content_of(tmp_path / "other") == content_of(scene)
@@ -115,7 +115,7 @@ def test_a_damaged_part_is_fetched_again_and_only_that(
 def test_a_small_object_that_was_falsified_on_its_way_is_fetched_again(
     scene: Path,
     tmp_path: Path,
-    bucket: Bucket,
+    bucket: ObjectStore,
     known: Callable[[dict[str, Any]], None],
     path: str,
 ) -> None:
@@ -123,7 +123,7 @@ def test_a_small_object_that_was_falsified_on_its_way_is_fetched_again(
     push(scene, bucket)
     change_manifest(bucket, known)
     judge, asked = flipping(path, {1, 2})
-    with proxy_to(bucket.wire.place.endpoint, judge) as proxy:
+    with proxy_to(bucket.location.endpoint, judge) as proxy:
         pull(tmp_path / "other", place_in(proxy.endpoint, bucket.prefix))
     assert len(asked) == 3
     assert content_of(tmp_path / "other") == content_of(scene)
@@ -134,7 +134,7 @@ def test_a_small_object_that_was_falsified_on_its_way_is_fetched_again(
 def test_what_stays_damaged_never_gets_its_name(
     scene: Path,
     tmp_path: Path,
-    bucket: Bucket,
+    bucket: ObjectStore,
     known: Callable[[dict[str, Any]], None],
     path: str,
 ) -> None:
@@ -144,7 +144,7 @@ def test_what_stays_damaged_never_gets_its_name(
     other = tmp_path / "other"
     judge, _ = flipping(path, set())
     with (
-        proxy_to(bucket.wire.place.endpoint, judge) as proxy,
+        proxy_to(bucket.location.endpoint, judge) as proxy,
         pytest.raises(JobFailed, match="does not have its checksum") as caught,
     ):
         pull(other, place_in(proxy.endpoint, bucket.prefix))
@@ -153,7 +153,7 @@ def test_what_stays_damaged_never_gets_its_name(
     assert content_of(other) == content_of(scene)
 
 
-def pull_with_a_wrong_sum(root: Path, bucket: Bucket) -> None:
+def pull_with_a_wrong_sum(root: Path, bucket: ObjectStore) -> None:
     """The last part of the large file seems damaged each time, at a store that keeps its ETags."""
     tag = manifest_of(bucket)["objects"][BIG][1]
     change_manifest(bucket, _spoil_last_sum)
@@ -162,7 +162,7 @@ def pull_with_a_wrong_sum(root: Path, bucket: Bucket) -> None:
         return Fault(etag=tag) if method == "HEAD" and BIG in path else None
 
     with (
-        proxy_to(bucket.wire.place.endpoint, judge) as proxy,
+        proxy_to(bucket.location.endpoint, judge) as proxy,
         pytest.raises(JobFailed, match="does not have its checksum"),
     ):
         pull(root, place_in(proxy.endpoint, bucket.prefix))
@@ -172,14 +172,14 @@ def pull_with_a_wrong_sum(root: Path, bucket: Bucket) -> None:
 
 
 def test_one_part_that_stays_damaged_leaves_the_others_there(
-    scene: Path, tmp_path: Path, bucket: Bucket
+    scene: Path, tmp_path: Path, bucket: ObjectStore
 ) -> None:
     """The next pull asks only for what is missing."""
     write_scene(scene, large(35))
     push(scene, bucket)
     other = tmp_path / "other"
     pull_with_a_wrong_sum(other, bucket)
-    with proxy_to(bucket.wire.place.endpoint) as proxy:
+    with proxy_to(bucket.location.endpoint) as proxy:
         pull(other, place_in(proxy.endpoint, bucket.prefix))
     assert sum(BIG in line for line in proxy.seen) == 1
     assert content_of(other) == content_of(scene)
@@ -195,7 +195,7 @@ def _spoil_last_sum(manifest: dict[str, Any], digits: str = "00000000") -> None:
     ids=str,
 )
 def test_sums_that_do_not_fit_the_object_do_not_count(
-    scene: Path, tmp_path: Path, bucket: Bucket, found: dict[str, Any]
+    scene: Path, tmp_path: Path, bucket: ObjectStore, found: dict[str, Any]
 ) -> None:
     write_scene(scene, large(36))
     push(scene, bucket)
@@ -206,7 +206,7 @@ def test_sums_that_do_not_fit_the_object_do_not_count(
 
 @both
 def test_an_interrupted_pull_goes_on_whichever_sums_it_began_with(
-    scene: Path, tmp_path: Path, bucket: Bucket, known: Callable[[dict[str, Any]], None]
+    scene: Path, tmp_path: Path, bucket: ObjectStore, known: Callable[[dict[str, Any]], None]
 ) -> None:
     """The manifest has no sums first and has them later, or the other way round."""
     write_scene(scene, large(37))
@@ -224,7 +224,7 @@ def test_an_interrupted_pull_goes_on_whichever_sums_it_began_with(
 
 @pytest.mark.parametrize("lost", [b"lost", bytes(PART_BYTES)], ids=["bytes", "a part"])
 def test_a_part_that_the_disk_lost_is_fetched_again(
-    scene: Path, tmp_path: Path, bucket: Bucket, lost: bytes
+    scene: Path, tmp_path: Path, bucket: ObjectStore, lost: bytes
 ) -> None:
     write_scene(scene, large(38))
     push(scene, bucket)
@@ -233,7 +233,7 @@ def test_a_part_that_the_disk_lost_is_fetched_again(
     (record,) = (other / ".maquette/incoming").glob("*.parts")
     with open(record.with_suffix(""), "r+b") as file:
         file.write(lost)
-    with proxy_to(bucket.wire.place.endpoint) as proxy:
+    with proxy_to(bucket.location.endpoint) as proxy:
         pull(other, place_in(proxy.endpoint, bucket.prefix))
     assert sum(BIG in line for line in proxy.seen) == 2  # this one and the one that was wrong
     assert content_of(other) == content_of(scene)
@@ -245,7 +245,7 @@ def dated_earlier(path: str, manifest: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("path", [SMALL, BIG])
 def test_what_another_program_wrote_is_not_measured_by_our_sums(
-    scene: Path, tmp_path: Path, bucket: Bucket, path: str
+    scene: Path, tmp_path: Path, bucket: ObjectStore, path: str
 ) -> None:
     """Same name, same size, other content; the manifest knows nothing of it, before and after.
 
@@ -267,10 +267,10 @@ def test_what_another_program_wrote_is_not_measured_by_our_sums(
     assert content_of(tmp_path / "third") == {**wanted, "new.txt": b"new"}
 
 
-@pytest.mark.parametrize("size", [0, 1, sums._CHUNK_BYTES, 3 * sums._CHUNK_BYTES + 5])
+@pytest.mark.parametrize("size", [0, 1, checksums._CHUNK_BYTES, 3 * checksums._CHUNK_BYTES + 5])
 def test_both_sums_are_those_of_all_the_bytes(size: int) -> None:
     content = (bytes(range(251)) * (size // 251 + 1))[:size]
     whole = new_md5()
     whole.update(content)
-    md5, crc = sums.both_sums(content)
+    md5, crc = checksums.md5_and_crc32(content)
     assert (md5.hexdigest(), crc.hexdigest()) == (whole.hexdigest(), f"{zlib.crc32(content):08x}")

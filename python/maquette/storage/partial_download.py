@@ -16,7 +16,7 @@ from maquette.storage import etags
 _RECORD = ".parts"
 
 
-class Partial:
+class PartialDownload:
     """One object's bytes on their way.
 
     Args:
@@ -33,7 +33,7 @@ class Partial:
     def standing(
         self, descriptor: int, offset: int, length: int, new: Callable[[], Any]
     ) -> str | None:
-        """The sum of a stretch (bytes) that came before and still stands in the file.
+        """The checksum of a range (bytes) that came before and still stands in the file.
 
         Args:
             new: Begins a sum; what was noted with another kind of sum does not count.
@@ -42,11 +42,11 @@ class Partial:
         if noted is None:
             return None
         total = new()
-        etags.add_stretch(total, descriptor, offset, length)
+        etags.add_range(total, descriptor, offset, length)
         return noted if total.hexdigest() == noted else None
 
     def note(self, offset: int, length: int, digits: str) -> None:
-        """Write down that a stretch with this sum has come whole."""
+        """Write down that a range with this checksum has come whole."""
         with self._guard, open(self._record, "a", encoding="ascii") as record:
             record.write(f"\n{offset} {length} {digits} .")
 

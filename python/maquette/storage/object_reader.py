@@ -1,4 +1,4 @@
-"""The bytes of one object into an open file, stretch by stretch, each checked as it arrives.
+"""The bytes of one object into an open file, range by range, each checked as it arrives.
 
 Every request says which content it expects (If-Match), so no file is made of two.
 """
@@ -13,82 +13,81 @@ from pathlib import Path
 
 from maquette.errors import JobFailed, from_os_error
 from maquette.storage import etags
-from maquette.storage.bucket import PRECONDITION_FAILED, Remote
-from maquette.storage.connection import Damaged, Response
-from maquette.storage.remote import Outdated
-from maquette.storage.sums import sums_of
+from maquette.storage.checksums import checksums_of
+from maquette.storage.connection import Damaged
+from maquette.storage.manifest import Outdated
+from maquette.storage.object_store import ATTEMPTS, PRECONDITION_FAILED, Body, RemoteObject
 from maquette.storage.transfer import FEWEST_IN_FLIGHT, Transfer
-from maquette.storage.wire import ATTEMPTS
 
 _FEWEST_REQUESTS = 2 * FEWEST_IN_FLIGHT  # each thread has a second one while others still read
 _MOST_TOGETHER = 8
 
-Came = Callable[[int, str], object]
+PartArrived = Callable[[int, str], object]
 
 
-class DamagedForGood(JobFailed):
+class ChecksumMismatch(JobFailed):
     """What came does not have the object's checksum, although each request went well."""
 
 
-class Source:
+class ObjectReader:
     """An object that is to be downloaded.
 
-    `sums` tells how what comes is checked, `stretches` the offset and length (bytes) of what is
+    `checksums` tells how what comes is checked, `ranges` the offset and length (bytes) of what is
     checked by itself, `groups` the numbers of those that one request brings while all goes well.
     """
 
-    def __init__(self, transfer: Transfer, path: str, wanted: Remote) -> None:
+    def __init__(self, transfer: Transfer, path: str, wanted: RemoteObject) -> None:
         self.transfer = transfer
         self.path = path
         self.wanted = wanted
-        self.stretches = list(etags.parts_of(wanted.size, etags.part_size(wanted.size)))
-        self.sums = sums_of(wanted, len(self.stretches))
-        count = len(self.stretches)
+        self.ranges = list(etags.parts_of(wanted.size, etags.part_size(wanted.size)))
+        self.checksums = checksums_of(wanted, len(self.ranges))
+        count = len(self.ranges)
         each = min(max(count // _FEWEST_REQUESTS, 1), _MOST_TOGETHER)
         self.groups = [range(*ends) for ends in pairwise([*range(0, count, each), count])]
 
-    def read_together(self, numbers: range, descriptor: int, came: Came) -> None:
-        """Write consecutive stretches to their places by one request, as far as all goes well.
+    def read_together(self, numbers: range, descriptor: int, arrived: PartArrived) -> None:
+        """Write consecutive ranges to their places by one request, as far as all goes well.
 
         Args:
-            came: Called with the number and the sum of each that came whole.
+            arrived: Called with the number and the sum of each that came whole.
 
         Raises:
             Outdated: the object is gone or has changed since it was listed.
         """
 
         def check(number: int, digits: str) -> None:
-            if self.sums.is_wrong(number, digits):
-                self.transfer.meter.add(-self.stretches[number][1])
+            if self.checksums.is_wrong(number, digits):
+                self.transfer.progress.add(-self.ranges[number][1])
                 raise Damaged("a part does not have its checksum")
-            came(number, digits)
+            arrived(number, digits)
 
         with suppress(JobFailed):  # `read` tries again what did not come, and says what is wrong
             self._ask(numbers, descriptor, check, attempts=1)
 
     def read(self, number: int, descriptor: int) -> str:
-        """Write a stretch, by its number from 0, to its place in an open file; returns its sum.
+        """Write a range, by its number from 0, to its place in an open file; returns its sum.
 
         Raises:
             Outdated: the object is gone or has changed since it was listed.
-            DamagedForGood: what comes has a wrong sum again and again.
+            ChecksumMismatch: what comes has a wrong sum again and again.
         """
         found: dict[int, str] = {}
         for _ in range(ATTEMPTS):
             self._ask(range(number, number + 1), descriptor, found.__setitem__)
-            if not self.sums.is_wrong(number, found[number]):
+            if not self.checksums.is_wrong(number, found[number]):
                 return found[number]
-            self.transfer.meter.add(-self.stretches[number][1])
+            self.transfer.progress.add(-self.ranges[number][1])
         raise self._why_wrong()
 
     def tag_of(self, found: list[str], file: Path) -> str:
-        """The content tag of the whole file, whose stretches have the sums `found`.
+        """The content tag of the whole file, whose ranges have the sums `found`.
 
         Raises:
             Outdated: the object has changed since it was listed.
-            DamagedForGood: the file has not the object's content.
+            ChecksumMismatch: the file has not the object's content.
         """
-        if self.sums.right:
+        if self.checksums.right:
             return self.wanted.tag
         tag = etags.combined([bytes.fromhex(digits) for digits in found])
         right = tag == self.wanted.tag if self.wanted.tag else etags.verdict(file, self.wanted.etag)
@@ -96,21 +95,23 @@ class Source:
             raise self._why_wrong()
         return tag
 
-    def _ask(self, numbers: range, descriptor: int, came: Came, attempts: int = ATTEMPTS) -> None:
-        asked = [self.stretches[number] for number in numbers]
-        stretch = (asked[0][0], sum(length for _, length in asked))
+    def _ask(
+        self, numbers: range, descriptor: int, arrived: PartArrived, attempts: int = ATTEMPTS
+    ) -> None:
+        asked = [self.ranges[number] for number in numbers]
+        byte_range = (asked[0][0], sum(length for _, length in asked))
 
-        def receive(response: Response) -> None:
+        def receive(response: Body) -> None:
             if not _may_be(self.wanted, response.etag):
                 raise Outdated(self.path)
             for number in numbers:
                 is_last = number == numbers[-1]
-                came(number, self._write(descriptor, self.stretches[number], response, is_last))
+                arrived(number, self._write(descriptor, self.ranges[number], response, is_last))
 
         answer = self.transfer.bucket.get(
             self.path,
             receive,
-            stretch if len(self.stretches) > 1 else None,
+            byte_range if len(self.ranges) > 1 else None,
             self.wanted.etag,
             attempts,
         )
@@ -118,22 +119,22 @@ class Source:
             raise Outdated(self.path)
 
     def _write(
-        self, descriptor: int, stretch: tuple[int, int], response: Response, is_last: bool
+        self, descriptor: int, byte_range: tuple[int, int], response: Body, is_last: bool
     ) -> str:
-        meter, total, (offset, left) = self.transfer.meter, self.sums.new(), stretch
+        progress, total, (offset, left) = self.transfer.progress, self.checksums.new(), byte_range
         try:
             with self.transfer.chunk() as chunk:
                 while left and (count := response.readinto(chunk[:left])):
                     total.update(chunk[:count])
                     _write(descriptor, chunk[:count], offset)
-                    meter.add(count)
+                    progress.add(count)
                     offset, left = offset + count, left - count
                 if left:
-                    raise Damaged(f"{stretch[1] - left} of {stretch[1]} bytes came")
+                    raise Damaged(f"{byte_range[1] - left} of {byte_range[1]} bytes came")
                 if is_last and response.readinto(chunk):
                     raise Damaged("more bytes came than were asked for")
         except BaseException:
-            meter.add(left - stretch[1])
+            progress.add(left - byte_range[1])
             raise
         return str(total.hexdigest())
 
@@ -143,13 +144,13 @@ class Source:
         # Time does not tell here: another object may stand there since the same second.
         if present is None or present.etag != self.wanted.etag:
             return Outdated(self.path)
-        return DamagedForGood(
+        return ChecksumMismatch(
             f"the download does not have its checksum: `{self.transfer.bucket.url(self.path)}`",
             hint="run the same command again; if it stays so, the object is damaged in the store",
         )
 
 
-def _may_be(wanted: Remote, etag: str) -> bool:
+def _may_be(wanted: RemoteObject, etag: str) -> bool:
     """Whether an answer with this ETag is of the object; some stores rewrite that of parts."""
     rewritten = "-" in wanted.etag and "-" not in etag
     return etag in ("", wanted.etag) or rewritten

@@ -20,7 +20,7 @@ _KEYS = "check the access key and the secret key (`maquette datastore check`)"
 _RIGHTS = "ask for the right to read, write, list and delete in this bucket"
 _REGION = "give the bucket's own region: `maquette datastore add NAME --endpoint … --region …`"
 
-_WORDS: dict[str, tuple[type[MaquetteError], str, str]] = {
+_BY_CODE: dict[str, tuple[type[MaquetteError], str, str]] = {
     "InvalidAccessKeyId": (CredentialsError, "the store does not know the access key", _KEYS),
     "SignatureDoesNotMatch": (CredentialsError, "the secret key does not fit", _KEYS),
     "InvalidToken": (CredentialsError, "the session token is refused", _KEYS),
@@ -63,12 +63,12 @@ _BY_STATUS = {
     403: "AccessDenied",
     404: "NoSuchKey",
 }
-PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-PASSING_WORDS = frozenset({"SlowDown", "RequestTimeout", "BadDigest", "IncompleteBody"})
+TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+TRANSIENT_CODES = frozenset({"SlowDown", "RequestTimeout", "BadDigest", "IncompleteBody"})
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ErrorResponse:
     """A store's error answer.
 
     Args:
@@ -78,19 +78,19 @@ class Refusal:
     """
 
     status: int
-    word: str = ""
+    code: str = ""
     message: str = ""
     region: str = ""
     endpoint: str = ""
     clock_ahead_s: float = 0.0
 
     @property
-    def is_passing(self) -> bool:
+    def is_transient(self) -> bool:
         """Whether the same request may succeed a moment later."""
-        return self.status in PASSING_STATUSES or self.word in PASSING_WORDS
+        return self.status in TRANSIENT_STATUSES or self.code in TRANSIENT_CODES
 
 
-def read_refusal(status: int, body: bytes, headers: Mapping[str, str], now_s: float) -> Refusal:
+def read_error(status: int, body: bytes, headers: Mapping[str, str], now_s: float) -> ErrorResponse:
     """Take the store's own words out of an error answer; without words, its status gives them.
 
     Args:
@@ -98,33 +98,41 @@ def read_refusal(status: int, body: bytes, headers: Mapping[str, str], now_s: fl
         now_s: This machine's time, Unix seconds.
     """
     text = body.decode("utf-8", errors="replace")
-    region = _plain(headers.get("x-amz-bucket-region") or _element(text, "Region"))
-    word = _element(text, "Code") or _BY_STATUS.get(status, "")
-    if not word and status == 400 and region:
-        word = "AuthorizationHeaderMalformed"  # an answer to HEAD has no body
-    return Refusal(
+    names = ("Code", "Message", "Region", "Endpoint", "Bucket")
+    return error_of(status, {name: _element(text, name) for name in names}, headers, now_s)
+
+
+def error_of(
+    status: int, told: Mapping[str, str], headers: Mapping[str, str], now_s: float
+) -> ErrorResponse:
+    """Put a refusal together out of the elements of an error answer and its headers."""
+    region = _plain(headers.get("x-amz-bucket-region") or told.get("Region", ""))
+    code = told.get("Code") or _BY_STATUS.get(status, "")
+    if not code and status == 400 and region:
+        code = "AuthorizationHeaderMalformed"  # an answer to HEAD has no body
+    return ErrorResponse(
         status,
-        word,
-        _element(text, "Message"),
+        code,
+        told.get("Message", ""),
         region,
-        _plain(_element(text, "Endpoint").removeprefix(f"{_element(text, 'Bucket')}.")),
+        _plain(told.get("Endpoint", "").removeprefix(f"{told.get('Bucket', '')}.")),
         now_s - _time_of(headers.get("date", ""), now_s),
     )
 
 
-def explain(refusal: Refusal, doing: str) -> MaquetteError:
+def translate(response: ErrorResponse, doing: str) -> MaquetteError:
     """Turn a refusal into a sentence; unknown words survive.
 
     Args:
         doing: What was asked for, as in "listing `s3://bucket/owl`".
     """
-    own = f"{refusal.status} {refusal.word}: {refusal.message}".rstrip(": ")
-    if refusal.word in _WORDS:
-        kind, sentence, hint = _WORDS[refusal.word]
-        if refusal.word == "RequestTimeTooSkewed":
-            sentence = _skew(refusal.clock_ahead_s) or sentence
+    own = f"{response.status} {response.code}: {response.message}".rstrip(": ")
+    if response.code in _BY_CODE:
+        kind, sentence, hint = _BY_CODE[response.code]
+        if response.code == "RequestTimeTooSkewed":
+            sentence = _skew(response.clock_ahead_s) or sentence
         elif hint == _REGION:
-            hint = _place_of(refusal) or hint
+            hint = _place_of(response) or hint
         return kind(f"{sentence}, while {doing}", detail=f"the store says: {own}", hint=hint)
     return JobFailed(
         f"the store refused while {doing}: {own}",
@@ -132,9 +140,9 @@ def explain(refusal: Refusal, doing: str) -> MaquetteError:
     )
 
 
-def _place_of(refusal: Refusal) -> str:
+def _place_of(response: ErrorResponse) -> str:
     """How to go where the store points to; never done unasked."""
-    endpoint, region = refusal.endpoint, refusal.region
+    endpoint, region = response.endpoint, response.region
     named = (("region", region), ("endpoint", endpoint))
     said = ", ".join(f"{name} {value}" for name, value in named if value)
     if not said:

@@ -6,13 +6,13 @@ import secrets
 from collections.abc import Callable, Iterator
 
 from maquette.errors import JobFailed
-from maquette.storage.bucket import PRECONDITION_FAILED, Bucket
 from maquette.storage.etags import new_md5
+from maquette.storage.object_store import PRECONDITION_FAILED, ObjectStore
 
 _CONTENT = b"maquette checks that this store keeps what it is given\n"
 
 
-def check(bucket: Bucket) -> Iterator[str]:
+def check(bucket: ObjectStore) -> Iterator[str]:
     """Do one thing after the other and say each; a test object is left only if removing fails.
 
     Raises:
@@ -34,7 +34,7 @@ def check(bucket: Bucket) -> Iterator[str]:
     yield "remove: yes"
 
 
-def _acts(bucket: Bucket, path: str) -> list[tuple[str, Callable[[], None]]]:
+def _acts(bucket: ObjectStore, path: str) -> list[tuple[str, Callable[[], None]]]:
     digest = new_md5()
     digest.update(_CONTENT)
 
@@ -52,7 +52,7 @@ def _acts(bucket: Bucket, path: str) -> list[tuple[str, Callable[[], None]]]:
     return [("write: yes", write), ("read: yes", read), ("list: yes", listed)]
 
 
-def _knows_conditions(bucket: Bucket, path: str) -> bool:
+def _knows_conditions(bucket: ObjectStore, path: str) -> bool:
     digest = new_md5()
     digest.update(_CONTENT)
     answer = bucket.put(path, _CONTENT, digest.digest(), digest.hexdigest(), {"if-none-match": "*"})

@@ -17,8 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from maquette.scene.atomic import replacing
-from maquette.storage.bucket import NOT_IMPLEMENTED, PRECONDITION_FAILED, Bucket, Remote
 from maquette.storage.etags import new_md5
+from maquette.storage.object_store import (
+    NOT_IMPLEMENTED,
+    PRECONDITION_FAILED,
+    ObjectStore,
+    RemoteObject,
+)
 from maquette.storage.safety import OWN_FOLDER
 
 MANIFEST = f"{OWN_FOLDER}/manifest.json"
@@ -39,13 +44,15 @@ class Snapshot:
         has_bucket: The bucket is there, even if nothing is in it.
     """
 
-    objects: dict[str, Remote]
+    objects: dict[str, RemoteObject]
     manifest_etag: str
     is_listed: bool
     has_bucket: bool = True
 
 
-def look(bucket: Bucket, copy: Path, *, relist: bool, doubted: Collection[str] = ()) -> Snapshot:
+def take_snapshot(
+    bucket: ObjectStore, copy: Path, *, relist: bool, doubted: Collection[str] = ()
+) -> Snapshot:
     """Read the manifest if it differs from our `copy` of it; list beside it, or when there is none.
 
     Args:
@@ -72,7 +79,7 @@ def look(bucket: Bucket, copy: Path, *, relist: bool, doubted: Collection[str] =
     return Snapshot(objects, etag, False)
 
 
-def guarded(bucket: Bucket, snapshot: Snapshot, path: str) -> Remote | None:
+def guarded(bucket: ObjectStore, snapshot: Snapshot, path: str) -> RemoteObject | None:
     """Look at an object that is about to be replaced or removed.
 
     Returns:
@@ -88,7 +95,7 @@ def guarded(bucket: Bucket, snapshot: Snapshot, path: str) -> Remote | None:
 
 
 def publish(
-    bucket: Bucket, copy: Path, snapshot: Snapshot, changes: dict[str, Remote | None]
+    bucket: ObjectStore, copy: Path, snapshot: Snapshot, changes: dict[str, RemoteObject | None]
 ) -> list[str]:
     """Write the manifest of what the bucket holds after our changes, merged with other pushes.
 
@@ -116,10 +123,10 @@ def publish(
 
 
 def _is_theirs(
-    bucket: Bucket,
+    bucket: ObjectStore,
     path: str,
-    theirs: dict[str, Remote],
-    ours: dict[str, Remote | None],
+    theirs: dict[str, RemoteObject],
+    ours: dict[str, RemoteObject | None],
 ) -> bool:
     """Whether another push wrote the same path and its object is the one that stands."""
     wanted, other = ours[path], theirs.get(path)
@@ -129,7 +136,7 @@ def _is_theirs(
     return present is not None and other.is_still(present)
 
 
-def _replace(bucket: Bucket, content: bytes, etag: str) -> bool:
+def _replace(bucket: ObjectStore, content: bytes, etag: str) -> bool:
     """Write the manifest unless it is no longer the one with `etag`; says whether it did."""
     present = bucket.get_if_changed(MANIFEST, etag)
     found = (
@@ -148,8 +155,8 @@ def _replace(bucket: Bucket, content: bytes, etag: str) -> bool:
 
 
 def _with_tags(
-    listed: dict[str, Remote], known: dict[str, Remote], doubted: Collection[str]
-) -> dict[str, Remote]:
+    listed: dict[str, RemoteObject], known: dict[str, RemoteObject], doubted: Collection[str]
+) -> dict[str, RemoteObject]:
     """Keep what the manifest knows of objects that are still the same: their tag above all."""
     tagged = {}
     for path, item in listed.items():
@@ -159,7 +166,7 @@ def _with_tags(
     return tagged
 
 
-def _encoded(objects: dict[str, Remote]) -> bytes:
+def _encoded(objects: dict[str, RemoteObject]) -> bytes:
     rows = {
         path: (item.size, item.etag, item.tag, item.modified_s)
         for path, item in sorted(objects.items())
@@ -169,13 +176,13 @@ def _encoded(objects: dict[str, Remote]) -> bytes:
     return json.dumps(content, separators=(",", ":")).encode()
 
 
-def _decoded(content: bytes) -> dict[str, Remote] | None:
+def _decoded(content: bytes) -> dict[str, RemoteObject] | None:
     """The manifest's objects; None when it is missing or damaged."""
     try:
         read: Any = json.loads(content)
         crcs = read.get("crc32", {})  # manifests of earlier versions have none
         return {
-            str(path): Remote(
+            str(path): RemoteObject(
                 int(size), str(etag), str(tag), int(modified_s), str(crcs.get(path, ""))
             )
             for path, (size, etag, tag, modified_s) in read["objects"].items()

@@ -15,33 +15,33 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from maquette.scene.atomic import write_json
-from maquette.storage.bucket import Bucket, Part
 from maquette.storage.etags import new_md5
+from maquette.storage.object_store import ObjectStore, Part
 from maquette.storage.safety import OWN_FOLDER
 
 _MARKERS = f"{OWN_FOLDER}/uploads"
 _ABANDONED_S = 24 * 3600
 
 
-def mark(bucket: Bucket, path: str, upload_id: str) -> None:
+def mark(bucket: ObjectStore, path: str, upload_id: str) -> None:
     """Leave a marker that an upload of ours is under way."""
     content, digest = path.encode(), new_md5()
     digest.update(content)
     bucket.put(_marker(upload_id), content, digest.digest(), digest.hexdigest(), {})
 
 
-def unmark(bucket: Bucket, upload_id: str) -> None:
+def unmark(bucket: ObjectStore, upload_id: str) -> None:
     """Take the marker away; fine if it is gone."""
     bucket.delete(_marker(upload_id))
 
 
-def sweep(bucket: Bucket, kept: set[str]) -> None:
+def sweep(bucket: ObjectStore, kept: set[str]) -> None:
     """Abort the uploads of ours, from any machine, that were begun more than a day ago.
 
     Args:
         kept: Ids of uploads that go on.
     """
-    markers = Bucket(bucket.wire, bucket.name, bucket.key(_MARKERS)).objects() or {}
+    markers = bucket.at(bucket.name, bucket.key(_MARKERS)).objects() or {}
     for name, item in markers.items():
         upload_id = unquote(name)
         if upload_id in kept or time.time() - item.modified_s < _ABANDONED_S:
@@ -56,7 +56,7 @@ def _marker(upload_id: str) -> str:
     return f"{_MARKERS}/{quote(upload_id, safe='')}"
 
 
-class UploadNotes:
+class PendingUploads:
     """Which uploads in parts are ours and under way; a file beside the index.
 
     Args:
@@ -72,7 +72,7 @@ class UploadNotes:
             self._notes = {}
 
     def resume(
-        self, bucket: Bucket, path: str, facts: os.stat_result
+        self, bucket: ObjectStore, path: str, facts: os.stat_result
     ) -> tuple[str, dict[int, Part]]:
         """The id and finished parts of this file's upload; a new one if there is none to resume."""
         noted = self._notes.get(path)
@@ -87,7 +87,7 @@ class UploadNotes:
         self._change(path, [upload_id, facts.st_size, facts.st_mtime_ns])
         return upload_id, {}
 
-    def drop(self, bucket: Bucket, path: str) -> None:
+    def drop(self, bucket: ObjectStore, path: str) -> None:
         """Abort the upload of a path."""
         upload_id = self._notes[path][0]
         bucket.abort_upload(path, upload_id)
@@ -98,7 +98,7 @@ class UploadNotes:
         """Note that a path's upload has ended."""
         self._change(path, None)
 
-    def drop_all_but(self, bucket: Bucket, wanted: set[str]) -> None:
+    def drop_all_but(self, bucket: ObjectStore, wanted: set[str]) -> None:
         """Abort our uploads of files that are no longer wanted."""
         for path in self._notes.keys() - wanted:
             self.drop(bucket, path)

@@ -12,10 +12,9 @@ from pathlib import Path
 from maquette.config.settings import Settings
 from maquette.errors import NotFound
 from maquette.planning.bucket_input import folder_of, place_of, split
-from maquette.storage.bucket import Bucket
-from maquette.storage.places import opened
+from maquette.storage.scene_bucket import opened
 from maquette.storage.selection import is_own_or_leftover
-from maquette.storage.syncing import Show, Sync, Wish
+from maquette.storage.syncing import Show, Sync, SyncOptions
 
 
 def fetch(settings: Settings, show: Show) -> Path:
@@ -34,12 +33,11 @@ def fetch(settings: Settings, show: Show) -> Path:
         return path == file if is_file else not is_own_or_leftover(path)
 
     is_new = not folder.exists()
-    with opened(settings) as place_of_scene:
-        bucket = Bucket(place_of_scene.wire, name, prefix)
-        sync = Sync(folder, bucket, selects)
-        wish = Wish("pull", delete=True, prefer="remote", relist=True)
+    with opened(settings) as bucket_of_scene:
+        sync = Sync(folder, bucket_of_scene.at(name, prefix), selects)
+        options = SyncOptions("pull", delete=True, prefer="remote", relist=True)
         try:
-            sync.run(wish, show, confirm=lambda plan: None)
+            sync.run(options, show, confirm=lambda plan: None)
             is_there = place.exists()
         except NotFound:
             is_there = False

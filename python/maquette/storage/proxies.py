@@ -1,0 +1,65 @@
+"""Which proxy the environment sets on the way to an address."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from maquette.errors import ConfigError
+
+_SCHEMES = ("http", "https")
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy of this machine's environment.
+
+    Args:
+        url: With a user and a password where they are set, so it is shown to nobody.
+        variable: Where it is set.
+    """
+
+    url: str = field(repr=False)
+    variable: str
+
+    def __str__(self) -> str:
+        """The proxy and its variable, without user and password."""
+        parts = urlsplit(self.url)
+        return f"`{parts.scheme}://{parts.netloc.rpartition('@')[2]}` ({self.variable})"
+
+
+def proxy_for(address: str) -> Proxy | None:
+    """The proxy for an address: of its scheme, else of all; None where it is asked directly.
+
+    `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy` count, small letters before capitals,
+    and where none is set the system's own settings, as for other programs in Python.
+
+    Raises:
+        ConfigError: it is set to something that is no HTTP proxy.
+    """
+    parts = urlsplit(address)
+    found = getproxies()
+    name = parts.scheme if parts.scheme in found else "all"
+    if name not in found or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    proxy = Proxy(_with_scheme(found[name]), _variable(name))
+    if urlsplit(proxy.url).scheme not in _SCHEMES or not urlsplit(proxy.url).hostname:
+        raise ConfigError(
+            f"a proxy that can not be used: {proxy}",
+            hint="set it to an http:// or https:// proxy, or name the store's host in NO_PROXY",
+        )
+    return proxy
+
+
+def _with_scheme(url: str) -> str:
+    """Most programs take a bare host and port for a proxy that is spoken to without TLS."""
+    return url if "://" in url else f"http://{url.removeprefix('//')}"
+
+
+def _variable(name: str) -> str:
+    small = f"{name}_proxy"
+    written = (item for item in os.environ if item.lower() == small)
+    set_ = sorted(written, key=lambda item: item != small)
+    return set_[0] if set_ else "the system's settings"

@@ -1,0 +1,158 @@
+"""A pipeline that lives in `tests/toy/` alone does all that ours does, on every backend."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trimesh
+
+from command_line import maquette
+from container_person import Person
+from maquette.containers.daemon import connected, find_daemon
+from maquette.scene import outputs
+from maquette.scene.paths import Scene
+from ovh_chain import assert_nothing_twice, run_through_kills, service_at
+from turns import linked_copy
+
+TOY = Path(__file__).resolve().parents[1] / "toy"
+FACES = 80  # of a ball
+
+
+@pytest.fixture(autouse=True)
+def _installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As after `pip install` of a package that brings the pipeline."""
+    monkeypatch.setenv("PYTHONPATH", str(TOY))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def base(prepared: Path, tmp_path: Path) -> Path:
+    """Where prepare of `thing` is done, by another pipeline."""
+    return linked_copy(prepared, tmp_path / "base")
+
+
+def call(base: Path, *words: str, code: int = 0) -> str:
+    done = maquette(base, *words, "PIPELINE=toy", "MODEL=thing")
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def run_stages(base: Path) -> list[str]:
+    """Stages that worked so far, of all steps."""
+    events = (base / "scenes" / "thing" / "stages" / "events.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in events]
+    return [event["stage"] for event in found if event["event"] == "finished"]
+
+
+def balls(scene: Path) -> int:
+    return len(trimesh.load(scene / "results" / "toy" / "thing.ply").faces) // FACES
+
+
+def test_all_verbs_beside_another_pipeline(base: Path, photos: Path) -> None:
+    """What prepare did for the other counts; nothing of the other is touched."""
+    scene = base / "scenes" / "thing"
+    other = scene / "results" / "neuralangelo" / "thing.ply"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"of the other")
+    before = run_stages(base)
+    said = call(base, "all", f"INPUT={photos}", "EVERY=2")
+    assert "prepare of thing: done" in said and "results/toy/thing.ply" in said
+    assert run_stages(base)[len(before) :] == ["pick", "weigh", "balls"]
+    assert balls(scene) == 12 and other.read_bytes() == b"of the other"
+    [result] = outputs.read(Scene(scene, "toy"))
+    assert (result.path, result.kind, result.stage) == ("results/toy/thing.ply", "mesh", "balls")
+    report = json.loads((scene / "report.json").read_text())
+    assert report["results"]["toy"] == {"thing.ply": "results/toy/thing.ply"}
+    assert report["licences"]["toy"].keys() == {"process", "extract"}
+
+    assert call(base, "status", "process").strip() == "DONE"
+    assert "2 cameras" not in call(base, "logs", "extract")
+    assert "was never started" in maquette(base, "status", "process", "MODEL=thing").stderr
+    assert [row["maquette"]["pipeline"] for row in json.loads(call(base, "jobs", "--json"))]
+    call(base, "all", f"INPUT={photos}", "EVERY=2")
+    assert run_stages(base)[len(before) :] == ["pick", "weigh", "balls"]  # not once more
+
+
+def test_a_step_that_was_cut_short_goes_on_and_one_option_runs_its_readers(base: Path) -> None:
+    before = len(run_stages(base))
+    assert "needs `runs/toy/`" in call(base, "run", "extract", code=13)
+    call(base, "run", "process", "UNTIL=pick")
+    call(base, "run", "process")
+    call(base, "run", "extract")
+    call(base, "run", "extract", "BALL_SIZE=0.2")
+    call(base, "run", "process", "BALL_SIZE=0.2")
+    call(base, "run", "process", "FORCE_STAGE=pick")
+    call(base, "run", "extract", "BALL_SIZE=0.2")
+    assert run_stages(base)[before:] == [
+        "pick", "weigh", "balls", "balls", "pick", "weigh", "balls",
+    ]  # fmt: skip
+
+
+def test_its_options_are_settings(base: Path) -> None:
+    rows = json.loads(call(base, "settings", "--json"))
+    assert {
+        row["name"]: row["meaning"] for row in rows if row["name"] in ("EVERY", "BALL_SIZE")
+    } == {
+        "EVERY": "take every N-th camera",
+        "BALL_SIZE": "radius of a ball, of the region's",
+    }
+    assert json.loads(call(base, "plan", "process", "EVERY=3"))["options"]["every"] == 3
+    assert "greater than or equal to 1" in call(base, "run", "process", "EVERY=0", code=10)
+    assert "nearest: `EVERY`" in call(base, "run", "process", "EVRY=2", code=10)
+    done = maquette(base, "run", "process", "MODEL=thing", "EVERY=2")
+    assert done.returncode == 10 and "pipelines that know it: toy" in done.stderr
+    done = maquette(base, "run", "process", "MODEL=thing", "PIPELINE=toi")
+    assert done.returncode == 10 and "there is no pipeline `toi`, nearest: `toy`" in done.stderr
+
+
+def test_its_results_move_are_listed_and_measured(base: Path, tmp_path: Path) -> None:
+    from maquette.viewer import results
+
+    call(base, "run", "process")
+    call(base, "run", "extract")
+    scene = base / "scenes" / "thing"
+    assert list(results.meshes(Scene(scene, "toy"))) == ["thing.ply"]
+    assert list(results.runs(Scene(scene, "toy"))) == ["experiments"]
+    call(base, "data", "push")
+    kept = (scene / "results" / "toy" / "thing.ply").read_bytes()
+    shutil.rmtree(scene)
+    call(base, "data", "pull", "ONLY=results")
+    assert (scene / "results" / "toy" / "thing.ply").read_bytes() == kept
+    call(base, "data", "pull")
+    assert "this pipeline renders no views" in call(base, "evaluate")
+
+
+@pytest.mark.timeout(300)
+def test_at_the_emulator(tmp_path: Path, photos: Path) -> None:
+    with service_at(tmp_path, "process", second_s=0.05) as service:
+        words = ["all", "BACKEND=ovh", "PIPELINE=toy", "MODEL=thing", f"INPUT={photos}", "GPU=0"]
+        words += ["IMAGE=any", "CARRY=mount", "BUCKET_NAME=toy", "MATCHER=exhaustive", "EVERY=3"]
+        assert run_through_kills(words, service, ()) == []
+        assert_nothing_twice(service)
+        labels = [job["spec"]["labels"]["maquette-pipeline"] for job in service.jobs()]
+        assert set(labels) == {"toy"}
+    assert balls(tmp_path / "scenes" / "thing") == 8
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(600)
+def test_in_containers(user: Person, prepared: Path) -> None:
+    """In an image that is ours with the toy's package in it, as its Dockerfile says."""
+    with connected(find_daemon()) as client:
+        image, _ = client.images.build(
+            path=str(TOY), buildargs={"BASE": user.image}, tag=f"toy-{user.volume}", rm=True
+        )
+        try:
+            someone = replace(user, image=str(image.id))
+            linked_copy(prepared / "scenes", user.base / "scenes")
+            for step in ("process", "extract"):
+                done = someone.run("run", step, "PIPELINE=toy", "EVERY=4")
+                assert done.returncode == 0, done.stdout + done.stderr
+            assert balls(user.scene) == 6
+        finally:
+            client.images.remove(f"toy-{user.volume}", force=True)
