@@ -51,9 +51,9 @@ def find_surface(scene: Scene) -> Result:
     found = [o for o in outputs.read(scene) if o.kind in kinds and o.path.endswith(".ply")]
     if not found:
         raise NotMeasured(f"{scene.pipeline} has made no mesh and no points yet: make extract")
-    # A file that no stage tells of, an upstream program's, comes after those of our stages.
+    # A file that no stage tells of, such as an upstream program's, comes after those of stages.
     best = max(enumerate(found), key=lambda item: (
-        item[1].kind == outputs.MESH, bool(item[1].stage), item[0],
+        bool(item[1].stage), item[1].kind == outputs.MESH, item[0],
     ))[1]  # fmt: skip
     return Result(scene.root / best.path, best.stage)
 
