@@ -23,7 +23,7 @@ class TrainingOptions:
         cache_bytes: Memory for pixels in each process; 0: a share of what there is.
     """
 
-    iterations: int = 2000
+    iterations: int
     preset: str = "auto"
     overrides: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
