@@ -131,8 +131,7 @@ def _bring_up(scene: Scene) -> None:
         _move_record(scene.of(owner), path)
     for name in ("mesh", "stages/options"):
         _remove_if_empty(scene.root / name)
-    if not (scene.of(owner).results / outputs.FILE).exists():
-        outputs.write(scene.of(owner))
+    outputs.read(scene.of(owner))  # which writes the list where there are results
     mark(scene)
 
 
