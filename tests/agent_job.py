@@ -37,7 +37,7 @@ class Job:
                 stdout=log, stderr=log, env={**os.environ, **keys, **environment},
             )  # fmt: skip
 
-    def ended(self, limit_s: float = 110) -> int:
+    def ended(self, limit_s: float = 270) -> int:
         return self.process.wait(limit_s)
 
     @property

@@ -21,7 +21,7 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def maquette(
-    folder: Path, *words: str, limit_s: float = 110, **options: object
+    folder: Path, *words: str, limit_s: float = 270, **options: object
 ) -> subprocess.CompletedProcess[str]:
     """Run `maquette …` with scenes and logs below `folder`."""
     return subprocess.run(
@@ -36,7 +36,7 @@ def maquette(
     )
 
 
-def make(folder: Path, *words: str, limit_s: float = 110) -> subprocess.CompletedProcess[str]:
+def make(folder: Path, *words: str, limit_s: float = 270) -> subprocess.CompletedProcess[str]:
     """Run `make …` in the project with scenes and logs below `folder`."""
     return subprocess.run(
         ["make", *words, f"BASE_DIR={folder}"],

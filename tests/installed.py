@@ -89,7 +89,7 @@ def install(wheel: Path, folder: Path) -> Installed:
 
 def _must_run(argv: list[str], cwd: Path | None = None) -> None:
     done = subprocess.run(
-        argv, cwd=cwd, env=_environment(), capture_output=True, text=True, check=False, timeout=110
+        argv, cwd=cwd, env=_environment(), capture_output=True, text=True, check=False, timeout=270
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -25,7 +25,7 @@ class SupportsDataSync(Protocol):
 
 
 BASE_IMAGE = "debian:bookworm-slim"
-LIMIT_S = 110.0
+LIMIT_S = 270.0
 
 
 def script_job(

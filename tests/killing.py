@@ -17,7 +17,7 @@ from maquette.scene.paths import Scene
 from waiting import wait_for
 
 VICTIMS = ("supervisor", "step")
-LIMIT_S = 110.0
+LIMIT_S = 270.0
 
 
 def document(base: Path, step: str) -> dict:

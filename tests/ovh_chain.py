@@ -68,7 +68,7 @@ class Service:
                 cwd=self.folder, env=environment(PYTHONUNBUFFERED="1"), stdout=output,
             )  # fmt: skip
         found = wait_for(
-            lambda: re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text()), 110, "the emulator"
+            lambda: re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text()), 270, "the emulator"
         )
         self.port = int(found[1])
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T], limit_s: float = 110.0, what: str = "the condition") -> T:
+def wait_for(condition: Callable[[], T], limit_s: float = 270.0, what: str = "the condition") -> T:
     """Poll until `condition()` is truthy and return it; fail the test after `limit_s`."""
     deadline = time.monotonic() + limit_s
     while not (value := condition()):

@@ -113,7 +113,7 @@ def commands(service: Emulated, folder: Path, models: list[str]) -> list[tuple[i
         )
         for model in models
     ]  # fmt: skip
-    said = [process.communicate(timeout=110)[0] for process in running]
+    said = [process.communicate(timeout=270)[0] for process in running]
     return [(process.returncode, text) for process, text in zip(running, said, strict=True)]
 
 

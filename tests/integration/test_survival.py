@@ -56,7 +56,7 @@ def test_stop_saves_the_training_and_the_same_command_continues(
 ) -> None:
     base = linked_copy(prepared, tmp_path / "base")
     log = start(base, "process", "ITERATIONS=100000", "SAVE_MINUTES=60", TINY)
-    wait_for(lambda: '"name": "training"' in log.read_text(), 110, "training")
+    wait_for(lambda: '"name": "training"' in log.read_text(), what="training")
     stopped = maquette(base, "stop", "process", "MODEL=thing")
     assert stopped.stdout.strip() == "INTERRUPTED", stopped.stderr
     saved = newest_iteration(base)
