@@ -19,6 +19,7 @@ from maquette.errors import (
 
 if TYPE_CHECKING:
     from maquette.config.settings import Settings
+    from maquette.jobs.inputs import BucketObjects
     from maquette.jobs.ledger import StepLedger
     from maquette.jobs.spec import JobSpec
 
@@ -82,13 +83,12 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
         MaquetteError: the job failed; carries the step's own words and exit code.
     """
     from maquette.cli.scenes import print_results
-    from maquette.planning.bucket_input import is_bucket_address
     from maquette.planning.building import build_job
     from maquette.runners import tracking
 
     job = build_job(check_step(step, settings), settings)
-    if step == "prepare" and is_bucket_address(settings.input):
-        _fetch_input(settings, as_json)
+    if job.input.objects:
+        _fetch_input(job.input.objects, settings, as_json)
     ledger = tracking.ledger_of(job)
     if settings.force and ledger.path.exists():
         tracking.cancel(ledger)
@@ -209,13 +209,13 @@ def _name_licence(job: JobSpec) -> None:
         print(f"{job.spec['image']}: {job.licence}", file=sys.stderr, flush=True)
 
 
-def _fetch_input(settings: Settings, as_json: bool) -> None:
+def _fetch_input(objects: BucketObjects, settings: Settings, as_json: bool) -> None:
     from maquette.storage.input_download import fetch
     from maquette.ui.transfers import TransferPrinter
 
     printer = TransferPrinter(as_json)
     try:
-        fetch(settings, printer.show)
+        fetch(objects, settings, printer.show)
     finally:
         printer.close()
 

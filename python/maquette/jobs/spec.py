@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maquette.config.settings import Settings
+from maquette.jobs.inputs import NO_INPUT, Input
 from maquette.pipelines.pipeline import COMMON, OURS, Engine
 from maquette.pipelines.registry import owner_of
 from maquette.scene.paths import Scene
@@ -23,6 +24,7 @@ class JobSpec:
         command: The step's argv, with `{scene}` and `{options}` for the two paths that only
             the backend knows.
         options: Content of the step's options file.
+        input: What the step reads, where it reads what a person gives.
         spec: The rest in OVHcloud's words: image, resources, labels, envVars, timeout …
         engine: Whose program computes.
         input_place: Where an upstream engine looks for the input, below the scene.
@@ -38,6 +40,7 @@ class JobSpec:
     logs: Path
     command: tuple[str, ...]
     options: dict[str, Any]
+    input: Input = NO_INPUT
     spec: dict[str, Any] = field(default_factory=dict)
     settings: Settings = field(default_factory=lambda: Settings.model_validate({}))
     engine: Engine = OURS

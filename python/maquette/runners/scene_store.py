@@ -19,8 +19,6 @@ from maquette.storage.scene_bucket import bucket_name, uses_embedded_store
 from maquette.storage.selection import selection
 from maquette.storage.syncing import Sync, SyncOptions
 
-SOURCES = "stages/source"
-
 
 def describe(settings: Settings) -> dict[str, Any]:
     """Where the scene of these settings lies; holds no secret.

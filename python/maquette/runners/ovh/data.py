@@ -10,7 +10,7 @@ from typing import Any
 from maquette.config.settings import Settings
 from maquette.runners.base import Request, Show
 from maquette.runners.ovh import preflight
-from maquette.runners.scene_store import SOURCES, carry_input
+from maquette.runners.scene_store import carry_input
 from maquette.scene.atomic import write_json
 from maquette.storage import scene_bucket
 from maquette.storage.selection import selection
@@ -44,7 +44,7 @@ def send(request: Request, show: Show) -> None:
         preflight.check_scene(request, scene, bucket)
     write_json(scene / request["options_file"], request["options"])
     if request["given"]:
-        carry_input(scene, request["given"], f"{SOURCES}/{Path(request['given']).name}")
+        carry_input(scene, request["given"], request["options"]["input"])
     with _sync(place) as sync:
         sync.run(SyncOptions("push", relist=True), show, lambda plan: None)
 

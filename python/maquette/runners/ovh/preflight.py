@@ -17,9 +17,9 @@ from maquette.storage.object_store import ObjectStore
 _OWN_IMAGES = "maquette/"
 
 
-def needs_of(job: JobSpec, given: str) -> dict[str, str]:
+def needs_of(job: JobSpec) -> dict[str, str]:
     """What a step of ours needs of the scene, and the command that brings it; empty: nothing."""
-    if not has_agent(job) or given or job.options.get("input"):
+    if not has_agent(job) or job.input.told:
         return {}
     pipeline = get_pipeline(job.pipeline)
     verb, verbs = pipeline.verb_for(job.step), list(pipeline.steps)

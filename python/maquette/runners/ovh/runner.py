@@ -52,7 +52,6 @@ class OvhRunner:
 
         store = agent_job.store_of(job)
         body = spec.body_of(job, store)
-        options, given = spec.options_of(job)
         return {
             "job_id": job.id,
             "step": job.step,
@@ -61,11 +60,11 @@ class OvhRunner:
             "path": "/v1/job",
             "body": body,
             "ovhai": command_line(body),
-            "options": options,
+            "options": spec.options_of(job),
             "log": str(job.log),
             "options_file": job.options_file,
-            "given": given,
-            "needs": preflight.needs_of(job, given),
+            "given": job.input.carried,
+            "needs": preflight.needs_of(job),
             "store": store,
             "data": data.place_of(job.settings.model_copy(update={"model": job.model}), job.scene),
         }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import math
 import socket
-from pathlib import Path
 from typing import Any
 
 from maquette.config.settings import Settings
@@ -18,8 +17,6 @@ from maquette.runners.ovh import agent_job, prices
 from maquette.runners.ovh.labels import HOST_LABEL, JOB_LABEL, TOOL_LABEL, USER_LABEL
 from maquette.runners.ovh.options import OvhOptions
 from maquette.runners.ovh.redaction import placeholder
-from maquette.runners.scene_store import SOURCES
-from maquette.storage.safety import OWN_FOLDER
 from maquette.storage.scene_bucket import bucket_name
 
 CPU_FLAVOR, CPU_UNITS = "ai1-1-cpu", 4
@@ -95,16 +92,9 @@ def labels_of(job: JobSpec) -> dict[str, str]:
     }
 
 
-def options_of(job: JobSpec) -> tuple[dict[str, Any], str]:
-    """The step's options as the job will read them, and the input that has to travel with it."""
-    given = str(job.options.get("input", ""))
-    if not given or given.startswith(("http://", "https://")):
-        return job.options, ""
-    if Path(given).is_relative_to(job.scene):
-        inside = Path(given).relative_to(job.scene)
-        if inside.parts[:1] != (OWN_FOLDER,):  # which never moves
-            return {**job.options, "input": inside.as_posix()}, ""
-    return {**job.options, "input": f"{SOURCES}/{Path(given).name}"}, given
+def options_of(job: JobSpec) -> dict[str, Any]:
+    """The step's options as the job will read them."""
+    return {**job.options, "input": job.input.place} if job.input.told else job.options
 
 
 def mount_path(model: str) -> str:
