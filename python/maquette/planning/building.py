@@ -40,9 +40,10 @@ def build_job(step: str, settings: Settings, job_id: str = "") -> JobSpec:
         logs=settings.logs_dir,
         command=tuple(str(word) for word in definition["command"]),
         options=options,
+        data=settings.data,
         input=resolve_input(settings) if "input" in options else inputs.NO_INPUT,
         spec=spec,
-        settings=settings,
+        backend_options=settings.public_backend_options(),
         engine=engine_of(settings),
         input_place=definition.get("input_place", ""),
     )

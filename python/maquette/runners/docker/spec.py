@@ -33,7 +33,7 @@ def build(job: JobSpec) -> Request:
     Raises:
         ConfigError: the settings do not fit together.
     """
-    daemon = find_daemon(job.settings.of(DockerOptions).docker_host)
+    daemon = find_daemon(job.of(DockerOptions).docker_host)
     store = _store(job, daemon)
     scene = SCENES / job.model
     paths = {"{scene}": str(scene), "{options}": str(scene / job.options_file)}
@@ -76,7 +76,7 @@ def origin_labels(logs: Path) -> dict[str, str]:
 
 
 def _store(job: JobSpec, daemon: Daemon) -> dict[str, Any] | None:
-    carry = job.settings.of(DockerOptions).carry
+    carry = job.of(DockerOptions).carry
     if carry == "mount" and not daemon.shares_files:
         raise ConfigError(
             f"CARRY=mount needs a daemon on this machine, not `{daemon.host}`",
@@ -90,7 +90,7 @@ def _store(job: JobSpec, daemon: Daemon) -> dict[str, Any] | None:
             detail=f"image {job.spec['image']}, daemon `{daemon.host}`",
             hint="use a daemon on this machine, or ENGINE=native",
         )
-    return scene_store.describe(job.settings)
+    return scene_store.describe(job.data)
 
 
 def _command(
@@ -114,12 +114,12 @@ def _command(
 
 
 def _limits(job: JobSpec) -> Limits:
-    asked = job.settings.of(DockerOptions)
+    asked = job.of(DockerOptions)
     return Limits(asked.sync_minutes, asked.max_hours, asked.max_cost, asked.price_per_hour)
 
 
 def _variant(job: JobSpec) -> str:
-    asked = job.settings.of(DockerOptions)
+    asked = job.of(DockerOptions)
     if asked.image:
         return ""
     gpus = int(job.spec.get("resources", {}).get("gpu", 0))

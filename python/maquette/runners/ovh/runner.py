@@ -55,7 +55,7 @@ class OvhRunner:
         return {
             "job_id": job.id,
             "step": job.step,
-            "url": spec.url_of(job.settings),
+            "url": job.of(OvhOptions).url,
             "method": "POST",
             "path": "/v1/job",
             "body": body,
@@ -66,7 +66,7 @@ class OvhRunner:
             "given": job.input.carried,
             "needs": preflight.needs_of(job),
             "store": store,
-            "data": data.place_of(job.settings.model_copy(update={"model": job.model}), job.scene),
+            "data": data.place_of(job.data, job.scene),
         }
 
     def submit(self, request: Request, secrets: Secrets = NO_SECRETS) -> Handle:
