@@ -164,8 +164,9 @@ def _job(folder: Path, running: RunningEmulator, model: str) -> JobSpec:
         logs=settings.logs_dir,
         command=("true",),
         options={},
+        data=settings.data,
         spec={"image": "any", "resources": {"gpu": 0}},
-        settings=settings,
+        backend_options=settings.public_backend_options(),
     )
 
 

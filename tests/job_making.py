@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -35,6 +36,7 @@ def script_job(
 
     The script knows the scene folder as `$1`: the one place that it and the test both see.
     """
+    asked = settings or Settings()
     return JobSpec(
         id=new_job_id(step),
         model="thing",
@@ -45,8 +47,9 @@ def script_job(
         logs=folder / "logs",
         command=("bash", "-c", script, "step", "{scene}"),
         options={"seed": 0},
+        data=replace(asked.data, model="thing"),
         spec={"name": "thing", "image": BASE_IMAGE, "resources": {"gpu": 0}},
-        settings=settings or Settings(),
+        backend_options=asked.public_backend_options(),
     )
 
 

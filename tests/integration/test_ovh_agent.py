@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ def make_job(
 @pytest.fixture
 def left(emulated: Emulated, make_job: MakeJob) -> Callable[[], list[str]]:
     """What lies in the bucket for jobs to fetch."""
-    bucket = make_job("true").settings.bucket_name
+    bucket = make_job("true").data.bucket
     place = place_in(emulated.store.location.endpoint, ".handover", bucket)
     return lambda: sorted(place.objects() or {})
 
@@ -70,7 +69,7 @@ def test_the_agent_brings_the_scene_and_takes_it_back(
 ) -> None:
     job = make_job('cat "$1/given" > "$1/result"; env > "$1/environment"; echo said')
     (job.scene / "given").write_text("given")
-    tracking.submit(job, OvhRunner())
+    tracking.submit(job, OvhRunner(), secrets={"NOTIFY_URL": hook[0]})
     document = ended(job)
     log = list(OvhRunner().logs(document["maquette"]["handle"], follow=False))
     assert document["status"]["state"] == "DONE", log
@@ -145,9 +144,8 @@ def test_keys_that_no_job_took_do_not_stay(
 def test_a_volume_and_an_agent_do_not_write_to_the_same_prefix(
     emulated: Emulated, make_job: MakeJob, tmp_path: Path, first: str
 ) -> None:
-    one = make_job("exec sleep 60")
-    bucket = one.settings.bucket_name
-    one = replace(one, settings=emulated.settings(tmp_path, carry=first))
+    one = make_job("exec sleep 60", settings=emulated.settings(tmp_path, carry=first))
+    bucket = one.data.bucket
     tracking.submit(one, OvhRunner())
     other_way = "mount" if first == "store" else "store"
     elsewhere = tmp_path / "elsewhere"
@@ -239,7 +237,8 @@ def test_the_agent_stops_before_the_platform_does(
 ) -> None:
     """So that it can save and push; the platform's own limit stands behind it."""
     job = make_job("true")
-    limited = replace(job, settings=emulated.settings(tmp_path, carry="store", max_hours=10))
+    limits = emulated.settings(tmp_path, carry="store", max_hours=10)
+    limited = make_job("true", settings=limits)
     body = OvhRunner().plan(limited)["body"]
     words = body["command"]
     assert body["timeout"] == 36_000

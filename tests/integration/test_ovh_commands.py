@@ -333,7 +333,7 @@ def test_what_only_this_machine_has_is_refused_before_anything_moves(
 ) -> None:
     request = OvhRunner().plan(make_job("true"))
     there = {**request, "url": "https://gra.ai.cloud.ovh.net"}
-    given = Settings(datastore="NEURALANGELO")
+    given = Settings(datastore="NEURALANGELO").data
     preflight.check_reach(there, given)
     store = {"datastore": "NEURALANGELO", "endpoint": "http://localhost:9000"}
     with pytest.raises(ConfigError, match="`http://localhost:9000` is this machine alone"):
@@ -349,7 +349,7 @@ def test_what_only_this_machine_has_is_refused_before_anything_moves(
         preflight.check_reach({**request, "given": "/none"}, given)
     datastores.remove("NEURALANGELO")
     with pytest.raises(ConfigError, match="built-in store"):
-        preflight.check_reach(there, Settings())
+        preflight.check_reach(there, Settings().data)
 
 
 def test_all_lets_the_agent_move_the_scene_where_a_volume_was_refused(

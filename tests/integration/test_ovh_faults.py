@@ -46,7 +46,7 @@ def sent(service: Emulated, job: JobSpec) -> list[dict[str, Any]]:
 
 
 def of_model(service: Emulated, job: JobSpec) -> list[dict[str, Any]]:
-    bucket = job.settings.bucket_name
+    bucket = job.data.bucket
     return [j for j in service.jobs() if f'"{bucket}"' in json.dumps(j["spec"]["volumes"])]
 
 
@@ -334,7 +334,7 @@ def test_a_second_writer_on_the_same_prefix_is_refused(
 ) -> None:
     first = make_job("exec sleep 60")
     tracking.submit(first, OvhRunner())
-    bucket = first.settings.bucket_name
+    bucket = first.data.bucket
     elsewhere = tmp_path / "elsewhere"
     settings = emulated.settings(elsewhere, bucket_name=bucket)
     other = script_job(elsewhere, WRITES, settings=settings)

@@ -19,6 +19,7 @@ from maquette.jobs.states import STATES, has_ended
 from maquette.runners import tracking
 from maquette.runners.ovh import (
     client,
+    data,
     dates,
     prices,
     responses,
@@ -223,6 +224,19 @@ def test_the_request_is_what_the_reference_describes(tmp_path: Path) -> None:
     assert request["ovhai"] == command_line(request["body"])
     assert "--volume scans@S3GRA/thing:/scenes/thing:rw" in request["ovhai"]
     assert "--gpu 2" in request["ovhai"] and "--timeout 7200s" in request["ovhai"]
+
+
+@pytest.mark.parametrize("chosen", [{}, {"datastore": "S3GRA"}])
+def test_a_request_remembers_where_the_data_lies(tmp_path: Path, chosen: dict[str, str]) -> None:
+    """In words that documents of earlier versions hold too."""
+    asked = Settings(model="thing", base_dir=tmp_path, bucket_name="scans", **chosen)
+    place = data.place_of(asked.data, asked.scene_dir)
+    assert place == {
+        "scene": str(asked.scene_dir), "base_dir": str(tmp_path.resolve()), "model": "thing",
+        "bucket_name": "scans", **chosen,
+    }  # fmt: skip
+    assert data.location_of(place) == asked.data
+    assert asked.data.datastore == chosen.get("datastore", "NEURALANGELO")
 
 
 @pytest.mark.parametrize(

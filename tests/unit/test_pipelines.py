@@ -9,8 +9,9 @@ import pytest
 
 from maquette.config.settings import Settings
 from maquette.errors import ConfigError
+from maquette.jobs.inputs import Input
 from maquette.pipelines.neuralangelo.options import parse_overrides
-from maquette.planning import bucket_input, building
+from maquette.planning import building
 from maquette.planning.rendering import render_file
 
 
@@ -55,18 +56,12 @@ def test_overrides_must_be_assignments() -> None:
 
 
 def test_the_bundled_sample_is_its_own_input() -> None:
-    assert building.resolve_input(Settings()).endswith("owl.mp4")
-    assert building.resolve_input(Settings(model="other")) == ""
-    assert building.resolve_input(Settings(input="https://x/y.zip")) == "https://x/y.zip"
-    assert Path(building.resolve_input(Settings(input="photos"))).is_absolute()
+    assert building.resolve_input(Settings()).told.endswith("owl.mp4")
+    assert building.resolve_input(Settings(model="other")).told == ""
 
 
-def test_the_kind_of_an_address_is_told_in_any_case() -> None:
-    assert building.resolve_input(Settings(input="HTTPS://x/y.zip")) == "HTTPS://x/y.zip"
-    small, capital = (Settings(input=f"{scheme}://bucket/y.zip") for scheme in ("s3", "S3"))
-    assert Path(building.resolve_input(capital)).name == "y.zip"
-    assert (
-        bucket_input.split(capital.input) == bucket_input.split(small.input) == ("bucket", "y.zip")
-    )
-    with pytest.raises(ConfigError, match="ftp://"):
-        building.resolve_input(Settings(input="ftp://me:secret@x/y.zip"))
+def test_only_a_step_that_reads_the_input_carries_it() -> None:
+    settings = Settings(input="s3://bucket/photos", model="other")
+    prepare, process = (building.build_job(step, settings) for step in ("prepare", "process"))
+    assert prepare.input.objects and prepare.options["input"] == prepare.input.told
+    assert process.input == Input() and "input" not in process.options

@@ -185,10 +185,12 @@ def test_a_buffer_grows_with_what_is_wanted() -> None:
 @pytest.mark.parametrize("model", ["shoe", "Shoe", "a_b", "x" * 64])
 def test_bucket_names_are_allowed_and_differ(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "Jane.Doe")
-    name = scene_bucket.bucket_name(Settings(model=model))
+    name = scene_bucket.bucket_name(Settings(model=model).data)
     Settings(model=model, bucket_name=name)
     assert len(name) <= 63
-    others = {scene_bucket.bucket_name(Settings(model=other)) for other in ("shoe", "Shoe", "SHOE")}
+    others = {
+        scene_bucket.bucket_name(Settings(model=other).data) for other in ("shoe", "Shoe", "SHOE")
+    }
     assert len(others) == 3
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from maquette.agent.arguments import Arguments
 from maquette.errors import JobFailed
-from maquette.storage.safety import OWN_FOLDER
+from maquette.scene.paths import OWN_FOLDER
 
 _QUERY = "name,driver_version,compute_cap,memory.total"
 _QUERY_LIMIT_S = 8

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from maquette.scene.checkpoints import CHECKSUM_SUFFIX, POINTER, read_pointer, write_pointer
-from maquette.storage.safety import OWN_FOLDER
+from maquette.scene.paths import OWN_FOLDER
 
 _TRIES = 5
 

@@ -45,7 +45,7 @@ def clear(settings: SettingWords = None, as_json: AsJson = False) -> None:
     from maquette.ui import text
 
     chosen = load_settings(settings)
-    with opened(chosen) as bucket:
+    with opened(chosen.data) as bucket:
         sync = _sync_of(chosen, bucket)
         stored = sync.stored()
         total = sum(item.size for item in stored.values())
@@ -69,7 +69,7 @@ def _sync(direction: Direction, words: list[str] | None, as_json: bool) -> None:
 
     chosen = load_settings(words)
     options = SyncOptions(direction, chosen.delete, chosen.prefer, chosen.relist)
-    with opened(chosen) as bucket:
+    with opened(chosen.data) as bucket:
         sync = _sync_of(chosen, bucket)
         if chosen.dry_run:
             comparison = sync.compare(options)

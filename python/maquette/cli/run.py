@@ -19,6 +19,7 @@ from maquette.errors import (
 
 if TYPE_CHECKING:
     from maquette.config.settings import Settings
+    from maquette.jobs.inputs import BucketObjects
     from maquette.jobs.ledger import StepLedger
     from maquette.jobs.spec import JobSpec
 
@@ -82,18 +83,17 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
         MaquetteError: the job failed; carries the step's own words and exit code.
     """
     from maquette.cli.scenes import print_results
-    from maquette.planning.bucket_input import is_bucket_address
     from maquette.planning.building import build_job
     from maquette.runners import tracking
 
     job = build_job(check_step(step, settings), settings)
-    if step == "prepare" and is_bucket_address(settings.input):
-        _fetch_input(settings, as_json)
+    if job.input.objects:
+        _fetch_input(job, job.input.objects, as_json)
     ledger = tracking.ledger_of(job)
     if settings.force and ledger.path.exists():
         tracking.cancel(ledger)
     _name_licence(job)
-    document = _submit(job, settings, as_json)
+    document = submit(job, settings, as_json)
     try:
         if not as_json:
             print(f"{step} of {settings.model}: job {job.id} on {settings.backend}", flush=True)
@@ -148,14 +148,16 @@ def _note_licence(document: dict[str, Any], settings: Settings) -> None:
         note_licence(scene, ours["step"], ours["licence"])
 
 
-def _submit(job: JobSpec, settings: Settings, as_json: bool) -> dict[str, Any]:
+def submit(job: JobSpec, settings: Settings, as_json: bool) -> dict[str, Any]:
+    """Submit a job to its backend, with the secrets beside it, and show what moves meanwhile."""
     from maquette.runners import tracking
     from maquette.runners.base import get_runner
     from maquette.ui.transfers import TransferPrinter
 
     printer = TransferPrinter(as_json)
     try:
-        return tracking.submit(job, get_runner(settings.backend), printer.show)
+        runner = get_runner(settings.backend)
+        return tracking.submit(job, runner, printer.show, settings.secrets())
     finally:
         printer.close()
 
@@ -209,13 +211,13 @@ def _name_licence(job: JobSpec) -> None:
         print(f"{job.spec['image']}: {job.licence}", file=sys.stderr, flush=True)
 
 
-def _fetch_input(settings: Settings, as_json: bool) -> None:
+def _fetch_input(job: JobSpec, objects: BucketObjects, as_json: bool) -> None:
     from maquette.storage.input_download import fetch
     from maquette.ui.transfers import TransferPrinter
 
     printer = TransferPrinter(as_json)
     try:
-        fetch(settings, printer.show)
+        fetch(objects, job.scene, job.data, printer.show)
     finally:
         printer.close()
 

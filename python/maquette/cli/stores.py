@@ -79,7 +79,7 @@ def check(alias: Alias, settings: SettingWords = None) -> None:
     from maquette.storage.store_check import check
 
     chosen = load([f"DATASTORE={alias}", *(settings or ())])
-    with opened(chosen) as bucket:
+    with opened(chosen.data) as bucket:
         for said in check(bucket):
             print(said)
     print(f"{alias} works")
@@ -103,7 +103,7 @@ def store(settings: SettingWords = None, as_json: AsJson = False) -> None:
 
     chosen = load(settings or ())
     folder = (chosen.base_dir / STORE_FOLDER).resolve()
-    used = uses_embedded_store(chosen)
+    used = uses_embedded_store(chosen.data)
     buckets = [_facts(path) for path in sorted((folder / "buckets").glob("*")) if path.is_dir()]
     if as_json:
         print(json.dumps({"folder": str(folder), "is_used": used, "buckets": buckets}))

@@ -25,9 +25,10 @@ from pydantic import (
 
 from maquette.config import option_models
 from maquette.pipelines import registry
-from maquette.pipelines.options import options_of
+from maquette.pipelines.options import chosen
 from maquette.pipelines.pipeline import NATIVE
 from maquette.runners import registry as backends
+from maquette.scene.data_location import DEFAULT_DATASTORE, DataLocation
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ class Settings(BaseModel):
     force: bool = Field(False, description="1: stop a running job of this step and replace it")
     gpu: int = Field(1, ge=0, le=16, description="number of GPUs; 0: use none")
     datastore: Name = Field(
-        "NEURALANGELO",
+        DEFAULT_DATASTORE,
         description="alias of the S3 data store; the default one, until it is added: the built-in",
     )
     bucket_name: str = Field(
@@ -138,8 +139,7 @@ class Settings(BaseModel):
 
     def of(self, kind: type[T]) -> T:
         """Options of one class as they were given; the defaults, where the backend has none."""
-        names = {option.setting.lower(): option.field for option in options_of(kind)}
-        return kind(**{names[name]: x for name, x in self.backend_options.items() if name in names})
+        return chosen(kind, self.backend_options)
 
     def secrets(self) -> dict[str, str]:
         """What was given that no request, document or log may hold, by the settings' names."""
@@ -149,6 +149,21 @@ class Settings(BaseModel):
             if isinstance(value, SecretStr)
         }
         return {name: value for name, value in found.items() if value}
+
+    def public_backend_options(self) -> dict[str, Any]:
+        """The options of the backend that are no secrets."""
+        options = self.backend_options.items()
+        return {name: value for name, value in options if not isinstance(value, SecretStr)}
+
+    @property
+    def data(self) -> DataLocation:
+        """Where the scene's data lies."""
+        return DataLocation(
+            model=self.model,
+            base_dir=self.base_dir.resolve(),
+            bucket=self.bucket_name,
+            chosen_datastore=self.datastore if "datastore" in self.model_fields_set else "",
+        )
 
     @property
     def scene_dir(self) -> Path:

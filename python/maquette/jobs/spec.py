@@ -6,12 +6,16 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from maquette.config.settings import Settings
+from maquette.jobs.inputs import NO_INPUT, Input
+from maquette.pipelines.options import chosen
 from maquette.pipelines.pipeline import COMMON, OURS, Engine
 from maquette.pipelines.registry import owner_of
+from maquette.scene.data_location import DataLocation
 from maquette.scene.paths import Scene
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,13 @@ class JobSpec:
         command: The step's argv, with `{scene}` and `{options}` for the two paths that only
             the backend knows.
         options: Content of the step's options file.
+        data: Where the scene's data lies, for backends whose jobs find it there.
+        input: What the step reads, where it reads what a person gives.
         spec: The rest in OVHcloud's words: image, resources, labels, envVars, timeout …
         engine: Whose program computes.
         input_place: Where an upstream engine looks for the input, below the scene.
-        settings: What the person gave, for what only some backends need (data store, address).
+        backend_options: What the backend was told, by the settings' names in small letters and
+            without secrets; read them with `of`.
     """
 
     id: str
@@ -38,10 +45,16 @@ class JobSpec:
     logs: Path
     command: tuple[str, ...]
     options: dict[str, Any]
+    data: DataLocation
+    input: Input = NO_INPUT
     spec: dict[str, Any] = field(default_factory=dict)
-    settings: Settings = field(default_factory=lambda: Settings.model_validate({}))
+    backend_options: dict[str, Any] = field(default_factory=dict)
     engine: Engine = OURS
     input_place: str = ""
+
+    def of(self, kind: type[Kind]) -> Kind:
+        """The backend's options of one class; the defaults, where it was told none."""
+        return chosen(kind, self.backend_options)
 
     @property
     def owner(self) -> str:

@@ -6,7 +6,7 @@ import difflib
 import json
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from maquette.errors import ConfigError
 
 T = TypeVar("T", bound="StepOptions")
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,15 @@ def options_of(kind: type[Any]) -> tuple[Option, ...]:
             text = str if "parse" in facts else hints[item.name]
             found.append(Option(item.name, setting, text, **facts))
     return tuple(found)
+
+
+def chosen(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
+    """Options of one class from values by the settings' names in small letters.
+
+    Values of other classes are left out; the default stands where there is none.
+    """
+    names = {option.setting.lower(): option.field for option in options_of(kind)}
+    return kind(**{names[name]: value for name, value in values.items() if name in names})
 
 
 @dataclass(frozen=True)

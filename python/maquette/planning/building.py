@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import Any
 
 from maquette.config.settings import Settings
 from maquette.containers.options import ImageOptions
 from maquette.containers.variants import choose, image_reference
 from maquette.errors import ConfigError
+from maquette.jobs import inputs
 from maquette.jobs.spec import JobSpec, new_job_id
 from maquette.pipelines.options import StepOptions, from_mapping, options_of
 from maquette.pipelines.pipeline import NATIVE, Engine
 from maquette.pipelines.registry import get_pipeline
-from maquette.planning import bucket_input
 from maquette.planning.definitions import default_flavor, definition_of
 from maquette.planning.rendering import render_file
 from maquette.resources import ROOT, version
@@ -41,8 +40,10 @@ def build_job(step: str, settings: Settings, job_id: str = "") -> JobSpec:
         logs=settings.logs_dir,
         command=tuple(str(word) for word in definition["command"]),
         options=options,
+        data=settings.data,
+        input=resolve_input(settings) if "input" in options else inputs.NO_INPUT,
         spec=spec,
-        settings=settings,
+        backend_options=settings.public_backend_options(),
         engine=engine_of(settings),
         input_place=definition.get("input_place", ""),
     )
@@ -85,7 +86,7 @@ def step_options(step: str, settings: Settings) -> StepOptions:
     """
     kind = get_pipeline(settings.pipeline).steps[step].options
     known = {
-        "group": settings.group, "input": resolve_input(settings), "gpus": settings.gpu,
+        "group": settings.group, "input": resolve_input(settings).told, "gpus": settings.gpu,
     }  # fmt: skip
     values = {item.name: known[item.name] for item in fields(kind) if not item.metadata}
     for option in options_of(kind):
@@ -118,26 +119,11 @@ def image_of(settings: Settings, step: str) -> str:
     return image_reference(version(), variant, asked.registry)
 
 
-def resolve_input(settings: Settings) -> str:
-    """The input as the step shall read it: a URL as it is, a path made absolute.
-
-    Objects of a bucket are the files that they will be when the step starts.
-    Empty means "what the scene already has"; the bundled sample is the input of its own model.
+def resolve_input(settings: Settings) -> inputs.Input:
+    """What INPUT is; the bundled sample is the input of its own model.
 
     Raises:
         ConfigError: an address of a kind that can not be fetched.
     """
-    if bucket_input.is_bucket_address(settings.input):
-        return str(bucket_input.place_of(settings.scene_dir, settings.input))
-    scheme, separator, _ = settings.input.partition("://")
-    if separator:
-        if scheme.lower() not in ("http", "https"):
-            raise ConfigError(
-                f"INPUT: a `{scheme}://` address can not be fetched, only https, http and s3",
-                hint="download it yourself and set INPUT= to the file",
-            )
-        return settings.input
-    if settings.input:
-        return str(Path(settings.input).expanduser().resolve())
     sample = ROOT / "samples" / f"{settings.model}.mp4"
-    return str(sample) if sample.is_file() else ""
+    return inputs.resolve(settings.input, settings.scene_dir, sample)

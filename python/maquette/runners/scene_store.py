@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from maquette.agent.arguments import KEY_NAMES, NOTIFY_NAME
-from maquette.config.settings import Settings
 from maquette.errors import ConfigError
 from maquette.runners.base import Secrets
+from maquette.scene.data_location import DataLocation
 from maquette.storage import credentials, datastores
 from maquette.storage.object_store import ObjectStore
 from maquette.storage.opening import interruptible, open_store
@@ -19,30 +19,28 @@ from maquette.storage.scene_bucket import bucket_name, uses_embedded_store
 from maquette.storage.selection import selection
 from maquette.storage.syncing import Sync, SyncOptions
 
-SOURCES = "stages/source"
 
-
-def describe(settings: Settings) -> dict[str, Any]:
-    """Where the scene of these settings lies; holds no secret.
+def describe(data: DataLocation) -> dict[str, Any]:
+    """Where a machine elsewhere finds the scene; holds no secret.
 
     Raises:
         ConfigError: only the built-in store is there, which other machines can not reach.
         NotFound: DATASTORE names none.
     """
-    if uses_embedded_store(settings):
+    if uses_embedded_store(data):
         raise ConfigError(
             "a job on another machine needs a data store that both can reach",
             detail="the built-in store answers only on this machine",
-            hint=f"`maquette datastore add {settings.datastore} --endpoint https://… --region …`",
+            hint=f"`maquette datastore add {data.datastore} --endpoint https://… --region …`",
         )
-    location = datastores.find(settings.datastore).location
+    location = datastores.find(data.datastore).location
     return {
-        "datastore": settings.datastore,
+        "datastore": data.datastore,
         "endpoint": location.endpoint,
         "region": location.region,
         "host_style": location.host_style,
-        "bucket": bucket_name(settings),
-        "prefix": settings.model,
+        "bucket": bucket_name(data),
+        "prefix": data.model,
     }
 
 

@@ -19,8 +19,10 @@ from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
 from maquette.runners import failures
 from maquette.runners.base import (
+    NO_SECRETS,
     ResponseLost,
     Runner,
+    Secrets,
     Show,
     Status,
     SupportsBatchStatus,
@@ -44,11 +46,17 @@ def ledger_of(job: JobSpec) -> StepLedger:
     return StepLedger(job.logs, job.group, job.model, job.owner, job.step)
 
 
-def submit(job: JobSpec, runner: Runner, show: Show = lambda comparison, moved: None) -> Document:
+def submit(
+    job: JobSpec,
+    runner: Runner,
+    show: Show = lambda comparison, moved: None,
+    secrets: Secrets = NO_SECRETS,
+) -> Document:
     """Write the document, then submit; a crash between the two loses nothing.
 
     Args:
         show: Called several times a second while data moves to the backend.
+        secrets: By the settings' names, what the job may know and no document may hold.
 
     Raises:
         UsageError: the step's current job still runs.
@@ -63,7 +71,7 @@ def submit(job: JobSpec, runner: Runner, show: Show = lambda comparison, moved: 
             _note_submission(ledger, job.id, SENDING)
             runner.send(request, show)
         _note_submission(ledger, job.id, POSTING)
-        handle = runner.submit(request, job.settings.secrets())
+        handle = runner.submit(request, secrets)
     except ResponseLost:
         _note_submission(ledger, job.id, IN_DOUBT)
         raise

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from maquette.pipelines.pipeline import COMMON
 
+OWN_FOLDER = ".maquette"  # bookkeeping of this machine, which never moves to another
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".mpo"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".m4v", ".avi"})
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from maquette.errors import UsageError
 from maquette.scene.atomic import write_text
-from maquette.storage.safety import OWN_FOLDER
+from maquette.scene.paths import OWN_FOLDER
 from maquette.storage.selection import LocalFile, facts_of
 
 

@@ -9,43 +9,44 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from maquette.config.settings import Settings
 from maquette.errors import NotFound
-from maquette.planning.bucket_input import folder_of, place_of, split
+from maquette.jobs.inputs import BucketObjects
+from maquette.scene.data_location import DataLocation
 from maquette.storage.scene_bucket import opened
 from maquette.storage.selection import is_own_or_leftover
 from maquette.storage.syncing import Show, Sync, SyncOptions
 
 
-def fetch(settings: Settings, show: Show) -> Path:
-    """Bring the objects of INPUT here, only those that changed since the last time.
+def fetch(objects: BucketObjects, scene: Path, data: DataLocation, show: Show) -> None:
+    """Bring the objects of an input here, only those that changed since the last time.
+
+    Args:
+        scene: The scene's folder, where they belong.
+        data: Names the data store; their bucket is another one.
 
     Raises:
         NotFound: there are none.
     """
-    url = settings.input
-    name, key = split(url)
-    folder, place = folder_of(settings.scene_dir, url), place_of(settings.scene_dir, url)
-    is_file = place != folder
-    prefix, _, file = key.rpartition("/") if is_file else (key, "", "")
+    folder, file = scene / objects.folder, objects.file
+    prefix = objects.key.rpartition("/")[0] if file else objects.key
 
     def selects(path: str) -> bool:
-        return path == file if is_file else not is_own_or_leftover(path)
+        return path == file if file else not is_own_or_leftover(path)
 
     is_new = not folder.exists()
-    with opened(settings) as bucket_of_scene:
-        sync = Sync(folder, bucket_of_scene.at(name, prefix), selects)
+    with opened(data) as bucket_of_scene:
+        sync = Sync(folder, bucket_of_scene.at(objects.bucket, prefix), selects)
         options = SyncOptions("pull", delete=True, prefer="remote", relist=True)
         try:
             sync.run(options, show, confirm=lambda plan: None)
-            is_there = place.exists()
+            is_there = (scene / objects.place).exists()
         except NotFound:
             is_there = False
     if is_there:
-        return place
+        return
     if is_new:
-        _forget(folder, settings.scene_dir)
-    raise _nothing(url)
+        _forget(folder, scene)
+    raise _nothing(objects.url)
 
 
 def _forget(folder: Path, scene: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from maquette.scene.atomic import replacing
+from maquette.scene.paths import OWN_FOLDER
 from maquette.storage.etags import new_md5
 from maquette.storage.object_store import (
     NOT_IMPLEMENTED,
@@ -24,7 +25,6 @@ from maquette.storage.object_store import (
     ObjectStore,
     RemoteObject,
 )
-from maquette.storage.safety import OWN_FOLDER
 
 MANIFEST = f"{OWN_FOLDER}/manifest.json"
 _ROUNDS = 5

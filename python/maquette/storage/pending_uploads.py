@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from maquette.scene.atomic import write_json
+from maquette.scene.paths import OWN_FOLDER
 from maquette.storage.etags import new_md5
 from maquette.storage.object_store import ObjectStore, Part
-from maquette.storage.safety import OWN_FOLDER
 
 _MARKERS = f"{OWN_FOLDER}/uploads"
 _ABANDONED_S = 24 * 3600

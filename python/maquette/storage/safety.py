@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 
 from maquette.errors import BadInput
 
-OWN_FOLDER = ".maquette"
 _MOST_BYTES_OF_A_NAME = 255
 
 

@@ -1,4 +1,4 @@
-"""From settings to a bucket: which store, which keys, which name."""
+"""From a scene's location to its bucket: which store, which keys, which name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from maquette.config.settings import Settings
+from maquette.scene.data_location import DataLocation
 from maquette.storage import credentials, datastores, embedded
 from maquette.storage.object_store import ObjectStore, StoreLocation
 from maquette.storage.opening import interruptible, open_store
@@ -18,42 +18,39 @@ STORE_FOLDER = ".store"
 _LONGEST_NAME = 63
 
 
-def uses_embedded_store(settings: Settings) -> bool:
+def uses_embedded_store(data: DataLocation) -> bool:
     """Whether no data store is asked for and none has the default alias."""
-    return "datastore" not in settings.model_fields_set and (
-        settings.datastore not in datastores.known()
-    )
+    return not data.chosen_datastore and data.datastore not in datastores.known()
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[ObjectStore]:
+def opened(data: DataLocation) -> Iterator[ObjectStore]:
     """Open the scene's place: in the data store of DATASTORE, or in the embedded store.
 
     Raises:
         NotFound: DATASTORE names none.
         CredentialsError: there are no keys for it.
     """
-    if uses_embedded_store(settings):
-        folder = (settings.base_dir / STORE_FOLDER).resolve()
-        with embedded.serving(folder) as running:
-            yield from _opened(running.location, running.credentials, settings)
+    if uses_embedded_store(data):
+        with embedded.serving((data.base_dir / STORE_FOLDER).resolve()) as running:
+            yield from _opened(running.location, running.credentials, data)
         return
-    store = datastores.find(settings.datastore)
-    yield from _opened(store.location, credentials.find(store.profile), settings)
+    store = datastores.find(data.datastore)
+    yield from _opened(store.location, credentials.find(store.profile), data)
 
 
 def _opened(
-    location: StoreLocation, keys: Credentials, settings: Settings
+    location: StoreLocation, keys: Credentials, data: DataLocation
 ) -> Iterator[ObjectStore]:
-    with interruptible(open_store(location, keys, bucket_name(settings), settings.model)) as bucket:
+    with interruptible(open_store(location, keys, bucket_name(data), data.model)) as bucket:
         yield bucket
 
 
-def bucket_name(settings: Settings) -> str:
+def bucket_name(data: DataLocation) -> str:
     """BUCKET_NAME, or one of this user and model, within the rules for bucket names."""
-    if settings.bucket_name:
-        return settings.bucket_name
-    wanted = f"maquette-{getpass.getuser()}-{settings.model}"
+    if data.bucket:
+        return data.bucket
+    wanted = f"maquette-{getpass.getuser()}-{data.model}"
     allowed = re.sub(r"[^a-z0-9-]+", "-", wanted.lower()).strip("-")
     if allowed == wanted and len(wanted) <= _LONGEST_NAME:
         return wanted

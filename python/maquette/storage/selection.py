@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-from maquette.storage.safety import OWN_FOLDER
+from maquette.scene.paths import OWN_FOLDER
 
 IGNORE_FILES = (".maquetteignore", ".ovhaiignore")
 RESULTS = ("results/*", "report.json", "stages/region.png")

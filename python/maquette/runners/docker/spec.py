@@ -33,13 +33,13 @@ def build(job: JobSpec) -> Request:
     Raises:
         ConfigError: the settings do not fit together.
     """
-    daemon = find_daemon(job.settings.of(DockerOptions).docker_host)
+    daemon = find_daemon(job.of(DockerOptions).docker_host)
     store = _store(job, daemon)
     scene = SCENES / job.model
     paths = {"{scene}": str(scene), "{options}": str(scene / job.options_file)}
     command = [paths.get(word, word) for word in job.command]
     agent = has_agent(job)
-    source, options = _input(job, scene, store)
+    source, place = _input(job, scene, store)
     return {
         "job_id": job.id,
         "daemon": daemon.to_json(),
@@ -65,7 +65,7 @@ def build(job: JobSpec) -> Request:
         "carried_input": _carried(job, source, store),
         "scene": str(job.scene),
         "options_file": str(job.scene / job.options_file),
-        "options": options,
+        "options": {**job.options, "input": place} if place else job.options,
         "log": str(job.log),
     }
 
@@ -76,7 +76,7 @@ def origin_labels(logs: Path) -> dict[str, str]:
 
 
 def _store(job: JobSpec, daemon: Daemon) -> dict[str, Any] | None:
-    carry = job.settings.of(DockerOptions).carry
+    carry = job.of(DockerOptions).carry
     if carry == "mount" and not daemon.shares_files:
         raise ConfigError(
             f"CARRY=mount needs a daemon on this machine, not `{daemon.host}`",
@@ -90,7 +90,7 @@ def _store(job: JobSpec, daemon: Daemon) -> dict[str, Any] | None:
             detail=f"image {job.spec['image']}, daemon `{daemon.host}`",
             hint="use a daemon on this machine, or ENGINE=native",
         )
-    return scene_store.describe(job.settings)
+    return scene_store.describe(job.data)
 
 
 def _command(
@@ -114,12 +114,12 @@ def _command(
 
 
 def _limits(job: JobSpec) -> Limits:
-    asked = job.settings.of(DockerOptions)
+    asked = job.of(DockerOptions)
     return Limits(asked.sync_minutes, asked.max_hours, asked.max_cost, asked.price_per_hour)
 
 
 def _variant(job: JobSpec) -> str:
-    asked = job.settings.of(DockerOptions)
+    asked = job.of(DockerOptions)
     if asked.image:
         return ""
     gpus = int(job.spec.get("resources", {}).get("gpu", 0))
@@ -164,21 +164,19 @@ def _carried(job: JobSpec, source: str, store: dict[str, Any] | None) -> dict[st
     """The person's file that has to be copied into the scene before the job, and where to."""
     if not source or not (store or job.input_place):
         return None
-    place = job.input_place or f"{scene_store.SOURCES}/{Path(source).name}"
-    return {"source": source, "place": place}
+    return {"source": source, "place": job.input_place or job.input.place}
 
 
-def _input(
-    job: JobSpec, scene: PurePosixPath, store: dict[str, Any] | None
-) -> tuple[str, dict[str, Any]]:
-    """The person's own file that the step reads, and the options with its place there."""
-    source = str(job.options.get("input", ""))
-    if not source or source.startswith(("http://", "https://")):
-        return "", job.options
-    if Path(source).is_relative_to(job.scene):
-        return "", {**job.options, "input": str(scene / Path(source).relative_to(job.scene))}
-    place = scene / scene_store.SOURCES if store else INPUT
-    return source, {**job.options, "input": str(place / Path(source).name)}
+def _input(job: JobSpec, scene: PurePosixPath, store: dict[str, Any] | None) -> tuple[str, str]:
+    """The person's own file that the job has to get, and what the step is told there."""
+    given = job.input
+    if given.is_address or not given.told:
+        return "", given.told
+    if store:
+        return given.carried, str(scene / given.place)
+    if given.inside:
+        return "", str(scene / given.inside)
+    return given.outside, str(INPUT / Path(given.outside).name)
 
 
 def _owner(scene: Path) -> str:

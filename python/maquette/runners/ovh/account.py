@@ -11,7 +11,6 @@ from maquette.planning.flavors import Flavor
 from maquette.runners.ovh import prices, responses, tokens
 from maquette.runners.ovh.client import Client
 from maquette.runners.ovh.options import OvhOptions
-from maquette.runners.ovh.spec import url_of
 
 _GIB = 2**30
 
@@ -23,7 +22,8 @@ def check(settings: Settings) -> dict[str, Any]:
         CredentialsError: there is no token, or it is refused.
         MaquetteError: the service can not be reached.
     """
-    url, asked = url_of(settings), settings.of(OvhOptions)
+    asked = settings.of(OvhOptions)
+    url = asked.url
     token, source = tokens.find(url)
     client = Client(url, token)
     try:
@@ -61,7 +61,7 @@ def flavors(settings: Settings) -> tuple[list[Flavor], list[str]]:
 
 
 def _listed(settings: Settings) -> list[Any]:
-    url = url_of(settings)
+    url = settings.of(OvhOptions).url
     client = Client(url, tokens.find(url)[0])
     try:
         answer = client.get("/v1/capabilities/flavor")

@@ -34,7 +34,7 @@ def store_of(job: JobSpec) -> dict[str, Any] | None:
         ConfigError: the image has no agent, or only the built-in store is there.
         NotFound: DATASTORE names none.
     """
-    if job.settings.of(OvhOptions).carry != "store":
+    if job.of(OvhOptions).carry != "store":
         return None
     if not has_agent(job):
         raise ConfigError(
@@ -42,7 +42,7 @@ def store_of(job: JobSpec) -> dict[str, Any] | None:
             detail=f"image {job.spec['image']}",
             hint="leave CARRY out: the scene is then a volume of the job",
         )
-    return scene_store.describe(job.settings.model_copy(update={"model": job.model}))
+    return scene_store.describe(job.data)
 
 
 def scene_path(model: str) -> str:
@@ -59,14 +59,14 @@ def command(
         timeout_s: When the platform ends the job; the agent stops the step before that, and pushes.
     """
     work_s = timeout_s - min(_MOST_MARGIN_S, timeout_s / 10) if timeout_s else 0.0
-    limits = Limits(job.settings.of(OvhOptions).sync_minutes, max_hours=work_s / 3600)
+    limits = Limits(job.of(OvhOptions).sync_minutes, max_hours=work_s / 3600)
     place = scene_path(job.model)
     return agent_argv(job, step, place, store, limits, variant=_variant(job), kept=_KEPT)
 
 
 def _variant(job: JobSpec) -> str:
     """The variant of our image; empty for one that was named."""
-    image, asked = job.settings.of(ImageOptions), job.spec.get("resources", {})
+    image, asked = job.of(ImageOptions), job.spec.get("resources", {})
     if image.image or image.variant != "auto":
         return "" if image.image else image.variant
     return choose(str(asked.get("flavor", "")), int(asked.get("gpu") or 0))

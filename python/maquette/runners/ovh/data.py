@@ -7,27 +7,37 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from maquette.config.settings import Settings
 from maquette.runners.base import Request, Show
 from maquette.runners.ovh import preflight
-from maquette.runners.scene_store import SOURCES, carry_input
+from maquette.runners.scene_store import carry_input
 from maquette.scene.atomic import write_json
+from maquette.scene.data_location import DataLocation
 from maquette.storage import scene_bucket
 from maquette.storage.selection import selection
 from maquette.storage.syncing import Sync, SyncOptions
 
 
-def place_of(settings: Settings, scene: Path) -> dict[str, Any]:
-    """What a request has to remember of the settings to find the bucket again; no secrets."""
+def place_of(data: DataLocation, scene: Path) -> dict[str, Any]:
+    """What a request has to remember to find the bucket again; no secrets."""
     place: dict[str, Any] = {
         "scene": str(scene),
-        "base_dir": str(settings.base_dir.resolve()),
-        "model": settings.model,
-        "bucket_name": settings.bucket_name,
+        "base_dir": str(data.base_dir),
+        "model": data.model,
+        "bucket_name": data.bucket,
     }
-    if "datastore" in settings.model_fields_set:
-        place["datastore"] = settings.datastore
+    if data.chosen_datastore:
+        place["datastore"] = data.chosen_datastore
     return place
+
+
+def location_of(place: dict[str, Any]) -> DataLocation:
+    """The bucket's place again, as a request remembers it."""
+    return DataLocation(
+        model=place["model"],
+        base_dir=Path(place["base_dir"]),
+        bucket=place["bucket_name"],
+        chosen_datastore=place.get("datastore", ""),
+    )
 
 
 def send(request: Request, show: Show) -> None:
@@ -38,13 +48,13 @@ def send(request: Request, show: Show) -> None:
         NotFound: there is no such input, or the step before this one is missing.
     """
     place = request["data"]
-    settings, scene = _settings(place), Path(place["scene"])
-    preflight.check_reach(request, settings)
-    with scene_bucket.opened(settings) as bucket:
+    data, scene = location_of(place), Path(place["scene"])
+    preflight.check_reach(request, data)
+    with scene_bucket.opened(data) as bucket:
         preflight.check_scene(request, scene, bucket)
     write_json(scene / request["options_file"], request["options"])
     if request["given"]:
-        carry_input(scene, request["given"], f"{SOURCES}/{Path(request['given']).name}")
+        carry_input(scene, request["given"], request["options"]["input"])
     with _sync(place) as sync:
         sync.run(SyncOptions("push", relist=True), show, lambda plan: None)
 
@@ -61,12 +71,6 @@ def collect(place: dict[str, Any], show: Show = lambda comparison, progress: Non
 
 @contextmanager
 def _sync(place: dict[str, Any]) -> Iterator[Sync]:
-    settings, scene = _settings(place), Path(place["scene"])
-    with scene_bucket.opened(settings) as bucket:
+    scene = Path(place["scene"])
+    with scene_bucket.opened(location_of(place)) as bucket:
         yield Sync(scene, bucket, selection(scene, project=Path(place["base_dir"])))
-
-
-def _settings(place: dict[str, Any]) -> Settings:
-    names = ("model", "bucket_name", "base_dir", "datastore")
-    values = {name: place[name] for name in names if name in place}
-    return Settings(**values)

@@ -19,7 +19,7 @@ from maquette.config.settings import Settings
 from maquette.jobs.ledger import copies
 from maquette.pipelines.pipeline import Images
 from maquette.pipelines.registry import get_pipeline
-from maquette.planning.building import build_job
+from maquette.planning.building import build_job, resolve_input
 from maquette.planning.definitions import measured_rows
 from maquette.runners.ovh import prices, spec
 from maquette.runners.ovh.options import OvhOptions
@@ -175,9 +175,9 @@ def _images(settings: Settings) -> tuple[Images, list[str]]:
         content = json.loads(transforms.read_text(encoding="utf-8"))
         size = content.get("w", 0) * content.get("h", 0) / 1e6 or ASSUMED_MEGAPIXELS
         return Images(len(content["frames"]), size), []
-    folder = Path(settings.input).expanduser() if settings.input else None
-    if folder is not None and folder.is_dir():
-        count = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.rglob("*"))
+    told = resolve_input(settings).told
+    if told and Path(told).is_dir():
+        count = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in Path(told).rglob("*"))
         if count:
             return Images(count, ASSUMED_MEGAPIXELS), [f"{count} photos, taken as of 1920×1080"]
     count = settings.options["frames"] or ASSUMED_IMAGES

@@ -22,5 +22,10 @@ class OvhOptions(AgentOptions, ImageOptions):
         "https://api.ovh.com/1.0/order/catalog/public/cloud", "public price list"
     )
 
+    @property
+    def url(self) -> str:
+        """The address of the service: OVH_URL, or that of OVH_REGION."""
+        return self.ovh_url or f"https://{self.ovh_region.lower()}.ai.cloud.ovh.net"
+
 
 OPTIONS = OvhOptions

@@ -19,9 +19,10 @@ from maquette.pipelines.registry import DEFAULT, get_pipeline
 from maquette.runners import tracking
 from maquette.runners.agent_command import store_in_command
 from maquette.runners.base import Handle, Status
-from maquette.runners.ovh import data, dates, responses, spec, writers
+from maquette.runners.ovh import data, dates, responses, writers
 from maquette.runners.ovh.labels import HOST_LABEL, JOB_LABEL, TOOL_LABEL, USER_LABEL
 from maquette.runners.ovh.labels import labels as labels_in
+from maquette.runners.ovh.options import OvhOptions
 from maquette.storage import datastores
 
 _JOB_ID = re.compile(r"[a-z]+-\d{8}-\d{6}-[0-9a-f]{6}$")
@@ -72,7 +73,7 @@ def find(service: JobService, settings: Settings) -> Orphans:
     """Find running jobs that this person started from this machine and that no document knows."""
     known = {path.stem for path in copies(settings.logs_dir)}
     ours, others = [], 0
-    for job in service.live_jobs(spec.url_of(settings)):
+    for job in service.live_jobs(settings.of(OvhOptions).url):
         labels = labels_in(job)
         is_mine = _is_mine(labels) and labels.get(HOST_LABEL) == socket.gethostname()[:63]
         if not is_mine:
@@ -84,20 +85,20 @@ def find(service: JobService, settings: Settings) -> Orphans:
 
 def stop(service: JobService, settings: Settings, orphan: Orphan) -> None:
     """Ask the service to stop a job; it copies its data to the bucket first."""
-    service.cancel({"id": orphan.id, "url": spec.url_of(settings), "job_id": orphan.job_id})
+    service.cancel({"id": orphan.id, "url": settings.of(OvhOptions).url, "job_id": orphan.job_id})
 
 
 def adopt(service: JobService, settings: Settings) -> list[Document]:
     """Write documents for all jobs of this person that have none here, oldest first."""
-    found = [job for job in service.jobs(spec.url_of(settings)) if _is_mine(labels_in(job))]
+    found = [job for job in service.jobs(settings.of(OvhOptions).url) if _is_mine(labels_in(job))]
     known = {path.stem for path in copies(settings.logs_dir)}
     adopted = []
     for job in sorted(found, key=lambda job: str(dates.normal(job.get("createdAt")))):
         rebuilt = _rebuilt(settings, job)
         if rebuilt is None or rebuilt.id in known:
             continue
-        handle = {"id": str(job["id"]), "url": spec.url_of(settings), "job_id": rebuilt.id}
-        place = data.place_of(rebuilt.settings, rebuilt.scene)
+        handle = {"id": str(job["id"]), "url": settings.of(OvhOptions).url, "job_id": rebuilt.id}
+        place = data.place_of(rebuilt.data, rebuilt.scene)
         handle_all = {**handle, "log": str(rebuilt.log), "data": place, "store": _store_of(rebuilt)}
         document = _document(rebuilt, job, handle_all)
         tracking.apply(document, service.status_in_list(job, handle_all))
@@ -152,16 +153,15 @@ def _rebuilt(settings: Settings, job: dict[str, Any]) -> JobSpec | None:
         logs=chosen.logs_dir,
         command=command,
         options={},
+        data=chosen.data,
         spec={key: body[key] for key in ("name", "image", "resources", "labels") if key in body},
-        settings=chosen,
     )
 
 
 def _store_of(rebuilt: JobSpec) -> dict[str, Any] | None:
     """The store of a job whose agent carries the scene, if it is still known here."""
-    store, alias = store_in_command(rebuilt.command), rebuilt.settings.datastore
-    is_known = "datastore" in rebuilt.settings.model_fields_set
-    return {**store, "datastore": alias} if store and is_known else None
+    store, alias = store_in_command(rebuilt.command), rebuilt.data.chosen_datastore
+    return {**store, "datastore": alias} if store and alias else None
 
 
 def _orphan(job: dict[str, Any], labels: dict[str, Any]) -> Orphan:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from maquette.config.settings import Settings
 from maquette.errors import ConfigError, NotFound
 from maquette.jobs.spec import JobSpec
 from maquette.pipelines.registry import get_pipeline
 from maquette.runners.agent_command import has_agent
 from maquette.runners.base import Request
 from maquette.runners.ovh.client import is_here
+from maquette.scene.data_location import DataLocation
 from maquette.storage import scene_bucket
 from maquette.storage.object_store import ObjectStore
 
 _OWN_IMAGES = "maquette/"
 
 
-def needs_of(job: JobSpec, given: str) -> dict[str, str]:
+def needs_of(job: JobSpec) -> dict[str, str]:
     """What a step of ours needs of the scene, and the command that brings it; empty: nothing."""
-    if not has_agent(job) or given or job.options.get("input"):
+    if not has_agent(job) or job.input.told:
         return {}
     pipeline = get_pipeline(job.pipeline)
     verb, verbs = pipeline.verb_for(job.step), list(pipeline.steps)
@@ -30,7 +30,7 @@ def needs_of(job: JobSpec, given: str) -> dict[str, str]:
     return {"path": pipeline.needs(job.step), "hint": hint}
 
 
-def check_reach(request: Request, settings: Settings) -> None:
+def check_reach(request: Request, data: DataLocation) -> None:
     """Refuse what only this machine has: a store that answers only here, an image of no registry.
 
     Raises:
@@ -42,10 +42,10 @@ def check_reach(request: Request, settings: Settings) -> None:
         raise NotFound(f"there is no input `{given}`", hint="look at INPUT")
     if is_here(request["url"]):
         return
-    if scene_bucket.uses_embedded_store(settings):
+    if scene_bucket.uses_embedded_store(data):
         raise ConfigError(
             "OVHcloud can not reach the built-in store of this machine",
-            hint=f"`maquette datastore add {settings.datastore} --endpoint … --region …`, and the "
+            hint=f"`maquette datastore add {data.datastore} --endpoint … --region …`, and the "
             "same alias at OVHcloud: docs/ovh.md",
         )
     store = request["store"]

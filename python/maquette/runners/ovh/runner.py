@@ -52,22 +52,21 @@ class OvhRunner:
 
         store = agent_job.store_of(job)
         body = spec.body_of(job, store)
-        options, given = spec.options_of(job)
         return {
             "job_id": job.id,
             "step": job.step,
-            "url": spec.url_of(job.settings),
+            "url": job.of(OvhOptions).url,
             "method": "POST",
             "path": "/v1/job",
             "body": body,
             "ovhai": command_line(body),
-            "options": options,
+            "options": spec.options_of(job),
             "log": str(job.log),
             "options_file": job.options_file,
-            "given": given,
-            "needs": preflight.needs_of(job, given),
+            "given": job.input.carried,
+            "needs": preflight.needs_of(job),
             "store": store,
-            "data": data.place_of(job.settings.model_copy(update={"model": job.model}), job.scene),
+            "data": data.place_of(job.data, job.scene),
         }
 
     def submit(self, request: Request, secrets: Secrets = NO_SECRETS) -> Handle:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import getpass
 import math
 import socket
-from pathlib import Path
 from typing import Any
 
-from maquette.config.settings import Settings
 from maquette.containers.options import ImageOptions
 from maquette.containers.variants import check_fit
 from maquette.errors import ConfigError
@@ -18,18 +16,11 @@ from maquette.runners.ovh import agent_job, prices
 from maquette.runners.ovh.labels import HOST_LABEL, JOB_LABEL, TOOL_LABEL, USER_LABEL
 from maquette.runners.ovh.options import OvhOptions
 from maquette.runners.ovh.redaction import placeholder
-from maquette.runners.scene_store import SOURCES
-from maquette.storage.safety import OWN_FOLDER
+from maquette.scene.data_location import DataLocation
 from maquette.storage.scene_bucket import bucket_name
 
 CPU_FLAVOR, CPU_UNITS = "ai1-1-cpu", 4
 PLATFORM_MAXIMUM_S = 604_800
-
-
-def url_of(settings: Settings) -> str:
-    """The address of the service: OVH_URL, or that of OVH_REGION."""
-    asked = settings.of(OvhOptions)
-    return asked.ovh_url or f"https://{asked.ovh_region.lower()}.ai.cloud.ovh.net"
 
 
 def body_of(job: JobSpec, store: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -47,10 +38,10 @@ def body_of(job: JobSpec, store: dict[str, Any] | None = None) -> dict[str, Any]
     command = [paths.get(word, word) for word in job.command]
     variables = list(job.spec.get("envVars", []))
     resources = _resources(job)
-    image = job.settings.of(ImageOptions)
+    image = job.of(ImageOptions)
     if has_agent(job) and not image.image and image.variant != "auto":
         check_fit(image.variant, resources["flavor"], resources.get("gpu", 0))
-    timeout = _timeout_s(job.settings.of(OvhOptions), resources)
+    timeout = _timeout_s(job.of(OvhOptions), resources)
     if store:
         command = agent_job.command(job, command, store, timeout)
         variables.append(placeholder())
@@ -60,22 +51,22 @@ def body_of(job: JobSpec, store: dict[str, Any] | None = None) -> dict[str, Any]
         "command": command,
         "resources": resources,
         "envVars": variables,
-        "volumes": [] if store else [volume_of(job.settings, job.model)],
+        "volumes": [] if store else [volume_of(job.data)],
         "labels": {**job.spec.get("labels", {}), **labels_of(job)},
     }
     return {**body, "timeout": timeout} if timeout else body
 
 
-def volume_of(settings: Settings, model: str) -> dict[str, Any]:
+def volume_of(data: DataLocation) -> dict[str, Any]:
     """The scene's prefix of its bucket; without a slash at its end, which can lose the prefix."""
     store = {
-        "alias": settings.datastore,
-        "container": bucket_name(settings.model_copy(update={"model": model})),
-        "prefix": model,
+        "alias": data.datastore,
+        "container": bucket_name(data),
+        "prefix": data.model,
     }
     return {
         "dataStore": store,
-        "mountPath": mount_path(model),
+        "mountPath": mount_path(data.model),
         "permission": "RW",
         "cache": False,
     }
@@ -95,16 +86,9 @@ def labels_of(job: JobSpec) -> dict[str, str]:
     }
 
 
-def options_of(job: JobSpec) -> tuple[dict[str, Any], str]:
-    """The step's options as the job will read them, and the input that has to travel with it."""
-    given = str(job.options.get("input", ""))
-    if not given or given.startswith(("http://", "https://")):
-        return job.options, ""
-    if Path(given).is_relative_to(job.scene):
-        inside = Path(given).relative_to(job.scene)
-        if inside.parts[:1] != (OWN_FOLDER,):  # which never moves
-            return {**job.options, "input": inside.as_posix()}, ""
-    return {**job.options, "input": f"{SOURCES}/{Path(given).name}"}, given
+def options_of(job: JobSpec) -> dict[str, Any]:
+    """The step's options as the job will read them."""
+    return {**job.options, "input": job.input.place} if job.input.told else job.options
 
 
 def mount_path(model: str) -> str:
@@ -117,7 +101,7 @@ def _resources(job: JobSpec) -> dict[str, Any]:
     gpus = int(asked.get("gpu") or 0)
     if gpus:
         return {"flavor": asked["flavor"], "gpu": gpus}
-    return {"flavor": job.settings.of(OvhOptions).flavor or CPU_FLAVOR, "cpu": CPU_UNITS}
+    return {"flavor": job.of(OvhOptions).flavor or CPU_FLAVOR, "cpu": CPU_UNITS}
 
 
 def _timeout_s(asked: OvhOptions, resources: dict[str, Any]) -> int:
