@@ -135,3 +135,13 @@ def test_a_container_beside_the_scene_sees_the_file_where_it_lies(
         assert request["options"]["input"] == place and request["carried_input"] is None
         sources = [mount["source"] for mount in request["mounts"]]
         assert sources == [str(scene), *([given] if place.startswith("/input/") else [])]
+
+
+@pytest.mark.parametrize("given", ["/elsewhere/shoe.mp4", "{scene}/input/shoe.mp4"])
+def test_an_upstream_program_gets_the_file_where_it_looks(
+    given: str, scene: Path, tmp_path: Path
+) -> None:
+    given = given.format(scene=scene)
+    asked = Settings(engine="nvlabs", model="thing", base_dir=tmp_path, input=given)
+    carried = DockerRunner().plan(build_job("prepare", asked))["carried_input"]
+    assert carried == {"source": given, "place": "neuralangelo/input/thing.mp4"}

@@ -162,9 +162,10 @@ def _bind(folder: Path, target: PurePosixPath | str) -> dict[str, Any]:
 
 def _carried(job: JobSpec, source: str, store: dict[str, Any] | None) -> dict[str, str] | None:
     """The person's file that has to be copied into the scene before the job, and where to."""
-    if not source or not (store or job.input_place):
-        return None
-    return {"source": source, "place": job.input_place or job.input.place}
+    given = job.input
+    if job.input_place and given.told and not given.is_address:  # upstream reads no other place
+        return {"source": given.told, "place": job.input_place}
+    return {"source": source, "place": given.place} if source and store else None
 
 
 def _input(job: JobSpec, scene: PurePosixPath, store: dict[str, Any] | None) -> tuple[str, str]:
