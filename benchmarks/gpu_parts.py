@@ -15,7 +15,7 @@ import torch
 from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.recon import kernel_checks
 from maquette.recon.evaluate import evaluation
-from maquette.recon.stages import mesh
+from maquette.recon.stages.surface import mesh
 from maquette.recon.surface import training
 from maquette.recon.surface.distributed import ProcessGroup
 from maquette.recon.surface.options import TrainingOptions

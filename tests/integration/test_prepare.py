@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 
 def prepare(scene: Scene, options: PrepareOptions) -> list[StageRecord]:
     scene.stages.mkdir(parents=True, exist_ok=True)
-    stages = [import_module(f"maquette.recon.stages.{name}").STAGE for name in STAGES]
+    stages = [import_module(f"maquette.recon.stages.common.{name}").STAGE for name in STAGES]
     return run_stages(stages, "prepare", scene, options, Progress(scene.events, io.StringIO()))
 
 

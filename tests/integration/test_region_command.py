@@ -19,7 +19,7 @@ from command_line import maquette
 from maquette.errors import BadInput
 from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.recon.pictures.framing import set_stage
-from maquette.recon.stages import mesh as mesh_stage
+from maquette.recon.stages.surface import mesh as mesh_stage
 from maquette.recon.surface import engine
 from maquette.scene import checkpoints, transforms
 from maquette.scene.events import Progress

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from maquette.pipelines.neuralangelo.options import ProcessOptions
-from maquette.recon.stages.train import STAGE
+from maquette.recon.stages.surface.train import STAGE
 from maquette.recon.surface import engine
 from maquette.recon.surface.options import TrainingOptions
 from maquette.scene import checkpoints

@@ -11,7 +11,7 @@ from test_frames_video import texture
 
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames import sources
-from maquette.recon.stages import input as input_stage
+from maquette.recon.stages.common import input as input_stage
 from maquette.scene import stage_records
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene

@@ -24,9 +24,9 @@ from maquette.recon.sfm.colmap import pycolmap
 from maquette.recon.sfm.features import FeatureOptions
 from maquette.recon.sfm.mapping import MappingOptions, Quality
 from maquette.recon.sfm.registration import Attempt, PoseOptions, Workspace
-from maquette.recon.stages import dataset, features, matches, poses, region, undistort
-from maquette.recon.stages import frames as frames_stage
-from maquette.recon.stages import input as input_stage
+from maquette.recon.stages.common import dataset, features, matches, poses, region, undistort
+from maquette.recon.stages.common import frames as frames_stage
+from maquette.recon.stages.common import input as input_stage
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 

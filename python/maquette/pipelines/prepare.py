@@ -33,7 +33,8 @@ class PrepareOptions(StepOptions):
 PREPARE = Step(
     options=PrepareOptions,
     stages=(
-        "input", "frames", "features", "matches", "poses", "undistort", "region", "dataset",
+        ".common.input", ".common.frames", ".common.features", ".common.matches", ".common.poses",
+        ".common.undistort", ".common.region", ".common.dataset",
     ),
     work=lambda options, images: images.count * images.megapixels,
     smaller="FRAMES=100",

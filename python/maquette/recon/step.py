@@ -82,7 +82,7 @@ def run_step(
         open_scene(scene.root, pipeline, is_locked=True)
         _look_for_needs(scene, method, step)
         layout.mark(scene)
-        progress.event("step", step=step, stages=list(stages))
+        progress.event("step", step=step, stages=[name.rpartition(".")[2] for name in stages])
         owner = owner_of(pipeline, step)
         run_stages(_load(stages), step, scene, options, progress, owner)
         write_report(scene, step, OURS.licence)
@@ -103,11 +103,9 @@ def _look_for_needs(scene: Scene, pipeline: Pipeline, step: str) -> None:
 
 
 def _load(names: Sequence[str]) -> list[Stage]:
-    """The stages by their modules; a name with dots is a module of another package."""
-    package = "maquette.recon.stages"
-    wanted = [name if "." in name else f"{package}.{name}" for name in names]
+    """The stages of modules, which are named from `recon/stages/` or whole."""
     try:
-        return [importlib.import_module(name).STAGE for name in wanted]
+        return [importlib.import_module(name, "maquette.recon.stages").STAGE for name in names]
     except ModuleNotFoundError as error:
         raise missing_part("recon", "a step on this machine", error) from error
 

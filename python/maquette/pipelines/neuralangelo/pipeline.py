@@ -13,7 +13,7 @@ PIPELINE = Pipeline(
         "prepare": PREPARE,
         "process": Step(
             ProcessOptions,
-            ("train",),
+            (".surface.train",),
             work=lambda options, images: float(options["iterations"]),
             smaller="PRESET=preview",
             needs="transforms.json",
@@ -22,7 +22,7 @@ PIPELINE = Pipeline(
         ),
         "extract": Step(
             ExtractOptions,
-            ("mesh", "pictures"),
+            (".surface.mesh", ".surface.pictures"),
             work=lambda options, images: options["resolution"] ** 3 / 1e6,
             smaller="BLOCK_RES=64",
             needs="runs/{pipeline}/",

@@ -1,0 +1,1 @@
+"""Stages of prepare, which all pipelines share."""

@@ -1,0 +1,1 @@
+"""Stages of the neural surface: training, its mesh, and pictures of that."""
