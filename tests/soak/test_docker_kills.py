@@ -12,7 +12,7 @@ import pytest
 
 from command_line import ROOT
 from container_person import Person, machine_is_lost
-from maquette.containers import building, context
+from maquette.containers import build_context, building
 from maquette.containers.daemon import connected, find_daemon
 from maquette.errors import NotFound
 from maquette.scene import checkpoints
@@ -30,9 +30,9 @@ def test_a_change_of_the_code_rebuilds_no_layer_below_it(
 ) -> None:
     for folder in ("images", "python"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    monkeypatch.setattr(context, "ROOT", tmp_path)
-    monkeypatch.setattr(context, "IMAGES", tmp_path / "images")
-    monkeypatch.setattr(context, "PACKAGE", tmp_path / "python" / "maquette")
+    monkeypatch.setattr(build_context, "ROOT", tmp_path)
+    monkeypatch.setattr(build_context, "IMAGES", tmp_path / "images")
+    monkeypatch.setattr(build_context, "PACKAGE", tmp_path / "python" / "maquette")
     recipe = replace(cpu_recipe(), version=f"of-{random.randrange(1 << 32):08x}")
     try:
         before = layers_of_a_build(recipe)
