@@ -121,9 +121,9 @@ def _trainer(arguments: argparse.Namespace) -> Any:
     from maquette.recon.surface.options import TrainingOptions
     from maquette.scene.paths import Scene
 
-    scene = Scene(arguments.scene)
     if not arguments.work:
-        return _warmed_up(scene)
+        return _warmed_up(Scene(arguments.scene))
+    scene = Scene(arguments.scene, "neuralangelo")
     from maquette.recon.surface import states
     from maquette.recon.surface.distributed import ProcessGroup
     from maquette.scene import checkpoints
