@@ -37,11 +37,12 @@ def run(step: Step, settings: SettingWords = None, as_json: AsJson = False) -> N
 
 def plan(step: Step, settings: SettingWords = None) -> None:
     """Print the exact request that `run` would submit; sends nothing."""
+    from maquette.config import remembered
     from maquette.config.loading import load
     from maquette.planning.building import build_job
     from maquette.runners.base import get_runner
 
-    chosen = load(settings or ())
+    chosen = remembered.filled(load(settings or ()), step)
     job = build_job(check_step(step, chosen), chosen)
     request = get_runner(chosen.backend).plan(job)
     _name_licence(job)
@@ -78,15 +79,19 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
     """Submit a step and, unless WAIT=0, follow it to its end.
 
     Raises:
-        UsageError: the step already runs.
+        UsageError: the step already runs, or finished training would get stale.
         MaquetteError: the job failed; carries the step's own words and exit code.
     """
+    from maquette.cli import remembering
     from maquette.cli.scenes import print_results
+    from maquette.config import remembered
     from maquette.planning.bucket_input import is_bucket_address
     from maquette.planning.building import build_job
     from maquette.runners import tracking
 
+    settings = remembered.filled(settings, step)
     job = build_job(check_step(step, settings), settings)
+    remembering.announce(job, settings, as_json)
     if step == "prepare" and is_bucket_address(settings.input):
         _fetch_input(settings, as_json)
     ledger = tracking.ledger_of(job)
@@ -94,6 +99,7 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
         tracking.cancel(ledger)
     _name_licence(job)
     document = _submit(job, settings, as_json)
+    remembered.remember(settings, step)
     try:
         if not as_json:
             print(f"{step} of {settings.model}: job {job.id} on {settings.backend}", flush=True)

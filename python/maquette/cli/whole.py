@@ -106,10 +106,12 @@ def _known_to_backend(ledger: StepLedger) -> dict[str, Any]:
 
 def _is_as_asked(step: str, settings: Settings, document: dict[str, Any]) -> bool:
     """Whether a job was given the options that the settings of now would give."""
+    from maquette.config import remembered
     from maquette.planning.building import build_job
     from maquette.runners.base import get_runner
 
-    planned = get_runner(settings.backend).plan(build_job(step, settings))
+    told = remembered.filled(settings, step)
+    planned = get_runner(settings.backend).plan(build_job(step, told))
     ours = document["maquette"]
     return bool(
         ours["backend"] == settings.backend
