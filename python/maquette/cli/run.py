@@ -51,6 +51,7 @@ def plan(step: Step, settings: SettingWords = None) -> None:
 
 def demo(settings: SettingWords = None) -> None:
     """Run prepare, process and extract, then evaluate, on the bundled sample video."""
+    from maquette.cli.next_command import print_next
     from maquette.cli.scenes import print_evaluation, print_results
     from maquette.pipelines.registry import get_pipeline
 
@@ -61,6 +62,7 @@ def demo(settings: SettingWords = None) -> None:
         run_step(step, chosen, as_json=False, table=False)
     print_results(chosen, steps)
     print_evaluation(chosen)
+    print_next(chosen, steps[-1], is_measured=True)
 
 
 def _look_for_sample(settings: Settings) -> None:
@@ -83,6 +85,7 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
         MaquetteError: the job failed; carries the step's own words and exit code.
     """
     from maquette.cli import remembering
+    from maquette.cli.next_command import print_next
     from maquette.cli.scenes import print_results
     from maquette.config import remembered
     from maquette.planning.bucket_input import is_bucket_address
@@ -116,8 +119,11 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
             _say_how_to_follow(ledger)
         return
     finish(document, ledger, settings, as_json)
-    if table and not as_json and (settings.scene_dir / "report.json").exists():
+    if as_json or not table:
+        return
+    if (settings.scene_dir / "report.json").exists():
         print_results(settings, (step,))
+    print_next(settings, step)
 
 
 def finish(document: dict[str, Any], ledger: StepLedger, settings: Settings, as_json: bool) -> None:

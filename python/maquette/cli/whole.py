@@ -27,6 +27,7 @@ def run_all(settings: SettingWords = None) -> None:
 
     A step that fails is tried RETRIES times more, where that can help.
     """
+    from maquette.cli.next_command import print_next
     from maquette.cli.scenes import print_results
     from maquette.pipelines.registry import get_pipeline
 
@@ -37,6 +38,7 @@ def run_all(settings: SettingWords = None) -> None:
         after, chosen = _complete(step, chosen, after)
     if (chosen.scene_dir / "report.json").exists():
         print_results(chosen, steps)
+    print_next(chosen, steps[-1])
 
 
 def _complete(step: str, settings: Settings, after: str) -> tuple[str, Settings]:
