@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from maquette.errors import UsageError
+from maquette.errors import MaquetteError, UsageError
 
 if TYPE_CHECKING:
     from maquette.config.settings import Settings
@@ -35,6 +35,16 @@ def announce(job: JobSpec, settings: Settings, as_json: bool) -> None:
         print("\n".join(lines), file=sys.stderr, flush=True)
         return
     _ask(job, found, lines, is_askable=sys.stdin.isatty() and not as_json)
+
+
+def keep(job: JobSpec, settings: Settings) -> None:
+    """Write down what a step was told; the job that runs by now does not fail by it."""
+    from maquette.config import remembered
+
+    try:
+        remembered.remember(settings, job.step)
+    except (OSError, MaquetteError) as error:
+        print(f"note: the scene does not remember its settings: {error}", file=sys.stderr)
 
 
 def _explanation(found: StaleWork) -> list[str]:

@@ -102,8 +102,8 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
         tracking.cancel(ledger)
     _name_licence(job)
     document = _submit(job, settings, as_json)
-    remembered.remember(settings, step)
     try:
+        remembering.keep(job, settings)
         if not as_json:
             print(f"{step} of {settings.model}: job {job.id} on {settings.backend}", flush=True)
         if settings.wait:

@@ -21,7 +21,8 @@ from maquette.scene.paths import Scene
 SCENE = "scene"  # as the source of a setting
 _HEADING = """\
 # What the steps of this scene were told; the next command uses it again. What is given with a
-# command, in the environment, in .env or in maquette.yaml wins over this. You may edit it.
+# command, in the environment, in .env or in maquette.yaml wins over this. Edit the values as
+# you like; the next change of them drops other comments.
 """
 
 Values = dict[str, Any]
