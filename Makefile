@@ -26,7 +26,7 @@ demo: $(READY) ## Run all three steps on the sample video and show the result
 help: ## Show this help
 	@awk -f docs/help.awk $(MAKEFILE_LIST)
 
-settings: $(READY) ## List every setting of PIPELINE and BACKEND with its default
+settings: $(READY) ## List every setting with its default, and what MODEL's scene remembers
 	@$(CLI) settings
 
 ##@ Reconstruct (MODEL=name; prepare needs INPUT=video|folder|zip|URL)

@@ -28,6 +28,17 @@ def settings_page() -> str:
         "`.env` or in the environment. The command line wins over the environment, the environment",
         "over `.env`, `.env` over `maquette.yaml`. On the command line, what neither PIPELINE",
         "nor BACKEND uses is refused. Made by `.ci/docs_drift.py --write`.",
+        "",
+        "What steps were told, wherever that was given, is kept with the scene, in",
+        "`scenes/<MODEL>/settings.yaml`, and counts for later commands in place of the defaults:",
+        "`make prepare` again does as the last `make prepare`. All the sources above win over it,",
+        "so a line of `maquette.yaml` counts, and where it replaces something, that is said;",
+        "`NAME=` on the command line asks for the default. Each step has its own section,",
+        "`prepare` or `<pipeline>/<GROUP>/<step>`; the file moves with the scene, and you may edit",
+        "it. Not kept is what is about one run: "
+        + ", ".join(map("`{}`".format, _of_one_run()))
+        + ".",
+        "`make settings MODEL=…` shows every value and where it comes from.",
     ]
     lines += ["", "## Of every pipeline and backend", "", "| setting | default | meaning |"]
     lines += ["|---|---|---|"]
@@ -41,6 +52,11 @@ def settings_page() -> str:
         known = [_line(*row[:2], row[3]) for row in backend_rows(name)]
         lines += ["", "| setting | default | meaning |", "|---|---|---|", *known] if known else []
     return "\n".join(lines) + "\n"
+
+
+def _of_one_run() -> list[str]:
+    known = (option for pipeline in all_pipelines() for option in pipeline.settings().items())
+    return sorted({name for name, by_step in known if next(iter(by_step.values())).once})
 
 
 def _line(name: str, default: str, *rest: str) -> str:
@@ -72,7 +88,10 @@ def _job_definitions() -> list[str]:
                 if not (path := definition_of(pipeline.name, step, engine)).is_file():
                     found.append(f"`{path.relative_to(ROOT)}` is missing")
         for name, by_step in pipeline.settings().items():
-            if len({(o.kind, o.default, o.low, o.high, o.above) for o in by_step.values()}) > 1:
+            if (
+                len({(o.kind, o.default, o.low, o.high, o.above, o.once) for o in by_step.values()})
+                > 1
+            ):
                 found.append(f"{name} is not the same in all steps of {pipeline.name}")
     return found
 

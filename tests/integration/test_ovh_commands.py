@@ -362,7 +362,7 @@ def test_all_lets_the_agent_move_the_scene_where_a_volume_was_refused(
     code, out, err = call(*words, f"BUCKET_NAME={service.settings(tmp_path).bucket_name}")
     assert "from here on with CARRY=store" in out and "agent: pulling s3://" in out
     assert "could not be copied: " not in out
-    assert code == 14 and "only 1 photos" in err, "the agent brought the step its input"
+    assert code == 14 and "only 1 photo," in err, "the agent brought the step its input"
     first, second = service.jobs()
     assert first["status"]["state"] == "SYNC_FAILED" and first["spec"]["volumes"]
     assert second["status"]["state"] == "FAILED" and not second["spec"]["volumes"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,21 @@ def test_the_persons_region_is_kept_only_while_the_cameras_stand(tmp_path: Path)
     for moved in (frames(0, nudge=0.01), frames(0)[:-1]):
         kept, remark = region_file.kept_region(path, moved)
         assert (kept, "moved" in remark) == (None, True)
+
+
+def test_the_picture_has_a_line_for_photos_without_a_pose(tmp_path: Path) -> None:
+    points, poses = cloud(0), np.array([frame.world_from_cam for frame in frames(0)])
+    subject = Subject(
+        points, np.zeros(points.shape, np.uint8), poses, Region.around(points[0], 4.0)
+    )
+    heights = []
+    for remark in ("", "1 of 9 photos without a pose: IMG_7.JPG"):
+        told = replace(subject, remark=remark)
+        points_picture.draw(told, "title", target := tmp_path / "region.png")
+        with Image.open(target) as image:
+            heights.append(image.height)
+            foot = np.asarray(image.convert("L"))[heights[0] :]
+    assert heights[1] > heights[0] and (foot < 100).sum() > 100  # written there
 
 
 def test_the_picture_shows_region_and_points(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -23,10 +24,11 @@ from maquette.recon.sfm import cameras, colmap, mapping, masks, pairs, registrat
 from maquette.recon.sfm.colmap import pycolmap
 from maquette.recon.sfm.features import FeatureOptions
 from maquette.recon.sfm.mapping import MappingOptions, Quality
-from maquette.recon.sfm.registration import Attempt, PoseOptions, Workspace
+from maquette.recon.sfm.registration import Attempt, Begun, PoseOptions, Workspace
 from maquette.recon.stages.common import dataset, features, matches, poses, region, undistort
 from maquette.recon.stages.common import frames as frames_stage
 from maquette.recon.stages.common import input as input_stage
+from maquette.scene import originals
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 
@@ -209,27 +211,34 @@ def test_more_images_win_then_the_smaller_error() -> None:
 
 
 def registered_by(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, results: list[int | None]
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    results: list[int | None],
+    images: int = 10,
+    is_video: bool = True,
 ) -> tuple[list[str], Attempt]:
     tried: list[str] = []
 
-    def method(workspace: Workspace, name: str, best: Attempt | None) -> Attempt | None:
-        tried.append(name)
+    def method(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
         registered = results[int(name)]
-        return None if registered is None else Attempt(name, tmp_path, None, quality(registered))
+        if registered is None:
+            return None
+        begun()
+        tried.append(name)
+        return Attempt(name, tmp_path, None, replace(quality(registered), images=images))
 
     methods = tuple((str(number), "harder", method) for number in range(len(results)))
     monkeypatch.setattr(registration, "METHODS", methods)
     scene = Scene(tmp_path / "lego")
     with open(tmp_path / "log", "w") as log:
         return tried, registration.register(
-            Workspace(scene, tmp_path, PoseOptions(), Progress(None, log))
+            Workspace(scene, tmp_path, PoseOptions(is_video=is_video), Progress(None, log))
         )
 
 
 @pytest.mark.parametrize(
     ("results", "tried", "used"),
-    [([6], 1, "0"), ([3, 8], 2, "1"), ([3, None, 10], 3, "2"), ([0, 2, 6, 9], 3, "2")],
+    [([6], 1, "0"), ([3, 8], 2, "1"), ([3, None, 10], 2, "2"), ([0, 2, 6, 9], 3, "2")],
 )
 def test_stronger_methods_are_tried_until_the_gate_opens(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, results: list[int], tried: int, used: str
@@ -242,7 +251,52 @@ def test_the_best_failure_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     with pytest.raises(BadInput, match="only 4 of 10 images found a pose: `lego`") as caught:
         registered_by(monkeypatch, tmp_path, [2, 4, 3])
     assert caught.value.detail.startswith("40.0 % registered, gate is 60 %")
-    assert "MATCHER=exhaustive" in caught.value.hint
+    assert caught.value.detail.endswith("tried: 0, 1, 2")
+
+
+def test_only_what_was_done_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        registered_by(monkeypatch, tmp_path, [2, None, 3])
+    assert caught.value.detail.endswith("tried: 0, 2")
+    assert (tmp_path / "log").read_text().count("images have a pose: harder") == 1
+
+
+@pytest.mark.parametrize(
+    ("images", "is_video", "told", "left_out"),
+    [
+        (50, True, "FRAMES=200`", "MATCHER"),  # every pair was matched
+        (500, True, "FRAMES=1000 MATCHER=exhaustive`", "photos"),
+        (4, False, "more photos between these", "FRAMES"),
+    ],
+)
+def test_advice_fits_the_input(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    images: int,
+    is_video: bool,
+    told: str,
+    left_out: str,
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        registered_by(monkeypatch, tmp_path, [2], images, is_video)
+    assert told in caught.value.hint and left_out not in caught.value.hint
+
+
+def test_photos_without_a_pose_have_the_names_that_the_person_knows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scene = Scene(tmp_path / "lego")
+    scene.root.mkdir()
+    images = [{"name": f"{n:06}.jpg", "original": f"IMG_{n}.JPG"} for n in range(1, 9)]
+    (scene.root / "images_raw.json").write_text(json.dumps({"source": "photos", "images": images}))
+    assert originals.without_pose(scene, ["000001.jpg"])[0] == "IMG_2.JPG"
+    monkeypatch.setattr(registration, "posed", lambda attempt: ["000001.jpg"])
+    with pytest.raises(BadInput) as caught:
+        registered_by(monkeypatch, tmp_path, [1], 8, is_video=False)
+    assert "7 of 8 photos without a pose: IMG_2.JPG, IMG_3.JPG" in caught.value.detail
+    assert "IMG_6.JPG and 2 more" in caught.value.detail
+    (scene.root / "images_raw.json").write_text(json.dumps({"source": "video", "images": images}))
+    assert originals.without_pose(scene, []) == [] and originals.is_video(scene)
 
 
 def test_known_intrinsics_are_kept_fixed_and_the_seed_is_everywhere() -> None:

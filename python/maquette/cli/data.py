@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from maquette.cli.arguments import AsJson, SettingWords, load_settings
+from maquette.counting import counted
 from maquette.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def clear(settings: SettingWords = None, as_json: AsJson = False) -> None:
         sync = _sync_of(chosen, bucket)
         stored = sync.stored()
         total = sum(item.size for item in stored.values())
-        said = f"{len(stored)} objects, {text.size(total)} at {bucket.url()}"
+        said = f"{counted(len(stored), 'object')}, {text.size(total)} at {bucket.url()}"
         if stored and not chosen.dry_run:
             _confirm_clearing(chosen, said)
             sync.clear(stored)

@@ -128,10 +128,11 @@ def _adopting() -> dict[str, SupportsAdopt]:
 
 
 def _row(document: dict[str, Any]) -> tuple[str, ...]:
+    from maquette.jobs.document import ran_s
     from maquette.ui import text
 
     ours, state = document["maquette"], document["status"]
-    seconds = text.duration(state.get("duration") or 0)
+    seconds = text.duration(ran_s(state))
     names = (ours["model"], ours["pipeline"], ours["step"], state["state"], ours["group"])
     return *names, seconds, document["id"]
 

@@ -38,11 +38,12 @@ def run(step: Step, settings: SettingWords = None, as_json: AsJson = False) -> N
 
 def plan(step: Step, settings: SettingWords = None) -> None:
     """Print the exact request that `run` would submit; sends nothing."""
+    from maquette.config import remembered
     from maquette.config.loading import load
     from maquette.planning.building import build_job
     from maquette.runners.base import get_runner
 
-    chosen = load(settings or ())
+    chosen = remembered.filled(load(settings or ()), step)
     job = build_job(check_step(step, chosen), chosen)
     request = get_runner(chosen.backend).plan(job)
     _name_licence(job)
@@ -51,6 +52,7 @@ def plan(step: Step, settings: SettingWords = None) -> None:
 
 def demo(settings: SettingWords = None) -> None:
     """Run prepare, process and extract, then evaluate, on the bundled sample video."""
+    from maquette.cli.next_command import print_next
     from maquette.cli.scenes import print_evaluation, print_results
     from maquette.pipelines.registry import get_pipeline
 
@@ -61,6 +63,7 @@ def demo(settings: SettingWords = None) -> None:
         run_step(step, chosen, as_json=False, table=False)
     print_results(chosen, steps)
     print_evaluation(chosen)
+    print_next(chosen, steps[-1], is_measured=True)
 
 
 def _look_for_sample(settings: Settings) -> None:
@@ -79,14 +82,19 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
     """Submit a step and, unless WAIT=0, follow it to its end.
 
     Raises:
-        UsageError: the step already runs.
+        UsageError: the step already runs, or finished training would get stale.
         MaquetteError: the job failed; carries the step's own words and exit code.
     """
+    from maquette.cli import remembering
+    from maquette.cli.next_command import print_next
     from maquette.cli.scenes import print_results
+    from maquette.config import remembered
     from maquette.planning.building import build_job
     from maquette.runners import tracking
 
+    settings = remembered.filled(settings, step)
     job = build_job(check_step(step, settings), settings)
+    remembering.announce(job, settings, as_json)
     if job.input.objects:
         _fetch_input(job, job.input.objects, as_json)
     ledger = tracking.ledger_of(job)
@@ -95,6 +103,7 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
     _name_licence(job)
     document = submit(job, settings, as_json)
     try:
+        remembering.keep(job, settings)
         if not as_json:
             print(f"{step} of {settings.model}: job {job.id} on {settings.backend}", flush=True)
         if settings.wait:
@@ -110,8 +119,11 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
             _say_how_to_follow(ledger)
         return
     finish(document, ledger, settings, as_json)
-    if table and not as_json and (settings.scene_dir / "report.json").exists():
+    if as_json or not table:
+        return
+    if (settings.scene_dir / "report.json").exists():
         print_results(settings, (step,))
+    print_next(settings, step)
 
 
 def finish(document: dict[str, Any], ledger: StepLedger, settings: Settings, as_json: bool) -> None:

@@ -54,19 +54,22 @@ def clean(settings: SettingWords = None) -> None:
 
 
 def settings_table(settings: SettingWords = None, as_json: AsJson = False) -> None:
-    """List every setting with its default and meaning: PIPELINE's by step, BACKEND's after them."""
+    """List every setting: its default and meaning, and its value and source for MODEL."""
     from maquette.config.loading import load
-    from maquette.config.table import rows
+    from maquette.config.table import given, rows
     from maquette.ui.tables import print_rows
 
-    keys = ("setting", "default", "for", "meaning")
     chosen = load(settings or ())
-    found = rows(chosen.pipeline, chosen.backend)
+    values = given(chosen)
+    found = [
+        (name, default, *values.get(name, ("", "")), step, meaning)
+        for name, default, step, meaning in rows(chosen.pipeline, chosen.backend)
+    ]
+    keys = ("default", "value", "from", "for", "meaning")
     if as_json:
-        names = ("name", "default", "for", "meaning")
-        print(json.dumps([dict(zip(names, row, strict=True)) for row in found]))
+        print(json.dumps([dict(zip(("name", *keys), row, strict=True)) for row in found]))
     else:
-        print_rows(keys, found)
+        print_rows(("setting", *keys), found)
 
 
 def print_results(settings: Settings, steps: tuple[str, ...]) -> None:

@@ -27,6 +27,7 @@ def run_all(settings: SettingWords = None) -> None:
 
     A step that fails is tried RETRIES times more, where that can help.
     """
+    from maquette.cli.next_command import print_next
     from maquette.cli.scenes import print_results
     from maquette.pipelines.registry import get_pipeline
 
@@ -37,6 +38,7 @@ def run_all(settings: SettingWords = None) -> None:
         after, chosen = _complete(step, chosen, after)
     if (chosen.scene_dir / "report.json").exists():
         print_results(chosen, steps)
+    print_next(chosen, steps[-1])
 
 
 def _complete(step: str, settings: Settings, after: str) -> tuple[str, Settings]:
@@ -106,10 +108,12 @@ def _known_to_backend(ledger: StepLedger) -> dict[str, Any]:
 
 def _is_as_asked(step: str, settings: Settings, document: dict[str, Any]) -> bool:
     """Whether a job was given the options that the settings of now would give."""
+    from maquette.config import remembered
     from maquette.planning.building import build_job
     from maquette.runners.base import get_runner
 
-    planned = get_runner(settings.backend).plan(build_job(step, settings))
+    told = remembered.filled(settings, step)
+    planned = get_runner(settings.backend).plan(build_job(step, told))
     ours = document["maquette"]
     return bool(
         ours["backend"] == settings.backend

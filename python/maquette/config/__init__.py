@@ -1,1 +1,1 @@
-"""Settings: defaults < maquette.yaml < environment and .env < command line."""
+"""Settings: defaults < the scene's < maquette.yaml < environment and .env < command line."""

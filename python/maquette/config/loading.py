@@ -1,4 +1,4 @@
-"""Collect settings from their four sources; report everything that is wrong at once."""
+"""Collect settings from their five sources; report everything that is wrong at once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from maquette.config import option_models
+from maquette.config import option_models, remembered
 from maquette.config.settings import (
+    COMMAND_LINE,
     Settings,
     chosen_backend,
     core_names,
@@ -25,7 +26,6 @@ from maquette.runners import registry as backends
 
 FILE_NAME = "maquette.yaml"
 MAKE_OVERRIDES = "MAQUETTE_MAKE_OVERRIDES"
-COMMAND_LINE = "command line"
 
 
 Values = Mapping[str, tuple[Any, str]]  # each with where it was given
@@ -33,6 +33,8 @@ Values = Mapping[str, tuple[Any, str]]  # each with where it was given
 
 def load(arguments: Iterable[str] = (), *kinds: type[Any], folder: Path | None = None) -> Settings:
     """Merge defaults, `maquette.yaml`, `.env`, the environment and KEY=VALUE arguments.
+
+    What none of these gives is as the scene remembers it; `KEY=` asks for the default.
 
     Args:
         arguments: KEY=VALUE words of the command line.
@@ -47,6 +49,7 @@ def load(arguments: Iterable[str] = (), *kinds: type[Any], folder: Path | None =
     known = setting_names()
     problems: list[str] = []
     values: dict[str, tuple[Any, str]] = {}
+    sources: dict[str, str] = {}
     for source, pairs in (
         (FILE_NAME, _from_file(folder / FILE_NAME, problems)),
         (".env", {key: text for key, text in dotenv_of(folder).items() if key in known}),
@@ -58,6 +61,9 @@ def load(arguments: Iterable[str] = (), *kinds: type[Any], folder: Path | None =
                 problems.append(f"{source}: unknown setting `{key}`{_nearest(key, known)}")
             elif value != "":
                 values[key.upper()] = (value, source)
+                sources[key.upper()] = source
+            elif source == COMMAND_LINE:
+                sources.setdefault(key.upper(), source)
     settings = _validated(values, kinds, problems)
     if problems or settings is None:
         raise ConfigError(
@@ -65,7 +71,7 @@ def load(arguments: Iterable[str] = (), *kinds: type[Any], folder: Path | None =
             detail="\n".join(problems),
             hint="`maquette settings` lists every setting with its default",
         )
-    return settings
+    return remembered.filled(settings.model_copy(update={"sources": sources}))
 
 
 def dotenv_of(folder: Path) -> dict[str, str]:

@@ -38,6 +38,8 @@ BUCKET_PATTERN = r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$"
 
 SAMPLE = "owl"
 
+COMMAND_LINE = "command line"  # where a setting was given
+
 
 class Settings(BaseModel):
     """The settings of one command, validated.
@@ -46,12 +48,14 @@ class Settings(BaseModel):
         options: What the chosen pipeline's steps may be told, by the settings' names in small
             letters; given like the other settings, one by one.
         backend_options: What the chosen backend may be told, likewise; read them with `of`.
+        sources: Where each setting that is no default was given, by its UPPER_CASE name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     options: dict[str, Any] = Field(default_factory=dict, exclude=True)
     backend_options: dict[str, Any] = Field(default_factory=dict, exclude=True)
+    sources: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
 
     # what and where
     model: Name = Field(SAMPLE, description="the scene: folder scenes/MODEL")
@@ -109,7 +113,9 @@ class Settings(BaseModel):
         "", description="local or remote: which side counts where both changed"
     )
     relist: bool = Field(False, description="1: look at every object, not only at the manifest")
-    yes: bool = Field(False, description="1: do not ask before deleting")
+    yes: bool = Field(
+        False, description="1: do not ask before deleting, or before trained work gets stale"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -184,7 +190,7 @@ def chosen_backend(values: Mapping[str, Any]) -> str:
 
 def core_names() -> frozenset[str]:
     """The UPPER_CASE names of the settings that no pipeline and no backend declares."""
-    places = {"options", "backend_options"}
+    places = {"options", "backend_options", "sources"}
     return frozenset(name.upper() for name in Settings.model_fields if name not in places)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from maquette.config.settings import Settings, core_names
+from maquette.config.settings import Settings, core_names, secret_names
 from maquette.pipelines.options import Option
 from maquette.pipelines.registry import get_pipeline
 from maquette.runners.registry import settings_of
@@ -15,6 +15,16 @@ Row = tuple[str, str, str, str]
 def rows(pipeline: str, backend: str) -> list[Row]:
     """Name, default, for what, and meaning of each setting that the chosen ones understand."""
     return [*core_rows(), *pipeline_rows(pipeline), *backend_rows(backend)]
+
+
+def given(settings: Settings) -> dict[str, tuple[str, str]]:
+    """The value of each setting that is no default, and where it comes from."""
+    values = {**settings.model_dump(), **settings.options, **settings.backend_options}
+    return {
+        name: ("…" if name in secret_names() else _shown(values[name.lower()]), source)
+        for name, source in settings.sources.items()
+        if name.lower() in values
+    }
 
 
 def core_rows() -> list[Row]:

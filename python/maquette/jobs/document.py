@@ -134,6 +134,13 @@ def _write_history(
             status[name] = status.get(name) or entry["date"]
 
 
+def ran_s(status: dict[str, Any]) -> int:
+    """How long a job ran, seconds; until now where it still runs."""
+    if has_ended(status):
+        return int(status.get("duration") or 0)
+    return _seconds(status.get("startedAt"), now())
+
+
 def _seconds(start: str | None, end: str) -> int:
     if not start:
         return 0

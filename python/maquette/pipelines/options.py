@@ -28,6 +28,7 @@ class Option:
         low, high: The least and the largest value; `above`: it is larger than this.
         unit: Of a number.
         pattern: A regular expression that a text has to match.
+        once: It is about one run, so the next one does not know it.
     """
 
     field: str
@@ -41,6 +42,7 @@ class Option:
     unit: str = ""
     pattern: str = ""
     parse: Callable[[str], Any] | None = None
+    once: bool = False
 
 
 def option(default: Any, help: str, *, setting: str = "", **facts: Any) -> Any:
@@ -85,9 +87,9 @@ class StepOptions:
 
     group: str = "experiments"
     seed: int = option(0, "seed of every random choice", low=0)
-    force_stage: str = option("", "run this stage (or all) although it is done")
-    from_stage: str = option("", "first stage to run", setting="FROM")
-    until_stage: str = option("", "last stage to run", setting="UNTIL")
+    force_stage: str = option("", "run this stage (or all) although it is done", once=True)
+    from_stage: str = option("", "first stage to run", setting="FROM", once=True)
+    until_stage: str = option("", "last stage to run", setting="UNTIL", once=True)
 
     @property
     def redoes_all(self) -> bool:

@@ -32,6 +32,8 @@ class Step:
         work: The amount of work, from the options and the images; what takes twice as long has
             about twice as much.
         smaller: The setting that makes it need less memory, e.g. `BLOCK_RES=64`.
+        advice: A sentence about what to look at before the next step; `{scene}` in it is replaced
+            by the scene's folder, `{which}` by what a command needs to mean this scene.
         afresh: The setting that has it begin anew where it would go on with what it has, e.g.
             `FRESH=1`; "" where it never does.
         needs: What has to be in the scene before it, a file or a folder with a slash at its end;
@@ -48,6 +50,7 @@ class Step:
     smaller: str
     needs: str
     shows: Mapping[str, str] = field(default_factory=dict)
+    advice: str = ""
     afresh: str = ""
     is_shared: bool = False
 
@@ -111,3 +114,8 @@ class Pipeline:
         """The step that makes what this one needs; "" for the first."""
         verbs = list(self.steps)
         return verbs[verbs.index(step) - 1] if verbs.index(step) else ""
+
+    def verb_after(self, step: str) -> str:
+        """The step that comes next; "" for the last."""
+        verbs = [*self.steps, ""]
+        return verbs[verbs.index(step) + 1]

@@ -40,5 +40,6 @@ PREPARE = Step(
     smaller="FRAMES=100",
     needs="input/",
     shows={"region picture": "stages/region.png", "cameras": "transforms.json"},
+    advice="look at {scene}/stages/region.png; `make adjust {which}` changes the region",
     is_shared=True,
 )  # fmt: skip

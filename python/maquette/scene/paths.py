@@ -66,6 +66,11 @@ class Scene:
         return self.root / "config.yaml"
 
     @property
+    def settings(self) -> Path:
+        """What the scene's steps were told, for the commands after."""
+        return self.root / "settings.yaml"
+
+    @property
     def results(self) -> Path:
         """What the pipeline gives a person: meshes, splats, pictures, and `outputs.json`."""
         return self.root / "results" / self._owner()

@@ -21,7 +21,7 @@ def rerun_advice(scene: Scene, region: Region) -> list[str]:
     return [
         f"{scene.relative(run)} was trained in another region: run {_commands(scene, run)}"
         for run in find(scene, region)
-        if not _is_set_aside(run.name)
+        if not is_set_aside(run.name)
     ]
 
 
@@ -45,6 +45,6 @@ def _is_stale(run: Path, region: Region) -> bool:
     return bool(files) and not checkpoints.mentions_region(files[0], region.digest)
 
 
-def _is_set_aside(group: str) -> bool:
+def is_set_aside(group: str) -> bool:
     """Whether the run was kept aside when another was begun: its name has a number behind a dot."""
     return group.rpartition(".")[2].isdigit() and "." in group

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from maquette.counting import counted
+
+SHOWN = 5  # names of a list
+
 
 def duration(seconds: float) -> str:
     """Say a duration as a person would: 0.8 s, 42 s, 3 min 05 s, 2 h 10 min."""
@@ -26,8 +30,16 @@ def number(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, list):
-        return " × ".join(number(item) for item in value)
+        return _listed(value)
     return str(value)
+
+
+def _listed(values: list[Any]) -> str:
+    """Numbers as sizes and points are written; names with commas, the first few of them."""
+    if not any(isinstance(value, str) for value in values):
+        return " × ".join(number(value) for value in values)
+    more = [f"and {len(values) - SHOWN} more"] if len(values) > SHOWN else []
+    return ", ".join([*values[:SHOWN], *more])
 
 
 def numbers(values: dict[str, Any]) -> str:
@@ -68,4 +80,4 @@ def size(size_bytes: float) -> str:
 
 def files(count: int) -> str:
     """Say how many files: 1 file, 2,700 files."""
-    return f"{count:,} file{'' if count == 1 else 's'}"
+    return counted(count, "file")

@@ -55,8 +55,8 @@ class ProcessOptions(StepOptions):
     preset: Preset = option(
         "auto", "how much to compute; full-8gb … fit smaller GPUs; auto: by hardware"
     )
-    fresh: bool = option(False, "1: train from zero; the old run is kept aside")
-    checkpoint: str = option("", "name, path or iteration; empty: the newest")
+    fresh: bool = option(False, "1: train from zero; the old run is kept aside", once=True)
+    checkpoint: str = option("", "name, path or iteration; empty: the newest", once=True)
     save_minutes: float = option(5.0, "minutes between checkpoints", above=0, unit="min")
     overrides: dict[str, Any] = option(
         "", "training settings by key, e.g. 'optim.params.lr=5e-4 data.val.subset=2'",
@@ -75,6 +75,6 @@ class ExtractOptions(StepOptions):
 
     resolution: int = option(512, "cells along the sphere's diameter", low=8, high=8192)
     block_res: int = option(128, "cells along a block; less = less memory", low=8, high=1024)
-    checkpoint: str = option("", "name, path or iteration; empty: the newest")
+    checkpoint: str = option("", "name, path or iteration; empty: the newest", once=True)
     textured: bool = option(True, "0: no vertex colours")
     keep_lcc: bool = option(False, "1: keep only the largest part of the whole mesh")

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from maquette.counting import counted
 from maquette.errors import BadInput, NotFound
 from maquette.recon.frames import content, photos, video
 from maquette.recon.frames.names import is_noise
@@ -14,6 +15,7 @@ from maquette.recon.frames.video import VideoFacts
 from maquette.scene.paths import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 MIN_PHOTOS = 3
+_NOUNS = {"photo": "photo", "video": "video", "zip": "zip file", "other": "other file"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def _photo_source(by_kind: dict[str, list[Path]]) -> Source:
     found = photos.check(by_kind["photo"])
     remarks = []
     if by_kind["video"]:
-        remarks.append(f"{len(by_kind['video'])} videos beside the photos are not used")
+        beside = counted(len(by_kind["video"]), "video")
+        remarks.append(f"{beside} beside the photos: not used")
     remarks += _other_remark(by_kind["other"] + by_kind["zip"])
     portrait = sum(photo.height > photo.width for photo in found)
     if 0 < portrait < len(found):
@@ -87,8 +90,9 @@ def _photo_source(by_kind: dict[str, list[Path]]) -> Source:
 def _video_source(path: Path, others: list[Path]) -> Source:
     facts = video.read_facts(path)
     if facts.frames < MIN_PHOTOS:
+        has = counted(facts.frames, "frame")
         raise BadInput(
-            f"the video has {facts.frames} frames, {MIN_PHOTOS} are needed at least: `{path.name}`",
+            f"the video has {has}, {MIN_PHOTOS} are needed at least: `{path.name}`",
             hint="walk around the object for 20 seconds or more",
         )
     return Source(video=path, facts=facts, remarks=tuple(_other_remark(others)))
@@ -98,19 +102,22 @@ def _other_remark(others: list[Path]) -> list[str]:
     if not others:
         return []
     names = ", ".join(path.name for path in others[:3]) + (" …" if len(others) > 3 else "")
-    return [f"{len(others)} files that are neither photo nor video are not used: {names}"]
+    return [f"not used, neither photo nor video: {counted(len(others), 'file')}: {names}"]
 
 
 def _unusable(folder: str, by_kind: dict[str, list[Path]]) -> BadInput:
-    counts = ", ".join(f"{len(paths)} {kind}" for kind, paths in by_kind.items() if paths)
+    counts = ", ".join(
+        counted(len(by_kind[kind]), _NOUNS[kind]) for kind in by_kind if by_kind[kind]
+    )
     if len(by_kind["video"]) > 1:
         return BadInput(
             f"the input holds {len(by_kind['video'])} videos, a scene is made from one: `{folder}`",
             hint=f"choose one, e.g. INPUT='{by_kind['video'][0].name}'",
         )
     if by_kind["photo"]:
+        only = counted(len(by_kind["photo"]), "photo")
         return BadInput(
-            f"only {len(by_kind['photo'])} photos, at least {MIN_PHOTOS} are needed: `{folder}`",
+            f"only {only}, at least {MIN_PHOTOS} are needed: `{folder}`",
             detail=f"found: {counts}",
             hint="30 to 150 photos all around the object work well",
         )

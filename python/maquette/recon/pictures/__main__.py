@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         opened = open_workspace(arguments.scene)
-        subject = points.Subject.of(opened.model, opened.region)
+        subject = points.Subject.of(opened.model, opened.region, opened.scene)
         points.write(arguments.output, subject, f"{arguments.scene.resolve().name} · region")
     except MaquetteError as error:
         return _fail(error)

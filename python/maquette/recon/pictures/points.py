@@ -9,30 +9,41 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from maquette.counting import counted
+from maquette.scene import originals
 from maquette.scene.atomic import replacing
 from maquette.scene.colmap_model import SparseModel
+from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 
 Floats = NDArray[np.float64]
 
-_PANEL_PX, _TOP_PX, _FOOT_PX, _GAP_PX = 480, 64, 40, 12
+_PANEL_PX, _TOP_PX, _FOOT_PX, _GAP_PX, _LINE_PX = 480, 64, 40, 12, 24
 _INK, _FAINT, _SPHERE, _BOX, _CAMERA = "#1b1b1b", "#8a8f98", "#0a62c8", "#c2410c", "#15803d"
 _VIEWS = (("front", "right", "up"), ("side", "forward", "up"), ("top", "right", "forward"))
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is drawn, world frame: cameras as `world_from_cam` [N, 4, 4], points [P, 3] in RGB."""
+    """What is drawn, world frame: cameras as `world_from_cam` [N, 4, 4], points [P, 3] in RGB.
+
+    Attributes:
+        remark: A line below the panels.
+    """
 
     points: Floats
     colors: NDArray[np.uint8]
     world_from_cam: Floats
     region: Region
+    remark: str = ""
 
     @classmethod
-    def of(cls, model: SparseModel, region: Region) -> Subject:
-        """A COLMAP model and a region in it."""
-        return cls(model.points, model.colors, model.world_from_cam, region)
+    def of(cls, model: SparseModel, region: Region, scene: Scene) -> Subject:
+        """A COLMAP model and a region in it; the remark names the scene's photos without a pose."""
+        unposed = originals.without_pose(scene, model.names)
+        images = len(model.names) + len(unposed)
+        remark = originals.sentence(unposed, images) if unposed else ""
+        return cls(model.points, model.colors, model.world_from_cam, region, remark)
 
 
 def write(target: Path, subject: Subject, title: str) -> Path:
@@ -45,7 +56,8 @@ def write(target: Path, subject: Subject, title: str) -> Path:
 def draw(subject: Subject, title: str, target: Path) -> None:
     """Draw front, side and top views side by side into a PNG."""
     width = 3 * _PANEL_PX + 4 * _GAP_PX
-    picture = Image.new("RGB", (width, _TOP_PX + _PANEL_PX + _FOOT_PX), "white")
+    height = _TOP_PX + _PANEL_PX + _FOOT_PX
+    picture = Image.new("RGB", (width, height + _LINE_PX * bool(subject.remark)), "white")
     pen = ImageDraw.Draw(picture)
     directions, extent = _directions(subject), _extent(subject)
     pen.text((_GAP_PX, 10), title, fill=_INK, font=_font(22))
@@ -55,6 +67,8 @@ def draw(subject: Subject, title: str, target: Path) -> None:
         corner = (_GAP_PX + position * (_PANEL_PX + _GAP_PX), _TOP_PX)
         picture.paste(_panel(subject, plane, extent, name, across, upwards), corner)
     _legend(pen, extent)
+    if subject.remark:
+        pen.text((_GAP_PX, height - 4), subject.remark, fill=_INK, font=_font(15))
     picture.save(target, format="PNG")
 
 
@@ -153,9 +167,10 @@ def _extent(subject: Subject) -> float:
 def _counts(subject: Subject) -> str:
     inside = int(subject.region.contains(subject.points).sum())
     outside = len(subject.points) - inside
+    cameras = counted(len(subject.world_from_cam), "camera")
     return (
         f"{inside:,} points inside, {outside:,} outside (pale)   ·   "
-        f"{len(subject.world_from_cam)} cameras   ·   sphere radius {subject.region.radius:.4g}"
+        f"{cameras}   ·   sphere radius {subject.region.radius:.4g}"
     )
 
 

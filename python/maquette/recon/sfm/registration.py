@@ -11,6 +11,7 @@ from maquette.errors import BadInput
 from maquette.recon.sfm import colmap, features, mapping, masks, matching, pairs
 from maquette.recon.sfm.features import Effort, FeatureOptions
 from maquette.recon.sfm.mapping import MAX_ERROR_PX, MappingOptions, Quality
+from maquette.scene import originals
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 
@@ -25,6 +26,7 @@ class PoseOptions:
     Attributes:
         features: For features that are looked for once more.
         min_registered: The gate: smallest share of the images that must find a pose, 0..1.
+        is_video: The pictures are frames of a video, of which more can be taken.
         seed: Of every random choice.
     """
 
@@ -32,6 +34,7 @@ class PoseOptions:
     refine_principal_point: bool = False
     min_registered: float = 0.6
     seed: int = 0
+    is_video: bool = True
 
     @property
     def mapping(self) -> MappingOptions:
@@ -66,6 +69,9 @@ class Workspace:
         return self.scene.images_raw
 
 
+Begun = Callable[[], None]
+
+
 def register(workspace: Workspace) -> Attempt:
     """Map; while the gate fails, try the next stronger method; return the best model.
 
@@ -73,31 +79,46 @@ def register(workspace: Workspace) -> Attempt:
         BadInput: even the best model does not pass the gate.
     """
     best: Attempt | None = None
+    tried: list[str] = []
     for name, sentence, method in METHODS:
-        if best is not None:
-            workspace.progress.say(
-                f"{best.quality.registered} of {best.quality.images} images have a pose: {sentence}"
-            )
-        attempt = method(workspace, name, best)
+        attempt = method(workspace, name, _Begun(workspace, best, sentence))
         if attempt is None:
             continue
+        tried.append(name)
         if best is None or attempt.quality > best.quality:
             best = attempt
         if best.quality.passes(workspace.options.min_registered):
             return best
     assert best is not None
-    raise _failed(workspace, best)
+    raise _failed(workspace, best, tried)
 
 
-def _as_matched(workspace: Workspace, name: str, best: Attempt | None) -> Attempt | None:
+@dataclass(frozen=True)
+class _Begun:
+    """Says what a method does, once it knows that there is something for it to do."""
+
+    workspace: Workspace
+    best: Attempt | None
+    sentence: str
+
+    def __call__(self) -> None:
+        if self.best is not None:
+            found = self.best.quality
+            self.workspace.progress.say(
+                f"{found.registered} of {found.images} images have a pose: {self.sentence}"
+            )
+
+
+def _as_matched(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
     return _mapped(workspace, name, workspace.scene.database)
 
 
-def _exhaustively(workspace: Workspace, name: str, best: Attempt | None) -> Attempt | None:
+def _exhaustively(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
     names = colmap.image_names(workspace.scene.database)
     wanted = _many_pairs(workspace.scene.database, names, workspace.options.seed)
     if len(wanted) <= matching.counts(workspace.scene.database)["pairs_matched"]:
         return None  # they were all matched already
+    begun()
     database = workspace.work / "exhaustive.db"
     colmap.copy(workspace.scene.database, database)
     matching.match(database, names, wanted, workspace.options.seed, workspace.progress)
@@ -105,7 +126,8 @@ def _exhaustively(workspace: Workspace, name: str, best: Attempt | None) -> Atte
     return _mapped(workspace, name, database)
 
 
-def _with_more_features(workspace: Workspace, name: str, best: Attempt | None) -> Attempt | None:
+def _with_more_features(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
+    begun()
     names, database = colmap.image_names(workspace.scene.database), workspace.work / "features.db"
     with masks.for_colmap(workspace.scene) as mask_folder:
         features.extract(
@@ -123,7 +145,8 @@ def _with_more_features(workspace: Workspace, name: str, best: Attempt | None) -
     return _mapped(workspace, name, database)
 
 
-def _globally(workspace: Workspace, name: str, best: Attempt | None) -> Attempt | None:
+def _globally(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
+    begun()
     made = workspace.work / "features.db"
     database = workspace.work / "global.db"
     colmap.copy(made if made.exists() else workspace.scene.database, database)
@@ -134,7 +157,7 @@ def _globally(workspace: Workspace, name: str, best: Attempt | None) -> Attempt 
     return _judged(workspace, name, database, models)
 
 
-Method = Callable[[Workspace, str, "Attempt | None"], "Attempt | None"]
+Method = Callable[[Workspace, str, Begun], "Attempt | None"]
 METHODS: tuple[tuple[str, str, Method], ...] = (
     ("incremental", "", _as_matched),
     ("exhaustive", "matching every picture with every other", _exhaustively),
@@ -197,15 +220,37 @@ def _judged(workspace: Workspace, name: str, database: Path, models: list[Any]) 
     return attempt
 
 
-def _failed(workspace: Workspace, best: Attempt) -> BadInput:
+def _failed(workspace: Workspace, best: Attempt, tried: list[str]) -> BadInput:
     quality, gate = best.quality, workspace.options.min_registered
     model = workspace.scene.name
     detail = f"{100 * quality.ratio:.1f} % registered, gate is {100 * gate:.0f} %"
     if quality.points and quality.error_px > MAX_ERROR_PX:
         detail += f"; reprojection error {quality.error_px:.2f} px, gate is {MAX_ERROR_PX:.0f} px"
+    found = posed(best)
+    if found and (unposed := originals.without_pose(workspace.scene, found)):
+        detail += f"\n{originals.sentence(unposed, quality.images)}"
     return BadInput(
         f"only {quality.registered} of {quality.images} images found a pose: `{model}`",
-        detail=f"{detail}\ntried: {', '.join(name for name, _, _ in METHODS)}",
-        hint="sharper or closer frames help; try "
-        f"`make prepare MODEL={model} FRAMES=200 MATCHER=exhaustive`",
+        detail=f"{detail}\ntried: {', '.join(tried)}",
+        hint=_advice(workspace, quality.images),
     )
+
+
+def posed(attempt: Attempt) -> list[str]:
+    """The names of the pictures that found a pose."""
+    images = attempt.model.images.values() if attempt.model else ()
+    return [image.name for image in images if image.has_pose]
+
+
+def _advice(workspace: Workspace, images: int) -> str:
+    """What helps this kind of input and was not tried."""
+    model = workspace.scene.name
+    if not workspace.options.is_video:
+        return (
+            "take more photos between these, each with two thirds of the one before in it; then "
+            f"`make prepare MODEL={model} INPUT=…` with all of them"
+        )
+    command = f"make prepare MODEL={model} FRAMES={max(200, 2 * images)}"
+    if images > _EXHAUSTIVE_AT_MOST:  # else every pair was matched already
+        command += " MATCHER=exhaustive"
+    return f"sharper or closer frames help; try `{command}`"

@@ -29,7 +29,7 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
             made = pictures.from_photos(source, options.frames, folder, progress)
         if len(made) < sources.MIN_PHOTOS:
             raise BadInput(
-                f"only {len(made)} pictures remain, at least {sources.MIN_PHOTOS} are needed",
+                f"too few pictures: {len(made)}, at least {sources.MIN_PHOTOS} are needed",
                 hint="lower DOWNSAMPLE_RATE or raise FRAMES",
             )
     write_json(mapping := scene.root / "images_raw.json", pictures.as_document(source, made))

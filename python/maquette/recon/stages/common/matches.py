@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
 from maquette.recon.sfm import colmap, matching, pairs
+from maquette.scene import originals
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.stage import Report, Stage
@@ -16,8 +15,7 @@ from maquette.stages.stage import Report, Stage
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     """Match in a copy of the database that then takes its place, so a kill leaves it as it was."""
     names = colmap.image_names(scene.database)
-    mapping = json.loads((scene.root / "images_raw.json").read_text(encoding="utf-8"))
-    method = pairs.choose(options.matcher, len(names), mapping["source"] == "video")
+    method = pairs.choose(options.matcher, len(names), originals.is_video(scene))
     with replacing_file(scene.database) as database:
         colmap.copy(scene.database, database)
         matching.clear(database)

@@ -11,6 +11,7 @@ from maquette.recon.frames.folders import replacing_folder
 from maquette.recon.sfm import registration
 from maquette.recon.sfm.features import FeatureOptions
 from maquette.recon.sfm.registration import Attempt, PoseOptions, Workspace
+from maquette.scene import originals
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.stage import Report, Stage
@@ -27,7 +28,8 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     with replacing_folder(scene.distorted.parent) as folder:
         work = folder / "work"
         work.mkdir()
-        best = registration.register(Workspace(scene, work, _options(options), progress))
+        chosen = _options(options, originals.is_video(scene))
+        best = registration.register(Workspace(scene, work, chosen, progress))
         (folder / "0").mkdir()
         best.model.write_binary(folder / "0")
         if best.database != scene.database:
@@ -35,16 +37,20 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         numbers = _numbers(best)
         shutil.rmtree(work)
     remarks = list(best.remarks)
+    if unposed := originals.without_pose(scene, registration.posed(best)):
+        numbers["without_pose"] = unposed
+        remarks.append(originals.sentence(unposed, best.quality.images))
+        progress.say(remarks[-1])
     if best.method != "incremental":
         remarks.append(f"the usual way failed the gate; `{best.method}` passed it")
     outputs = [scene.distorted / name for name in _FILES]
     return Report(outputs, numbers=numbers, remarks=remarks)
 
 
-def _options(options: PrepareOptions) -> PoseOptions:
+def _options(options: PrepareOptions, is_video: bool) -> PoseOptions:
     features = FeatureOptions(options.camera_model, options.camera_params, options.seed)
     return PoseOptions(
-        features, options.refine_principal_point, options.min_registered, options.seed
+        features, options.refine_principal_point, options.min_registered, options.seed, is_video
     )
 
 

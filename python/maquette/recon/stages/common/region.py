@@ -30,7 +30,8 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     region, rule = (kept, "user") if kept else (found.region, found.rule)
     _write(scene, model, region, "user" if kept else "auto")
     title = f"{scene.name} · {options.scene_type}, region by {rule}"
-    picture = points.write(scene.stages / "region.png", points.Subject.of(model, region), title)
+    subject = points.Subject.of(model, region, scene)
+    picture = points.write(scene.stages / "region.png", subject, title)
     ply = scene.sparse / "points3D.ply"
     mutable = [scene.transforms, picture]  # both change when a person sets the region
     return Report([ply], mutable=mutable, numbers=_numbers(model, region, rule), remarks=remarks)

@@ -1,0 +1,44 @@
+"""The person's own names of photos, which prepare renames to 000001.jpg …"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from maquette.scene.paths import Scene
+
+SHOWN = 5
+
+
+def is_video(scene: Scene) -> bool:
+    """Whether the pictures are frames of a video."""
+    return bool(_mapping(scene).get("source") == "video")
+
+
+def without_pose(scene: Scene, posed: Collection[str]) -> list[str]:
+    """The photos that are not among the `posed` pictures, by the person's own names.
+
+    Empty for a video, whose frames nobody knows by name.
+    """
+    mapping = _mapping(scene)
+    if mapping.get("source") != "photos":
+        return []
+    known = set(posed)
+    return [entry["original"] for entry in mapping["images"] if entry["name"] not in known]
+
+
+def sentence(names: Sequence[str], images: int) -> str:
+    """Say which of the photos have no pose."""
+    shown = ", ".join(names[:SHOWN])
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{len(names)} of {images} photos without a pose: {shown}{more}"
+
+
+def _mapping(scene: Scene) -> dict[str, Any]:
+    """What `images_raw.json` tells; nothing in a workspace of another program."""
+    try:
+        content = json.loads((scene.root / "images_raw.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
