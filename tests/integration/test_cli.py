@@ -132,6 +132,26 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(tmp_path: Path) -> 
     assert state() in ("INTERRUPTED", "FAILED")
 
 
+@pytest.mark.soak  # a job that nobody knows of is waited for, for a quarter of a minute
+def test_ctrl_c_while_a_job_is_submitted_says_how_to_ask_for_it(tmp_path: Path) -> None:
+    """Between the document and the line that names the job, or just after."""
+    fifo = tmp_path / "waiting.mp4"
+    os.mkfifo(fifo)
+    words = ["run", "prepare", "MODEL=thing", f"INPUT={fifo}"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "maquette.cli.main", *words],
+        cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as submitting:  # fmt: skip
+        wait_for(lambda: list(tmp_path.rglob("prepare_job.json")), what="the document")
+        submitting.send_signal(signal.SIGINT)
+        out, err = submitting.communicate(timeout=270)
+    assert submitting.returncode == 130, out + err
+    assert "`make prepare-status MODEL=thing`" in out and "Traceback" not in err
+    maquette(tmp_path, "stop", "prepare", "MODEL=thing")
+    ended = ("INTERRUPTED", "FAILED", "ERROR")
+    wait_for(lambda: maquette(tmp_path, "status", "prepare", "MODEL=thing").stdout.strip() in ended)
+
+
 def test_clean_asks_and_deletes_only_its_own(tmp_path: Path) -> None:
     for model in ("one", "two"):
         (tmp_path / "scenes" / model / "input").mkdir(parents=True)

@@ -30,7 +30,7 @@ def next_commands(settings: Settings, step: str, is_measured: bool = False) -> l
     from maquette.pipelines.registry import get_pipeline
 
     pipeline = get_pipeline(settings.pipeline)
-    which, asked = _which(settings, _CARRIED), _which(settings, _OF_A_QUESTION)
+    which, asked = _which(settings, _CARRIED), named_in_questions(settings)
     following = pipeline.verb_after(step)
     needed = settings.scene_dir / pipeline.needs(following) if following else settings.scene_dir
     if settings.pull and not needed.exists():  # UNTIL ended it before
@@ -43,6 +43,11 @@ def next_commands(settings: Settings, step: str, is_measured: bool = False) -> l
         return [*lines, f"next: `make {following} {which}`"]
     measure = [] if is_measured else [f"      `make evaluate {asked}` measures it"]
     return [*lines, f"next: `make view {asked}` shows it", *measure]
+
+
+def named_in_questions(settings: Settings) -> str:
+    """What a question about this scene needs, so that it means the same scene and place."""
+    return _which(settings, _OF_A_QUESTION)
 
 
 def _which(settings: Settings, names: tuple[str, ...]) -> str:

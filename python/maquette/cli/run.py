@@ -101,22 +101,24 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
     if settings.force and ledger.path.exists():
         tracking.cancel(ledger)
     _name_licence(job)
-    document = submit(job, settings, as_json)
+    what = "interrupted while the job was submitted: its state tells whether it began"
     try:
+        document = submit(job, settings, as_json)
+        what = "the job goes on without this terminal"
         remembering.keep(job, settings)
         if not as_json:
             print(f"{step} of {settings.model}: job {job.id} on {settings.backend}", flush=True)
         if settings.wait:
             document = follow(ledger, as_json)
     except KeyboardInterrupt:
-        print("\nthe job goes on without this terminal", file=sys.stderr)
-        _say_how_to_follow(ledger)
+        print(f"\n{what}", file=sys.stderr)
+        _say_how_to_follow(step, settings)
         raise SystemExit(int(ExitCode.INTERRUPTED)) from None
     if not settings.wait:
         if as_json:
             print(json.dumps(document))
         else:
-            _say_how_to_follow(ledger)
+            _say_how_to_follow(step, settings)
         return
     finish(document, ledger, settings, as_json)
     if as_json or not table:
@@ -234,9 +236,11 @@ def _fetch_input(job: JobSpec, objects: BucketObjects, as_json: bool) -> None:
         printer.close()
 
 
-def _say_how_to_follow(ledger: StepLedger) -> None:
+def _say_how_to_follow(step: str, settings: Settings) -> None:
+    from maquette.cli.next_command import named_in_questions
     from maquette.ui.targets import as_typed
 
-    print(as_typed(f"  follow it:  `make {ledger.step}-logs {ledger.names}`"))
-    print(as_typed(f"  its state:  `make {ledger.step}-status {ledger.names}`"))
-    print(as_typed(f"  stop it:    `make {ledger.step}-stop {ledger.names}`"))
+    which = named_in_questions(settings)
+    print(as_typed(f"  follow it:  `make {step}-logs {which}`"))
+    print(as_typed(f"  its state:  `make {step}-status {which}`"))
+    print(as_typed(f"  stop it:    `make {step}-stop {which}`"))
