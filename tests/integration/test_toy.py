@@ -93,6 +93,31 @@ def test_a_step_that_was_cut_short_goes_on_and_one_option_runs_its_readers(base:
     ]  # fmt: skip
 
 
+def test_shards_are_done_once_each_by_as_many_workers_as_are_asked_for(base: Path) -> None:
+    scene = base / "scenes" / "thing"
+    (scene / "cursed-8").touch()
+    for workers in (3, 1):  # a process of its own says the same
+        said = call(base, "run", "process", f"WORKERS={workers}", code=14)
+        assert "the balls from 8 on are cursed" in said and "at stage weigh" in said
+        assert "1 of 6 shards failed, the others are done" in said
+    (scene / "cursed-8").unlink()
+    records = scene / "stages" / "toy" / "weigh"
+    parts = scene / "runs" / "toy" / "experiments" / "weighed"
+    done = {path.name: path.stat().st_mtime_ns for path in records.iterdir()}
+    assert done.keys() == {f"{number}-of-6.json" for number in (1, 2, 4, 5, 6)}
+    call(base, "run", "process", "WORKERS=2")
+    after = {path.name: path.stat().st_mtime_ns for path in records.iterdir()}
+    assert done.items() <= after.items() and len(after) == len(list(parts.iterdir())) == 6
+    (parts / "0004.json").unlink()
+    call(base, "run", "process", "FORCE_STAGE=pick")
+    again = {path.name: path.stat().st_mtime_ns for path in records.iterdir()}
+    assert all(again[name] > after[name] for name in again)  # another key: all of them
+    weighed = json.loads((parts.parent / "weighed.json").read_text())
+    assert len(weighed) == 24
+    call(base, "run", "extract")
+    assert balls(scene) == 24
+
+
 def test_its_options_are_settings(base: Path) -> None:
     rows = json.loads(call(base, "settings", "--json"))
     assert {

@@ -97,6 +97,13 @@ class StepOptions:
         return self.force_stage == "all"
 
 
+@dataclass(frozen=True)
+class ShardedStepOptions(StepOptions):
+    """Options of a step with a stage whose work falls into shards."""
+
+    workers: int = option(1, "processes of this machine that share the work", low=1, high=64)
+
+
 def from_mapping(kind: type[T], values: dict[str, Any]) -> T:
     """Build options, reporting every unknown key and wrong type together.
 

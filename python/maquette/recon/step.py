@@ -27,6 +27,7 @@ from maquette.pipelines import options as step_options
 from maquette.pipelines.pipeline import OURS, Pipeline
 from maquette.pipelines.registry import get_pipeline, owner_of
 from maquette.recon import stopping
+from maquette.recon.processes import spread
 from maquette.scene import layout
 from maquette.scene.events import Progress
 from maquette.scene.layout import open_scene
@@ -84,7 +85,7 @@ def run_step(
         layout.mark(scene)
         progress.event("step", step=step, stages=[name.rpartition(".")[2] for name in stages])
         owner = owner_of(pipeline, step)
-        run_stages(_load(stages), step, scene, options, progress, owner)
+        run_stages(_load(stages), step, scene, options, progress, owner, spread)
         write_report(scene, step, OURS.licence)
 
 

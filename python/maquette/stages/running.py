@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,9 +16,17 @@ from maquette.scene import facts, outputs, stage_records
 from maquette.scene.events import Progress, now
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.sharding import Executor, run_shards
+from maquette.stages.stage import DeclaredOptions, Report, RunStage, Sharding, Stage
 
 T = TypeVar("T")
+
+
+def one_by_one(
+    work: Callable[[Any], Any], tasks: Sequence[Any], workers: int
+) -> Generator[Any, None, None]:
+    """The executor that needs no process beside this one."""
+    yield from map(work, tasks)
 
 
 def run_stages(
@@ -28,11 +36,13 @@ def run_stages(
     options: StepOptions,
     progress: Progress,
     owner: str = "",
+    executor: Executor = one_by_one,
 ) -> list[StageRecord]:
     """Run the stages in order, skipping each whose content key stands.
 
     Args:
         owner: Whose records they get; by default the scene's pipeline's.
+        executor: Who runs shards side by side.
 
     Returns:
         The records of all stages between `from_stage` and `until_stage`, run or skipped.
@@ -43,7 +53,7 @@ def run_stages(
         MaquetteError: a stage failed.
     """
     wanted = _between(stages, step, options)
-    line = _Line(stages, step, scene, options, progress, owner or scene.pipeline)
+    line = _Line(stages, step, scene, options, progress, owner or scene.pipeline, executor)
     for name in _forced(stages, options):
         line.forget(name, forced=True)
     records = []
@@ -63,6 +73,7 @@ class _Line:
     options: StepOptions
     progress: Progress
     owner: str
+    executor: Executor
 
     def run_or_skip(self, stage: Stage) -> StageRecord:
         """Return the record of a stage, which runs unless its content key stands."""
@@ -78,7 +89,7 @@ class _Line:
         self.forget(stage.name)
         self.progress.event("started")
         started_at, clock = now(), time.monotonic()
-        report = self._attempt(stage, stage.run)
+        report = self._attempt(stage, self._work_of(stage, key))
         record = StageRecord(
             stage=stage.name,
             step=self.step,
@@ -100,6 +111,13 @@ class _Line:
             outputs.write(self.scene)
         self.progress.event("finished", numbers=record.numbers, wall_s=record.wall_s)
         return record
+
+    def _work_of(self, stage: Stage, key: str) -> RunStage:
+        if not isinstance(stage.run, Sharding):
+            return stage.run
+        return lambda scene, options, progress: run_shards(
+            stage, scene, self.owner, self.options, key, progress, self.executor
+        )
 
     def forget(self, name: str, forced: bool = False) -> None:
         """Drop the records that a rerun of `name` makes stale; they may carry the same key."""

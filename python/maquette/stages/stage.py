@@ -34,7 +34,25 @@ class Report:
 
 RunStage = Callable[[Scene, Any, Progress], Report]
 Bring = Callable[[Scene, Any, Progress], None]
+Split = Callable[[Scene, Any], Sequence[Any]]
+RunShard = Callable[[Scene, Any, Any, Progress], Sequence[Path]]
 ListInputs = Callable[[Scene, Any], Iterable[Path]]
+
+
+@dataclass(frozen=True)
+class Sharding:
+    """The work of a stage that falls into parts, which can run apart and be done again alone.
+
+    Attributes:
+        split: What there is to do, as one JSON value a shard; the same each time. It and `run`
+            are functions of the stage's own module.
+        run: Does one of these and returns the files that it made, which no other shard writes.
+        merge: Makes the stage's result of what all of them made.
+    """
+
+    split: Split
+    run: RunShard
+    merge: RunStage
 
 
 @dataclass(frozen=True)
@@ -44,7 +62,7 @@ class Stage:
     Attributes:
         name: Also the name of its record.
         version: Raised when the stage's code would give another result for the same input.
-        run: Does the work; writes outputs atomically.
+        run: Does the work, whole or in shards; writes outputs atomically.
         parameters: Names of the options that change the result.
         reads: Names of the options that it reads besides, and that do not. It can read no others.
         after: Stages of this or an earlier step whose results it reads.
@@ -56,7 +74,7 @@ class Stage:
 
     name: str
     version: int
-    run: RunStage
+    run: RunStage | Sharding
     parameters: Sequence[str] = ()
     after: Sequence[str] = ()
     files: ListInputs = lambda scene, options: ()

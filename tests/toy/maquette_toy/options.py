@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from maquette.pipelines.options import StepOptions, option
+from maquette.pipelines.options import ShardedStepOptions, StepOptions, option
 
 
 @dataclass(frozen=True)
-class ProcessOptions(StepOptions):
+class ProcessOptions(ShardedStepOptions):
     """Options of `process`."""
 
     every: int = option(1, "take every N-th camera", low=1)
