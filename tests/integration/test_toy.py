@@ -112,6 +112,9 @@ def test_shards_are_done_once_each_by_as_many_workers_as_are_asked_for(base: Pat
     call(base, "run", "process", "FORCE_STAGE=pick")
     again = {path.name: path.stat().st_mtime_ns for path in records.iterdir()}
     assert all(again[name] > after[name] for name in again)  # another key: all of them
+    call(base, "run", "process", "FORCE_STAGE=weigh")
+    forced = {path.name: path.stat().st_mtime_ns for path in records.iterdir()}
+    assert all(forced[name] > again[name] for name in forced)
     weighed = json.loads((parts.parent / "weighed.json").read_text())
     assert len(weighed) == 24
     call(base, "run", "extract")

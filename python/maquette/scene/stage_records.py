@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,8 +89,13 @@ def write(scene: Scene, owner: str, record: StageRecord) -> None:
 
 
 def forget(scene: Scene, owner: str, stage: str, forced: bool = False) -> None:
-    """Make a stage run again; `forced` if a person asked for it, which is remembered."""
+    """Make a stage run again; `forced` if a person asked for it, which is remembered.
+
+    Its shards go on where they were, unless it is forced.
+    """
     times = times_forced(scene.of(owner), stage) + forced
+    if forced:
+        shutil.rmtree(scene.records(owner) / stage, ignore_errors=True)
     if not times:
         (scene.records(owner) / f"{stage}.json").unlink(missing_ok=True)
         return
