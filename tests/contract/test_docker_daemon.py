@@ -129,7 +129,7 @@ def test_one_container_a_step_is_kept(runner: DockerRunner, make_job: MakeJob) -
 
 def test_a_daemon_that_does_not_answer_is_told(runner: DockerRunner, make_job: MakeJob) -> None:
     settings = Settings(backend="docker", docker_host="unix:///tmp/no-daemon-here.sock")
-    job = replace(make_job("true"), settings=settings)
+    job = make_job("true", settings=settings)
     with pytest.raises(JobFailed, match="no Docker daemon answers") as told:
         tracking.submit(job, runner)
     assert "BACKEND=local" in told.value.hint
@@ -151,8 +151,7 @@ def test_a_remote_daemon_needs_a_store_that_both_reach(
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     job = replace(
-        make_job("true"),
-        settings=Settings(backend="docker", docker_host="ssh://gpu-box"),
+        make_job("true", settings=Settings(backend="docker", docker_host="ssh://gpu-box")),
         command=("maquette-step", "neuralangelo", "prepare", "--scene", "{scene}"),
     )
     with pytest.raises(ConfigError, match="needs a data store that both can reach"):
