@@ -65,7 +65,7 @@ def test_view_follows_runs_and_previews_and_shows_the_mesh(
 ) -> None:
     import trimesh
 
-    scene = open_workspace(workspace).scene
+    scene = open_workspace(workspace).scene.of("neuralangelo")
     scene.results.mkdir(parents=True)
     ball = trimesh.creation.icosphere(radius=0.6)
     ball.apply_translation(CENTER)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy
 import pytest
 
 from maquette.pipelines.options import StepOptions, options_of
 from maquette.pipelines.registry import all_pipelines, names
 from maquette.runners.registry import BACKENDS
+from maquette.viewer.blender import build_addon
 
+NUMPY = Path(numpy.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "python" / "maquette"
 OWN_FOLDERS = {
@@ -67,6 +73,21 @@ def test_no_generic_room_names_an_option_of_one_pipeline() -> None:
                 lines = path.read_text(encoding="utf-8").splitlines()
                 found += [f"{place}: {line}" for line in lines if asked.search(line)]
         assert not found, f"{pipeline.name} declares it: ask its steps"
+
+
+def test_the_add_ons_zip_holds_all_that_its_shared_code_imports(tmp_path: Path) -> None:
+    """Blender has nothing of ours but the zip."""
+    with zipfile.ZipFile(build_addon(tmp_path / "addon.zip")) as archive:
+        archive.extractall(tmp_path)
+    (addon,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    asked = re.compile(r"^from (maquette[\w.]*) import (\w+)", re.MULTILINE)
+    found = {pair for path in addon.glob("*.py") for pair in asked.findall(path.read_text())}
+    code = "import sys; sys.path[:0] = sys.argv[1:]\n"
+    code += "\n".join(f"from {module} import {name}" for module, name in sorted(found))
+    # Without `site`, which would find our own package too; numpy is all that Blender brings.
+    argv = [sys.executable, "-S", "-c", code, str(addon / "shared"), str(NUMPY.parent)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0 and len(found) > 5, done.stderr
 
 
 def is_allowed(place: str, name: str) -> bool:
