@@ -80,7 +80,8 @@ def test_all_verbs_beside_another_pipeline(base: Path, photos: Path) -> None:
 
 def test_a_step_that_was_cut_short_goes_on_and_one_option_runs_its_readers(base: Path) -> None:
     before = len(run_stages(base))
-    assert "needs `runs/toy/`" in call(base, "run", "extract", code=13)
+    said = call(base, "run", "extract", code=13)
+    assert "needs `runs/toy/`" in said and "make process PIPELINE=toy MODEL=thing" in said
     call(base, "run", "process", "UNTIL=pick")
     call(base, "run", "process")
     call(base, "run", "extract")

@@ -25,7 +25,7 @@ from maquette.errors import (
 )
 from maquette.pipelines import options as step_options
 from maquette.pipelines.pipeline import OURS, Pipeline
-from maquette.pipelines.registry import get_pipeline, owner_of
+from maquette.pipelines.registry import as_setting, get_pipeline, owner_of
 from maquette.recon import stopping
 from maquette.recon.processes import spread
 from maquette.scene import layout
@@ -99,7 +99,7 @@ def _look_for_needs(scene: Scene, pipeline: Pipeline, step: str) -> None:
     if verb and not (scene.root / needed).exists():
         raise NotFound(
             f"{step} needs `{needed}`, which is not in the scene `{scene.name}`",
-            hint=f"`make {verb} MODEL={scene.name}` makes it",
+            hint=f"`make {verb} {as_setting(pipeline.name)}MODEL={scene.name}` makes it",
         )
 
 
@@ -123,7 +123,9 @@ def _fail(progress: Progress, error: MaquetteError) -> int:
 
 def _out_of_memory(pipeline: str, step: str) -> JobFailed:
     smaller = get_pipeline(pipeline).steps[step].smaller
-    return JobFailed(f"{step} ran out of memory", hint=f"try `make {step} {smaller}`")
+    return JobFailed(
+        f"{step} ran out of memory", hint=f"try `make {step} {as_setting(pipeline)}{smaller}`"
+    )
 
 
 @contextmanager

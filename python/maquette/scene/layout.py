@@ -60,12 +60,6 @@ def mark(scene: Scene) -> None:
         write_json(scene.stages / _MARK, wanted)
 
 
-def left_over(root: Path) -> list[str]:
-    """What lies in places of the layout before, because the new place holds something else."""
-    scene = Scene(root)
-    return sorted(scene.relative(path) for path in _old_files(scene))
-
-
 def _refuse_newer(scene: Scene) -> None:
     found = _marked(scene)
     layout = found.get("layout", 0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from maquette.errors import ConfigError, NotFound
 from maquette.jobs.spec import JobSpec
-from maquette.pipelines.registry import get_pipeline
+from maquette.pipelines.registry import as_setting, get_pipeline
 from maquette.runners.agent_command import has_agent
 from maquette.runners.base import Request
 from maquette.runners.ovh.client import is_here
@@ -26,7 +26,7 @@ def needs_of(job: JobSpec) -> dict[str, str]:
     hint = "set INPUT= to a video, a folder of photos, a .zip or an https:// address"
     if verb:
         its_input = " INPUT=…" if verb == verbs[0] else ""  # that one reads what a person gives
-        hint = f"`make {verb} MODEL={job.model}{its_input}` first"
+        hint = f"`make {verb} {as_setting(job.pipeline)}MODEL={job.model}{its_input}` first"
     return {"path": pipeline.needs(job.step), "hint": hint}
 
 
