@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from maquette.agent.arguments import Arguments, same_again
 from maquette.cli import next_command
 from maquette.config.settings import Settings
-from maquette.pipelines.registry import get_pipeline
+from maquette.jobs.ledger import StepLedger
+from maquette.pipelines.registry import get_pipeline, naming
+from maquette.runners.ovh import responses
 from maquette.ui import targets
 
 
@@ -69,3 +72,34 @@ def test_without_a_makefile_it_is_a_command(
 def test_every_pipelines_steps_follow_one_another() -> None:
     pipeline = get_pipeline(Settings().pipeline)
     assert [pipeline.verb_after(step) for step in pipeline.steps] == ["process", "extract", ""]
+
+
+def test_a_hint_names_pipeline_and_group_where_they_are_not_the_default() -> None:
+    assert naming("neuralangelo", "process", "shoe", "experiments") == "MODEL=shoe"
+    assert naming("of_another", "process", "shoe", "fine") == (
+        "PIPELINE=of_another MODEL=shoe GROUP=fine"
+    )
+    ledger = StepLedger(Path(), "fine", "shoe", "common", "prepare")
+    assert ledger.names == "MODEL=shoe GROUP=fine"
+
+
+def test_the_agent_names_the_whole_command_that_goes_on_with_a_job() -> None:
+    def again(*command: str) -> str:
+        return same_again(Arguments(command, Path("/scenes/shoe"), "process", "process-1"))
+
+    assert again("maquette-step", "of_another", "process") == (
+        "make process PIPELINE=of_another MODEL=shoe"
+    )
+    assert again("bash", "-c", "true") == "make process MODEL=shoe"
+
+
+def test_results_that_ovhcloud_holds_are_asked_for_by_their_pipeline() -> None:
+    labels = {"maquette-step": "process", "maquette-model": "shoe", "maquette-group": "fine"}
+    job = {
+        "spec": {"labels": labels | {"maquette-pipeline": "of_another"}},
+        "status": {"state": "SYNC_FAILED", "startedAt": "2026-01-01T10:00:00Z"},
+    }
+    reason = responses.status_of(job, {}).reason
+    assert reason is not None
+    command = "make process-push PIPELINE=of_another MODEL=shoe GROUP=fine"
+    assert f"`{command}` copies them again" in reason["hint"]

@@ -110,13 +110,25 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Arguments:
 
 def needs_less(command: Sequence[str]) -> str:
     """The setting with which a step of ours needs less memory, and "or"; "" where nobody knows."""
-    if len(command) < 3 or not command[0].endswith("maquette-step"):
-        return ""
-    pipeline, verb = command[1:3]
+    pipeline, verb = _pipeline_and_verb(command)
     if pipeline not in registry.names():
         return ""
     step = registry.get_pipeline(pipeline).steps.get(verb)
     return f"{step.smaller}, or " if step else ""
+
+
+def same_again(arguments: Arguments) -> str:
+    """The make command that goes on with the job."""
+    pipeline, _ = _pipeline_and_verb(arguments.command)
+    names = registry.naming(pipeline or registry.DEFAULT, arguments.step, arguments.scene.name)
+    return f"make {arguments.step} {names}"
+
+
+def _pipeline_and_verb(command: Sequence[str]) -> tuple[str, str]:
+    """What a step of ours is called with; empty for another program."""
+    if len(command) < 3 or not command[0].endswith("maquette-step"):
+        return "", ""
+    return command[1], command[2]
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:

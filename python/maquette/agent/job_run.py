@@ -18,6 +18,7 @@ from maquette.agent.arguments import (
     UNSAVED,
     Arguments,
     needs_less,
+    same_again,
     without_secrets,
 )
 from maquette.agent.scene_sync import PeriodicPush, SceneSync
@@ -142,7 +143,7 @@ class JobRun:
             self._error(
                 f"the time is up: {self._arguments.step} was stopped after {hours:.3g} h",
                 "MAX_HOURS and MAX_COST set this limit; the work is saved",
-                f"`make {self._arguments.step}` continues it",
+                f"`{same_again(self._arguments)}` continues it",
             )
         elif result.stopped and result.code != ExitCode.OK:
             outcome = "killed after its grace" if result.killed else "saved"

@@ -195,7 +195,7 @@ def _refuse_while_running(settings: Settings) -> None:
         if ledger.model == settings.model and not has_ended(tracking.refresh(ledger)["status"]):
             raise UsageError(
                 f"{ledger.step} of `{ledger.model}` still runs; nothing was deleted",
-                hint=f"`make {ledger.step}-stop {ledger.names} GROUP={ledger.group}` first",
+                hint=f"`make {ledger.step}-stop {ledger.names}` first",
             )
 
 

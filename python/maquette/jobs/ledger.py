@@ -20,7 +20,7 @@ from maquette.jobs.document import Document, new_document
 from maquette.jobs.spec import JobSpec, folder_of
 from maquette.jobs.states import has_ended
 from maquette.pipelines.pipeline import COMMON
-from maquette.pipelines.registry import as_setting
+from maquette.pipelines.registry import naming
 from maquette.scene.atomic import write_json
 
 
@@ -44,8 +44,8 @@ class StepLedger:
 
     @property
     def names(self) -> str:
-        """What a command needs so that it means this scene and pipeline."""
-        return f"{as_setting(self.owner)}MODEL={self.model}"
+        """What a command needs so that it means this scene, pipeline and group."""
+        return naming(self.owner, self.step, self.model, self.group)
 
     @property
     def path(self) -> Path:

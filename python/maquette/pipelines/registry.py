@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from maquette.errors import ConfigError
+from maquette.pipelines.options import StepOptions
 from maquette.pipelines.pipeline import COMMON, Pipeline
 
 DEFAULT = "neuralangelo"
@@ -67,6 +68,19 @@ def shared_steps() -> frozenset[str]:
 def as_setting(pipeline: str) -> str:
     """What a command needs so that it means this pipeline: `PIPELINE=x `, or nothing."""
     return "" if pipeline in (DEFAULT, COMMON) else f"PIPELINE={pipeline} "
+
+
+def naming(pipeline: str, step: str, model: str, group: str = StepOptions.group) -> str:
+    """What a command about a step needs besides, so that it means this scene and this method.
+
+    Args:
+        pipeline: One that is not known here, of another machine's job, is named all the same.
+        group: Named unless it is the one by default, or empty.
+    """
+    is_known = pipeline in names() and step in get_pipeline(pipeline).steps
+    owner = owner_of(pipeline, step) if is_known else pipeline
+    of_group = "" if group in ("", StepOptions.group) else f" GROUP={group}"
+    return f"{as_setting(owner)}MODEL={model}{of_group}"
 
 
 def upstream_engines() -> list[str]:

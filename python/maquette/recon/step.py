@@ -25,7 +25,7 @@ from maquette.errors import (
 )
 from maquette.pipelines import options as step_options
 from maquette.pipelines.pipeline import OURS, Pipeline
-from maquette.pipelines.registry import as_setting, get_pipeline, owner_of
+from maquette.pipelines.registry import as_setting, get_pipeline, naming, owner_of
 from maquette.recon import stopping
 from maquette.recon.processes import spread
 from maquette.scene import layout
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(progress, from_os_error(error, f"running {arguments.step}"))
     except MemoryError:
-        return _fail(progress, _out_of_memory(arguments.pipeline, arguments.step))
+        return _fail(progress, _out_of_memory(arguments.pipeline, arguments.step, scene.name))
     except Exception:
         traceback.print_exc()
         return ExitCode.BUG
@@ -121,11 +121,10 @@ def _fail(progress: Progress, error: MaquetteError) -> int:
     return error.exit_code
 
 
-def _out_of_memory(pipeline: str, step: str) -> JobFailed:
+def _out_of_memory(pipeline: str, step: str, model: str) -> JobFailed:
     smaller = get_pipeline(pipeline).steps[step].smaller
-    return JobFailed(
-        f"{step} ran out of memory", hint=f"try `make {step} {as_setting(pipeline)}{smaller}`"
-    )
+    names = naming(pipeline, step, model)
+    return JobFailed(f"{step} ran out of memory", hint=f"try `make {step} {names} {smaller}`")
 
 
 @contextmanager

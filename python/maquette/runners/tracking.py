@@ -242,7 +242,7 @@ def cancel(ledger: StepLedger) -> Document:
         if time.monotonic() > deadline:
             raise JobFailed(
                 f"job {document['id']} was asked to stop but still runs",
-                hint=f"look at `make {ledger.step}-logs`",
+                hint=f"look at `make {ledger.step}-logs {ledger.names}`",
             )
         time.sleep(STOP_POLL_S)
     return document

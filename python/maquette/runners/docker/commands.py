@@ -113,7 +113,7 @@ def _explain_unpushed(left: list[Leftover], daemon: Daemon) -> None:
 
     for leftover in left:
         print(f"{leftover.name} may hold work that was not pushed: it is left", file=sys.stderr)
-        again = f"make {leftover.step} MODEL={leftover.model}"
+        again = f"make {leftover.step} {leftover.names}"
         print(f"  to go on with it:  {again}, as before", file=sys.stderr)
         how = removal_command(daemon, leftover)
         print(f"  to give it up:     {how}", file=sys.stderr)

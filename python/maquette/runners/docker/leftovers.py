@@ -16,6 +16,7 @@ from maquette.config.settings import Settings
 from maquette.containers.daemon import Daemon, connected, find_daemon
 from maquette.jobs.ledger import StepLedger
 from maquette.pipelines.pipeline import COMMON
+from maquette.pipelines.registry import naming
 from maquette.runners import tracking
 from maquette.runners.docker import spec
 from maquette.runners.docker.options import DockerOptions
@@ -44,6 +45,11 @@ class Leftover:
     exit_code: int
     volume: str
     is_pushed: bool
+
+    @property
+    def names(self) -> str:
+        """What a command needs so that it means the scene and pipeline of its job."""
+        return naming(self.owner, self.step, self.model, self.group)
 
     def to_json(self) -> dict[str, Any]:
         """The facts for programs."""

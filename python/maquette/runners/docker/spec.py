@@ -12,7 +12,7 @@ from maquette.containers.daemon import Daemon, find_daemon
 from maquette.containers.variants import choose
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec
-from maquette.pipelines.registry import as_setting
+from maquette.pipelines.registry import naming
 from maquette.runners import scene_store
 from maquette.runners.agent_command import SECRETS_FILE, Limits, agent_argv, has_agent
 from maquette.runners.base import Request
@@ -138,7 +138,7 @@ def _kept(job: JobSpec, daemon: Daemon, store: dict[str, Any] | None) -> str:
     place = f"{CONTAINER}:{SCENES / job.model}"
     return (
         f"it is kept in the daemon's volume {volume_of(store)}: `make {job.step} "
-        f"{as_setting(job.owner)}MODEL={job.model}` on the same daemon goes on with it; "
+        f"{naming(job.owner, job.step, job.model, job.group)}` on the same daemon goes on with it; "
         f"`{daemon.command} cp {place} {shlex.quote(str(job.scene.parent))}` brings it here"
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from maquette.errors import ExitCode
 from maquette.jobs.states import has_ended
+from maquette.pipelines import registry
 from maquette.runners import failures
 from maquette.runners.base import Handle, Status
 from maquette.runners.ovh import dates, prices, status_codes
@@ -124,11 +125,22 @@ def _reason(
     if code in _BY_ITSELF and exit_code:
         reason = failures.unexplained(exit_code, "the log")
         return {**reason, "detail": reason["detail"] or message}
-    labels = mapping(mapping(job.get("spec")).get("labels"))
-    names = {"step": labels.get("maquette-step", ""), "model": labels.get("maquette-model", "")}
+    named = {"step": _label(job, "step"), "names": _names(job)}
     stopped = state in _STOPS_BY_REQUEST and code in ("JOB_INTERRUPTED", "")
     ended_with = ExitCode.INTERRUPTED if stopped else ExitCode.JOB_FAILED
-    return failures.reason(what, detail=message, hint=hint.format(**names), code=ended_with)
+    return failures.reason(what, detail=message, hint=hint.format(**named), code=ended_with)
+
+
+def _names(job: Mapping[str, Any]) -> str:
+    """What a command needs so that it means the scene and pipeline of a job."""
+    pipeline = _label(job, "pipeline") or registry.DEFAULT
+    names = (_label(job, name) for name in ("step", "model", "group"))
+    return registry.naming(pipeline, *names)
+
+
+def _label(job: Mapping[str, Any], name: str) -> str:
+    labels = mapping(mapping(job.get("spec")).get("labels"))
+    return _text(labels.get(f"maquette-{name}"))
 
 
 def _unsynchronised(

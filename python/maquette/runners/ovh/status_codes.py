@@ -28,7 +28,7 @@ JOB: dict[str, tuple[str, str]] = {
     ),
     "SYNC_FAILED": (
         "the results could not be copied to the bucket; OVHcloud still holds them",
-        "`make {step}-push MODEL={model}` copies them again",
+        "`make {step}-push {names}` copies them again",
     ),
     "INTERRUPTED": ("the job was stopped", AGAIN),
     "INTERRUPTED_BY_PLATFORM": ("OVHcloud stopped the job", AGAIN),
