@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
 import re
 from pathlib import Path
 
@@ -21,11 +24,17 @@ from maquette.containers.variants import (
     variants,
     warp_cuda,
 )
-from maquette.errors import ConfigError
-from maquette.planning.building import build_job
+from maquette.errors import ConfigError, NotFound
+from maquette.pipelines.options import to_mapping
+from maquette.planning.building import build_job, step_options
 from maquette.planning.flavors import fallback_table
 from maquette.recon import gpus
+from maquette.recon.step import run_step
+from maquette.recon.surface import merging
+from maquette.recon.surface.presets import resolved
 from maquette.runners.ovh.spec import body_of
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
 
 TABLE = yaml.safe_load((IMAGES / "gpus.yaml").read_text())
 WITH_GPU = [name for name, facts in TABLE["variants"].items() if facts["capabilities"]]
@@ -166,3 +175,31 @@ def test_a_gpu_that_torch_has_no_code_for_is_refused(monkeypatch: pytest.MonkeyP
 def test_which_code_runs_on_which_gpu() -> None:
     assert gpus.runs_on((10, 3), ["sm_100"]) and gpus.runs_on((11, 0), ["compute_100"])
     assert not gpus.runs_on((8, 0), ["sm_86", "sm_90", "compute_90"])
+
+
+def test_the_automatic_preset_looks_at_what_training_may_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolved("auto") == "standard"
+    assert resolved("auto", gpus=0) == "preview"
+    assert resolved("full", gpus=0) == "full"
+    chosen = merging.merge("auto", gpus=0), merging.merge("preview")
+    assert merging.to_mapping(chosen[0]) == merging.to_mapping(chosen[1])
+
+
+@pytest.mark.parametrize("step", ["process", "extract"])
+@pytest.mark.parametrize(("wanted", "seen"), [(0, ""), (2, "0,1")])
+def test_a_step_without_gpus_sees_none(
+    step: str, wanted: int, seen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever starts it: the environment of the backend is only one of the ways."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    told = step_options(step, Settings(model="shoe", gpu=wanted, base_dir=tmp_path))
+    file = tmp_path / "options.json"
+    file.write_text(json.dumps(to_mapping(told)))
+    scene = Scene(tmp_path / "shoe", "neuralangelo")
+    scene.stages.mkdir(parents=True)
+    with pytest.raises(NotFound):  # there is nothing to train from; it looks for that afterwards
+        run_step("neuralangelo", step, scene, file, Progress(None, io.StringIO()))
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == seen

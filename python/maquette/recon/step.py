@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import importlib
+import os
 import sys
 import threading
 import time
@@ -79,6 +80,8 @@ def run_step(
         )
     stages = method.steps[step].stages
     options = step_options.read(method.steps[step].options, options_path)
+    if getattr(options, "gpus", None) == 0:
+        _hide_gpus()
     with _scene_lock(scene, progress):
         open_scene(scene.root, pipeline, is_locked=True)
         _look_for_needs(scene, method, step)
@@ -87,6 +90,14 @@ def run_step(
         owner = owner_of(pipeline, step)
         run_stages(_load(stages), step, scene, options, progress, owner, spread)
         write_report(scene, step, OURS.licence)
+
+
+def _hide_gpus() -> None:
+    """Leave the GPUs alone in this process and its helpers, whoever started it.
+
+    CUDA looks here when it is first used, which no step does before it has read its options.
+    """
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def _look_for_needs(scene: Scene, pipeline: Pipeline, step: str) -> None:

@@ -73,6 +73,7 @@ class ProcessOptions(StepOptions):
 class ExtractOptions(StepOptions):
     """Options of `extract`."""
 
+    gpus: int = 1  # of the machine; 0: the processor alone
     resolution: int = option(512, "cells along the sphere's diameter", low=8, high=8192)
     block_res: int = option(128, "cells along a block; less = less memory", low=8, high=1024)
     checkpoint: str = option("", "name, path or iteration; empty: the newest", once=True)

@@ -25,9 +25,12 @@ _FOREIGN = (
 
 def merge(
     preset: str, path: Path | None = None, overrides: dict[str, Any] | None = None,
-    *, iterations: int = 2000,
+    *, iterations: int = 2000, gpus: int = 1,
 ) -> TrainingConfig:  # fmt: skip
     """The configuration of a run: preset, then the scene's file, then `iterations` and overrides.
+
+    Args:
+        gpus: How many GPUs training may use, on which the preset `auto` depends.
 
     Raises:
         ConfigError: unknown preset, keys or unusable values; all in one message.
@@ -35,7 +38,7 @@ def merge(
     known = defaults()
     values: dict[str, Any] = {"max_iter": iterations}
     problems: list[str] = []
-    name = resolved(preset)
+    name = resolved(preset, gpus)
     if name not in PRESETS:
         problems.append(f"PRESET: unknown preset `{preset}`{_nearest(preset, PRESETS)}")
     sources: list[tuple[str, dict[str, Any]]] = [("preset", PRESETS.get(name, {}))]

@@ -93,8 +93,12 @@ PRESETS = {
 }
 
 
-def resolved(preset: str) -> str:
-    """The preset's name, with `auto` decided by the machine."""
+def resolved(preset: str, gpus: int = 1) -> str:
+    """The preset's name, with `auto` decided by the machine and by how much of it may be used.
+
+    Args:
+        gpus: How many GPUs training may use; 0: none, also where there are some.
+    """
     if preset != "auto":
         return preset
-    return "standard" if torch.cuda.is_available() else "preview"
+    return "standard" if gpus and torch.cuda.is_available() else "preview"

@@ -98,7 +98,11 @@ def build(
 
 def _checked(scene: Scene, options: TrainingOptions) -> tuple[TrainingConfig, Transforms]:
     config = merging.merge(
-        options.preset, scene.config, options.overrides, iterations=options.iterations
+        options.preset,
+        scene.config,
+        options.overrides,
+        iterations=options.iterations,
+        gpus=options.gpus,
     )
     cameras = transforms.read(scene.transforms)
     check(scene, cameras.frames, cameras.region, config.model.object.sdf.mlp.inside_out)
