@@ -10,10 +10,10 @@ from pathlib import Path
 from test_frames_video import texture
 
 from maquette.pipelines.prepare import PrepareOptions
-from maquette.recon.frames import sources
 from maquette.recon.stages.common import input as input_stage
 from maquette.scene import stage_records
 from maquette.scene.events import Progress
+from maquette.scene.input_source import files_below
 from maquette.scene.paths import Scene
 from maquette.stages.running import run_stages
 
@@ -44,7 +44,7 @@ def prepare(scene: Scene, wanted: str) -> stage_records.StageRecord:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sources.files_below(folder)}
+    return {path.name: path.read_bytes() for path in files_below(folder)}
 
 
 def zipped(path: Path, members: dict[str, bytes], **kwargs: int) -> Path:

@@ -15,7 +15,7 @@ from test_frames_video import texture, write_film
 
 from maquette.errors import BadInput, NotFound
 from maquette.recon.frames import intake
-from maquette.recon.frames.names import Names, is_noise
+from maquette.scene.input_names import Names, is_noise
 from maquette.scene.paths import Scene
 
 

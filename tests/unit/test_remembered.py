@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import io
+import shutil
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,7 +20,7 @@ from maquette.config.loading import MAKE_OVERRIDES, load
 from maquette.config.settings import Settings, setting_names
 from maquette.errors import ConfigError, UsageError
 from maquette.planning.building import build_job, step_options
-from maquette.scene import stage_records, stale_work
+from maquette.scene import input_source, stage_records, stale_work
 from maquette.scene.checkpoints import checkpoint_name
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
@@ -63,6 +67,28 @@ def test_the_next_command_does_as_the_last_unless_told_otherwise() -> None:
     assert told("prepare", "SCENE_TYPE=indoor")["scene_type"] == "indoor"
     made = told("prepare")
     assert (made["scene_type"], made["frames"]) == ("outdoor", 90)
+
+
+def test_of_two_commands_at_once_none_loses_what_it_was_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran("prepare", "SCENE_TYPE=outdoor")
+    waits, take = threading.Event(), fcntl.flock
+
+    def told_and_taken(*words: object) -> None:
+        waits.set()
+        take(*words)
+
+    monkeypatch.setattr(remembered.fcntl, "flock", told_and_taken)
+    other = threading.Thread(target=ran, args=("prepare", "FRAMES=80"))
+    with open("scenes/shoe/.maquette/settings.lock", "w") as held:
+        take(held, fcntl.LOCK_EX)
+        other.start()
+        assert waits.wait(20)
+        file().write_text("prepare:\n  matcher: sequential\n")
+    other.join()
+    known = told("prepare")
+    assert (known["frames"], known["matcher"]) == (80, "sequential")
 
 
 def test_nothing_given_leaves_no_file_and_options_of_one_run_are_not_kept() -> None:
@@ -202,6 +228,72 @@ def test_what_a_changed_stage_feeds_is_made_again(finished: Scene) -> None:
     options = told("prepare", "SCENE_TYPE=outdoor", "MIN_REGISTERED=0.5")
     found = stale_work.find(finished, "prepare", options)
     assert found and found.again == ("poses", "undistort", "region", "dataset")
+
+
+def test_a_forced_stage_spoils_what_was_made_from_it(finished: Scene) -> None:
+    same = ("SCENE_TYPE=outdoor",)
+    found = stale_work.find(finished, "prepare", told("prepare", *same, "FORCE_STAGE=undistort"))
+    assert found and found.changes == {"FORCE_STAGE": ("", "undistort")}
+    assert found.again == ("undistort", "region", "dataset") and found.runs == (RUN,)
+    found = stale_work.find(finished, "prepare", told("prepare", *same, "FORCE_STAGE=all"))
+    assert found and found.again == ("poses", "undistort", "region", "dataset")
+
+
+def photos(folder: Path, count: int) -> Path:
+    folder.mkdir(parents=True)
+    for number in range(count):
+        (folder / f"{number}.jpg").write_bytes(bytes([number]))
+    return folder
+
+
+def taken_in(scene: Scene, source: Path) -> None:
+    """What the first stage leaves of a folder of photos."""
+    shutil.copytree(source, scene.input)
+    files = {f"input/{path.name}": path for path in source.iterdir()}
+    made = StageRecord(
+        "input",
+        "prepare",
+        "key",
+        {},
+        {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()},
+        {name: path.stat().st_size for name, path in files.items()},
+        "",
+        1.0,
+    )
+    stage_records.write(scene, "common", made)
+    record("prepare", "poses", {}, "stage:input")
+
+
+def zip_of(folder: Path) -> str:
+    return shutil.make_archive(str(folder), "zip", folder)
+
+
+def test_another_input_spoils_what_was_made_from_the_one_before(finished: Scene) -> None:
+    taken_in(finished, photos(Path("here"), 3))
+
+    def found(where: object) -> stale_work.StaleWork | None:
+        options = told("prepare", "SCENE_TYPE=outdoor", f"INPUT={where}")
+        return stale_work.find(finished, "prepare", options)
+
+    again = photos(Path("elsewhere"), 3)  # the same photos, with another place and other times
+    for same in ("", "here", again, zip_of(again), finished.input, "not/there"):
+        assert found(same) is None, same
+    for other in (photos(Path("more"), 4), zip_of(Path("more")), "https://example.org/a.zip"):
+        spoilt = found(other)
+        assert spoilt and spoilt.again[:2] == ("input", "poses"), other
+        assert spoilt.changes["INPUT"][0] == "scenes/shoe/input"
+    input_source.note(finished, input_source.fingerprint("https://example.org/a.zip"))
+    assert found("https://example.org/a.zip") is None
+
+
+def test_a_forced_stage_is_named_as_it_was_given(
+    finished: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with pytest.raises(UsageError) as caught:
+        announced("SCENE_TYPE=outdoor", "FORCE_STAGE=poses")
+    assert "FORCE_STAGE=poses: made again: poses, undistort" in caught.value.detail
+    assert caught.value.hint.startswith("FORCE_STAGE= keeps it as it is")
 
 
 def test_it_is_refused_where_nobody_can_be_asked(

@@ -48,7 +48,10 @@ def keep(job: JobSpec, settings: Settings) -> None:
 
 
 def _explanation(found: StaleWork) -> list[str]:
-    changes = [f"{name} was {was}, now {now}" for name, (was, now) in found.changes.items()]
+    changes = [
+        f"{name} was {was}, now {now}" if was != "" else f"{name}={now}"
+        for name, (was, now) in found.changes.items()
+    ]
     lines = [f"{', '.join(changes)}: made again: {', '.join(found.again)}"]
     if found.later:
         lines.append(f"what was made from them may be stale: {', '.join(found.later)}")

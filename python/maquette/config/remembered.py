@@ -6,6 +6,9 @@ One section a step: `prepare`, which all pipelines share, or `<pipeline>/<GROUP>
 from __future__ import annotations
 
 import difflib
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,7 +19,7 @@ from maquette.errors import ConfigError, shown_path
 from maquette.pipelines import registry
 from maquette.pipelines.pipeline import COMMON
 from maquette.scene.atomic import write_text
-from maquette.scene.paths import Scene
+from maquette.scene.paths import OWN_FOLDER, Scene
 
 SCENE = "scene"  # as the source of a setting
 _HEADING = """\
@@ -53,21 +56,40 @@ def filled(settings: Settings, step: str = "") -> Settings:
 
 
 def remember(settings: Settings, step: str) -> None:
-    """Write down what a step was told now, beside what the scene remembers of it."""
+    """Write down what a step was told now, beside what the scene remembers of it.
+
+    Two commands at once wait for one another, so that neither loses what the other was told.
+    """
     given = {
         name.lower(): settings.options[name.lower()]
         for name in _lasting(settings, step)
         if settings.sources.get(name, SCENE) != SCENE
     }
-    content, section = _content(settings), section_of(settings, step)
-    known = _lower(content.get(section) or {})
-    if known | given != known:
-        import yaml
+    if not _adds(_content(settings), section := section_of(settings, step), given):
+        return
+    import yaml
 
-        text = yaml.safe_dump(
-            content | {section: known | given}, sort_keys=False, allow_unicode=True
-        )
-        write_text(Scene(settings.scene_dir).settings, _HEADING + text)
+    scene = Scene(settings.scene_dir)
+    with _lock(scene):
+        content = _content(settings)  # once more: another command may have written meanwhile
+        changed = content | {section: _lower(content.get(section) or {}) | given}
+        text = yaml.safe_dump(changed, sort_keys=False, allow_unicode=True)
+        write_text(scene.settings, _HEADING + text)
+
+
+def _adds(content: dict[str, Any], section: str, given: Values) -> bool:
+    known = _lower(content.get(section) or {})
+    return known | given != known
+
+
+@contextmanager
+def _lock(scene: Scene) -> Iterator[None]:
+    """Hold what the scene remembers alone, for a moment; a step at work does not hold it."""
+    file = scene.root / OWN_FOLDER / "settings.lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def remarks(settings: Settings, step: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Finished work that a shared step makes stale when it is told something else than before."""
+"""Finished work that a shared step makes stale: told something else than before, or forced."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from maquette.errors import shown_path
 from maquette.pipelines import registry
 from maquette.pipelines.options import options_of
 from maquette.pipelines.pipeline import COMMON, Step
-from maquette.scene import checkpoints, facts, stage_records, stale_runs
+from maquette.scene import checkpoints, facts, input_source, stage_records, stale_runs
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
+
+Changes = dict[str, tuple[Any, Any]]
+
+_INTAKE = "input"  # the stage that fills and checks `input/`
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class StaleWork:
     """What a step does again, and what was made from it.
 
     Attributes:
-        changes: By setting: what it was and what it is.
+        changes: By setting: what it was, so that given again it spoils nothing, and what it is.
         again: The stages of the step that run once more.
         later: The stages after it whose results may come out otherwise, `pipeline: stage`.
         runs: Training, below the scene, that may no longer fit cameras and region.
@@ -47,11 +52,16 @@ def find(scene: Scene, step: str, options: Mapping[str, Any]) -> StaleWork | Non
         return None
     order = _names(known)
     records = sorted(stage_records.read_all(scene, COMMON), key=lambda r: _place(order, r))
-    changed = [record for record in records if _changes(record, options)]
-    changed = [record for record in changed if record.stage in _running(order, options)]
-    if not changed:
+    running, forced = _running(order, options), _forced(order, options)
+    changes = {
+        record.stage: found
+        for record in records
+        if record.stage in running and (found := _changes(scene, record, options))
+    }
+    stale = [record for record in records if record.stage in {*changes, *forced}]
+    if not stale:
         return None
-    again = _with_readers(changed, records)
+    again = _with_readers(stale, records)
     others = [name for name in registry.names() if name != COMMON]
     later = tuple(
         f"{name}: {record.stage}"
@@ -63,18 +73,30 @@ def find(scene: Scene, step: str, options: Mapping[str, Any]) -> StaleWork | Non
     if not later and not runs:
         return None
     names = {option.field: option.setting for option in options_of(known.options)}
-    changes = {names.get(key, key): pair for one in changed for key, pair in _changes(one, options)}
+    told = {names.get(key, key): pair for found in changes.values() for key, pair in found.items()}
+    if forced:
+        told["FORCE_STAGE"] = ("", options["force_stage"])
     stages = tuple(record.stage for record in records if record in again)
-    return StaleWork(changes, stages, later, runs)
+    return StaleWork(told, stages, later, runs)
 
 
-def _changes(record: StageRecord, options: Mapping[str, Any]) -> list[tuple[str, tuple[Any, Any]]]:
+def _changes(scene: Scene, record: StageRecord, options: Mapping[str, Any]) -> Changes:
     """Parameters that were another value; one that only one side knows does not count."""
-    return [
-        (name, (before, options[name]))
+    found: Changes = {
+        name: (before, options[name])
         for name, before in record.parameters.items()
         if name in options and json.dumps(before) != json.dumps(options[name])
-    ]
+    }
+    wanted = str(options.get("input", ""))
+    if record.stage == _INTAKE and input_source.is_another(scene, wanted, record):
+        found["INPUT"] = (shown_path(scene.input), wanted)
+    return found
+
+
+def _forced(names: list[str], options: Mapping[str, Any]) -> list[str]:
+    """The stages that FORCE_STAGE has done again, also beyond FROM and UNTIL."""
+    force = options.get("force_stage")
+    return names if force == "all" else [name for name in names if name == force]
 
 
 def _names(step: Step) -> list[str]:

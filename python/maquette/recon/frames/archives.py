@@ -8,8 +8,8 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from maquette.errors import BadInput
-from maquette.recon.frames.names import Names, is_noise
 from maquette.scene.events import Progress
+from maquette.scene.input_names import Names, is_noise
 
 _MAX_RATIO = 200  # photos and videos hardly shrink; a bomb shrinks a thousandfold
 _RATIO_FREE_BYTES = 10 << 20

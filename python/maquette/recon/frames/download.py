@@ -20,11 +20,6 @@ _TIMEOUT_S = 60
 _ATTEMPTS = 4
 
 
-def is_url(text: str) -> bool:
-    """Whether an input names a web address rather than a path."""
-    return "://" in text
-
-
 def fetch(url: str, folder: Path, progress: Progress) -> Path:
     """Download `url` into `folder`; a broken connection is taken up where it broke.
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 
 from maquette.errors import BadInput, NotFound
 from maquette.recon.frames import archives, content, download, sources
 from maquette.recon.frames.folders import recover, replacing_folder
-from maquette.recon.frames.names import Names
-from maquette.scene.atomic import write_json
+from maquette.scene import input_source
 from maquette.scene.events import Progress
+from maquette.scene.input_names import Names
 from maquette.scene.paths import Scene
 
 
@@ -36,11 +35,11 @@ def bring_in(scene: Scene, wanted: str, progress: Progress) -> list[Path]:
     recover(scene.input)
     wanted = _inside(scene, wanted)
     if wanted and not _is_input_itself(scene, wanted):
-        fingerprint = _fingerprint(wanted)
-        if fingerprint != _known_fingerprint(scene) or not sources.files_below(scene.input):
+        fingerprint = input_source.fingerprint(wanted)
+        if fingerprint != input_source.noted(scene) or not input_source.files_below(scene.input):
             _take_over(scene, wanted, progress)
-            write_json(_note(scene), {"fingerprint": fingerprint})
-    files = sources.files_below(scene.input) if scene.input.is_dir() else []
+            input_source.note(scene, fingerprint)
+    files = input_source.files_below(scene.input) if scene.input.is_dir() else []
     if not files:
         raise NotFound(
             f"scene `{scene.name}` has no input yet",
@@ -50,16 +49,17 @@ def bring_in(scene: Scene, wanted: str, progress: Progress) -> list[Path]:
 
 
 def _inside(scene: Scene, wanted: str) -> str:
-    is_relative = bool(wanted) and not download.is_url(wanted) and not Path(wanted).is_absolute()
+    is_path = bool(wanted) and not input_source.is_url(wanted)
+    is_relative = is_path and not Path(wanted).is_absolute()
     return str(scene.root / wanted) if is_relative and (scene.root / wanted).exists() else wanted
 
 
 def _shown(wanted: str) -> str:
-    return download.without_secrets(wanted) if download.is_url(wanted) else wanted
+    return download.without_secrets(wanted) if input_source.is_url(wanted) else wanted
 
 
 def _is_input_itself(scene: Scene, wanted: str) -> bool:
-    return not download.is_url(wanted) and Path(wanted).resolve() == scene.input.resolve()
+    return not input_source.is_url(wanted) and Path(wanted).resolve() == scene.input.resolve()
 
 
 def _take_over(scene: Scene, wanted: str, progress: Progress) -> None:
@@ -89,7 +89,7 @@ class _gathering:  # noqa: N801 - used as a function
 
 
 def _gather(wanted: str, folder: Path, progress: Progress) -> None:
-    if download.is_url(wanted):
+    if input_source.is_url(wanted):
         _gather_file(download.fetch(wanted, _subfolder(folder), progress), folder, progress)
         shutil.rmtree(folder / ".download")
         return
@@ -123,7 +123,7 @@ def _gather_file(source: Path, folder: Path, progress: Progress) -> None:
 
 
 def _gather_folder(source: Path, folder: Path, progress: Progress) -> None:
-    files, names = sources.files_below(source), Names()
+    files, names = input_source.files_below(source), Names()
     if not files:
         raise BadInput(
             f"the folder is empty: `{source}`", hint="set INPUT= to a folder that holds photos"
@@ -133,33 +133,9 @@ def _gather_folder(source: Path, folder: Path, progress: Progress) -> None:
         progress.step("copy", done, len(files))
 
 
-def _fingerprint(wanted: str) -> str:
-    """Tell a source apart cheaply: its address, or names, sizes and times of its files."""
-    if download.is_url(wanted):
-        return hashlib.sha256(wanted.encode()).hexdigest()
-    source = Path(wanted).expanduser()
-    files = sources.files_below(source) if source.is_dir() else [source] * source.is_file()
-    facts = [
-        [path.relative_to(source.parent).as_posix(), path.stat().st_size, path.stat().st_mtime_ns]
-        for path in files
-    ]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-
-
-def _note(scene: Scene) -> Path:
-    return scene.stages / "input_source.json"
-
-
-def _known_fingerprint(scene: Scene) -> str:
-    try:
-        return str(json.loads(_note(scene).read_text(encoding="utf-8"))["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-
-
 def _digests(folder: Path) -> dict[str, str]:
     digests = {}
-    for path in sources.files_below(folder) if folder.is_dir() else []:
+    for path in input_source.files_below(folder) if folder.is_dir() else []:
         with open(path, "rb") as file:
             digests[path.relative_to(folder).as_posix()] = hashlib.file_digest(
                 file, "sha256"

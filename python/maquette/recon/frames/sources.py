@@ -9,9 +9,9 @@ from pathlib import Path
 from maquette.counting import counted
 from maquette.errors import BadInput, NotFound
 from maquette.recon.frames import content, photos, video
-from maquette.recon.frames.names import is_noise
 from maquette.recon.frames.photos import Photo
 from maquette.recon.frames.video import VideoFacts
+from maquette.scene.input_source import files_below
 from maquette.scene.paths import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 MIN_PHOTOS = 3
@@ -26,12 +26,6 @@ class Source:
     video: Path | None = None
     facts: VideoFacts | None = None
     remarks: tuple[str, ...] = ()
-
-
-def files_below(folder: Path) -> list[Path]:
-    """All files of a folder and its subfolders, sorted, without hidden ones and leftovers."""
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in found if not is_noise(path.relative_to(folder)))
 
 
 def examine(folder: Path, shown: str = "") -> Source:
