@@ -123,13 +123,37 @@ def test_a_step_at_work_is_not_disturbed(scene: Scene) -> None:
 
 def test_what_comes_again_in_the_old_layout(scene: Scene, tmp_path: Path) -> None:
     """A pull from a bucket that an older version filled: the same goes, another file stays."""
-    shutil.copytree(scene.root / "mesh", tmp_path / "mesh")
+    old = ("mesh", "runs/experiments")
+    for folder in old:
+        shutil.copytree(scene.root / folder, tmp_path / folder)
     open_scene(scene.root, PIPELINE)
-    shutil.copytree(tmp_path / "mesh", scene.root / "mesh")
+    for folder in old:
+        shutil.copytree(tmp_path / folder, scene.root / folder)
     (scene.root / "mesh" / "thing.glb").write_bytes(b"another")
-    open_scene(scene.root, PIPELINE)
+    (scene.root / "runs" / "experiments" / "config.yaml").write_bytes(b"another")
+    said: list[str] = []
+    open_scene(scene.root, PIPELINE, say=said.append)
     assert [path.name for path in (scene.root / "mesh").iterdir()] == ["thing.glb"]
     assert (scene.results / "thing.glb").read_bytes() != b"another"
+    (sentence,) = said
+    assert "2 files" in sentence and "mesh/thing.glb, runs/experiments/config.yaml" in sentence
+
+
+def test_old_files_that_differ_are_told_and_compared_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_scene(scene.root, PIPELINE)
+    (scene.root / "mesh").mkdir()
+    (scene.root / "mesh" / "thing.glb").write_bytes(b"another")
+    open_scene(scene.root, PIPELINE)
+    assert "1 file of an older maquette" in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setattr("filecmp.cmp", None)  # not called again
+        open_scene(scene.root, PIPELINE)
+    assert capsys.readouterr().err == ""
+    (scene.root / "mesh" / "thing.glb").write_bytes((scene.results / "thing.glb").read_bytes())
+    open_scene(scene.root, PIPELINE)
+    assert not (scene.root / "mesh").exists()
 
 
 def test_a_newer_scene_is_refused_by_name(scene: Scene) -> None:

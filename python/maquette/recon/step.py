@@ -83,7 +83,7 @@ def run_step(
     if getattr(options, "gpus", None) == 0:
         _hide_gpus()
     with _scene_lock(scene, progress):
-        open_scene(scene.root, pipeline, is_locked=True)
+        open_scene(scene.root, pipeline, is_locked=True, say=progress.warn)
         _look_for_needs(scene, method, step)
         layout.mark(scene)
         progress.event("step", step=step, stages=[name.rpartition(".")[2] for name in stages])

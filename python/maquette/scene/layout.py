@@ -8,32 +8,45 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from maquette.counting import counted
 from maquette.errors import BadInput
 from maquette.pipelines import registry
 from maquette.resources import version
 from maquette.scene import outputs, stage_records
 from maquette.scene.atomic import write_json
-from maquette.scene.paths import Scene
+from maquette.scene.paths import OWN_FOLDER, Scene
 from maquette.scene.stage_records import StageRecord
 
 LAYOUT = 2
 _MARK = "layout.json"
 _MOVING = ".moving"  # a run on its way from `runs/x` to `runs/x/x`
 _HIGHEST_STAGE_VERSION = 50
+_LEFT = "left_by_layout.json"  # old files that differ from those in their place; of this machine
+_SHOWN = 3
+
+Say = Callable[[str], None]
 
 
-def open_scene(root: Path, pipeline: str, *, is_locked: bool = False) -> Scene:
+def _to_stderr(sentence: str) -> None:
+    print(f"note: {sentence}", file=sys.stderr)
+
+
+def open_scene(
+    root: Path, pipeline: str, *, is_locked: bool = False, say: Say = _to_stderr
+) -> Scene:
     """A scene as one of its pipelines sees it, in the layout of now.
 
     Args:
         is_locked: The caller holds the scene's lock. Otherwise a scene in which a step is at work
             is brought up another time.
+        say: Is told, once, of old files that stay beside others of now.
 
     Raises:
         BadInput: a newer version wrote it.
@@ -45,11 +58,11 @@ def open_scene(root: Path, pipeline: str, *, is_locked: bool = False) -> Scene:
     if not _is_old(scene):
         return scene
     if is_locked:
-        _bring_up(scene)
+        _bring_up(scene, say)
     else:
         with _lock(scene) as is_ours:
             if is_ours:
-                _bring_up(scene)
+                _bring_up(scene, say)
     return scene
 
 
@@ -86,15 +99,35 @@ def _is_old(scene: Scene) -> bool:
 
 def _old_files(scene: Scene) -> list[Path]:
     mesh, evaluation = scene.root / "mesh", scene.root / "evaluation.json"
-    files = [path for path in mesh.rglob("*") if path.is_file()] if mesh.is_dir() else []
-    return [*files, *([evaluation] if evaluation.is_file() else [])]
+    files = [*(mesh.rglob("*") if mesh.is_dir() else []), evaluation]
+    return _not_left(scene, files)
 
 
 def _old_runs(scene: Scene) -> list[Path]:
     """Runs that hold files themselves; a pipeline's folder holds only folders."""
     runs = scene.root / "runs"
     folders = [path for path in runs.iterdir() if path.is_dir()] if runs.is_dir() else []
-    return [folder for folder in folders if any(path.is_file() for path in folder.iterdir())]
+    return [folder for folder in folders if _not_left(scene, folder.iterdir())]
+
+
+def _not_left(scene: Scene, paths: Iterable[Path]) -> list[Path]:
+    """Those that are files, without the ones that are known to differ from those of now."""
+    files = [path for path in paths if path.is_file()]
+    known = _left(scene) if files else {}
+    return [path for path in files if known.get(scene.relative(path)) != _identity(path)]
+
+
+def _left(scene: Scene) -> dict[str, list[int]]:
+    try:
+        found = json.loads((scene.root / OWN_FOLDER / _LEFT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _identity(path: Path) -> list[int]:
+    """What changes when other content comes: size and time."""
+    return [path.stat().st_size, path.stat().st_mtime_ns]
 
 
 def _old_records(scene: Scene) -> list[Path]:
@@ -111,22 +144,36 @@ def _is_record(path: Path) -> bool:
     return isinstance(content, dict) and {"stage", "key", "outputs"} <= content.keys()
 
 
-def _bring_up(scene: Scene) -> None:
+def _bring_up(scene: Scene, say: Say) -> None:
     """Move what there is to its new place; each move is a rename, so a kill loses nothing."""
     owner = _former_pipeline(scene)
-    for run in _old_runs(scene):
-        _move_run(scene.of(owner), run)
+    left = [path for run in _old_runs(scene) for path in _move_run(scene.of(owner), run)]
     for path in _old_files(scene):
         place = (
             path.relative_to(scene.root / "mesh") if path.name != "evaluation.json" else path.name
         )
-        _move(path, scene.of(owner).results / place)
+        left += [] if _move(path, scene.of(owner).results / place) else [path]
+    if left:
+        _leave(scene, left, say)
     for path in _old_records(scene):
         _move_record(scene.of(owner), path)
     for name in ("mesh", "stages/options"):
         _remove_if_empty(scene.root / name)
     outputs.read(scene.of(owner))  # which writes the list where there are results
     mark(scene)
+
+
+def _leave(scene: Scene, left: list[Path], say: Say) -> None:
+    """Note which old files differ from those in their place, so that they are told of once."""
+    names = sorted(scene.relative(path) for path in left)
+    now = {name: _identity(scene.root / name) for name in names}
+    file = scene.root / OWN_FOLDER / _LEFT
+    write_json(file, _left(scene) | now)
+    shown = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
+    say(
+        f"in `{scene.name}`, {counted(len(names), 'file')} of an older maquette left unused, for "
+        f"others of the same name count, in `results/` and `runs/`: {shown}; keep or remove them"
+    )
 
 
 def _former_pipeline(scene: Scene) -> str:
@@ -138,28 +185,37 @@ def _former_pipeline(scene: Scene) -> str:
     return named if named in registry.names() else registry.DEFAULT
 
 
-def _move_run(scene: Scene, run: Path) -> None:
-    """`runs/<group>` becomes `runs/<pipeline>/<group>`, also where both have one name."""
+def _move_run(scene: Scene, run: Path) -> list[Path]:
+    """`runs/<group>` becomes `runs/<pipeline>/<group>`, also where both have one name.
+
+    Returns:
+        The files that could not go there: others are there already.
+    """
     target = scene.run(run.name.removesuffix(_MOVING))
     if run == scene.runs:
         run = run.rename(run.with_name(run.name + _MOVING))
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         run.rename(target)
-        return
-    for path in sorted(run.rglob("*")):
-        if path.is_file():
-            _move(path, target / path.relative_to(run))
+        return []
+    files = [path for path in sorted(run.rglob("*")) if path.is_file()]
+    left = [path for path in files if not _move(path, target / path.relative_to(run))]
     _remove_if_empty(run)
+    return left
 
 
-def _move(path: Path, target: Path) -> None:
-    """Move a file; one that is there already stays, and so does this one unless it is the same."""
+def _move(path: Path, target: Path) -> bool:
+    """Move a file; one that is there already stays, and so does this one unless it is the same.
+
+    Returns:
+        Whether the file is no longer where it was.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists():
         path.rename(target)
     elif _is_same(path, target):
         path.unlink()
+    return not path.exists()
 
 
 def _is_same(one: Path, other: Path) -> bool:
