@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 _TABLE = np.random.default_rng(5).normal(size=(64, 64, 64)).astype(np.float32)
+_SHARES = np.linspace(0.0, 1.0, 1024)
 _FINEST = 0.001  # of the coarsest wavelength
 _TURN = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0].astype(np.float32)
 
@@ -48,8 +49,10 @@ def albedo(material, points, normals, footprint):
     noise = octaves(points, footprint, material.wavelength)
     share = 0.5 + 0.5 * np.tanh(2.0 * material.contrast * noise)
     places = np.linspace(0.0, 1.0, len(material.stops))
-    stops = np.asarray(material.stops)
-    colour = np.stack([np.interp(share, places, stops[:, i]) for i in range(3)], axis=1)
+    table = np.stack(
+        [np.interp(_SHARES, places, stop) for stop in zip(*material.stops, strict=True)], axis=1
+    )
+    colour = table.astype(np.float32)[(share * (len(_SHARES) - 1)).astype(np.int32)]
     if material.cells is not None:
         colour = laid(colour, material.cells, points, normals, footprint)
     return colour

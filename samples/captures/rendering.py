@@ -18,7 +18,8 @@ class Photographer:
         self._capture = capture
         world = capture.world
         self._rays = RayScene(TriangleMesh(world.vertices, world.faces))
-        self._normals = unit_vectors(face_cross(TriangleMesh(world.vertices, world.faces)))
+        cross = face_cross(TriangleMesh(world.vertices, world.faces))
+        self._normals = unit_vectors(cross).astype(np.float32)
         self._names, self._kinds = np.unique(world.materials, return_inverse=True)
 
     def photo(self, number, width):
@@ -26,12 +27,12 @@ class Photographer:
         capture = self._capture
         height = round(width * capture.height / capture.width)
         focal_px = capture.focal_px * width / capture.width
-        pose = capture.poses[number]
+        pose = capture.poses[number].astype(np.float32)
         directions = pixel_rays(width, height, focal_px, _SAMPLES) @ pose[:3, :3].T
         hits = self._rays.first_hits(np.broadcast_to(pose[:3, 3], directions.shape), directions)
-        light = self._background(len(directions), directions)
+        light = self._background(directions)
         light[hits.ray] = self._radiance(hits, pose, directions[hits.ray], focal_px)
-        is_subject = np.zeros(len(directions))
+        is_subject = np.zeros(len(directions), np.float32)
         is_subject[hits.ray] = hits.face < capture.subject_faces
         color = to_srgb(_pooled(light, width, height))
         random = np.random.default_rng((17, number))
@@ -39,13 +40,13 @@ class Photographer:
         mask = _pooled(is_subject[:, None], width, height)[:, :, 0] >= 0.5
         return np.rint(255 * np.clip(color, 0, 1)).astype(np.uint8), mask
 
-    def _background(self, count, directions):
+    def _background(self, directions):
         sky = np.asarray(self._capture.background) ** 2.2
-        return np.broadcast_to(sky, (count, 3)) * (0.9 + 0.1 * directions[:, 2:])
+        return sky.astype(np.float32) * (0.9 + 0.1 * directions[:, 2:])
 
     def _radiance(self, hits, pose, directions, focal_px):
         """Light [H, 3] that comes from what rays met."""
-        points = pose[:3, 3] + hits.depth[:, None].astype(float) * directions
+        points = pose[:3, 3] + hits.depth[:, None] * directions
         normals = self._normals[hits.face]
         normals = normals * -np.sign(np.einsum("ij,ij->i", normals, directions))[:, None]
         footprint = hits.depth / focal_px
@@ -53,7 +54,7 @@ class Photographer:
         return received[:, None] * self._albedo(hits, points, normals, footprint)
 
     def _albedo(self, hits, points, normals, footprint):
-        color = np.zeros((len(points), 3))
+        color = np.zeros((len(points), 3), np.float32)
         kinds = self._kinds[hits.face]
         for kind in np.unique(kinds):
             chosen = kinds == kind
@@ -73,11 +74,11 @@ class Photographer:
         total = self._capture.ambient * (0.75 + 0.25 * normals[:, 2])
         starts = points + _LIFT * depth[:, None] * normals
         for light in self._capture.lights:
-            position = np.asarray(light.position)
+            position = np.asarray(light.position, np.float32)
             if self._capture.lights_by_camera:
                 position = pose[:3, :3] @ position + pose[:3, 3]
             ways = position - starts
-            distance = np.linalg.norm(ways, axis=1)
+            distance = np.sqrt(np.einsum("ij,ij->i", ways, ways))
             cosine = np.einsum("ij,ij->i", normals, ways) / distance
             facing = np.flatnonzero(cosine > 0)
             blocked = self._rays.is_blocked(starts[facing], ways[facing], 1.0)
@@ -93,7 +94,7 @@ def pixel_rays(width, height, focal_px, samples=1):
     x = (np.arange(width * samples) + 0.5) / samples - 0.5 * width
     y = (np.arange(height * samples) + 0.5) / samples - 0.5 * height
     across, down = np.meshgrid(x / focal_px, y / focal_px)
-    return np.stack([across, down, np.ones_like(across)], axis=-1).reshape(-1, 3)
+    return np.stack([across, down, np.ones_like(across)], axis=-1).reshape(-1, 3).astype(np.float32)
 
 
 def to_srgb(light):
