@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from captures.camera_moves import looking_at  # noqa: E402
 from captures.capture import Capture  # noqa: E402
 from captures.catalogue import CAPTURES  # noqa: E402
 from captures.materials import MATERIALS  # noqa: E402
+from captures.modelled import jug, stone, toy  # noqa: E402
 from captures.rendering import Photographer, pixel_rays  # noqa: E402
 from captures.solids import Box, Solid, joined, of_boxes, prism  # noqa: E402
 from captures.writing import write_capture  # noqa: E402
@@ -108,3 +110,8 @@ def test_photos_repeat() -> None:
     capture = CAPTURES["corner"]()
     one, other = (Photographer(capture).photo(3, 48)[0] for _ in range(2))
     assert (one == other).all()
+
+
+@pytest.mark.parametrize("make", [toy, jug, lambda: stone(0)])
+def test_modelled_things_face_outwards(make: Callable[[], Solid]) -> None:
+    assert volume(make()) > 0.01
