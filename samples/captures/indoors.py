@@ -26,7 +26,16 @@ def corner():
         Box((1.7, 1.1, 0.75), (1.95, 1.45, 0.80), "cloth"),
     ]  # fmt: skip
     poses = through(centres, targets, 61, 0.02)
-    return Capture("indoor", [of_boxes(boxes), shelf(31, 2.2, 4)], [], poses, 480.0, _LAMPS, 0.35)
+    return Capture(
+        "indoor",
+        [of_boxes(boxes), shelf(31, 2.2, 4)],
+        [],
+        poses,
+        480.0,
+        _LAMPS,
+        0.35,
+        box=_air((5, 5, 2.6)),
+    )
 
 
 def room():
@@ -38,7 +47,16 @@ def room():
     tilt = np.where(np.arange(photos) % 2, 0.12, -0.28)
     targets = centres + out + np.stack([0 * tilt, 0 * tilt, tilt], axis=1)
     poses = through(centres, targets, 67, 0.03)
-    return Capture("indoor", [furnished_room(), shelf(33, 0.6, 5)], [], poses, 460.0, _LAMPS, 0.35)
+    return Capture(
+        "indoor",
+        [furnished_room(), shelf(33, 0.6, 5)],
+        [],
+        poses,
+        460.0,
+        _LAMPS,
+        0.35,
+        box=_air((5.2, 4.2, 2.6)),
+    )
 
 
 def furnished_room():
@@ -73,6 +91,11 @@ def _shell(size):
         Box((0, 0, 0), (x, y, z)),
         Box((0, 0, 0), (x, 0.03, 0.12), "wood"), Box((0, 0, 0), (0.03, y, 0.12), "wood"),
     ]  # fmt: skip
+
+
+def _air(size):
+    """The air of a room and the surfaces round it, [3, 2]: without the walls' outer sides."""
+    return np.stack([np.full(3, -0.05), np.add(size, 0.05)], axis=1)
 
 
 def _table(corner, width, depth):
@@ -120,7 +143,9 @@ def table_toy():
     ])  # fmt: skip
     target = np.array([2.6, 2.1, 0.83])
     poses = round_a_target(target, 0.5, azimuths, wave(26, 2.2, 20, 42), 71)
-    return Capture("object", [dog], [around, shelf(37, 0.6, 5)], poses, 560.0, _LAMPS, 0.35)
+    box = dog.limits(0.02, 0.753)
+    surroundings = [around, shelf(37, 0.6, 5)]
+    return Capture("object", [dog], surroundings, poses, 560.0, _LAMPS, 0.35, box=box)
 
 
 def turntable():
@@ -134,7 +159,9 @@ def turntable():
         poses.append(looking_at(target + 0.6 * np.array(out), target))
     plate = of_boxes([Box((-0.2, -0.2, -0.02), (0.2, 0.2, 0.0), "white")])
     lamps = (Light((-0.8, -1.2, -0.6), 0.5), Light((0.9, -0.5, -0.8), 0.25))
+    thing = jug().moved((0, 0, 0), 0, 0.23)
     return Capture(
-        "object", [jug().moved((0, 0, 0), 0, 0.23)], [plate], poses, 760.0, lamps, 0.3,
+        "object", [thing], [plate], poses, 760.0, lamps, 0.3,
         lights_by_camera=True, background=(0.75, 0.75, 0.75), is_masked=True,
+        box=thing.limits(0.02, 0.003),
     )  # fmt: skip

@@ -16,9 +16,7 @@ def owl_arc(degrees, photos, seed):
     elevations = wave(photos, 2.3, 12.0, 34.0)
     poses = round_a_target(_OWL_TARGET, 2.45, azimuths, elevations, seed)
     bird = owl()
-    box = np.stack([bird.vertices.min(axis=0) - 0.04, bird.vertices.max(axis=0) + 0.04], axis=1)
-    box[2, 0] = 0.015
-    return Capture("object", [bird], garden(), poses, 560.0, box=box)
+    return Capture("object", [bird], garden(), poses, 560.0, box=bird.limits(0.04, 0.015))
 
 
 def garden():
@@ -58,7 +56,10 @@ def facade():
         ]),
         tree(3).moved((-8.5, 3.5, 0), 0, 5.0), tree(4).moved((8, 4, 0), 40, 6.0),
     ]  # fmt: skip
-    return Capture("outdoor", [house_front()], around, through(centres, targets, 31), 480.0)
+    house, poses = house_front(), through(centres, targets, 31)
+    box = house.limits(0.2, 0.05)
+    box[1, 1] = 0.65  # the front, with its recesses
+    return Capture("outdoor", [house], around, poses, 480.0, box=box)
 
 
 def house_front():

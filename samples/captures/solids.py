@@ -20,6 +20,13 @@ class Solid:
     materials: np.ndarray  # [F] names of materials.MATERIALS
     colours: np.ndarray | None = None  # [V, 3] linear RGB, for the material "painted"
 
+    def limits(self, margin, bottom=None):
+        """Its bounding box with a margin, [3, 2]; from the height `bottom` on where given."""
+        ends = np.array([self.vertices.min(axis=0) - margin, self.vertices.max(axis=0) + margin])
+        if bottom is not None:
+            ends[0, 2] = bottom
+        return ends.T
+
     def moved(self, offset, turn_deg=0.0, scale=1.0):
         """The solid scaled, then turned about z, then moved by `offset` [3]."""
         angle = np.radians(turn_deg)
