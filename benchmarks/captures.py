@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -23,14 +22,16 @@ from main_job import run
 from maquette.errors import MaquetteError
 from maquette.recon.evaluate.protocols import NotMeasured
 from maquette.recon.evaluate.results import find_surface
+from maquette.recon.evaluate.truth import FILE
 from maquette.scene.paths import Scene
 from rows import Row, machine, print_rows
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = (
-    "arc-90", "arc-150", "circle", "facade", "corner", "room", "street", "table-toy", "turntable",
-    "flight",
-)  # fmt: skip
+sys.path.insert(0, str(ROOT / "samples"))
+
+from captures.catalogue import CAPTURES  # noqa: E402
+from captures.writing import write_capture  # noqa: E402
+
 UNITS = {"posed": "", "photos": "", "radius": "×", "rule": ""}  # all others: %
 Figures = dict[str, float | str]
 
@@ -39,7 +40,7 @@ def main() -> None:
     arguments = _arguments()
     folder: Path = arguments.cache.resolve()
     found = {}
-    for name in arguments.names or NAMES:
+    for name in arguments.names or CAPTURES:
         capture = rendered(name, folder / "rendered", arguments.photos)
         try:
             found[name] = measured(capture, folder, arguments)
@@ -54,7 +55,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CAPTURES))
     parser.add_argument("--mesh", action="store_true", help="process and extract as well")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "captures")
@@ -62,9 +63,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pipeline", default="neuralangelo")
     parser.add_argument("--settings", nargs="*", default=[], metavar="NAME=value")
     arguments = parser.parse_args()
-    unknown = set(arguments.names) - set(NAMES)
+    unknown = set(arguments.names) - set(CAPTURES)
     if unknown:
-        parser.error(f"no capture {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+        parser.error(f"no capture {', '.join(sorted(unknown))}; there are {', '.join(CAPTURES)}")
     return arguments
 
 
@@ -72,9 +73,8 @@ def rendered(name: str, folder: Path, ready: Path | None) -> CaptureTruth:
     """A capture from the folder of those that are ready, else rendered into `folder`."""
     if ready is not None:
         return read_capture(ready / name)
-    script = ROOT / "samples" / "render_captures.py"
-    command = [sys.executable, str(script), "--out", str(folder), name]
-    subprocess.run(command, check=True, stdout=sys.stderr)
+    if not (folder / name / FILE).is_file():
+        write_capture(name, CAPTURES[name](), folder / name)
     return read_capture(folder / name)
 
 
