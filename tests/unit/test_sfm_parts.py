@@ -290,6 +290,7 @@ def test_photos_without_a_pose_have_the_names_that_the_person_knows(
     images = [{"name": f"{n:06}.jpg", "original": f"IMG_{n}.JPG"} for n in range(1, 9)]
     (scene.root / "images_raw.json").write_text(json.dumps({"source": "photos", "images": images}))
     assert originals.without_pose(scene, ["000001.jpg"])[0] == "IMG_2.JPG"
+    assert originals.names(scene, ["000001.jpg", "x.jpg"]) == ["IMG_1.JPG", "x.jpg"]
     monkeypatch.setattr(registration, "posed", lambda attempt: ["000001.jpg"])
     with pytest.raises(BadInput) as caught:
         registered_by(monkeypatch, tmp_path, [1], 8, is_video=False)
