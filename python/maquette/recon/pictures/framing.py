@@ -19,6 +19,8 @@ _SHELL = 0.9  # of the region's radius; what lies beyond was probably cut off th
 _SHELL_SHARE = 0.05  # of what stands in the region, up to which nothing much was cut off
 _GROUND_SHARE = 0.12  # of all area, for a level to count as the ground
 _GROUND_BAND = 0.03  # thickness of that level, region radii
+_TALL = 0.3  # of the object's height; lower things far from it are uneven ground
+_FOOT = 0.15  # of the object's width, by which its foot may be wider than what is tall
 _LEAST_SHARE = 0.03  # of the central vertices, for what stands on the ground to be the object
 
 
@@ -104,18 +106,40 @@ def _ground_height(mesh: TriangleMesh) -> float | None:
 def _subject(vertices: FloatArray, ground: float | None) -> NDArray[np.bool_]:
     """Vertices of what stands in the region; its middle alone where the region cuts through much.
 
-    What stands is what lies above the ground, or all if that is too little.
+    What stands is what rises above the ground, or all if that is too little.
     """
-    away = np.linalg.norm(vertices, axis=1)
     inside = _in_region(vertices)
-    standing = inside if ground is None else inside & (vertices[:, 2] > ground + _GROUND_BAND)
-    if standing.sum() < _LEAST_SHARE * inside.sum():
-        standing, ground = inside, None
-    if (standing & (away > _SHELL)).sum() <= _SHELL_SHARE * standing.sum():
-        return standing
-    across = away if ground is None else np.linalg.norm(vertices[:, :2], axis=1)
+    if ground is None:
+        return _uncut(vertices, inside, np.linalg.norm(vertices, axis=1))
+    standing = inside & (vertices[:, 2] > ground + _GROUND_BAND)
+    across = np.linalg.norm(vertices[:, :2], axis=1)
     central = standing & (across <= CENTRAL_SHARE)
-    return np.asarray(central if central.any() else standing)
+    if not central.any() or standing.sum() < _LEAST_SHARE * inside.sum():
+        return _subject(vertices, None)
+    height = float(np.percentile(vertices[central, 2], 99.5)) - ground
+    tall = _uncut(vertices, standing & (vertices[:, 2] > ground + _TALL * height), across)
+    return standing & _beneath(tall, vertices)
+
+
+def _uncut(
+    vertices: FloatArray, chosen: NDArray[np.bool_], across: FloatArray
+) -> NDArray[np.bool_]:
+    """Those of the chosen vertices that are not about what the region's sphere cuts off."""
+    shell = chosen & (np.linalg.norm(vertices, axis=1) > _SHELL)
+    if shell.sum() <= _SHELL_SHARE * chosen.sum():
+        return chosen
+    central = chosen & (across <= CENTRAL_SHARE)
+    return np.asarray(central if central.any() else chosen)
+
+
+def _beneath(tall: NDArray[np.bool_], vertices: FloatArray) -> NDArray[np.bool_]:
+    """Vertices in the upright box round the tall ones, with what reaches a little farther."""
+    low, high = np.percentile(vertices[tall, :2], [0.5, 99.5], axis=0)
+    reach = _FOOT * (high - low).max()
+    inside: NDArray[np.bool_] = (
+        (vertices[:, :2] >= low - reach) & (vertices[:, :2] <= high + reach)
+    ).all(axis=1)
+    return inside
 
 
 def _in_region(vertices: FloatArray) -> NDArray[np.bool_]:

@@ -27,7 +27,7 @@ _MOST_PHOTOS = 8
 _LOOK = 0.7  # how much the direction of a photo tells it apart, beside its place
 _LEAST_SEEN = 0.2  # of what the photo shows that shows most, for one to be worth a picture
 _WIDEST = 1.2  # tangent of half the widest view
-_MARGIN = 1.1
+_MARGIN = 1.15
 _MOST_FRAMING_POINTS = 20_000
 
 
