@@ -183,7 +183,7 @@ def test_masks_that_belong_to_nothing_are_an_error(tmp_path: Path) -> None:
     Image.new("L", (4, 4)).save(scene.masks / "other.png")
     document = {"source": "photos", "images": [{"name": "000001.jpg", "original": "a.jpg"}]}
     (tmp_path / "images_raw.json").write_text(json.dumps(document))
-    with pytest.raises(BadInput, match="none of the 1 masks"):
+    with pytest.raises(BadInput, match="of 1 mask none belongs"):
         masks.by_picture(scene)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maquette.config.settings import Settings
+from maquette.counting import counted
 from maquette.pipelines.pipeline import Images
 from maquette.pipelines.registry import get_pipeline
 from maquette.planning.building import resolve_input
@@ -116,8 +117,10 @@ def _images(settings: Settings) -> tuple[Images, list[str]]:
     if told and Path(told).is_dir():
         count = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in Path(told).rglob("*"))
         if count:
-            return Images(count, ASSUMED_MEGAPIXELS), [f"{count} photos, taken as of 1920×1080"]
+            return Images(count, ASSUMED_MEGAPIXELS), [
+                f"{counted(count, 'photo')}, taken as of 1920×1080"
+            ]
     count = settings.options["frames"] or ASSUMED_IMAGES
     return Images(count, ASSUMED_MEGAPIXELS), [
-        f"{count} images of 1920×1080 are assumed for prepare"
+        f"{counted(count, 'image')} of 1920×1080 assumed for prepare"
     ]

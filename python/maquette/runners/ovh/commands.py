@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from maquette.cli.arguments import AsJson, SettingWords
+from maquette.counting import counted
 from maquette.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def sweep(settings: SettingWords = None, as_json: AsJson = False) -> None:
     else:
         print("every running job of ours has a document here")
     if found.others:
-        print(f"{found.others} running jobs of other people or machines: left alone")
+        print(f"{counted(found.others, 'running job')} of other people or machines: left alone")
     if not found.ours or chosen.dry_run:
         return
     if not (chosen.yes or (sys.stdin.isatty() and typer.confirm("stop these jobs?"))):
