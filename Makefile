@@ -38,7 +38,7 @@ extract: $(READY) ## Turn the newest checkpoint into a mesh and pictures
 	@$(CLI) run extract
 all: $(READY) ## Run all three steps unattended; continues what was interrupted (RETRIES=2)
 	@$(CLI) all
-estimate: $(READY) ## Estimate time, memory and money on FLAVOR, from measured runs
+estimate: $(READY) ## Estimate time and memory here, or with money on FLAVOR, from measured runs
 	@$(CLI) estimate
 evaluate: $(READY) ## Measure the result, against ground truth where there is one
 	@$(CLI) evaluate

@@ -198,13 +198,15 @@ def test_the_picture_has_a_line_for_photos_without_a_pose(tmp_path: Path) -> Non
         points, np.zeros(points.shape, np.uint8), poses, Region.around(points[0], 4.0)
     )
     heights = []
-    for remark in ("", "1 of 9 photos without a pose: IMG_7.JPG"):
+    long = "5 of 9 photos without a pose: " + ", ".join(["a photo with a long name.jpg"] * 20)
+    for remark in ("", "1 of 9 photos without a pose: IMG_7.JPG", long):
         told = replace(subject, remark=remark)
         points_picture.draw(told, "title", target := tmp_path / "region.png")
         with Image.open(target) as image:
             heights.append(image.height)
             foot = np.asarray(image.convert("L"))[heights[0] :]
     assert heights[1] > heights[0] and (foot < 100).sum() > 100  # written there
+    assert (foot[:, -12:] == 255).all(), "a long one ends within the picture"
 
 
 def test_the_picture_shows_region_and_points(tmp_path: Path) -> None:

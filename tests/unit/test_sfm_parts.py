@@ -183,7 +183,7 @@ def test_masks_that_belong_to_nothing_are_an_error(tmp_path: Path) -> None:
     Image.new("L", (4, 4)).save(scene.masks / "other.png")
     document = {"source": "photos", "images": [{"name": "000001.jpg", "original": "a.jpg"}]}
     (tmp_path / "images_raw.json").write_text(json.dumps(document))
-    with pytest.raises(BadInput, match="none of the 1 masks"):
+    with pytest.raises(BadInput, match="of 1 mask none belongs"):
         masks.by_picture(scene)
 
 
@@ -290,6 +290,7 @@ def test_photos_without_a_pose_have_the_names_that_the_person_knows(
     images = [{"name": f"{n:06}.jpg", "original": f"IMG_{n}.JPG"} for n in range(1, 9)]
     (scene.root / "images_raw.json").write_text(json.dumps({"source": "photos", "images": images}))
     assert originals.without_pose(scene, ["000001.jpg"])[0] == "IMG_2.JPG"
+    assert originals.names(scene, ["000001.jpg", "x.jpg"]) == ["IMG_1.JPG", "x.jpg"]
     monkeypatch.setattr(registration, "posed", lambda attempt: ["000001.jpg"])
     with pytest.raises(BadInput) as caught:
         registered_by(monkeypatch, tmp_path, [1], 8, is_video=False)

@@ -11,6 +11,7 @@ from maquette.cli import jobs
 from maquette.counting import counted
 from maquette.jobs import document
 from maquette.recon.frames import sources
+from maquette.storage import error_responses
 from maquette.ui import text
 
 
@@ -51,3 +52,8 @@ def test_a_running_job_has_run_since_it_started(monkeypatch: pytest.MonkeyPatch)
     assert row("RUNNING", duration=0, startedAt=started)[5] == "2 h 10 min"
     assert row("DONE", duration=65, startedAt=started)[5] == "1 min 05 s"
     assert row("QUEUED", duration=0, startedAt=None)[5] == "0.0 s"
+
+
+@pytest.mark.parametrize(("ahead_s", "said"), [(60, "1 minute ahead"), (-150, "2 minutes behind")])
+def test_a_clock_that_is_a_minute_wrong(ahead_s: float, said: str) -> None:
+    assert f"clock is {said}" in error_responses._skew(ahead_s)

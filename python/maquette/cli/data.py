@@ -171,7 +171,8 @@ def _rest(plan: Plan) -> str:
 
 
 def _left_out(result: SyncResult) -> str:
-    return f"; {len(result.left_out)} links or odd names left out" if result.left_out else ""
+    left = len(result.left_out)
+    return f"; left out as links or for odd names: {left}" if left else ""
 
 
 def _confirm_clearing(settings: Settings, said: str) -> None:

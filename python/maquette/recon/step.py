@@ -28,6 +28,7 @@ from maquette.pipelines import options as step_options
 from maquette.pipelines.pipeline import OURS, Pipeline
 from maquette.pipelines.registry import as_setting, get_pipeline, naming, owner_of
 from maquette.recon import stopping
+from maquette.recon.gpu_memory import TorchMeter
 from maquette.recon.processes import spread
 from maquette.scene import layout
 from maquette.scene.events import Progress
@@ -88,7 +89,7 @@ def run_step(
         layout.mark(scene)
         progress.event("step", step=step, stages=[name.rpartition(".")[2] for name in stages])
         owner = owner_of(pipeline, step)
-        run_stages(_load(stages), step, scene, options, progress, owner, spread)
+        run_stages(_load(stages), step, scene, options, progress, owner, spread, TorchMeter())
         write_report(scene, step, OURS.licence)
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from maquette.config.settings import Settings
 from maquette.errors import ConfigError, JobFailed
 from maquette.jobs.document import Document
 from maquette.jobs.spec import JobSpec
 from maquette.runners import registry
+
+if TYPE_CHECKING:
+    from maquette.planning.estimating import Estimate
 
 Request = dict[str, Any]
 Handle = dict[str, Any]
@@ -154,6 +157,14 @@ class SupportsAdopt(Protocol):
 
     def adopt(self, settings: Settings) -> list[Document]:
         """Write documents for this person's jobs that have none, oldest first."""
+
+
+@runtime_checkable
+class SupportsEstimate(Protocol):
+    """A backend whose machines are known before a job runs on them."""
+
+    def estimate(self, settings: Settings) -> Estimate:
+        """What the steps of a scene will take there; starts nothing."""
 
 
 @runtime_checkable

@@ -28,6 +28,15 @@ def without_pose(scene: Scene, posed: Collection[str]) -> list[str]:
     return [entry["original"] for entry in mapping["images"] if entry["name"] not in known]
 
 
+def names(scene: Scene, posed: Sequence[str]) -> list[str]:
+    """What the person calls each of the `posed` pictures; frames of a video keep our names."""
+    mapping = _mapping(scene)
+    if mapping.get("source") != "photos":
+        return list(posed)
+    known = {str(entry["name"]): str(entry["original"]) for entry in mapping["images"]}
+    return [known.get(name, name) for name in posed]
+
+
 def sentence(names: Sequence[str], images: int) -> str:
     """Say which of the photos have no pose."""
     shown = ", ".join(names[:SHOWN])

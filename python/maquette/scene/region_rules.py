@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from maquette.counting import counted
 from maquette.errors import BadInput
 from maquette.scene.region import Region
 
@@ -151,6 +152,7 @@ def check_points(points: Floats) -> None:
     """
     if len(points) < MIN_POINTS:
         raise BadInput(
-            f"the model has only {len(points)} points, a region needs at least {MIN_POINTS}",
+            f"the model has only {counted(len(points), 'point')}, "
+            f"a region needs at least {MIN_POINTS}",
             hint="sharper or closer pictures help; try `make prepare FRAMES=200`",
         )

@@ -51,6 +51,8 @@ def summarise(scene: Scene) -> dict[str, Any]:
                 "step": record.step,
                 "stage": record.stage,
                 "wall_s": record.wall_s,
+                "peak_bytes": record.peak_bytes,
+                "gpu_peak_bytes": record.gpu_peak_bytes,
                 "numbers": record.numbers,
                 "remarks": record.remarks,
             }

@@ -27,6 +27,7 @@ class StageRecord:
         numbers: Counts and quality numbers, shown to the person.
         forced: How often a person had the stage done again.
         lineage: The same of it and of all that it comes from; it counts for its readers' keys.
+        peak_bytes, gpu_peak_bytes: The most memory it held, see `stages.memory`; 0: not known.
     """
 
     stage: str
@@ -43,6 +44,8 @@ class StageRecord:
     forced: int = 0
     lineage: int = 0
     kinds: dict[str, str] = field(default_factory=dict)
+    peak_bytes: int = 0
+    gpu_peak_bytes: int = 0
     schema_version: int = SCHEMA_VERSION
 
 

@@ -16,6 +16,7 @@ from maquette.scene import facts, outputs, stage_records
 from maquette.scene.events import Progress, now
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
+from maquette.stages.memory import GpuMeter, measured
 from maquette.stages.sharding import Executor, run_shards
 from maquette.stages.stage import DeclaredOptions, Report, RunStage, Sharding, Stage
 
@@ -37,12 +38,14 @@ def run_stages(
     progress: Progress,
     owner: str = "",
     executor: Executor = one_by_one,
+    gpu: GpuMeter | None = None,
 ) -> list[StageRecord]:
     """Run the stages in order, skipping each whose content key stands.
 
     Args:
         owner: Whose records they get; by default the scene's pipeline's.
         executor: Who runs shards side by side.
+        gpu: Tells how much memory of a GPU a stage took.
 
     Returns:
         The records of all stages between `from_stage` and `until_stage`, run or skipped.
@@ -53,7 +56,7 @@ def run_stages(
         MaquetteError: a stage failed.
     """
     wanted = _between(stages, step, options)
-    line = _Line(stages, step, scene, options, progress, owner or scene.pipeline, executor)
+    line = _Line(stages, step, scene, options, progress, owner or scene.pipeline, executor, gpu)
     for name in _forced(stages, options):
         line.forget(name, forced=True)
     records = []
@@ -74,6 +77,7 @@ class _Line:
     progress: Progress
     owner: str
     executor: Executor
+    gpu: GpuMeter | None = None
 
     def run_or_skip(self, stage: Stage) -> StageRecord:
         """Return the record of a stage, which runs unless its content key stands."""
@@ -89,7 +93,8 @@ class _Line:
         self.forget(stage.name)
         self.progress.event("started")
         started_at, clock = now(), time.monotonic()
-        report = self._attempt(stage, self._work_of(stage, key))
+        with measured(self.gpu) as peak:
+            report = self._attempt(stage, self._work_of(stage, key))
         record = StageRecord(
             stage=stage.name,
             step=self.step,
@@ -105,6 +110,8 @@ class _Line:
             forced=stage_records.times_forced(self.scene, stage.name),
             lineage=self._lineage(stage),
             versions={name: metadata.version(name) for name in ("maquette", *stage.packages)},
+            peak_bytes=peak.resident_bytes,
+            gpu_peak_bytes=peak.gpu_bytes,
         )
         stage_records.write(self.scene, self.owner, record)
         if record.kinds:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from html import unescape
 
+from maquette.counting import counted
 from maquette.errors import (
     ConfigError,
     CredentialsError,
@@ -156,7 +157,7 @@ def _skew(ahead_s: float) -> str:
     if not minutes:
         return ""
     way = "ahead of" if ahead_s > 0 else "behind"
-    return f"this machine's clock is {minutes} minutes {way} the store's"
+    return f"this machine's clock is {counted(minutes, 'minute')} {way} the store's"
 
 
 def _time_of(date: str, now_s: float) -> float:

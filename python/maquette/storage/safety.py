@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from maquette.counting import counted
 from maquette.errors import BadInput
 
 _MOST_BYTES_OF_A_NAME = 255
@@ -36,7 +37,8 @@ def refuse_unsafe(paths: Iterable[str], place: str) -> None:
     unsafe = [path for path in paths if not is_safe(path)]
     if unsafe:
         raise BadInput(
-            f"{len(unsafe)} keys would leave the scene folder, nothing was moved: `{place}`",
+            f"{counted(len(unsafe), 'key')} would leave the scene folder, "
+            f"nothing was moved: `{place}`",
             detail="\n".join(repr(path) for path in unsafe[:5]),
             hint="somebody else put them there: look at the bucket, remove them, pull again",
         )

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from maquette.counting import counted
 from maquette.errors import BadInput, JobFailed, NotFound, shown_path
 from maquette.storage.diffing import diff
 from maquette.storage.etags import content_tag, verdict
@@ -281,11 +282,11 @@ class Sync:
     def _conflict(self, paths: list[str], direction: Direction) -> Conflict:
         pairs = [f"{shown_path(self._root / path)}  ≠  {self._bucket.url(path)}" for path in paths]
         rest = [f"… and {len(pairs) - _SHOWN} more"] if len(pairs) > _SHOWN else []
-        files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
         taken, kept = ("local", "remote") if direction == "push" else ("remote", "local")
         return Conflict(
-            f"{files} changed both here and in the bucket; both sides are kept",
+            f"{counted(len(paths), 'file')} changed both here and in the bucket; "
+            "both sides are kept",
             detail="\n".join(pairs[:_SHOWN] + rest),
-            hint=f"PREFER={taken} with this command replaces the {kept} files, PREFER={kept} "
-            "leaves them",
+            hint=f"PREFER={taken} with this command replaces what is {kept}, PREFER={kept} "
+            "leaves it",
         )

@@ -49,7 +49,7 @@ def plain_lines(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[
 
 
 def print_report(report: dict[str, Any], pipeline: str, steps: tuple[str, ...]) -> None:
-    """Print what each stage of a pipeline's `steps` did, how long it took and its numbers."""
+    """Print what each stage of a pipeline's `steps` did: time, the most memory, and its numbers."""
     owners = (COMMON, pipeline)
     stages = [s for s in report["stages"] if s["step"] in steps and s["pipeline"] in owners]
     rows = [
@@ -57,9 +57,21 @@ def print_report(report: dict[str, Any], pipeline: str, steps: tuple[str, ...]) 
             stage["step"],
             stage["stage"],
             text.duration(stage["wall_s"]),
+            _memory([stage]),
             text.numbers(stage["numbers"]),
         )
         for stage in stages
     ]
     total = sum(stage["wall_s"] for stage in stages)
-    print_rows(("step", "stage", "time", "numbers"), [*rows, ("", "", text.duration(total), "")])
+    sums = ("", "", text.duration(total), _memory(stages), "")
+    print_rows(("step", "stage", "time", "memory", "numbers"), [*rows, sums])
+
+
+def _memory(stages: list[dict[str, Any]]) -> str:
+    """The most that one of some stages held; reports of before do not tell."""
+    resident, gpu = (
+        max((stage.get(key) or 0 for stage in stages), default=0)
+        for key in ("peak_bytes", "gpu_peak_bytes")
+    )
+    parts = [text.size(resident)] if resident else []
+    return " + ".join(parts + ([f"{text.size(gpu)} GPU"] if gpu else []))

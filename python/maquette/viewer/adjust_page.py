@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import viser
 
+from maquette.counting import counted
 from maquette.errors import MaquetteError, from_os_error
 from maquette.scene.region_file import ChangedMeanwhile
 from maquette.scene.stale_runs import rerun_advice
@@ -76,8 +77,9 @@ class AdjustPage:
         inside, before, total = self.editor.counts()
         saved = "nothing is saved yet" if before is None else f"{before:,} in the saved region"
         state = "saved" if self.editor.is_saved else "**not saved**"
+        cameras = counted(len(self.cameras), "camera")
         return (
-            f"**{self.editor.workspace.scene.name}** · {len(self.cameras)} cameras · {state}\n\n"
+            f"**{self.editor.workspace.scene.name}** · {cameras} · {state}\n\n"
             f"**{inside:,}** of {total:,} points inside ({saved})"
         )
 

@@ -75,7 +75,7 @@ def environment() -> dict[str, str]:
 def build_addon(target: Path = ZIP) -> Path:
     """Pack the add-on, with the scene contract that it shares, into an installable zip."""
     files = {path.relative_to(ADDON): path for path in _sources(ADDON)}
-    shared = [PACKAGE / "__init__.py", PACKAGE / "errors.py"]
+    shared = [PACKAGE / name for name in ("__init__.py", "counting.py", "errors.py")]
     shared += [*_sources(PACKAGE / "scene"), *_sources(PACKAGE / "pipelines")]
     files |= {Path("shared/maquette") / path.relative_to(PACKAGE): path for path in shared}
     files[Path("LICENSE")] = ROOT / "LICENSE"

@@ -10,6 +10,7 @@ import numpy as np
 import trimesh
 import viser
 
+from maquette.counting import counted
 from maquette.scene import colmap_model
 from maquette.scene.color_space import linear_from_srgb
 from maquette.scene.paths import Scene
@@ -41,7 +42,7 @@ class ViewPage:
         self.shapes = RegionShapes(server, region, self.display)
         server.gui.configure_theme(control_width="large", show_logo=False, show_share_button=False)
         server.gui.main_panel.dock_right()
-        server.gui.add_markdown(f"**{scene.name}** · {len(cameras)} cameras")
+        server.gui.add_markdown(f"**{scene.name}** · {counted(len(cameras), 'camera')}")
         self._add_mesh_choice()
         self._add_runs()
         self._add_layers(region)

@@ -1,7 +1,7 @@
-"""What a picture should show large: the object in the middle of the region, not its ground.
+"""What a picture should show large: the object in the region, not its ground.
 
 Frames: "stage" coordinates have z up and the focus' centre at the origin, and lengths are
-measured in focus radii; azimuth 0 is the side of the first camera.
+measured in focus radii; azimuth 0 is the front.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 from maquette.recon.mesh.triangles import FloatArray, TriangleMesh, face_cross
 from maquette.scene.region import Region
 
-CENTRAL_SHARE = 0.6  # of the region's radius
+CENTRAL_SHARE = 0.6  # of the region's radius; the subject, where the region cuts through things
+_SHELL = 0.9  # of the region's radius; what lies beyond was probably cut off there
+_SHELL_SHARE = 0.05  # of what stands in the region, up to which nothing much was cut off
 _GROUND_SHARE = 0.12  # of all area, for a level to count as the ground
 _GROUND_BAND = 0.03  # thickness of that level, region radii
+_TALL = 0.3  # of the object's height; lower things far from it are uneven ground
+_FOOT = 0.15  # of the object's width, by which its foot may be wider than what is tall
 _LEAST_SHARE = 0.03  # of the central vertices, for what stands on the ground to be the object
 
 
@@ -28,36 +32,51 @@ class Staged:
         mesh: With normals turned likewise.
         subject: [V] which vertices belong to what the picture is about.
         ground: Height of the ground, or None when there is none.
+        rotation, origin, scale: stage = rotation @ (world - origin) / scale.
     """
 
     mesh: TriangleMesh
     subject: NDArray[np.bool_]
     ground: float | None
+    rotation: FloatArray
+    origin: FloatArray
+    scale: float
 
 
-def set_stage(mesh: TriangleMesh, region: Region, up: FloatArray, front: FloatArray) -> Staged:
+def set_stage(
+    mesh: TriangleMesh, region: Region, up: FloatArray, front: FloatArray, *, whole: bool = False
+) -> Staged:
     """Choose what to show and bring it to stage coordinates.
 
     Args:
         mesh: World units.
         up: World direction, [3].
         front: World point on the side that azimuth 0 shows, [3].
+        whole: The picture is about all that is in the region: a room, a street, a landscape.
     """
-    stage_from_world = _axes(up, front - np.asarray(region.center))
+    stage_from_world = axes(up, front - np.asarray(region.center))
     turned = replace(
         mesh,
         vertices=region.unit_from_world(mesh.vertices) @ stage_from_world.T,
         normals=None if mesh.normals is None else mesh.normals @ stage_from_world.T,
     )  # z up, region radii
-    ground = _ground_height(turned)
-    subject = _subject(turned.vertices, ground)
+    ground = None if whole else _ground_height(turned)
+    subject = _in_region(turned.vertices) if whole else _subject(turned.vertices, ground)
     center, radius = _bounding_sphere(turned.vertices[subject])
     vertices = (turned.vertices - center) / radius
     floor = None if ground is None else (ground - float(center[2])) / radius
-    return Staged(replace(turned, vertices=vertices), subject, floor)
+    origin = region.world_from_unit(stage_from_world.T @ center)
+    return Staged(
+        replace(turned, vertices=vertices),
+        subject,
+        floor,
+        stage_from_world,
+        origin,
+        radius * region.radius,
+    )
 
 
-def _axes(up: FloatArray, front: FloatArray) -> FloatArray:
+def axes(up: FloatArray, front: FloatArray) -> FloatArray:
     """Rotation [3, 3] with `up` as z and the level part of `front` as x."""
     z = up / np.linalg.norm(up)
     level = front - (front @ z) * z
@@ -85,18 +104,48 @@ def _ground_height(mesh: TriangleMesh) -> float | None:
 
 
 def _subject(vertices: FloatArray, ground: float | None) -> NDArray[np.bool_]:
-    """Central vertices that stand above the ground; all central ones if those are too few."""
-    central: NDArray[np.bool_] = np.linalg.norm(vertices, axis=1) <= CENTRAL_SHARE
-    if not central.any():
-        return np.ones(len(vertices), dtype=bool)
+    """Vertices of what stands in the region; its middle alone where the region cuts through much.
+
+    What stands is what rises above the ground, or all if that is too little.
+    """
+    inside = _in_region(vertices)
     if ground is None:
-        return central
+        return _uncut(vertices, inside, np.linalg.norm(vertices, axis=1))
+    standing = inside & (vertices[:, 2] > ground + _GROUND_BAND)
     across = np.linalg.norm(vertices[:, :2], axis=1)
-    standing = (vertices[:, 2] > ground + _GROUND_BAND) & (across <= CENTRAL_SHARE)
-    standing &= np.linalg.norm(vertices, axis=1) <= 1.0
-    if standing.sum() < _LEAST_SHARE * central.sum():
-        return central
-    return np.asarray(standing)
+    central = standing & (across <= CENTRAL_SHARE)
+    if not central.any() or standing.sum() < _LEAST_SHARE * inside.sum():
+        return _subject(vertices, None)
+    height = float(np.percentile(vertices[central, 2], 99.5)) - ground
+    tall = _uncut(vertices, standing & (vertices[:, 2] > ground + _TALL * height), across)
+    return standing & _beneath(tall, vertices)
+
+
+def _uncut(
+    vertices: FloatArray, chosen: NDArray[np.bool_], across: FloatArray
+) -> NDArray[np.bool_]:
+    """Those of the chosen vertices that are not about what the region's sphere cuts off."""
+    shell = chosen & (np.linalg.norm(vertices, axis=1) > _SHELL)
+    if shell.sum() <= _SHELL_SHARE * chosen.sum():
+        return chosen
+    central = chosen & (across <= CENTRAL_SHARE)
+    return np.asarray(central if central.any() else chosen)
+
+
+def _beneath(tall: NDArray[np.bool_], vertices: FloatArray) -> NDArray[np.bool_]:
+    """Vertices in the upright box round the tall ones, with what reaches a little farther."""
+    low, high = np.percentile(vertices[tall, :2], [0.5, 99.5], axis=0)
+    reach = _FOOT * (high - low).max()
+    inside: NDArray[np.bool_] = (
+        (vertices[:, :2] >= low - reach) & (vertices[:, :2] <= high + reach)
+    ).all(axis=1)
+    return inside
+
+
+def _in_region(vertices: FloatArray) -> NDArray[np.bool_]:
+    """Vertices in the region's sphere; all of them if none is."""
+    inside: NDArray[np.bool_] = np.linalg.norm(vertices, axis=1) <= 1.0
+    return inside if inside.any() else np.ones(len(vertices), dtype=bool)
 
 
 def _bounding_sphere(points: FloatArray) -> tuple[FloatArray, float]:

@@ -68,7 +68,8 @@ def draw(subject: Subject, title: str, target: Path) -> None:
         picture.paste(_panel(subject, plane, extent, name, across, upwards), corner)
     _legend(pen, extent)
     if subject.remark:
-        pen.text((_GAP_PX, height - 4), subject.remark, fill=_INK, font=_font(15))
+        remark = _fitting(pen, subject.remark, width - 2 * _GAP_PX)
+        pen.text((_GAP_PX, height - 4), remark, fill=_INK, font=_font(15))
     picture.save(target, format="PNG")
 
 
@@ -181,6 +182,15 @@ def _legend(pen: ImageDraw.ImageDraw, extent: float) -> None:
         pen.text((x + 34, y), word, fill=_INK, font=_font(15))
         x += 60 + int(pen.textlength(word, font=_font(15)))
     pen.text((x, y), f"a panel is {2 * extent:.4g} world units wide", fill=_FAINT, font=_font(15))
+
+
+def _fitting(pen: ImageDraw.ImageDraw, text: str, width: int) -> str:
+    """The text, cut where it is wider than so many pixels."""
+    if pen.textlength(text, font=_font(15)) <= width:
+        return text
+    while text and pen.textlength(text + "…", font=_font(15)) > width:
+        text = text[:-1]
+    return text + "…"
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -19,7 +19,7 @@ FloatArray = NDArray[np.floating]
 SUPERSAMPLING = 2
 _FADE = (1.1, 1.7)  # focus radii from the axis, where the ground dissolves
 _CLAY = np.array([0.58, 0.55, 0.52], np.float32)  # linear
-_INSIDE = np.array([0.50, 0.20, 0.16], np.float32)  # linear; back faces: the mesh is open there
+_BACK = 0.45  # of the light on a face seen from behind: the mesh is open there, which is no fault
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class View:
         tangent: Half the picture's width at depth 1.
         shift: Vertical offset of the picture's middle at depth 1.
         size: Picture's edge in pixels; pictures are square.
+        near: Depth before which nothing is seen.
     """
 
     rotation: FloatArray
@@ -39,6 +40,7 @@ class View:
     tangent: float
     shift: float
     size: int
+    near: float = 0.0
 
     def directions(self) -> FloatArray:
         """A direction [N, 3] through each sample, rows first, with depth 1."""
@@ -73,18 +75,19 @@ def draw(
 ) -> list[NDArray[np.uint8]]:
     """Pictures [size, size, 3] of one view: coloured, if there are colours, then as clay."""
     directions = view.directions()
-    hits = scene.first_hits(np.broadcast_to(view.eye, directions.shape), directions)
+    hits = scene.first_hits(view.eye + view.near * directions, directions)
     directions = directions[hits.ray]
     values = _blend(materials.table, hits, staged)  # [H, 4 or 7]
-    cover = _cover(view.eye, directions, hits.depth, staged.ground)
+    cover = _cover(view.eye, directions, hits.depth + np.float32(view.near), staged.ground)
     inside = (hits.normal * directions).sum(axis=1) > 0
     normals = values[:, :3] / np.linalg.norm(values[:, :3], axis=1, keepdims=True).clip(1e-6)
     normals[inside] *= -1
     light, openness = _lambert(normals, view.rotation), values[:, 3]
-    clay = np.where(inside[:, None], _INSIDE, _CLAY) * _clay_light(light, openness, normals)
-    pictures = [clay]
+    side = np.where(inside, np.float32(_BACK), np.float32(1.0))[:, None]
+    pictures = [side * _CLAY * _clay_light(light, openness, normals)]
     if values.shape[1] > 4:
-        pictures.insert(0, values[:, 4:] * (0.62 + 0.5 * light + 0.1 * openness)[:, None])
+        lit = values[:, 4:] * (0.62 + 0.5 * light + 0.1 * openness)[:, None]
+        pictures.insert(0, side * lit)
     return [_develop(shade, hits, cover, view.size) for shade in pictures]
 
 

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
+from maquette.counting import counted
 from maquette.errors import BadInput
 from maquette.scene.paths import Scene
 
@@ -42,7 +43,7 @@ def by_picture(scene: Scene) -> dict[str, Path]:
             found[entry["name"]] = match
     if not found:
         raise BadInput(
-            f"none of the {len(masks)} masks belongs to a picture: `{scene.masks}`",
+            f"of {counted(len(masks), 'mask')} none belongs to a picture: `{scene.masks}`",
             hint="name a mask after its photo, e.g. IMG_7.png for IMG_7.JPG; black is ignored",
         )
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from maquette.counting import counted
 from maquette.recon.surface.config import REFERENCE_ITERATIONS, TrainingConfig
 
 _LAST_RATE = 0.03  # of the learning rate, when colours are finished
@@ -87,7 +88,7 @@ class Schedule:
         first, second = (round(step * self.scale) for step in sched.two_steps)
         rest = f", colours only from {self.shape_iterations}" if sched.shape_share < 1 else ""
         return (
-            f"schedule for {self.config.max_iter} iterations: warm-up until "
+            f"schedule for {counted(self.config.max_iter, 'iteration')}: warm-up until "
             f"{round(sched.warm_up_end * self.scale)}, all {growth.levels} levels from "
             f"{round(all_active)}, rate falls at {first} and {second}{rest}"
         )

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from maquette.config.settings import Settings
 from maquette.errors import ConfigError, JobFailed
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
@@ -23,6 +24,9 @@ from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Status
 from maquette.runners.registry import with_images
 from maquette.scene.atomic import write_json
 from maquette.scene.events import now
+
+if TYPE_CHECKING:
+    from maquette.planning.estimating import Estimate
 
 START_LIMIT_S = 15.0
 POLL_S = 0.2
@@ -58,6 +62,12 @@ class LocalRunner:
             "record": str(job.log.parent / "history" / f"{job.id}.local.json"),
             "document": [str(job.logs), job.group, job.model, job.owner, job.step],
         }
+
+    def estimate(self, settings: Settings) -> Estimate:
+        """What the steps of a scene will take on this machine."""
+        from maquette.runners.local import estimates
+
+        return estimates.estimate(settings)
 
     def submit(self, request: Request, secrets: Secrets = NO_SECRETS) -> Handle:
         """Write the options and start the supervisor, which needs no secrets.

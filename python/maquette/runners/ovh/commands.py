@@ -1,4 +1,4 @@
-"""Commands that only OVHcloud AI Training has, what is estimated for it, and its emulator."""
+"""Commands that only OVHcloud AI Training has, and its emulator."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from maquette.cli.arguments import AsJson, SettingWords
+from maquette.counting import counted
 from maquette.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(help="OVHcloud AI Training.", no_args_is_help=True)
     group.command("login-check")(login_check)
     app.add_typer(group, name="ovh")
-    app.command("estimate")(estimate)
     app.command("flavors")(flavors)
     app.command("sweep")(sweep)
     app.command("emulator")(emulator)
@@ -40,33 +40,6 @@ def login_check(settings: SettingWords = None, as_json: AsJson = False) -> None:
         print(json.dumps(facts))
     else:
         print_rows(("fact", "value"), [(name, _fact(value)) for name, value in facts.items()])
-
-
-def estimate(settings: SettingWords = None, as_json: AsJson = False) -> None:
-    """Estimate time, memory and money of each step on FLAVOR, from measured runs."""
-    from dataclasses import asdict
-
-    from maquette.runners.ovh import estimates
-    from maquette.ui import text
-    from maquette.ui.tables import print_rows
-
-    found = estimates.estimate(_load(settings))
-    if as_json:
-        print(json.dumps({**asdict(found), "steps": [asdict(step) for step in found.steps]}))
-        return
-    rows = [
-        (
-            step.step,
-            step.flavor,
-            f"{text.duration(step.low_s)} … {text.duration(step.high_s)}",
-            f"{step.memory_gib:.1f}" if step.memory_gib else "?",
-            f"{step.low_eur:.2f} … {step.high_eur:.2f}" if step.high_eur is not None else "?",
-        )
-        for step in found.steps
-    ]
-    print_rows(("step", "flavor", "time", "GiB", "EUR"), rows)
-    for remark in found.remarks:
-        print(remark)
 
 
 def flavors(settings: SettingWords = None, as_json: AsJson = False) -> None:
@@ -114,7 +87,7 @@ def sweep(settings: SettingWords = None, as_json: AsJson = False) -> None:
     else:
         print("every running job of ours has a document here")
     if found.others:
-        print(f"{found.others} running jobs of other people or machines: left alone")
+        print(f"{counted(found.others, 'running job')} of other people or machines: left alone")
     if not found.ours or chosen.dry_run:
         return
     if not (chosen.yes or (sys.stdin.isatty() and typer.confirm("stop these jobs?"))):

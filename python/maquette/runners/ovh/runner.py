@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maquette.config.settings import Settings
 from maquette.errors import ConfigError, MaquetteError, NotFound, UsageError
@@ -25,6 +25,9 @@ from maquette.runners.ovh.client import Client, OverQuota, Unreachable
 from maquette.runners.ovh.labels import JOB_LABEL, OURS, our_id
 from maquette.runners.ovh.options import OvhOptions
 from maquette.scene.atomic import write_text
+
+if TYPE_CHECKING:
+    from maquette.planning.estimating import Estimate
 
 LIVE = tuple(state for state, ended in STATES.items() if not ended)
 _LOOKS = 4
@@ -256,6 +259,12 @@ class OvhRunner:
         is_free = settings.of(OvhOptions).carry == "auto" and not has_agent
         provider = responses.mapping(document["provider"])
         return {"carry": "store"} if is_free and responses.has_refused_store(provider) else {}
+
+    def estimate(self, settings: Settings) -> Estimate:
+        """What the steps of a scene will take on FLAVOR, with the prices of now."""
+        from maquette.runners.ovh import estimates
+
+        return estimates.estimate(settings)
 
     def adopt(self, settings: Settings) -> list[Document]:
         """Write documents for the jobs that the service knows and this folder lost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from maquette.counting import counted
 from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
@@ -20,7 +21,9 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         colmap.copy(scene.database, database)
         matching.clear(database)
         wanted = matching.propose(database, names, method, options.seed)
-        progress.say(f"{method} matching of {len(wanted)} pairs of {len(names)} pictures")
+        progress.say(
+            f"{method} matching of {counted(len(wanted), 'pair')} of {len(names)} pictures"
+        )
         matching.match(database, names, wanted, options.seed, progress)
         colmap.settle(database)
         numbers = {"matcher": method, "pairs": len(wanted), **matching.counts(database)}

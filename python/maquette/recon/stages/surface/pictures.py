@@ -1,15 +1,17 @@
-"""Stage `pictures`: the mesh from eight sides, as one picture."""
+"""Stage `pictures`: the mesh from where it was filmed, as one picture."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from maquette.pipelines.options import StepOptions
 from maquette.recon.mesh.coarsening import coarsened
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.upright import up_direction
+from maquette.recon.pictures.capture import Cameras
 from maquette.recon.pictures.contact_sheet import draw_sheet
-from maquette.scene import outputs, transforms
+from maquette.scene import originals, outputs, transforms
 from maquette.scene.atomic import replacing
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -26,12 +28,12 @@ def run(scene: Scene, options: StepOptions, progress: Progress) -> Report:
     mesh = read_mesh(scene.results / f"{scene.name}.ply")
     if len(mesh.faces) > _MOST_FACES:
         mesh = coarsened(mesh, _CELLS)
-    first = cameras.frames[0].world_from_cam[:3, 3]
+    names = originals.names(scene, [Path(frame.file_path).name for frame in cameras.frames])
     sheet = draw_sheet(
         mesh,
         cameras.region,
         up_direction(cameras.frames),
-        first,
+        Cameras.of(cameras.frames, names),
         lambda done, total: progress.step("views", done, total),
     )
     path = scene.results / f"{scene.name}_views.png"
@@ -44,7 +46,7 @@ def run(scene: Scene, options: StepOptions, progress: Progress) -> Report:
 
 STAGE = Stage(
     name="pictures",
-    version=1,
+    version=2,
     run=run,
     after=("mesh",),
     facts=("cameras", "region"),
