@@ -122,11 +122,13 @@ def mesh_figures(found: Known, mesh_path: Path, samples: int = SAMPLES) -> dict[
     inside = found.region.contains(found.world_from_truth(found.seen))
     wanted = found.seen[inside]
     to_mesh, _ = nearest_faces(wanted, mesh, _FINER * samples)
+    seen_error = float(np.quantile(to_truth[is_seen], 0.9)) if is_seen.any() else float("nan")
     return {
         "unseen": 100 * float((~is_seen).mean()),
         "missing": 100 * float((to_mesh > tolerance).mean()),
         "accuracy": 100 * float(np.median(to_truth)) / found.size,
         "accuracy 90 %": 100 * float(np.quantile(to_truth, 0.9)) / found.size,
+        "accuracy seen 90 %": 100 * seen_error / found.size,
         "completeness": 100 * float(np.median(to_mesh)) / found.size,
         "completeness 90 %": 100 * float(np.quantile(to_mesh, 0.9)) / found.size,
     }

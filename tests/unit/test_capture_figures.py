@@ -111,6 +111,7 @@ def test_a_true_mesh_has_no_fault_and_its_hidden_faces_are_told(
     figures = mesh_figures(known(capture), tmp_path / "mesh.ply", SAMPLES)
     assert figures["missing"] == 0
     assert figures["accuracy 90 %"] == pytest.approx(0, abs=1e-3)
+    assert figures["accuracy seen 90 %"] == pytest.approx(0, abs=1e-3)
     assert figures["unseen"] == pytest.approx(100 * 4 / 6, abs=4)  # two sides, back, bottom
 
 
