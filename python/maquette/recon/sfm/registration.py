@@ -148,13 +148,13 @@ def _with_more_features(workspace: Workspace, name: str, begun: Begun) -> Attemp
 def _globally(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
     begun()
     made = workspace.work / "features.db"
-    database = workspace.work / "global.db"
-    colmap.copy(made if made.exists() else workspace.scene.database, database)
+    source = made if made.exists() else workspace.scene.database
+    calibrated = workspace.work / "global.db"  # a copy: solving changes it
+    colmap.copy(source, calibrated)
     models = mapping.map_globally(
-        database, workspace.pictures, _folder(workspace, name), workspace.options.mapping
+        calibrated, workspace.pictures, _folder(workspace, name), workspace.options.mapping
     )
-    colmap.settle(database)
-    return _judged(workspace, name, database, models)
+    return _judged(workspace, name, source, models)
 
 
 Method = Callable[[Workspace, str, Begun], "Attempt | None"]
