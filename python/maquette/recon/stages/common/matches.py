@@ -5,7 +5,7 @@ from __future__ import annotations
 from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
-from maquette.recon.sfm import colmap, matching, pairs
+from maquette.recon.sfm import colmap, matching, pairs, preemption
 from maquette.scene import originals
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -21,9 +21,16 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         matching.clear(database)
         wanted = matching.propose(database, names, method, options.seed)
         progress.say(f"{method} matching of {len(wanted)} pairs of {len(names)} pictures")
-        matching.match(database, names, wanted, options.seed, progress)
+        preemptive = options.matcher == "auto" and preemption.pays(database, wanted)
+        search = preemption.match if preemptive else matching.match
+        search(database, names, wanted, options.seed, progress)
         colmap.settle(database)
-        numbers = {"matcher": method, "pairs": len(wanted), **matching.counts(database)}
+        numbers = {
+            "matcher": method,
+            "preemptive": preemptive,
+            "pairs": len(wanted),
+            **matching.counts(database),
+        }
     if numbers["pairs_verified"] == 0:
         raise BadInput(
             f"no two of the {len(names)} pictures show the same thing",
@@ -34,7 +41,7 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
 
 STAGE = Stage(
     "matches",
-    1,
+    2,
     run,
     parameters=("matcher", "seed"),
     after=("features",),
