@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maquette.errors import BadInput
-from maquette.recon.sfm import colmap, features, mapping, masks, matching, pairs
+from maquette.recon.sfm import colmap, features, mapping, masks, matching, pairs, preemption
 from maquette.recon.sfm.features import Effort, FeatureOptions
 from maquette.recon.sfm.mapping import MAX_ERROR_PX, MappingOptions, Quality
 from maquette.scene import originals
@@ -17,6 +17,9 @@ from maquette.scene.paths import Scene
 
 _EXHAUSTIVE_AT_MOST = 400  # 80,000 pairs; beyond it the next methods use wider neighbourhoods
 _WIDE = 20
+_MANY_FEATURES = 6000  # doubled pictures would give little more than these
+_WORTH_MAPPING = 1.2  # times the features that failed
+_FIRM_RATIO, _FIRM_POINTS = 0.9, 30.0  # registered pictures, and points for each of them
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,19 @@ class PoseOptions:
 
 @dataclass
 class Attempt:
-    """What one method gave."""
+    """What one method gave.
+
+    Attributes:
+        database: Whose pictures and features the model has.
+        mapper: What made the models of that database.
+    """
 
     method: str
     database: Path
     model: Any
     quality: Quality
     remarks: list[str] = field(default_factory=list)
+    mapper: Mapper | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,7 @@ class Workspace:
 
 
 Begun = Callable[[], None]
+Mapper = Callable[[Workspace, str, Path], list[Any]]
 
 
 def register(workspace: Workspace) -> Attempt:
@@ -110,7 +120,16 @@ class _Begun:
 
 
 def _as_matched(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
-    return _mapped(workspace, name, workspace.scene.database)
+    return _mapped(workspace, name, workspace.scene.database, _incrementally)
+
+
+def _globally_as_matched(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
+    """Take seconds; few points bear poses too weak to stand, so such a model must be firm."""
+    begun()
+    attempt = _mapped(workspace, name, workspace.scene.database, _globally)
+    quality = attempt.quality
+    firm = quality.passes(_FIRM_RATIO) and quality.points >= _FIRM_POINTS * quality.registered
+    return attempt if firm else None
 
 
 def _exhaustively(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
@@ -123,51 +142,61 @@ def _exhaustively(workspace: Workspace, name: str, begun: Begun) -> Attempt | No
     colmap.copy(workspace.scene.database, database)
     matching.match(database, names, wanted, workspace.options.seed, workspace.progress)
     colmap.settle(database)
-    return _mapped(workspace, name, database)
+    return _mapped_both_ways(workspace, name, database)
 
 
 def _with_more_features(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
+    before = features.counts(workspace.scene.database)
+    if before["features_per_image"] > _MANY_FEATURES:
+        return None
     begun()
-    names, database = colmap.image_names(workspace.scene.database), workspace.work / "features.db"
+    database = _extracted(workspace, name, Effort.doubled())
+    if features.counts(database)["features"] < _WORTH_MAPPING * before["features"]:
+        return None  # the pictures were doubled before
+    return _matched_and_mapped(workspace, name, database)
+
+
+def _with_faint_features(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
+    begun()
+    return _matched_and_mapped(workspace, name, _extracted(workspace, name, Effort.high()))
+
+
+Method = Callable[[Workspace, str, Begun], "Attempt | None"]
+METHODS: tuple[tuple[str, str, Method], ...] = (
+    ("incremental", "", _as_matched),
+    ("global", "solving for all poses at once", _globally_as_matched),
+    ("exhaustive", "matching every picture with every other", _exhaustively),
+    ("more-features", "looking for smaller features", _with_more_features),
+    (
+        "faint-features",
+        "looking for faint and slanted features, which takes longer",
+        _with_faint_features,
+    ),
+)
+
+
+def _extracted(workspace: Workspace, name: str, effort: Effort) -> Path:
+    names, database = colmap.image_names(workspace.scene.database), workspace.work / f"{name}.db"
     with masks.for_colmap(workspace.scene) as mask_folder:
         features.extract(
             database,
             workspace.pictures,
             names,
             workspace.options.features,
-            Effort.high(),
+            effort,
             mask_folder,
             workspace.progress,
         )
-    wanted = _many_pairs(database, names, workspace.options.seed)
-    matching.match(database, names, wanted, workspace.options.seed, workspace.progress)
+    return database
+
+
+def _matched_and_mapped(workspace: Workspace, name: str, database: Path) -> Attempt:
+    names, seed = colmap.image_names(database), workspace.options.seed
+    wanted = _many_pairs(database, names, seed)
+    search = preemption.match if preemption.pays(database, wanted) else matching.match
+    search(database, names, wanted, seed, workspace.progress)
     colmap.settle(database)
-    return _mapped(workspace, name, database)
-
-
-def _globally(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
-    begun()
-    made = workspace.work / "features.db"
-    source = made if made.exists() else workspace.scene.database
-    calibrated = workspace.work / "global.db"  # a copy: solving changes it
-    colmap.copy(source, calibrated)
-    models = mapping.map_globally(
-        calibrated, workspace.pictures, _folder(workspace, name), workspace.options.mapping
-    )
-    return _judged(workspace, name, source, models)
-
-
-Method = Callable[[Workspace, str, Begun], "Attempt | None"]
-METHODS: tuple[tuple[str, str, Method], ...] = (
-    ("incremental", "", _as_matched),
-    ("exhaustive", "matching every picture with every other", _exhaustively),
-    (
-        "more-features",
-        "looking for fainter and smaller features, which takes longer",
-        _with_more_features,
-    ),
-    ("global", "solving for all poses at once", _globally),
-)
+    return _mapped_both_ways(workspace, name, database)
 
 
 def _many_pairs(database: Path, names: list[str], seed: int) -> list[pairs.Pair]:
@@ -177,12 +206,33 @@ def _many_pairs(database: Path, names: list[str], seed: int) -> list[pairs.Pair]
     return pairs.in_tiles({*wide, *matching.propose(database, names, "sequential", seed)})
 
 
-def _mapped(workspace: Workspace, name: str, database: Path) -> Attempt:
-    folder = _folder(workspace, name)
-    models = mapping.map_incrementally(
-        database, workspace.pictures, folder, workspace.options.mapping, workspace.progress
+def _mapped_both_ways(workspace: Workspace, name: str, database: Path) -> Attempt:
+    """Solve for all poses at once too where pictures are left out: it takes seconds."""
+    attempt = _mapped(workspace, name, database, _incrementally)
+    if attempt.quality.passes(1.0):
+        return attempt
+    other = _mapped(workspace, f"{name}-global", database, _globally)
+    return max(attempt, other, key=lambda one: one.quality)
+
+
+def _mapped(workspace: Workspace, name: str, database: Path, mapper: Mapper) -> Attempt:
+    attempt = _judged(workspace, name, database, mapper(workspace, name, database))
+    attempt.mapper = mapper
+    return attempt
+
+
+def _incrementally(workspace: Workspace, name: str, database: Path) -> list[Any]:
+    folder, options = _folder(workspace, name), workspace.options.mapping
+    return mapping.map_incrementally(
+        database, workspace.pictures, folder, options, workspace.progress
     )
-    return _judged(workspace, name, database, models)
+
+
+def _globally(workspace: Workspace, name: str, database: Path) -> list[Any]:
+    calibrated = workspace.work / f"{name}-calibrated.db"  # a copy: solving changes it
+    colmap.copy(database, calibrated)
+    folder, options = _folder(workspace, name), workspace.options.mapping
+    return mapping.map_globally(calibrated, workspace.pictures, folder, options)
 
 
 def _folder(workspace: Workspace, name: str) -> Path:

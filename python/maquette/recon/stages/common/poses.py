@@ -77,7 +77,7 @@ def _numbers(best: Attempt) -> dict[str, Any]:
 
 STAGE = Stage(
     "poses",
-    1,
+    2,
     run,
     parameters=(
         "camera_model",

@@ -1,0 +1,111 @@
+"""The ladder of methods: the cheap first, weak models refused, features not looked for twice."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maquette.recon.sfm import features, registration
+from maquette.recon.sfm.features import Effort
+from maquette.recon.sfm.mapping import Quality
+from maquette.recon.sfm.registration import Attempt, PoseOptions, Workspace
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+
+
+def quality(registered: int, points: int = 1000) -> Quality:
+    return Quality(registered, -0.5, 20, points, 3.0)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    scene = Scene(tmp_path / "lego")
+    return Workspace(scene, tmp_path, PoseOptions(), Progress(None, io.StringIO()))
+
+
+def mapped_to(
+    monkeypatch: pytest.MonkeyPatch, qualities: dict[Any, Quality]
+) -> list[tuple[str, Workspace]]:
+    """Have each mapper give a model of that quality; what was called, and with what."""
+    called: list[tuple[str, Workspace]] = []
+
+    def mapped(workspace: Workspace, name: str, database: Path, mapper: Any) -> Attempt:
+        called.append((name, workspace))
+        return Attempt(name, database, None, qualities[mapper], mapper=mapper)
+
+    monkeypatch.setattr(registration, "_mapped", mapped)
+    return called
+
+
+def test_the_ladder_climbs_from_seconds_to_minutes() -> None:
+    names = [name for name, _, _ in registration.METHODS]
+    assert names == ["incremental", "global", "exhaustive", "more-features", "faint-features"]
+
+
+@pytest.mark.parametrize(
+    ("found", "stands"),
+    [
+        (quality(19, points=600), True),
+        (quality(19, points=500), False),  # few points bear poses that are off by percents
+        (quality(17, points=900), False),
+    ],
+)
+def test_solving_at_once_from_the_first_matches_must_be_firm(
+    monkeypatch: pytest.MonkeyPatch, workspace: Workspace, found: Quality, stands: bool
+) -> None:
+    mapped_to(monkeypatch, {registration._globally: found})
+    attempt = registration._globally_as_matched(workspace, "global", lambda: None)
+    assert (attempt is not None) is stands
+
+
+@pytest.mark.parametrize(
+    ("one_by_one", "at_once", "used"),
+    [(20, 0, "more"), (11, 20, "more-global"), (11, 9, "more")],
+)
+def test_the_better_of_both_ways_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+    workspace: Workspace,
+    one_by_one: int,
+    at_once: int,
+    used: str,
+) -> None:
+    ways = {
+        registration._incrementally: quality(one_by_one),
+        registration._globally: quality(at_once),
+    }
+    called = mapped_to(monkeypatch, ways)
+    attempt = registration._mapped_both_ways(workspace, "more", Path("x.db"))
+    assert attempt.method == used
+    assert len(called) == (1 if one_by_one == 20 else 2)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "mapped"),
+    [(1000.0, 5000.0, True), (1000.0, 1100.0, False), (7000.0, 9000.0, False)],
+)
+def test_smaller_features_are_used_where_there_are_more(
+    monkeypatch: pytest.MonkeyPatch,
+    workspace: Workspace,
+    before: float,
+    after: float,
+    mapped: bool,
+) -> None:
+    database = workspace.work / "more.db"
+
+    def counts(path: Path) -> dict[str, float]:
+        number = after if path == database else before
+        return {"features": 20 * number, "features_per_image": number}
+
+    def extracted(workspace: Workspace, name: str, effort: Effort) -> Path:
+        assert effort.enlarged and not effort.thorough
+        return database
+
+    done = Attempt("more", database, None, quality(20))
+    monkeypatch.setattr(features, "counts", counts)
+    monkeypatch.setattr(registration, "_extracted", extracted)
+    monkeypatch.setattr(registration, "_matched_and_mapped", lambda *_: done)
+    attempt = registration._with_more_features(workspace, "more", lambda: None)
+    assert (attempt is done) is mapped
