@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from maquette.recon.sfm import features, registration
+from maquette.recon.sfm import principal_point as middle
 from maquette.recon.sfm.features import Effort
 from maquette.recon.sfm.mapping import Quality
+from maquette.recon.sfm.principal_point import Evidence
 from maquette.recon.sfm.registration import Attempt, PoseOptions, Workspace
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -109,3 +112,45 @@ def test_smaller_features_are_used_where_there_are_more(
     monkeypatch.setattr(registration, "_matched_and_mapped", lambda *_: done)
     attempt = registration._with_more_features(workspace, "more", lambda: None)
     assert (attempt is done) is mapped
+
+
+@pytest.mark.parametrize(
+    ("option", "evidence", "again"),
+    [
+        ("auto", Evidence(0.05, 0.0003, 50.0), True),
+        ("auto", Evidence(0.05, 0.005, 50.0), False),  # a turntable
+        ("auto", Evidence(0.001, 0.0003, 5.0), False),  # it lies in the middle
+        ("auto", None, False),
+        (False, Evidence(0.05, 0.0003, 50.0), False),
+        (True, Evidence(0.05, 0.0003, 50.0), False),  # it was free all along
+    ],
+)
+def test_poses_are_found_again_where_the_principal_point_is_off(
+    monkeypatch: pytest.MonkeyPatch,
+    workspace: Workspace,
+    option: Any,
+    evidence: Evidence | None,
+    again: bool,
+) -> None:
+    monkeypatch.setattr(middle, "evidence", lambda model, options: evidence)
+    monkeypatch.setattr(middle, "offset", lambda model: (32.0, 12.0))
+    called = mapped_to(monkeypatch, {registration._incrementally: quality(20)})
+    chosen = replace(workspace, options=PoseOptions(refine_principal_point=option))
+    first = Attempt(
+        "incremental", Path("x.db"), None, quality(20), mapper=registration._incrementally
+    )
+    attempt = registration._with_its_principal_point(chosen, first)
+    assert len(called) == again
+    assert attempt.method == "incremental"
+    assert any("32, 12 px" in remark for remark in attempt.remarks) is again
+    if again:
+        assert called[0][1].options.mapping.refine_principal_point
+
+
+def test_a_free_principal_point_that_loses_pictures_is_refused(
+    monkeypatch: pytest.MonkeyPatch, workspace: Workspace
+) -> None:
+    monkeypatch.setattr(middle, "evidence", lambda *_: Evidence(0.05, 0.0003, 50.0))
+    mapped_to(monkeypatch, {registration._incrementally: quality(19)})
+    first = Attempt("a", Path("x.db"), None, quality(20), mapper=registration._incrementally)
+    assert registration._with_its_principal_point(workspace, first) is first

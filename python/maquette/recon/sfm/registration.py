@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from maquette.errors import BadInput
 from maquette.recon.sfm import colmap, features, mapping, masks, matching, pairs, preemption
+from maquette.recon.sfm import principal_point as middle
 from maquette.recon.sfm.features import Effort, FeatureOptions
 from maquette.recon.sfm.mapping import MAX_ERROR_PX, MappingOptions, Quality
 from maquette.scene import originals
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
+
+PrincipalPoint = bool | Literal["auto"]
 
 _EXHAUSTIVE_AT_MOST = 400  # 80,000 pairs; beyond it the next methods use wider neighbourhoods
 _WIDE = 20
@@ -28,13 +31,15 @@ class PoseOptions:
 
     Attributes:
         features: For features that are looked for once more.
+        refine_principal_point: Whether it may move; `auto`: where the pictures tell that it is
+            off their middle.
         min_registered: The gate: smallest share of the images that must find a pose, 0..1.
         is_video: The pictures are frames of a video, of which more can be taken.
         seed: Of every random choice.
     """
 
     features: FeatureOptions = field(default_factory=FeatureOptions)
-    refine_principal_point: bool = False
+    refine_principal_point: PrincipalPoint = "auto"
     min_registered: float = 0.6
     seed: int = 0
     is_video: bool = True
@@ -43,7 +48,7 @@ class PoseOptions:
     def mapping(self) -> MappingOptions:
         """The mapper's part."""
         known = bool(self.features.camera_params.strip())
-        return MappingOptions(known, self.refine_principal_point, self.seed)
+        return MappingOptions(known, self.refine_principal_point is True, self.seed)
 
 
 @dataclass
@@ -98,7 +103,7 @@ def register(workspace: Workspace) -> Attempt:
         if best is None or attempt.quality > best.quality:
             best = attempt
         if best.quality.passes(workspace.options.min_registered):
-            return best
+            return _with_its_principal_point(workspace, best)
     assert best is not None
     raise _failed(workspace, best, tried)
 
@@ -233,6 +238,27 @@ def _globally(workspace: Workspace, name: str, database: Path) -> list[Any]:
     colmap.copy(database, calibrated)
     folder, options = _folder(workspace, name), workspace.options.mapping
     return mapping.map_globally(calibrated, workspace.pictures, folder, options)
+
+
+def _with_its_principal_point(workspace: Workspace, attempt: Attempt) -> Attempt:
+    """Map again with a free principal point, where it is told to be off the middle."""
+    options = workspace.options
+    if options.refine_principal_point != "auto" or attempt.mapper is None:
+        return attempt
+    evidence = middle.evidence(attempt.model, options.mapping)
+    if evidence is None or not evidence.is_clear:
+        return attempt
+    free = replace(workspace, options=replace(options, refine_principal_point=True))
+    found = _mapped(free, f"{attempt.method}-free", attempt.database, attempt.mapper)
+    if found.quality.registered < attempt.quality.registered:
+        return attempt
+    right, down = middle.offset(found.model)
+    found.remarks.append(
+        f"the principal point is off the pictures' middle by {right:.0f}, {down:.0f} px "
+        "(right, down), as after cropping"
+    )
+    workspace.progress.say(found.remarks[-1])
+    return replace(found, method=attempt.method)
 
 
 def _folder(workspace: Workspace, name: str) -> Path:
