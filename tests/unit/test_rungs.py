@@ -45,44 +45,35 @@ def mapped_to(
 
 def test_the_ladder_climbs_from_seconds_to_minutes() -> None:
     names = [name for name, _, _ in registration.METHODS]
-    assert names == ["incremental", "global", "exhaustive", "more-features", "faint-features"]
+    assert names == ["incremental", "exhaustive", "more-features", "faint-features"]
 
 
 @pytest.mark.parametrize(
-    ("found", "stands"),
+    ("one_by_one", "at_once", "points", "used"),
     [
-        (quality(19, points=600), True),
-        (quality(19, points=500), False),  # few points bear poses that are off by percents
-        (quality(17, points=900), False),
+        (18, 0, 0, "x"),
+        (17, 20, 600, "x-global"),
+        (17, 20, 590, "x"),  # few points bear poses that are off by percents
+        (17, 16, 900, "x"),
+        (0, 0, 0, "x"),
     ],
 )
-def test_solving_at_once_from_the_first_matches_must_be_firm(
-    monkeypatch: pytest.MonkeyPatch, workspace: Workspace, found: Quality, stands: bool
-) -> None:
-    mapped_to(monkeypatch, {registration._globally: found})
-    attempt = registration._globally_as_matched(workspace, "global", lambda: None)
-    assert (attempt is not None) is stands
-
-
-@pytest.mark.parametrize(
-    ("one_by_one", "at_once", "used"),
-    [(20, 0, "more"), (11, 20, "more-global"), (11, 9, "more")],
-)
-def test_the_better_of_both_ways_is_used(
+def test_all_at_once_counts_where_pictures_were_left_out_and_it_is_firm(
     monkeypatch: pytest.MonkeyPatch,
     workspace: Workspace,
     one_by_one: int,
     at_once: int,
+    points: int,
     used: str,
 ) -> None:
     ways = {
         registration._incrementally: quality(one_by_one),
-        registration._globally: quality(at_once),
+        registration._globally: quality(at_once, points),
     }
     called = mapped_to(monkeypatch, ways)
-    attempt = registration._mapped_both_ways(workspace, "more", Path("x.db"))
+    attempt = registration._mapped_both_ways(workspace, "x", Path("x.db"))
     assert attempt.method == used
-    assert len(called) == (1 if one_by_one == 20 else 2)
+    assert len(called) == (1 if one_by_one == 18 else 2)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ _EXHAUSTIVE_AT_MOST = 400  # 80,000 pairs; beyond it the next methods use wider 
 _WIDE = 20
 _MANY_FEATURES = 6000  # doubled pictures would give little more than these
 _WORTH_MAPPING = 1.2  # times the features that failed
-_FIRM_RATIO, _FIRM_POINTS = 0.9, 30.0  # registered pictures, and points for each of them
+_NEARLY_ALL = 0.9  # of the pictures
+_ENOUGH_POINTS = 30.0  # for each registered picture
 
 
 @dataclass(frozen=True)
@@ -125,16 +126,7 @@ class _Begun:
 
 
 def _as_matched(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
-    return _mapped(workspace, name, workspace.scene.database, _incrementally)
-
-
-def _globally_as_matched(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
-    """Take seconds; few points bear poses too weak to stand, so such a model must be firm."""
-    begun()
-    attempt = _mapped(workspace, name, workspace.scene.database, _globally)
-    quality = attempt.quality
-    firm = quality.passes(_FIRM_RATIO) and quality.points >= _FIRM_POINTS * quality.registered
-    return attempt if firm else None
+    return _mapped_both_ways(workspace, name, workspace.scene.database)
 
 
 def _exhaustively(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
@@ -169,7 +161,6 @@ def _with_faint_features(workspace: Workspace, name: str, begun: Begun) -> Attem
 Method = Callable[[Workspace, str, Begun], "Attempt | None"]
 METHODS: tuple[tuple[str, str, Method], ...] = (
     ("incremental", "", _as_matched),
-    ("global", "solving for all poses at once", _globally_as_matched),
     ("exhaustive", "matching every picture with every other", _exhaustively),
     ("more-features", "looking for smaller features", _with_more_features),
     (
@@ -212,11 +203,16 @@ def _many_pairs(database: Path, names: list[str], seed: int) -> list[pairs.Pair]
 
 
 def _mapped_both_ways(workspace: Workspace, name: str, database: Path) -> Attempt:
-    """Solve for all poses at once too where pictures are left out: it takes seconds."""
+    """Where pictures are left out, solve for all poses at once too: it takes seconds.
+
+    Few points bear poses that are off by percents, so a model that does not have many is refused.
+    """
     attempt = _mapped(workspace, name, database, _incrementally)
-    if attempt.quality.passes(1.0):
+    if attempt.quality.passes(_NEARLY_ALL):
         return attempt
     other = _mapped(workspace, f"{name}-global", database, _globally)
+    if other.quality.points < _ENOUGH_POINTS * other.quality.registered:
+        return attempt
     return max(attempt, other, key=lambda one: one.quality)
 
 

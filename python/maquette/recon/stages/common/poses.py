@@ -47,7 +47,7 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         remarks.append(originals.sentence(unposed, best.quality.images))
         progress.say(remarks[-1])
     if best.method != "incremental":
-        remarks.append(f"the usual way failed the gate; `{best.method}` passed it")
+        remarks.append(f"the usual way left pictures out; `{best.method}` found their poses")
     outputs = [scene.distorted / name for name in _FILES]
     return Report(outputs, mutable=[scene.database], numbers=numbers, remarks=remarks)
 
