@@ -17,7 +17,7 @@ from PIL import Image
 
 from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
-from maquette.recon.sfm import colmap, mapping, matching, pairs
+from maquette.recon.sfm import colmap, mapping, matching, pairs, preemption
 from maquette.recon.sfm.colmap import pycolmap
 from maquette.scene import stage_records, transforms
 from maquette.scene.events import Progress
@@ -212,6 +212,24 @@ def test_matches_are_the_same_however_many_processes_find_them(
         for one, other in zip((handle.read_all_matches(), verified(handle)), before, strict=True):
             assert one[0] == other[0]
             assert all(map(np.array_equal, one[1], other[1]))
+    assert list(tmp_path.iterdir()) == [again]
+
+
+def test_preemptive_matching_finds_the_pairs_that_matter(
+    prepared: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preemption, "STRONGEST", 300)
+    names = colmap.image_names(prepared.database)
+    expected = matching.inliers(prepared.database, names)
+    again = tmp_path / "again.db"
+    colmap.copy(prepared.database, again)
+    matching.clear(again)
+    wanted = pairs.exhaustive(len(names))
+    preemption.match(again, names, wanted, 0, Progress(None, io.StringIO()))
+    found = matching.inliers(again, names)
+    assert len(found) < len(wanted)
+    assert all(expected[pair] == number for pair, number in found.items())  # matched in full
+    assert {pair for pair, number in expected.items() if number > 100} <= found.keys()
     assert list(tmp_path.iterdir()) == [again]
 
 

@@ -10,6 +10,7 @@ from maquette.pipelines.pipeline import Step
 
 SceneType = Literal["object", "indoor", "outdoor"]
 Matcher = Literal["auto", "exhaustive", "sequential"]
+PrincipalPoint = bool | Literal["auto"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class PrepareOptions(StepOptions):
     matcher: Matcher = option("auto", "auto, exhaustive or sequential")
     camera_model: str = option("SIMPLE_RADIAL", "COLMAP camera model of the input")
     camera_params: str = option("", "known intrinsics in COLMAP's order, e.g. f,cx,cy,k")
-    refine_principal_point: bool = option(False, "1: let mapping move cx, cy")
+    refine_principal_point: PrincipalPoint = option(
+        "auto", "auto: mapping moves cx, cy where pictures are cropped; 1: always, 0: never"
+    )
     auto_exposure_wb: bool = option(False, "1: exposure or white balance varies")
     min_registered: float = option(
         0.6, "gate: smallest share of images with a pose", above=0, high=1

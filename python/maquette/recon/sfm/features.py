@@ -8,6 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from maquette.errors import BadInput, ConfigError
 from maquette.recon.frames.photos import evenly
 from maquette.recon.sfm import colmap
@@ -38,15 +41,26 @@ class FeatureOptions:
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard to look for features; `thorough` is the fallback for faint or few ones."""
+    """How hard to look for features.
+
+    Attributes:
+        enlarged: Pictures are doubled, which shows smaller features.
+        thorough: Also faint and slanted features.
+    """
 
     max_features: int
+    enlarged: bool = False
     thorough: bool = False
 
     @classmethod
     def usual(cls, images: int) -> Effort:
         """Fewer features each when there are many images: matching costs their product."""
         return cls(8192 if images <= 60 else 6000 if images <= 150 else 4096)
+
+    @classmethod
+    def doubled(cls) -> Effort:
+        """Smaller features too; four times slower."""
+        return cls(8192, enlarged=True)
 
     @classmethod
     def high(cls) -> Effort:
@@ -118,6 +132,17 @@ def counts(database: Path) -> dict[str, float | int]:
         }
 
 
+def strongest(keypoints: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Positions of the `count` largest features, which are seen again most surely, largest first.
+
+    Args:
+        keypoints: COLMAP's columns, [N, 4] (x, y, scale, angle) or [N, 6] (x, y, affine shape).
+    """
+    affine = keypoints.shape[1] >= 6
+    scale = np.hypot(keypoints[:, 2], keypoints[:, 4]) if affine else keypoints[:, 2]
+    return np.argsort(-scale, kind="stable")[:count]
+
+
 def _search(folder: Path, group: Sequence[str], effort: Effort) -> Any:
     """Choose how to look: doubling the pictures costs four times, and pays only for plain ones."""
     if effort.thorough:
@@ -125,7 +150,7 @@ def _search(folder: Path, group: Sequence[str], effort: Effort) -> Any:
         search.sift.estimate_affine_shape = search.sift.domain_size_pooling = True
         return search
     usual = _options(effort, first_octave=0, peak_threshold=_USUAL_PEAK)
-    if _features_per_picture(folder, group, usual) >= _ENOUGH:
+    if not effort.enlarged and _features_per_picture(folder, group, usual) >= _ENOUGH:
         return usual
     return _options(effort, first_octave=-1, peak_threshold=_LOW_PEAK)
 

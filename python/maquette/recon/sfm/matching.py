@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from maquette.recon.processes import spread
 from maquette.recon.sfm import colmap, pairs, retrieval
@@ -21,7 +22,9 @@ from maquette.recon.sfm.colmap import pycolmap
 from maquette.recon.sfm.pairs import Pair
 from maquette.scene.events import Progress
 
+MIN_INLIERS = 15  # of a verified pair: COLMAP's own limit
 _BATCH = 100
+_FEW = 16  # pairs that are matched before a process has started
 _PATIENCE_S = 300.0  # while another process reads or writes the whole database
 _BY_PICTURE = ("keypoints", "descriptors")
 _BY_PAIR = ("matches", "two_view_geometries")
@@ -36,31 +39,47 @@ def propose(database: Path, names: list[str], method: str, seed: int) -> list[Pa
 
 
 def match(
-    database: Path, names: list[str], wanted: Sequence[Pair], seed: int, progress: Progress
+    database: Path,
+    names: list[str],
+    wanted: Sequence[Pair],
+    seed: int,
+    progress: Progress,
+    min_inliers: int = MIN_INLIERS,
 ) -> None:
     """Match the `wanted` pairs, given as positions in `names`; pairs already there are kept.
+
+    Args:
+        min_inliers: Matches that must agree with one geometry, else a pair keeps none.
 
     Raises:
         JobFailed: one of the processes was killed.
     """
     missing = _missing(database, names, wanted)
     done = len(wanted) - len(missing)
-    processes = colmap.threads()
-    size = max(1, min(_BATCH, math.ceil(len(missing) / processes)))
+    processes = 0 if len(missing) <= _FEW else colmap.threads()
+    size = max(1, min(_BATCH, math.ceil(len(missing) / max(processes, 1))))
     folder = database.with_name(f"{database.name}-parts")
     folder.mkdir()
     tasks = [
-        _Part(database, folder / f"{number}.db", batch, seed)
+        _Part(database, folder / f"{number}.db", batch, seed, min_inliers)
         for number, batch in enumerate(pairs.batches(missing, size))
     ]
     try:
-        with closing(spread(_match_part, tasks, processes)) as matched:
+        with closing(_matched(tasks, processes)) as matched:
             for part in matched:
                 _join(part)
                 done += len(part.pairs)
                 progress.step("pairs", done, len(wanted))
     finally:
         shutil.rmtree(folder)
+
+
+def _matched(tasks: Sequence[_Part], processes: int) -> Generator[_Part, None, None]:
+    """Match the parts, by helper processes or, with none, here."""
+    if processes:
+        yield from spread(_match_part, tasks, processes)
+    else:
+        yield from map(_match_part, tasks)
 
 
 def _missing(database: Path, names: list[str], wanted: Sequence[Pair]) -> list[tuple[str, str]]:
@@ -82,11 +101,41 @@ def clear(database: Path) -> None:
 def counts(database: Path) -> dict[str, int]:
     """How many pairs were tried and verified, and their matches."""
     with colmap.opened(database) as handle:
+        _, inliers = handle.read_two_view_geometry_num_inliers()
         return {
             "pairs_matched": handle.num_matched_image_pairs(),
-            "pairs_verified": handle.num_verified_image_pairs(),
+            "pairs_verified": sum(number > 0 for number in inliers),
             "matches": handle.num_inlier_matches(),
         }
+
+
+def verified_pairs(database: Path, names: list[str]) -> list[Pair]:
+    """The pairs that agree with a geometry, as positions in `names`."""
+    return [pair for pair, number in inliers(database, names).items() if number > 0]
+
+
+def inliers(database: Path, names: list[str]) -> dict[Pair, int]:
+    """Matches of each pair that agree with its geometry; 0 for a pair that was not verified."""
+    with colmap.opened(database) as handle:
+        return _by_position(handle, names, *handle.read_two_view_geometry_num_inliers())
+
+
+def matches(database: Path, names: list[str]) -> dict[Pair, int]:
+    """Matches of each pair before verification."""
+    with colmap.opened(database) as handle:
+        return _by_position(handle, names, *handle.read_num_matches())
+
+
+def _by_position(
+    handle: Any, names: list[str], pair_ids: list[int], numbers: list[int]
+) -> dict[Pair, int]:
+    place = {name: position for position, name in enumerate(names)}
+    positions = {image.image_id: place[image.name] for image in handle.read_all_images()}
+    found = {}
+    for pair_id, number in zip(pair_ids, numbers, strict=True):
+        one, other = (positions[image] for image in pycolmap.pair_id_to_image_pair(pair_id))
+        found[min(one, other), max(one, other)] = number
+    return found
 
 
 @dataclass(frozen=True)
@@ -97,6 +146,7 @@ class _Part:
     file: Path
     pairs: Sequence[tuple[str, str]]
     seed: int
+    min_inliers: int
 
 
 def _match_part(part: _Part) -> _Part:
@@ -108,6 +158,7 @@ def _match_part(part: _Part) -> _Part:
     chosen.num_threads = 1
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = part.seed
+    verification.min_num_inliers = part.min_inliers
     listing = pycolmap.ImportedPairingOptions()
     listing.match_list_path = part.file.with_suffix(".txt")
     lines = [f"{one} {other}\n" for one, other in part.pairs]

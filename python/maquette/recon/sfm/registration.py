@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from maquette.errors import BadInput
-from maquette.recon.sfm import colmap, features, mapping, masks, matching, pairs
+from maquette.recon.sfm import colmap, features, mapping, masks, matching, pairs, preemption
+from maquette.recon.sfm import principal_point as middle
 from maquette.recon.sfm.features import Effort, FeatureOptions
 from maquette.recon.sfm.mapping import MAX_ERROR_PX, MappingOptions, Quality
 from maquette.scene import originals
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 
+PrincipalPoint = bool | Literal["auto"]
+
 _EXHAUSTIVE_AT_MOST = 400  # 80,000 pairs; beyond it the next methods use wider neighbourhoods
 _WIDE = 20
+_MANY_FEATURES = 6000  # doubled pictures would give little more than these
+_WORTH_MAPPING = 1.2  # times the features that failed
+_NEARLY_ALL = 0.9  # of the pictures
+_ENOUGH_POINTS = 30.0  # for each registered picture
 
 
 @dataclass(frozen=True)
@@ -25,13 +32,15 @@ class PoseOptions:
 
     Attributes:
         features: For features that are looked for once more.
+        refine_principal_point: Whether it may move; `auto`: where the pictures tell that it is
+            off their middle.
         min_registered: The gate: smallest share of the images that must find a pose, 0..1.
         is_video: The pictures are frames of a video, of which more can be taken.
         seed: Of every random choice.
     """
 
     features: FeatureOptions = field(default_factory=FeatureOptions)
-    refine_principal_point: bool = False
+    refine_principal_point: PrincipalPoint = "auto"
     min_registered: float = 0.6
     seed: int = 0
     is_video: bool = True
@@ -40,18 +49,24 @@ class PoseOptions:
     def mapping(self) -> MappingOptions:
         """The mapper's part."""
         known = bool(self.features.camera_params.strip())
-        return MappingOptions(known, self.refine_principal_point, self.seed)
+        return MappingOptions(known, self.refine_principal_point is True, self.seed)
 
 
 @dataclass
 class Attempt:
-    """What one method gave."""
+    """What one method gave.
+
+    Attributes:
+        database: Whose pictures and features the model has.
+        mapper: What made the models of that database.
+    """
 
     method: str
     database: Path
     model: Any
     quality: Quality
     remarks: list[str] = field(default_factory=list)
+    mapper: Mapper | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +85,7 @@ class Workspace:
 
 
 Begun = Callable[[], None]
+Mapper = Callable[[Workspace, str, Path], list[Any]]
 
 
 def register(workspace: Workspace) -> Attempt:
@@ -88,7 +104,7 @@ def register(workspace: Workspace) -> Attempt:
         if best is None or attempt.quality > best.quality:
             best = attempt
         if best.quality.passes(workspace.options.min_registered):
-            return best
+            return _with_its_principal_point(workspace, best)
     assert best is not None
     raise _failed(workspace, best, tried)
 
@@ -110,7 +126,7 @@ class _Begun:
 
 
 def _as_matched(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
-    return _mapped(workspace, name, workspace.scene.database)
+    return _mapped_both_ways(workspace, name, workspace.scene.database)
 
 
 def _exhaustively(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
@@ -123,51 +139,60 @@ def _exhaustively(workspace: Workspace, name: str, begun: Begun) -> Attempt | No
     colmap.copy(workspace.scene.database, database)
     matching.match(database, names, wanted, workspace.options.seed, workspace.progress)
     colmap.settle(database)
-    return _mapped(workspace, name, database)
+    return _mapped_both_ways(workspace, name, database)
 
 
 def _with_more_features(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
+    before = features.counts(workspace.scene.database)
+    if before["features_per_image"] > _MANY_FEATURES:
+        return None
     begun()
-    names, database = colmap.image_names(workspace.scene.database), workspace.work / "features.db"
-    with masks.for_colmap(workspace.scene) as mask_folder:
-        features.extract(
-            database,
-            workspace.pictures,
-            names,
-            workspace.options.features,
-            Effort.high(),
-            mask_folder,
-            workspace.progress,
-        )
-    wanted = _many_pairs(database, names, workspace.options.seed)
-    matching.match(database, names, wanted, workspace.options.seed, workspace.progress)
-    colmap.settle(database)
-    return _mapped(workspace, name, database)
+    database = _extracted(workspace, name, Effort.doubled())
+    if features.counts(database)["features"] < _WORTH_MAPPING * before["features"]:
+        return None  # the pictures were doubled before
+    return _matched_and_mapped(workspace, name, database)
 
 
-def _globally(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
+def _with_faint_features(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
     begun()
-    made = workspace.work / "features.db"
-    database = workspace.work / "global.db"
-    colmap.copy(made if made.exists() else workspace.scene.database, database)
-    models = mapping.map_globally(
-        database, workspace.pictures, _folder(workspace, name), workspace.options.mapping
-    )
-    colmap.settle(database)
-    return _judged(workspace, name, database, models)
+    return _matched_and_mapped(workspace, name, _extracted(workspace, name, Effort.high()))
 
 
 Method = Callable[[Workspace, str, Begun], "Attempt | None"]
 METHODS: tuple[tuple[str, str, Method], ...] = (
     ("incremental", "", _as_matched),
     ("exhaustive", "matching every picture with every other", _exhaustively),
+    ("more-features", "looking for smaller features", _with_more_features),
     (
-        "more-features",
-        "looking for fainter and smaller features, which takes longer",
-        _with_more_features,
+        "faint-features",
+        "looking for faint and slanted features, which takes longer",
+        _with_faint_features,
     ),
-    ("global", "solving for all poses at once", _globally),
 )
+
+
+def _extracted(workspace: Workspace, name: str, effort: Effort) -> Path:
+    names, database = colmap.image_names(workspace.scene.database), workspace.work / f"{name}.db"
+    with masks.for_colmap(workspace.scene) as mask_folder:
+        features.extract(
+            database,
+            workspace.pictures,
+            names,
+            workspace.options.features,
+            effort,
+            mask_folder,
+            workspace.progress,
+        )
+    return database
+
+
+def _matched_and_mapped(workspace: Workspace, name: str, database: Path) -> Attempt:
+    names, seed = colmap.image_names(database), workspace.options.seed
+    wanted = _many_pairs(database, names, seed)
+    search = preemption.match if preemption.pays(database, wanted) else matching.match
+    search(database, names, wanted, seed, workspace.progress)
+    colmap.settle(database)
+    return _mapped_both_ways(workspace, name, database)
 
 
 def _many_pairs(database: Path, names: list[str], seed: int) -> list[pairs.Pair]:
@@ -177,12 +202,59 @@ def _many_pairs(database: Path, names: list[str], seed: int) -> list[pairs.Pair]
     return pairs.in_tiles({*wide, *matching.propose(database, names, "sequential", seed)})
 
 
-def _mapped(workspace: Workspace, name: str, database: Path) -> Attempt:
-    folder = _folder(workspace, name)
-    models = mapping.map_incrementally(
-        database, workspace.pictures, folder, workspace.options.mapping, workspace.progress
+def _mapped_both_ways(workspace: Workspace, name: str, database: Path) -> Attempt:
+    """Where pictures are left out, solve for all poses at once too: it takes seconds.
+
+    Few points bear poses that are off by percents, so a model that does not have many is refused.
+    """
+    attempt = _mapped(workspace, name, database, _incrementally)
+    if attempt.quality.passes(_NEARLY_ALL):
+        return attempt
+    other = _mapped(workspace, f"{name}-global", database, _globally)
+    if other.quality.points < _ENOUGH_POINTS * other.quality.registered:
+        return attempt
+    return max(attempt, other, key=lambda one: one.quality)
+
+
+def _mapped(workspace: Workspace, name: str, database: Path, mapper: Mapper) -> Attempt:
+    attempt = _judged(workspace, name, database, mapper(workspace, name, database))
+    attempt.mapper = mapper
+    return attempt
+
+
+def _incrementally(workspace: Workspace, name: str, database: Path) -> list[Any]:
+    folder, options = _folder(workspace, name), workspace.options.mapping
+    return mapping.map_incrementally(
+        database, workspace.pictures, folder, options, workspace.progress
     )
-    return _judged(workspace, name, database, models)
+
+
+def _globally(workspace: Workspace, name: str, database: Path) -> list[Any]:
+    calibrated = workspace.work / f"{name}-calibrated.db"  # a copy: solving changes it
+    colmap.copy(database, calibrated)
+    folder, options = _folder(workspace, name), workspace.options.mapping
+    return mapping.map_globally(calibrated, workspace.pictures, folder, options)
+
+
+def _with_its_principal_point(workspace: Workspace, attempt: Attempt) -> Attempt:
+    """Map again with a free principal point, where it is told to be off the middle."""
+    options = workspace.options
+    if options.refine_principal_point != "auto" or attempt.mapper is None:
+        return attempt
+    evidence = middle.evidence(attempt.model, options.mapping)
+    if evidence is None or not evidence.is_clear:
+        return attempt
+    free = replace(workspace, options=replace(options, refine_principal_point=True))
+    found = _mapped(free, f"{attempt.method}-free", attempt.database, attempt.mapper)
+    if found.quality.registered < attempt.quality.registered:
+        return attempt
+    right, down = middle.offset(found.model)
+    found.remarks.append(
+        f"the principal point is off the pictures' middle by {right:.0f}, {down:.0f} px "
+        "(right, down), as after cropping"
+    )
+    workspace.progress.say(found.remarks[-1])
+    return replace(found, method=attempt.method)
 
 
 def _folder(workspace: Workspace, name: str) -> Path:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2, vq
 
 from maquette.recon.sfm import colmap
+from maquette.recon.sfm.features import strongest
 
 Floats = NDArray[np.float32]
 
@@ -50,8 +51,6 @@ def _strongest(database: Path, name: str) -> Floats:
         image = handle.read_image_with_name(name)
         keypoints = handle.read_keypoints(image.image_id)
         data = np.asarray(handle.read_descriptors(image.image_id).data, dtype=np.float32)
-    columns = np.asarray(keypoints)
     if len(data) == 0:
         return np.zeros((0, 128), dtype=np.float32)
-    scale = np.hypot(columns[:, 2], columns[:, 4]) if columns.shape[1] >= 6 else columns[:, 2]
-    return data[np.argsort(-scale, kind="stable")[:_PER_IMAGE]]
+    return data[strongest(np.asarray(keypoints), _PER_IMAGE)]

@@ -6,7 +6,7 @@ from maquette.counting import counted
 from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
-from maquette.recon.sfm import colmap, matching, pairs
+from maquette.recon.sfm import colmap, matching, pairs, preemption
 from maquette.scene import originals
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -24,9 +24,16 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         progress.say(
             f"{method} matching of {counted(len(wanted), 'pair')} of {len(names)} pictures"
         )
-        matching.match(database, names, wanted, options.seed, progress)
+        preemptive = options.matcher == "auto" and preemption.pays(database, wanted)
+        search = preemption.match if preemptive else matching.match
+        search(database, names, wanted, options.seed, progress)
         colmap.settle(database)
-        numbers = {"matcher": method, "pairs": len(wanted), **matching.counts(database)}
+        numbers = {
+            "matcher": method,
+            "preemptive": preemptive,
+            "pairs": len(wanted),
+            **matching.counts(database),
+        }
     if numbers["pairs_verified"] == 0:
         raise BadInput(
             f"no two of the {len(names)} pictures show the same thing",
@@ -37,7 +44,7 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
 
 STAGE = Stage(
     "matches",
-    1,
+    2,
     run,
     parameters=("matcher", "seed"),
     after=("features",),

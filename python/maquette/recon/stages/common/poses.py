@@ -7,7 +7,7 @@ from typing import Any
 
 from maquette.errors import ConfigError
 from maquette.pipelines.prepare import PrepareOptions
-from maquette.recon.frames.folders import replacing_folder
+from maquette.recon.frames.folders import replacing_file, replacing_folder
 from maquette.recon.sfm import registration
 from maquette.recon.sfm.features import FeatureOptions
 from maquette.recon.sfm.registration import Attempt, PoseOptions, Workspace
@@ -20,7 +20,11 @@ _FILES = ("cameras.bin", "images.bin", "points3D.bin")
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
-    """Write `sparse_raw/0`; if a stronger method was needed, its `database.db` lies beside it."""
+    """Write `sparse_raw/0`, and the database that a stronger method made as `database.db`.
+
+    The database is replaced first: a kill between the two leaves one from which the next run
+    finds the same poses.
+    """
     if not 0 < options.min_registered <= 1:
         raise ConfigError(
             f"MIN_REGISTERED is {options.min_registered}, it must be above 0, up to 1"
@@ -33,7 +37,8 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         (folder / "0").mkdir()
         best.model.write_binary(folder / "0")
         if best.database != scene.database:
-            shutil.move(best.database, folder / "database.db")
+            with replacing_file(scene.database) as database:
+                best.database.replace(database)
         numbers = _numbers(best)
         shutil.rmtree(work)
     remarks = list(best.remarks)
@@ -42,9 +47,9 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         remarks.append(originals.sentence(unposed, best.quality.images))
         progress.say(remarks[-1])
     if best.method != "incremental":
-        remarks.append(f"the usual way failed the gate; `{best.method}` passed it")
+        remarks.append(f"the usual way left pictures out; `{best.method}` found their poses")
     outputs = [scene.distorted / name for name in _FILES]
-    return Report(outputs, numbers=numbers, remarks=remarks)
+    return Report(outputs, mutable=[scene.database], numbers=numbers, remarks=remarks)
 
 
 def _options(options: PrepareOptions, is_video: bool) -> PoseOptions:
@@ -72,7 +77,7 @@ def _numbers(best: Attempt) -> dict[str, Any]:
 
 STAGE = Stage(
     "poses",
-    1,
+    2,
     run,
     parameters=(
         "camera_model",
