@@ -27,14 +27,14 @@ from maquette.scene import colmap_model, region_rules, region_search  # noqa: E4
 from maquette.scene.colmap_model import SparseModel  # noqa: E402
 from maquette.scene.paths import Scene  # noqa: E402
 from maquette.scene.region import FloatArray, Region  # noqa: E402
-from maquette.scene.region_fits import around_points  # noqa: E402
+from maquette.scene.region_fits import MARGIN, around_points  # noqa: E402
 
 
 def main() -> None:
     words = [word for word in sys.argv[1:] if word != "--json"]
     rows = []
     for name, make in region_scenes.SCENES.items():
-        scene = make()
+        scene = make(0)
         rows += judge(name, scene.scene_type, scene.model, scene.truth)
     for word in words:
         folder, _, scene_type = word.partition(":")
@@ -46,9 +46,11 @@ def main() -> None:
 
 def judge(name: str, scene_type: str, model: SparseModel, truth: FloatArray | None) -> list[Row]:
     upstream = region_rules.estimate(scene_type, model.centers, model.axes, model.points)
-    ours = region_search.find(scene_type, model)
+    ours, tight = (region_search.find(scene_type, model, tight=tight) for tight in (False, True))
     rows = []
-    for tool, found in ((f"upstream:{upstream.rule}", upstream), (f"ours:{ours.rule}", ours)):
+    tools = {f"upstream:{upstream.rule}": upstream, f"ours:{ours.rule}": ours}
+    tools[f"ours:{tight.rule}"] = tight  # another row where an object is circled
+    for tool, found in tools.items():
         rows += figures(name, tool, found.region, upstream.region, model, truth)
     return rows
 
@@ -69,7 +71,7 @@ def figures(
             Row(name, tool, "size, upstream = 1", size, "×"),
         ]
     held = float(region.contains(truth).mean())
-    size = region.radius / around_points(truth).radius
+    size = region.radius / (around_points(truth).radius / MARGIN)
     return [Row(name, tool, "held", 100 * held, "%"), Row(name, tool, "size", size, "×")]
 
 

@@ -57,7 +57,9 @@ def test_set_show_fit_and_auto(folder: Path) -> None:
     said = ask(folder, "fit", "--points-inside", "0.9")
     assert 0.9 * 900 <= said["points_inside"] <= 0.93 * 900
     assert ask(folder, "fit", "--cameras")["center"] == pytest.approx(CENTER, abs=1e-6)
-    said = ask(folder, "auto")
+    assert ask(folder, "auto")["radius"] == pytest.approx(4.0)  # circled: the cameras' orbit
+    said = ask(folder, "auto", "--rule", "view")
+    assert said["middle_of_pictures"] == 1.0
     assert said["set_by"] == "auto" and said["points_inside"] == 900
     assert ask(folder, "auto", "--rule", "upstream")["radius"] > 2 * said["radius"]
     with Image.open(scene.stages / "region.png") as picture:

@@ -8,84 +8,121 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
 
 import region_scenes
+from filming import look_at, moved
 from maquette.errors import BadInput
-from maquette.scene import region_rules, region_search
-from maquette.scene.region_fits import around_points
-from maquette.scene.transforms import Intrinsics
+from maquette.scene import region_rules, region_search, region_support
+from maquette.scene.region_fits import MARGIN, around_points
+from maquette.scene.region_links import hanging_together
 
 
+@pytest.mark.parametrize("draw", [0, 1, 2])
 @pytest.mark.parametrize("name", region_scenes.SCENES)
-def test_the_region_holds_the_truth_and_not_much_more(name: str) -> None:
-    scene = region_scenes.SCENES[name]()
-    region = region_search.find(scene.scene_type, scene.model).region
-    size = region.radius / around_points(scene.truth).radius
-    assert region.contains(scene.truth).mean() >= 0.95
-    assert 0.95 <= size <= 1.9
+def test_the_region_holds_the_truth_and_not_much_more(name: str, draw: int) -> None:
+    scene = region_scenes.SCENES[name](draw)
+    region = region_search.find(scene.scene_type, scene.model, tight=True).region
+    size = region.radius / (around_points(scene.truth).radius / MARGIN)
+    assert region.contains(scene.truth).mean() >= 0.98
+    assert size <= 1.6
 
 
-@pytest.mark.parametrize("name", [name for name in region_scenes.SCENES if "background" in name])
-def test_background_hurts_the_upstream_rules_more(name: str) -> None:
-    scene = region_scenes.SCENES[name]()
-    model, truth = scene.model, around_points(scene.truth).radius
-    ours = region_search.find(scene.scene_type, model).region.radius / truth
-    theirs = region_rules.estimate(scene.scene_type, model.centers, model.axes, model.points)
-    assert abs(np.log(ours)) < abs(np.log(theirs.region.radius / truth))
+@pytest.mark.parametrize("name", ["figure, circled", "turntable with masks"])
+def test_a_circled_object_gets_the_cameras_orbit(name: str) -> None:
+    model = region_scenes.SCENES[name](0).model
+    found = region_search.find("object", model)
+    orbit = region_rules.estimate("object", model.centers, model.axes, model.points)
+    assert (found.rule, found.region) == ("poses", orbit.region)
+    assert region_search.find("outdoor", model).rule == "view"
 
 
-@settings(deadline=None, max_examples=20)
+@pytest.mark.parametrize("degrees", [90, 150, 290])
+def test_an_object_seen_from_one_side_is_fitted(degrees: float) -> None:
+    model = region_scenes.arc(degrees).model
+    assert region_search.find("object", model).rule == "view"
+
+
+def test_few_cameras_all_round_circle_and_a_cone_above_does_not() -> None:
+    place = np.zeros(3)
+    ring = [look_at(np.array([np.sin(t), -0.8, np.cos(t)]), place) for t in np.arange(7) * 0.9]
+    assert region_search.is_circled(place, np.stack(ring))
+    assert not region_search.is_circled(place, region_scenes.bust().model.world_from_cam)
+
+
+def test_a_region_that_holds_little_says_what_it_leaves_out() -> None:
+    scene = region_scenes.toy()
+    remark = region_search.find("object", scene.model).remark
+    assert "of the points and" in remark and "maquette region fit --points-inside" in remark
+    assert region_search.find("object", region_scenes.bust().model).remark == ""
+
+
+def test_a_scene_type_that_cameras_contradict_is_told() -> None:
+    room, ring = region_scenes.room().model, region_scenes.arc(350).model
+    assert "SCENE_TYPE=indoor" in region_search.find("object", room).remark
+    assert region_search.find("indoor", room).remark == ""
+    assert "SCENE_TYPE=object" in region_search.find("indoor", ring).remark
+
+
+def test_no_camera_stands_in_the_region_of_a_thing() -> None:
+    for scene in (region_scenes.bust(), region_scenes.house(), region_scenes.toy()):
+        found = region_search.find(scene.scene_type, scene.model).region
+        away = np.linalg.norm(scene.model.centers - np.asarray(found.center), axis=1)
+        assert away.min() > found.radius
+
+
+@settings(deadline=None, max_examples=8)
 @given(st.integers(0, 10_000))
 def test_the_sphere_turns_moves_and_scales_with_the_scene(seed: int) -> None:
     model = region_scenes.object_on_ground(seed, far=0.2).model
-    random = np.random.default_rng(seed)
-    scale, turn = random.uniform(0.1, 10), Rotation.random(rng=random).as_matrix()
-    shift = 9 * random.normal(size=3)
-    poses = model.world_from_cam.copy()
-    poses[:, :3, :3] = turn @ poses[:, :3, :3]
-    poses[:, :3, 3] = scale * model.centers @ turn.T + shift
-    moved = replace(model, world_from_cam=poses, points=scale * model.points @ turn.T + shift)
-    before, after = (region_search.find("object", m).region for m in (model, moved))
-    assert after.radius == pytest.approx(scale * before.radius, rel=1e-6)
+    after_model, scale, turn, shift = moved(model, seed)
+    before, after = (
+        region_search.find("object", m, tight=True).region for m in (model, after_model)
+    )
+    assert after.radius == pytest.approx(scale * before.radius, rel=0.02)
     expected = scale * turn @ np.asarray(before.center) + shift
-    assert after.center == pytest.approx(expected, abs=1e-6 * after.radius)
+    assert np.linalg.norm(after.center - expected) < 0.02 * after.radius
 
 
-def slow_view_radius(center: np.ndarray, pose: np.ndarray, lens: Intrinsics) -> float:
-    """Grow a ball's rim until a point of it leaves the picture: by bisection over many points."""
-    random = np.random.default_rng(0)
-    away = random.normal(size=(20_000, 3))
-    away /= np.linalg.norm(away, axis=1, keepdims=True)
-    small, large = 0.0, 10.0
-    for _ in range(40):
-        radius = (small + large) / 2
-        local = (center + radius * away - pose[:3, 3]) @ pose[:3, :3]
-        u = lens.fl_x * local[:, 0] / local[:, 2] + lens.cx
-        v = lens.fl_y * local[:, 1] / local[:, 2] + lens.cy
-        inside = (local[:, 2] > 0) & (u >= 0) & (u <= lens.width) & (v >= 0) & (v <= lens.height)
-        small, large = (radius, large) if inside.all() else (small, radius)
-    return small
+@pytest.mark.parametrize("rule", ["auto", "view", "upstream"])
+def test_every_rule_gives_a_region(rule: region_search.Rule) -> None:
+    model = region_scenes.arc(350).model
+    found = region_search.by_rule(rule, "object", model)
+    assert (found.rule == "view") == (rule == "view")
 
 
-def test_view_radii_against_their_slow_twin() -> None:
-    model = region_scenes.object_on_ground().model
-    center = np.add(region_scenes.CENTER, (0.2, -0.1, 0.3))
-    lens = Intrinsics(640, 480, 500.0, 560.0, 300.0, 260.0)
-    fast = region_search.view_radii(center, model.world_from_cam[:3], [lens] * 3)
-    slow = [slow_view_radius(center, pose, lens) for pose in model.world_from_cam[:3]]
-    assert fast == pytest.approx(slow, rel=5e-3)
+@pytest.mark.parametrize("draw", range(5))
+def test_groups_against_their_slow_twin(draw: int) -> None:
+    random = np.random.default_rng(draw)
+    points = random.normal(size=(60, 3)) * [1, 1, 0.2]
+    first = np.arange(60) == 0
+    fast = hanging_together(points, first, 1.0, 1.0, 1.0)  # the group of the first point
+    cells = np.floor((points - points[0]) / 0.2)
+    slow, before = first, first & False
+    while (slow != before).any():
+        before = slow
+        steps = np.abs(cells[:, None] - cells[None, slow]).max(axis=2)
+        slow = slow | (steps <= 1).any(axis=1)
+    assert (fast == slow).all()
 
 
-def test_a_place_behind_the_camera_is_not_in_view() -> None:
-    model = region_scenes.object_on_ground().model
-    pose = model.world_from_cam[:1]
-    behind = pose[0, :3, 3] - pose[0, :3, 2]
-    assert region_search.view_radii(behind, pose, [model.lenses[0].pinhole()])[0] < 0
+@pytest.mark.parametrize("draw", range(4))
+def test_ground_is_found_under_noise_and_wrong_points(draw: int) -> None:
+    random = np.random.default_rng(draw)
+    ground = random.uniform(-1, 1, (300, 3)) * [1, 0.005, 1]
+    things = random.uniform(-0.3, 0.3, (150, 3)) - [0, 0.32, 0]
+    centers = random.normal(size=(9, 3)) * [1, 0, 1] - [0, 2, 0]
+    plane = region_support.find(
+        np.concatenate([ground, things]), centers, np.array([0, -1.0, 0]), 1
+    )
+    assert plane is not None
+    assert plane.normal @ [0, -1, 0] > 0.999
+    assert (plane.height(ground) < plane.thickness).mean() > 0.98
+    below = np.add(centers, (0, 4, 0))
+    assert region_support.find(ground, below, np.array([0, -1.0, 0]), 1) is None
 
 
 def test_cameras_without_a_common_place_say_so() -> None:
-    flight = region_scenes.flight().model
+    flight = region_scenes.town().model
     found = region_search.find("object", flight)
     assert found.rule == "density" and "common place" in found.remark
     assert region_search.find("outdoor", flight).remark == ""

@@ -52,21 +52,18 @@ def auto(
     settings: SettingWords = None,
     as_json: AsJson = False,
     rule: Annotated[
-        Literal["view", "upstream"],
-        typer.Option(help="view: common view and density; upstream: Neuralangelo's two rules"),
-    ] = "view",
+        Literal["auto", "view", "upstream"],
+        typer.Option(
+            help="auto: as prepare does; view: circled objects as tightly as others; "
+            "upstream: Neuralangelo's two rules"
+        ),
+    ] = "auto",
 ) -> None:
     """Let cameras and points decide (SCENE_TYPE=object, indoor or outdoor)."""
-    from maquette.scene import region_rules, region_search
+    from maquette.scene import region_search
 
     chosen, opened = _open(settings)
-    model = opened.model
-    if rule == "view":
-        found = region_search.find(chosen.options["scene_type"], model)
-    else:
-        found = region_rules.estimate(
-            chosen.options["scene_type"], model.centers, model.axes, model.points
-        )
+    found = region_search.by_rule(rule, chosen.options["scene_type"], opened.model)
     _save(chosen, opened, found.region, as_json, source="auto", remark=found.remark)
 
 
@@ -165,10 +162,11 @@ def _tell(
 
 def _facts(opened: Workspace, region: Region) -> dict[str, Any]:
     from maquette.scene import region_file, transforms
+    from maquette.scene.region_views import Views
 
     path = opened.scene.transforms
     document = transforms.read_document(path) if path.exists() else {}
-    inside = int(region.contains(opened.model.points).sum())
+    inside, views = int(region.contains(opened.model.points).sum()), Views.of(opened.model)
     return {
         "scene": opened.scene.name,
         "set_by": document.get(region_file.SOURCE_KEY, "auto") if document else "not saved yet",
@@ -177,6 +175,7 @@ def _facts(opened: Workspace, region: Region) -> dict[str, Any]:
         "box": [list(limits) for limits in region.box],
         "points_inside": inside,
         "points_outside": len(opened.model.points) - inside,
+        "middle_of_pictures": views.share(region.contains(views.points)),
         "cameras": len(opened.model.names),
         "digest": region.digest,
     }

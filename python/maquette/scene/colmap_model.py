@@ -26,6 +26,15 @@ _POINT = np.dtype(
 )
 _OBSERVATION = 8  # bytes of an entry of a track: image, then the number of its keypoint
 _CHUNK = 100_000  # points gathered at once
+MOST_OBSERVED = 20_000  # points whose observations a model carries
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Which image sees which point, [O] each: rows of points, in order, and of images."""
+
+    point: NDArray[np.int64]
+    image: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,7 @@ class SparseModel:
         world_from_cam: [N, 4, 4], COLMAP's camera axes (z forward).
         points: [P, 3]; `colors` [P, 3] are their 8-bit RGB.
         views: [P] how many images see each point.
+        observations: Those of every n-th point, of at most `MOST_OBSERVED` points.
     """
 
     names: tuple[str, ...]
@@ -45,6 +55,7 @@ class SparseModel:
     points: Floats
     colors: NDArray[np.uint8]
     views: NDArray[np.int64]
+    observations: Observations
 
     @property
     def centers(self) -> Floats:
@@ -82,14 +93,17 @@ def read(folder: Path) -> SparseModel:
             "which cameras.bin does not have",
             hint="copy all files of one COLMAP model together",
         )
-    points, colors, views = _read_points(_File.open(folder / FILES[2]))
+    file = _File.open(folder / FILES[2])
+    starts, entries = _read_entries(file)
+    every = max(1, -(-len(entries) // MOST_OBSERVED))
     return SparseModel(
         names=tuple(image.name for image in images),
         lenses=tuple(lenses[image.lens] for image in images),
         world_from_cam=np.array([image.world_from_cam for image in images]).reshape(-1, 4, 4),
-        points=points,
-        colors=colors,
-        views=views,
+        points=entries["xyz"].copy(),
+        colors=entries["rgb"].copy(),
+        views=entries["track"].astype(np.int64),
+        observations=_observations(file, starts, entries, images, every),
     )
 
 
@@ -118,23 +132,10 @@ def read_tracks(folder: Path) -> Tracks:
     """
     images = sorted(_read_images(_File.open(folder / FILES[1])), key=lambda image: image.name)
     file = _File.open(folder / FILES[2])
-    raw, starts, entries = np.frombuffer(file.data, np.uint8), *_read_entries(file)
-    counts = entries["track"].astype(np.int64)
-    first = np.cumsum(counts) - counts
-    point = np.repeat(np.arange(len(counts)), counts)
-    within = np.arange(len(point)) - first[point]
-    at = starts[point] + _POINT.itemsize + _OBSERVATION * within
-    numbers = np.empty(len(point), np.int64)
-    for begin in range(0, len(point), _CHUNK):
-        part = slice(begin, begin + _CHUNK)
-        numbers[part] = raw[at[part, None] + np.arange(4)].view("<u4")[:, 0]
-    known = np.array([image.number for image in images], np.int64)
-    order = np.argsort(known)
-    place = np.searchsorted(known, numbers, sorter=order).clip(max=len(known) - 1)
-    if len(numbers) and (not len(known) or (known[order[place]] != numbers).any()):
-        raise file.damage("a point is seen by an image that images.bin does not have")
+    starts, entries = _read_entries(file)
+    seen = _observations(file, starts, entries, images)
     names = tuple(image.name for image in images)
-    return Tracks(names, entries["xyz"].copy(), entries["error"].copy(), point, order[place])
+    return Tracks(names, entries["xyz"].copy(), entries["error"].copy(), seen.point, seen.image)
 
 
 @dataclass(frozen=True)
@@ -250,10 +251,31 @@ def _world_from_cam(file: _File, pose: Floats) -> Floats:
     return matrix
 
 
-def _read_points(file: _File) -> tuple[Floats, NDArray[np.uint8], NDArray[np.int64]]:
-    """Points [P, 3], colours [P, 3] and track lengths [P]."""
-    _, entries = _read_entries(file)
-    return entries["xyz"].copy(), entries["rgb"].copy(), entries["track"].astype(np.int64)
+def _observations(
+    file: _File,
+    starts: NDArray[np.int64],
+    entries: NDArray[np.void],
+    images: list[_Image],
+    every: int = 1,
+) -> Observations:
+    """The tracks of every n-th point; `starts` and `entries` as `_read_entries` gives them."""
+    chosen = np.arange(0, len(entries), every)
+    counts = entries["track"][chosen].astype(np.int64)
+    first = np.cumsum(counts) - counts
+    row = np.repeat(np.arange(len(counts)), counts)
+    point = chosen[row]
+    within = np.arange(len(row)) - first[row]
+    at = starts[point] + _POINT.itemsize + _OBSERVATION * within
+    raw, numbers = np.frombuffer(file.data, np.uint8), np.empty(len(point), np.int64)
+    for begin in range(0, len(point), _CHUNK):
+        part = slice(begin, begin + _CHUNK)
+        numbers[part] = raw[at[part, None] + np.arange(4)].view("<u4")[:, 0]
+    known = np.array([image.number for image in images], np.int64)
+    order = np.argsort(known)
+    place = np.searchsorted(known, numbers, sorter=order).clip(max=len(known) - 1)
+    if len(numbers) and (not len(known) or (known[order[place]] != numbers).any()):
+        raise file.damage("a point is seen by an image that images.bin does not have")
+    return Observations(point, order[place])
 
 
 def _read_entries(file: _File) -> tuple[NDArray[np.int64], NDArray[np.void]]:

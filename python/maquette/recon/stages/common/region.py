@@ -5,21 +5,21 @@ from __future__ import annotations
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.pictures import points
 from maquette.recon.sfm.colmap import pycolmap
-from maquette.scene import colmap_model, region_file, region_rules, region_search, transforms
+from maquette.scene import colmap_model, region_file, region_search, transforms
 from maquette.scene.atomic import replacing, write_json
 from maquette.scene.colmap_model import SparseModel
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
-from maquette.scene.region_rules import Estimate
+from maquette.scene.region_views import Views
 from maquette.scene.transforms import Transforms
 from maquette.stages.stage import Report, Stage
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
-    """Place the region by the scene type's rule, or keep the one that the person set."""
+    """Find the region by cameras and points, or keep the one that the person set."""
     model = colmap_model.read(scene.sparse)
-    found = _find(options.scene_type, model)
+    found = region_search.find(options.scene_type, model)
     kept, remark = region_file.kept_region(scene.transforms, model.frames())
     if remark and kept is None:
         before = transforms.read(scene.transforms).region
@@ -37,15 +37,6 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     return Report([ply], mutable=mutable, numbers=_numbers(model, region, rule), remarks=remarks)
 
 
-def _find(scene_type: str, model: SparseModel) -> Estimate:
-    """The cameras' orbit for an object they circle, whose width training is tuned to; else ours."""
-    if scene_type == "object":
-        wide = region_rules.estimate(scene_type, model.centers, model.axes, model.points)
-        if wide.rule == "poses":
-            return wide
-    return region_search.find(scene_type, model)
-
-
 def _write(scene: Scene, model: SparseModel, region: Region, source: str) -> None:
     with replacing(scene.sparse / "points3D.ply") as temporary:
         pycolmap.Reconstruction(scene.sparse).export_PLY(temporary)
@@ -54,13 +45,14 @@ def _write(scene: Scene, model: SparseModel, region: Region, source: str) -> Non
 
 
 def _numbers(model: SparseModel, region: Region, rule: str) -> dict[str, object]:
-    inside = int(region.contains(model.points).sum())
+    inside, views = int(region.contains(model.points).sum()), Views.of(model)
     return {
         "rule": rule,
         "center": [round(value, 6) for value in region.center],
         "radius": round(region.radius, 6),
         "points_inside": inside,
         "points_outside": len(model.points) - inside,
+        "middle_of_pictures": round(views.share(region.contains(views.points)), 3),
         "cameras": len(model.names),
         "region": region.digest,
     }
@@ -68,7 +60,7 @@ def _numbers(model: SparseModel, region: Region, rule: str) -> dict[str, object]
 
 STAGE = Stage(
     "region",
-    2,
+    3,
     run,
     parameters=("scene_type",),
     after=("undistort",),
