@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import trimesh
 
+from maquette.recon.mesh.ray_casting import RayScene
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.pictures.contact_sheet import AZIMUTHS_DEG, draw_sheet, orbit_views
 from maquette.recon.pictures.framing import set_stage
 from maquette.recon.pictures.occlusion import vertex_openness
-from maquette.recon.pictures.rays import RayScene
 from maquette.scene.region import Region
 
 REGION = Region.around([10.0, 0.0, 0.0], 4.0)

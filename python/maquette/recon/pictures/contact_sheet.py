@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from maquette.recon.mesh.ray_casting import RayScene
 from maquette.recon.mesh.triangles import FloatArray, TriangleMesh, vertex_normals
 from maquette.recon.pictures.framing import Staged, set_stage
 from maquette.recon.pictures.occlusion import vertex_openness
 from maquette.recon.pictures.rasterise import Materials, View, draw
-from maquette.recon.pictures.rays import RayScene
 from maquette.scene.color_space import linear_from_srgb
 from maquette.scene.region import Region
 
