@@ -15,13 +15,13 @@ from maquette.recon.mesh.triangles import FloatArray, TriangleMesh
 from maquette.recon.mesh.vertex_graph import BoolArray, LabelArray, VertexGraph
 
 _SMOOTHING = 0.004  # of the size: how far the edge of the seen part is smoothed
-_ARM = 0.008  # of the size: arms less than twice as wide go
+_ARM = 0.014  # of the size: arms less than twice as wide go
 _SLIT = 0.012  # of the size: slits less than twice as wide stay closed
 _HOLE_AREA = 0.002  # of the seen area: a hole's patch below is kept whatever its form
 _HOLE_PERIMETER = 0.45  # of the size: the edge of a hole that may be closed …
 _HOLE_BULGE = 2.0  # … with a patch of at most so many times the area of a disc of that edge
 _POCKET_PERIMETER = 1.0  # of the size: the edge of a hollow that may stay closed
-_SHARD_AREA = 0.005  # of the seen area: a part below that was torn off goes
+_SHARD_AREA = 0.01  # of the seen area: a part below that was torn off goes
 _CRUMB_AREA = 0.0001  # of the seen area: a part below goes in any case
 _ROUNDS = (4, 40)
 _RINGS = (1, 12)
