@@ -25,9 +25,9 @@ from maquette.recon.evaluate.cameras import compare_cameras
 from maquette.recon.evaluate.similarity import Similarity
 from maquette.recon.evaluate.triangle_distance import nearest_faces
 from maquette.recon.evaluate.truth import source_keys
+from maquette.recon.mesh.ray_casting import RayScene
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.triangles import TriangleMesh
-from maquette.recon.pictures.rays import RayScene
 from maquette.scene import colmap_model, stage_records, transforms
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region

@@ -17,9 +17,9 @@ from PIL import Image
 from maquette.errors import NotFound
 from maquette.recon.evaluate.triangle_distance import sample_evenly
 from maquette.recon.evaluate.truth import FILE, GroundTruth, read_truth
+from maquette.recon.mesh.ray_casting import RayScene
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.triangles import TriangleMesh, face_cross, unit_vectors
-from maquette.recon.pictures.rays import RayScene
 from maquette.scene.transforms import Intrinsics
 
 FloatArray = NDArray[np.float64]

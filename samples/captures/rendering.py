@@ -3,8 +3,8 @@
 import numpy as np
 
 from captures.materials import MATERIALS, albedo
+from maquette.recon.mesh.ray_casting import RayScene
 from maquette.recon.mesh.triangles import TriangleMesh, face_cross, unit_vectors
-from maquette.recon.pictures.rays import RayScene
 
 _SAMPLES = 2  # rays along each side of a pixel
 _NOISE = 0.006  # standard deviation of the sensor's noise, of full scale

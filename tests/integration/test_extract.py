@@ -119,7 +119,7 @@ def write_truth(scene):
 
 
 def test_extract_gives_the_surface_in_world_units(scene):
-    numbers = extract(scene).numbers
+    numbers = extract(scene, unseen="keep").numbers
     loaded = trimesh.load(scene.results / "ring.ply", process=False)
     off = synthetic_scene.signed_distance(np.asarray(loaded.vertices))
     assert 1e-6 < np.abs(off).max() < 0.02  # the crease between ball and ring is the worst
@@ -208,12 +208,65 @@ def test_parts_are_told_and_the_largest_kept_on_request(scene):
             floater = np.linalg.norm(points - [0.0, 0.0, 0.3], axis=1) - 0.04
             return np.minimum(super().signed_distance(points), floater)
 
-    record = extract(scene, load=WithFloater)
+    record = extract(scene, load=WithFloater, unseen="keep")
     assert record.numbers["components"] == 2
     assert "KEEP_LCC=1" in record.remarks[0]
-    record = extract(scene, load=WithFloater, keep_lcc=True)
+    record = extract(scene, load=WithFloater, keep_lcc=True, unseen="keep")
     assert record.numbers["components"] == 1
     assert not record.remarks
+
+
+def seen_from_above(points):
+    """Whether the ring of cameras can see points [N, 3], roughly: the upper part of the object."""
+    return points[:, 2] > synthetic_scene.CENTER[2] + synthetic_scene.RING_HEIGHT
+
+
+def test_what_no_photo_saw_is_dropped_and_told(scene):
+    whole = extract(scene, unseen="keep")
+    assert "unseen_share" not in whole.numbers
+    closed = trimesh.load(scene.results / "ring.ply", process=False)
+    record = extract(scene)
+    left = trimesh.load(scene.results / "ring.ply", process=False)
+    faces = whole.numbers["faces"] - record.numbers["dropped_faces"]
+    assert len(left.faces) == record.numbers["faces"] == faces
+    assert 0.2 < record.numbers["unseen_share"] < 0.6
+    assert not record.numbers["watertight"]
+    assert record.numbers["largest_component_share"] > 0.9
+    above = [mesh.area_faces[seen_from_above(mesh.triangles_center)].sum()
+             for mesh in (left, closed)]  # fmt: skip
+    assert above[0] == pytest.approx(above[1], rel=0.01)
+    assert left.bounds[0][2] > closed.bounds[0][2] + 0.05  # the underside is gone
+    (remark,) = record.remarks
+    assert "was dropped; UNSEEN=fill keeps a closed model" in remark
+
+
+def test_fill_marks_what_no_photo_saw_and_stays_closed(scene):
+    record = extract(scene, unseen="fill")
+    vertices = PlyData.read(scene.results / "ring.ply")["vertex"]
+    seen = vertices["seen"] == 1
+    colors = np.stack([vertices[name] for name in ("red", "green", "blue")], axis=1)
+    assert 0.2 < 1 - seen.mean() < 0.6
+    assert (colors[~seen] == 128).all()
+    assert (colors[seen] != 128).any(axis=1).mean() > 0.99
+    assert record.numbers["watertight"]
+    assert "grey" in record.remarks[0]
+    glb = trimesh.load(scene.results / "ring.glb", process=False)
+    (mesh,) = glb.geometry.values()
+    np.testing.assert_array_equal(mesh.vertex_attributes["_SEEN"].ravel() == 1, seen)
+
+
+def test_what_only_masked_pixels_saw_is_unseen(scene):
+    scene.masks.mkdir()
+    mask = Image.fromarray(np.repeat(np.uint8([[255, 0]]), 32, axis=1).repeat(48, axis=0))
+    for path in scene.images.iterdir():
+        mask.save(scene.masks / f"{path.stem}.png")
+    masked = extract(scene).numbers["unseen_share"]
+    for path in scene.masks.iterdir():
+        Image.new("L", (64, 48)).save(path)
+    record = extract(scene)
+    assert 0.2 < masked < record.numbers["unseen_share"] == 1.0
+    assert record.numbers["watertight"]  # nothing seen: kept whole
+    assert "no photo sees this mesh" in record.remarks[0]
 
 
 def test_untextured_meshes_have_no_colours(scene):
@@ -226,7 +279,7 @@ def test_untextured_meshes_have_no_colours(scene):
 @pytest.mark.parametrize("grown", [0.0, 0.05])
 def test_evaluation_finds_the_known_error(scene, grown):
     load = partial(Analytic, grown=grown)
-    extract(scene, load=load)
+    extract(scene, load=load, unseen="keep")
     write_truth(scene)
     result = evaluate(scene, "experiments", progress(), None, open_renderer, samples=20_000)
     assert set(result) == {*KEYS, "reasons", "details"}

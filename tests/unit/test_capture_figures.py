@@ -23,8 +23,8 @@ from captures.solids import Box, of_boxes  # noqa: E402
 from captures.writing import truth_document  # noqa: E402
 from maquette.recon.evaluate.similarity import Similarity  # noqa: E402
 from maquette.recon.mesh.ply import write_ply  # noqa: E402
+from maquette.recon.mesh.ray_casting import RayScene  # noqa: E402
 from maquette.recon.mesh.triangles import TriangleMesh, face_cross  # noqa: E402
-from maquette.recon.pictures.rays import RayScene  # noqa: E402
 from maquette.scene.region import Region  # noqa: E402
 
 SAMPLES = 3000

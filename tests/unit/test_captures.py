@@ -24,9 +24,9 @@ from captures.rendering import Photographer, pixel_rays  # noqa: E402
 from captures.solids import Box, Solid, joined, of_boxes, prism  # noqa: E402
 from captures.writing import write_capture  # noqa: E402
 from maquette.recon.evaluate.truth import read_truth  # noqa: E402
+from maquette.recon.mesh.ray_casting import RayScene  # noqa: E402
 from maquette.recon.mesh.reading import read_mesh  # noqa: E402
 from maquette.recon.mesh.triangles import TriangleMesh, face_cross  # noqa: E402
-from maquette.recon.pictures.rays import RayScene  # noqa: E402
 
 QUICK = [name for name in CAPTURES if name not in ("arc-90", "arc-150", "circle")]  # no owl
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import trimesh
 
+from maquette.recon.mesh.ray_casting import RayScene
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.pictures.capture import Cameras, Manner, arc_of, manner_of
 from maquette.recon.pictures.contact_sheet import draw_sheet, lay_out, plan
 from maquette.recon.pictures.framing import set_stage
 from maquette.recon.pictures.occlusion import vertex_openness
 from maquette.recon.pictures.rasterise import Materials, View, draw
-from maquette.recon.pictures.rays import RayScene
 from maquette.recon.pictures.viewpoints import views_of
 from maquette.scene.region import Region
 

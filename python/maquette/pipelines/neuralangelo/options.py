@@ -11,6 +11,7 @@ from maquette.errors import ConfigError
 from maquette.pipelines.options import StepOptions, option
 
 Preset = Literal["auto", "preview", "standard", "full-8gb", "full-12gb", "full-16gb", "full"]
+Unseen = Literal["drop", "keep", "fill"]
 
 
 def parse_overrides(text: str) -> dict[str, Any]:
@@ -79,3 +80,6 @@ class ExtractOptions(StepOptions):
     checkpoint: str = option("", "name, path or iteration; empty: the newest", once=True)
     textured: bool = option(True, "0: no vertex colours")
     keep_lcc: bool = option(False, "1: keep only the largest part of the whole mesh")
+    unseen: Unseen = option(
+        "drop", "surface that fewer than two photos saw; fill: a closed model, grey there"
+    )

@@ -8,7 +8,7 @@ from maquette.pipelines.prepare import PREPARE
 
 PIPELINE = Pipeline(
     name="neuralangelo",
-    summary="a closed mesh from a neural surface: best where people walked all around",
+    summary="a mesh from a neural surface: best where people walked all around",
     steps={
         "prepare": PREPARE,
         "process": Step(

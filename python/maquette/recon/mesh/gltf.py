@@ -3,7 +3,8 @@
 Vertices stay in COLMAP world units. glTF wants +y up, so a node rotation turns the scene's up
 direction there: viewers show it upright, and who reads the buffers finds world coordinates.
 Colours are linear light in glTF (3.9.2 of the specification) and 16 bit, because 8 linear bits
-band in the shadows.
+band in the shadows. Whether cameras saw a vertex, where the mesh tells it, is the attribute
+`_SEEN`, 1 or 0.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def write_glb(path: Path, mesh: TriangleMesh, up: FloatArray, name: str) -> None
         attributes["NORMAL"] = buffers.add(mesh.normals.astype("<f4", copy=False), "VEC3")
     if mesh.colors is not None:
         attributes["COLOR_0"] = buffers.add(_linear_rgba(mesh.colors), "VEC4")
+    if mesh.seen is not None:
+        attributes["_SEEN"] = buffers.add(mesh.seen.astype("<f4"), "SCALAR")
     corners = np.ascontiguousarray(mesh.faces, dtype="<i4").view("<u4").ravel()
     indices = buffers.add(corners, "SCALAR", target=_INDEX_BUFFER)
     document = buffers.document | _scene(attributes, indices, up, name)

@@ -13,7 +13,10 @@ _ROWS_AT_ONCE = 1 << 18
 
 
 def write_ply(path: Path, mesh: TriangleMesh, comments: tuple[str, ...] = ()) -> None:
-    """Write a mesh: float32 coordinates and normals, 8-bit sRGB colours; whole or not at all."""
+    """Write a mesh, whole or not at all: float32 coordinates and normals, 8-bit sRGB colours.
+
+    What cameras saw, where the mesh tells it, is `seen`, 1 or 0.
+    """
     with replacing(path) as temporary, open(temporary, "wb") as file:
         file.write(_header(mesh, comments).encode("ascii", "replace"))
         for first in range(0, len(mesh.vertices), _ROWS_AT_ONCE):
@@ -29,6 +32,8 @@ def _columns(mesh: TriangleMesh) -> list[tuple[str, str]]:
         columns += [(name, "<f4") for name in ("nx", "ny", "nz")]
     if mesh.colors is not None:
         columns += [(name, "u1") for name in ("red", "green", "blue")]
+    if mesh.seen is not None:
+        columns.append(("seen", "u1"))
     return columns
 
 
@@ -38,6 +43,8 @@ def _vertex_table(mesh: TriangleMesh, part: slice) -> np.ndarray:
         values += [*mesh.normals[part].T]
     if mesh.colors is not None:
         values += [*np.round(np.clip(mesh.colors[part], 0, 1) * 255).T]
+    if mesh.seen is not None:
+        values.append(mesh.seen[part])
     columns = _columns(mesh)
     table = np.empty(len(values[0]), dtype=columns)
     for (name, _), column in zip(columns, values, strict=True):

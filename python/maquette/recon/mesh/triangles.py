@@ -23,12 +23,14 @@ class TriangleMesh:
         faces: [F, 3] int32, indices of vertices.
         normals: [V, 3] of length 1, pointing out; None when not computed.
         colors: [V, 3], sRGB 0..1; None for a mesh without colour.
+        seen: [V] whether cameras saw it; None where that was not asked.
     """
 
     vertices: FloatArray
     faces: FaceArray
     normals: FloatArray | None = None
     colors: FloatArray | None = None
+    seen: NDArray[np.bool_] | None = None
 
     @property
     def extent(self) -> FloatArray:
@@ -82,6 +84,7 @@ def keep_faces(mesh: TriangleMesh, chosen: NDArray[np.bool_]) -> TriangleMesh:
         faces,
         None if mesh.normals is None else mesh.normals[used],
         None if mesh.colors is None else mesh.colors[used],
+        None if mesh.seen is None else mesh.seen[used],
     )
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from maquette.recon.mesh.ray_casting import RayScene
 from maquette.recon.mesh.triangles import FloatArray, TriangleMesh, vertex_normals
 from maquette.recon.pictures.capture import Arc, Cameras, Manner, arc_of, manner_of
 from maquette.recon.pictures.framing import Staged, axes, set_stage
 from maquette.recon.pictures.occlusion import vertex_openness
 from maquette.recon.pictures.rasterise import Materials, draw
-from maquette.recon.pictures.rays import RayScene
 from maquette.recon.pictures.viewpoints import Viewpoint, choose, views_of
 from maquette.scene.color_space import linear_from_srgb
 from maquette.scene.region import Region

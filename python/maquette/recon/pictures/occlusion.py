@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from maquette.recon.mesh.ray_casting import RayScene
 from maquette.recon.mesh.triangles import FloatArray, TriangleMesh
-from maquette.recon.pictures.rays import RayScene
 
 _RAY_BUDGET = 4_000_000
 _RAYS = (6, 48)  # fewest and most a vertex

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from maquette.recon.mesh.ray_casting import Hits, RayScene
 from maquette.recon.pictures.framing import Staged
-from maquette.recon.pictures.rays import Hits, RayScene
 from maquette.scene.color_space import srgb_from_linear
 
 FloatArray = NDArray[np.floating]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,6 +64,22 @@ def mask_paths(scene: Scene) -> dict[str, Path]:
         for count in range(1, len(words)):
             found.setdefault(".".join(words[:count]), path)
     return found
+
+
+def mask_reader(
+    scene: Scene, frames: Sequence[Frame], long_side: int
+) -> Callable[[int], NDArray[np.bool_] | None]:
+    """A function from a frame's number to its mask, reduced to a long side; None without one."""
+    paths = mask_paths(scene)
+
+    def read(number: int) -> NDArray[np.bool_] | None:
+        lens = frames[number].intrinsics
+        path = paths.get(Path(frames[number].file_path).stem)
+        return (
+            None if path is None else read_mask(path, reduced((lens.width, lens.height), long_side))
+        )
+
+    return read
 
 
 def read_mask(path: Path, size: Size) -> NDArray[np.bool_]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,20 @@ from maquette.recon.mesh.marching import extract_surface
 from maquette.recon.mesh.ply import write_ply
 from maquette.recon.mesh.surface_protocol import Surface
 from maquette.recon.mesh.triangles import TriangleMesh
+from maquette.recon.mesh.unseen import Treated, grey_where_unseen, treat_unseen
 from maquette.recon.mesh.upright import up_direction
+from maquette.recon.views.images import mask_reader
 from maquette.scene import checkpoints, outputs, region_file, transforms
 from maquette.scene.checkpoints import Choice
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
+from maquette.scene.transforms import Frame
 from maquette.stages.stage import Report, Stage
 
 Load = Callable[[Path], Surface]
+_TOLERANCE_CELLS = 2.0  # by which the surface may hide itself: its own noise
+_MASK_LONG_SIDE = 1024  # pixels
 
 
 @dataclass(frozen=True)
@@ -64,21 +69,29 @@ def run(
         progress.warn(choice.remark)
     surface = (load or _load)(choice.path)
     check_region(surface.region, cameras.region, choice.path)
-    unit, parts = _unit_mesh(surface, options, progress, scene.name)
-    mesh = to_world(unit, surface.region)
+    closed, parts = _unit_mesh(surface, options, progress, scene.name)
+    treated = _treat_unseen(closed, surface.region, cameras.frames, scene, options, progress)
+    unit = with_colors(treated.mesh, surface) if options.textured else treated.mesh
+    mesh = to_world(grey_where_unseen(unit), surface.region)
     ply, glb = scene.results / f"{scene.name}.ply", scene.results / f"{scene.name}.glb"
     progress.step("write", 0, 2)
     write_ply(ply, mesh, ("maquette; COLMAP world units",))
     write_glb(glb, mesh, up_direction(cameras.frames), scene.name)
     progress.step("write", 2, 2)
-    numbers = _numbers(mesh, parts, ply) | {
-        "checkpoint": choice.path.name,
-        "iteration": surface.iteration,
-        "seconds": round(time.monotonic() - clock, 2),
-    }
-    remarks = [remark for remark in (choice.remark, _remark_on_parts(parts, options)) if remark]
+    numbers = (
+        _numbers(mesh, ply)
+        | treated.numbers
+        | {
+            "checkpoint": choice.path.name,
+            "iteration": surface.iteration,
+            "seconds": round(time.monotonic() - clock, 2),
+        }
+    )
+    remarks = [choice.remark, _remark_on_parts(parts, options), treated.remark]
     kinds = {ply: outputs.MESH, glb: outputs.MESH}
-    return Report(outputs=[ply, glb], numbers=numbers, remarks=remarks, kinds=kinds)
+    return Report(
+        outputs=[ply, glb], numbers=numbers, remarks=[*filter(None, remarks)], kinds=kinds
+    )
 
 
 def check_region(trained: Region, current: Region, checkpoint: Path) -> None:
@@ -123,7 +136,7 @@ def _choose(scene: Scene, options: ExtractOptions) -> Choice:
 def _unit_mesh(
     surface: Surface, options: ExtractOptions, progress: Progress, name: str
 ) -> tuple[TriangleMesh, Parts]:
-    """The finished mesh in unit space, and its parts."""
+    """The whole surface in unit space, with normals, and its parts."""
 
     def tell(done: int, total: int) -> None:
         progress.step("blocks", done, total)
@@ -139,13 +152,37 @@ def _unit_mesh(
         )
     if options.keep_lcc:
         mesh = largest_component(mesh)
+    return with_normals(mesh, distance, 2.0 / options.resolution), _parts(mesh)
+
+
+def _treat_unseen(
+    mesh: TriangleMesh, region: Region, frames: Sequence[Frame], scene: Scene,
+    options: ExtractOptions, progress: Progress,
+) -> Treated:  # fmt: skip
+    """What UNSEEN asks for, in unit space."""
+    progress.step("unseen", 0, 1)
+    poses = [frame.world_from_cam.copy() for frame in frames]
+    for pose in poses:
+        pose[:3, 3] = region.unit_from_world(pose[:3, 3])
+    in_unit = [
+        replace(frame, world_from_cam=pose) for frame, pose in zip(frames, poses, strict=True)
+    ]
+    mask = mask_reader(scene, frames, _MASK_LONG_SIDE)
+    tolerance = _TOLERANCE_CELLS * 2.0 / options.resolution
+    treated = treat_unseen(mesh, options.unseen, in_unit, mask, tolerance)
+    if treated.is_blind:
+        progress.warn(treated.remark)
+    progress.step("unseen", 1, 1)
+    return treated
+
+
+def _parts(mesh: TriangleMesh) -> Parts:
     component = face_components(mesh)
-    parts = Parts(int(component.max()) + 1, float((component == 0).mean()))
-    mesh = with_normals(mesh, distance, 2.0 / options.resolution)
-    return (with_colors(mesh, surface) if options.textured else mesh), parts
+    return Parts(int(component.max()) + 1, float((component == 0).mean()))
 
 
-def _numbers(mesh: TriangleMesh, parts: Parts, ply: Path) -> dict[str, Any]:
+def _numbers(mesh: TriangleMesh, ply: Path) -> dict[str, Any]:
+    parts = _parts(mesh)
     return {
         "vertices": len(mesh.vertices),
         "faces": len(mesh.faces),
@@ -168,10 +205,10 @@ def _remark_on_parts(parts: Parts, options: ExtractOptions) -> str:
 
 STAGE = Stage(
     name="mesh",
-    version=1,
+    version=2,
     run=run,
-    parameters=("group", "resolution", "block_res", "checkpoint", "textured", "keep_lcc"),
-    facts=("cameras", "region"),
+    parameters=("group", "resolution", "block_res", "checkpoint", "textured", "keep_lcc", "unseen"),
+    facts=("cameras", "region", "masks"),
     files=lambda scene, options: (_choose(scene, options).path,),
-    packages=("torch", "scikit-image", "trimesh"),
+    packages=("torch", "scikit-image", "trimesh", "embreex"),
 )
