@@ -92,10 +92,11 @@ def make_kernels() -> Iterator[str]:
 
 def _rooms() -> list[Any]:
     """What tells of the kernels of each part of the data plane: `cases` and `make_kernels`."""
+    from maquette.recon.dense.kernels import checks as dense
     from maquette.recon.mesh import checks as mesh
     from maquette.recon.surface.kernels import checks as surface
 
-    return [surface, mesh]
+    return [surface, mesh, dense]
 
 
 def versions(device: torch.device) -> dict[str, str]:
