@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from dense_scene import Seen, frames_around, render
-from maquette.recon.dense.kernels.checks import make_kernels
-from maquette.recon.dense.patch_match import estimate, refine
-from maquette.recon.dense.stacks import GreyView
+from maquette.recon.mvs.kernels.checks import make_kernels
+from maquette.recon.mvs.patch_match import estimate, refine
+from maquette.recon.mvs.stacks import GreyView
 from rows import Row, print_rows
 
 _LUMA = np.array([0.299, 0.587, 0.114])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from maquette.recon.dense.stacks import GreyView
+from maquette.recon.mvs.stacks import GreyView
 from maquette.scene.transforms import Frame, Intrinsics
 
 Floats = NDArray[np.float64]

@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from maquette.errors import BadInput
-from maquette.recon.dense.colmap_files import read_maps, write_fused, write_maps
-from maquette.recon.dense.fusion import Points, filter_map, fuse, is_speckle
-from maquette.recon.dense.patch_match import DepthMap
 from maquette.recon.geometry.points import read_points
+from maquette.recon.mvs.colmap_files import read_maps, write_fused, write_maps
+from maquette.recon.mvs.fusion import Points, filter_map, fuse, is_speckle
+from maquette.recon.mvs.patch_match import DepthMap
 from maquette.scene.transforms import Frame
 from stereo_scene import CENTER, RADIUS, WALL, stereo_views
 

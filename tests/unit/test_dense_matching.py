@@ -9,8 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from maquette.recon.dense.patch_match import DepthMap, Matching, estimate, refine
-from maquette.recon.dense.stacks import GreyView
+from maquette.recon.mvs.patch_match import DepthMap, Matching, estimate, refine
+from maquette.recon.mvs.stacks import GreyView
 from stereo_scene import SPAN, stereo_views
 
 Floats = NDArray[np.float32]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from maquette.errors import BadInput
-from maquette.recon.dense.neighbours import (
+from maquette.recon.mvs.neighbours import (
     MVSNET,
     Scoring,
     choose_sources,

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maquette.recon.dense.stacks import GreyView, Stack, pack
-from maquette.recon.dense.sweeping import Effort, State, Window, score, sweep
 from maquette.recon.kernel_checks import Case
+from maquette.recon.mvs.stacks import GreyView, Stack, pack
+from maquette.recon.mvs.sweeping import Effort, State, Window, score, sweep
 from maquette.scene.transforms import Frame, Intrinsics
 
 _SIZES = ((24, 17), (160, 121))

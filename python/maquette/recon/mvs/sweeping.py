@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maquette.recon.dense.kernels import patch_match as kernels
-from maquette.recon.dense.stacks import Stack
+from maquette.recon.mvs.kernels import patch_match as kernels
+from maquette.recon.mvs.stacks import Stack
 
 UNSEEN = 2.0  # the highest photometric cost: a view does not see the place
 _FLAT = 0.5  # grey levels squared: windows with less variance say nothing

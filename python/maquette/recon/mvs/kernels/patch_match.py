@@ -14,8 +14,8 @@ from torch import Tensor
 from maquette.recon.kernels.launching import array, over_items
 
 if TYPE_CHECKING:
-    from maquette.recon.dense.stacks import Stack
-    from maquette.recon.dense.sweeping import Effort, State, Window
+    from maquette.recon.mvs.stacks import Stack
+    from maquette.recon.mvs.sweeping import Effort, State, Window
 
 MOST_VIEWS = 8
 

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from maquette.recon.dense.kernels.patch_match import MOST_VIEWS
-from maquette.recon.dense.stacks import GreyView, Stack, pack
-from maquette.recon.dense.sweeping import Effort, State, Window, score, sweep
+from maquette.recon.mvs.kernels.patch_match import MOST_VIEWS
+from maquette.recon.mvs.stacks import GreyView, Stack, pack
+from maquette.recon.mvs.sweeping import Effort, State, Window, score, sweep
 
 Floats = NDArray[np.float32]
 _NEAR_PX = 8.0  # at the coarsest level: so far a sparse point tells of the depth

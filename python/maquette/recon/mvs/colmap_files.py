@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maquette.errors import BadInput
-from maquette.recon.dense.fusion import Points
-from maquette.recon.dense.patch_match import DepthMap
+from maquette.recon.mvs.fusion import Points
+from maquette.recon.mvs.patch_match import DepthMap
 from maquette.scene.atomic import replacing
 
 _VERTEX = np.dtype([("place", "<f4", 3), ("normal", "<f4", 3), ("color", "u1", 3)])

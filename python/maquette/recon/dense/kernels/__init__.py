@@ -1,1 +1,0 @@
-"""The fast kernels of dense stereo; each has a plain twin in `recon/dense/`."""
