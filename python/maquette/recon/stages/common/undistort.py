@@ -50,5 +50,5 @@ def _masks(scene: Scene) -> int:
 
 
 STAGE = Stage(
-    "undistort", 2, run, after=("frames", "features", "poses"), packages=("pycolmap", "pillow")
+    "undistort", 1, run, after=("frames", "features", "poses"), packages=("pycolmap", "pillow")
 )
