@@ -154,4 +154,4 @@ def _read_array(path: Path, channels: int) -> NDArray[np.float32]:
         raise BadInput(f"`{path}` is no map of COLMAP: {error}", hint=_AGAIN) from error
     if depth != channels:
         raise BadInput(f"`{path}` has {depth} channels, not {channels}", hint=_AGAIN)
-    return np.ascontiguousarray(values.transpose(1, 2, 0), np.float32)
+    return np.array(values.transpose(1, 2, 0), np.float32, order="C")

@@ -149,7 +149,7 @@ def _nothing_agrees(work: _Fusion) -> BadInput:
     loosened = {
         f"MIN_VIEWS={given.views}": replace(given, views=1),
         f"MAX_REPROJ_ERROR={given.reprojection_px:g}": replace(given, reprojection_px=1e6),
-        f"MAX_DEPTH_ERROR={given.depth:g}": replace(given, depth=10 * given.depth),
+        f"MAX_DEPTH_ERROR={given.depth:g}": replace(given, depth=1.0),
         f"MAX_NORMAL_ERROR={given.normal_deg:g}": replace(given, normal_deg=180.0),
         f"SPECKLE_SIZE={given.speckle_px}": replace(given, speckle_px=0),
     }
