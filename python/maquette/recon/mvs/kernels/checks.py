@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -46,6 +47,12 @@ def _cases(width: int, height: int, device: torch.device) -> Iterator[Case]:
     yield Case("PatchMatch costs", size, fast, slow, 5e-3, 2 * pixels)
     fast, slow = (partial(_swept, stack, window, state, fast) for fast in (True, False))
     yield Case("PatchMatch sweep", size, fast, slow, 2e-2, 14 * pixels)
+    guided = replace(_EFFORT, consistency=0.0, prior_depth=0.02)
+    state.prior = torch.zeros_like(state.planes)
+    state.prior[..., 2] = 1 / 1.6
+    state.prior[: height // 3] = 0.0
+    fast, slow = (partial(_swept, stack, window, state, fast, guided) for fast in (True, False))
+    yield Case("PatchMatch sweep, planar prior", size, fast, slow, 2e-2, 15 * pixels)
 
 
 def _joining(width: int, height: int, device: torch.device) -> Iterator[Case]:
@@ -80,10 +87,12 @@ def _agreeing(stack: MapStack, fast: bool) -> Tensor:
     return torch.cat([(at >= 0).double().sum(1) * at.shape[1], at.clamp(min=0).mean(1)])
 
 
-def _swept(stack: Stack, window: Window, state: State, fast: bool) -> Tensor:
+def _swept(
+    stack: Stack, window: Window, state: State, fast: bool, effort: Effort = _EFFORT
+) -> Tensor:
     """Mean cost and mean planes: rounding decides between two planes as cheap as one another."""
-    own = State(state.planes.clone(), state.costs.clone(), state.chosen.clone())
-    sweep(stack, window, own, _EFFORT, seed=5, fast=fast)
+    own = State(state.planes.clone(), state.costs.clone(), state.chosen.clone(), state.prior)
+    sweep(stack, window, own, effort, seed=5, fast=fast)
     return torch.cat([own.costs.mean()[None], own.planes.mean((0, 1))])
 
 
