@@ -44,8 +44,8 @@ def planar_prior(state: State, stack: Stack) -> Tensor:
 def _credible(costs: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of the best pixel of each block, where it is good."""
     height, width = (size // _BLOCK_PX * _BLOCK_PX for size in costs.shape)
-    blocks = costs[:height, :width].reshape(height // _BLOCK_PX, _BLOCK_PX, -1, _BLOCK_PX)
-    blocks = blocks.transpose(0, 2, 1, 3).reshape(height // _BLOCK_PX, -1, _BLOCK_PX**2)
+    rows = costs[:height, :width].reshape(height // _BLOCK_PX, _BLOCK_PX, -1, _BLOCK_PX)
+    blocks = rows.transpose(0, 2, 1, 3).reshape(height // _BLOCK_PX, -1, _BLOCK_PX**2)
     best = blocks.argmin(2)
     row, column = np.nonzero(blocks.min(2) <= _CREDIBLE_COST)
     inside = best[row, column]
