@@ -34,7 +34,7 @@ def planar_prior(state: State, stack: Stack) -> Tensor:
     if len(triangles):
         corners = rays[y, x] / (planes[y, x] * rays[y, x]).sum(1, keepdims=True)  # [P, 3]
         of_triangle = _through(corners[triangles])
-        number = _covering(np.stack([x, y], 1)[triangles], costs.shape)
+        number = _covering(np.stack([x, y], 1)[triangles], *stack.size)
         found = np.where(number[..., None] >= 0, of_triangle[number], 0)
         found[(costs <= _ENOUGH_COST) | ~_faces(found, rays)] = 0
     return torch.from_numpy(found).to(state.planes.device)
@@ -50,9 +50,9 @@ def _triangles(x: Whole, y: Whole) -> Whole:
         return np.zeros((0, 3), np.intp)
 
 
-def _covering(corners: Whole, size: tuple[int, ...]) -> NDArray[np.int32]:
+def _covering(corners: Whole, height: int, width: int) -> NDArray[np.int32]:
     """Which of some triangles [T, 3, 2] (x, y) covers each pixel, [H, W]; −1 where none does."""
-    picture = Image.new("I", size[::-1], -1)
+    picture = Image.new("I", (width, height), -1)
     draw = ImageDraw.Draw(picture)
     for number, triangle in enumerate(corners.tolist()):
         draw.polygon([tuple(corner) for corner in triangle], fill=number)
