@@ -1,0 +1,36 @@
+"""What the texturing of a mesh may be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Told = Callable[[str, int, int], None]
+UNSEEN = -1  # the view of a face that no photograph shows
+
+
+def tell_nobody(part: str, done: int, total: int) -> None:
+    """Progress that nobody reads."""
+
+
+@dataclass(frozen=True)
+class TexturingOptions:
+    """How a mesh is textured.
+
+    Attributes:
+        size: Longest side of a page of the atlas, texels.
+        pages: At most so many pages; what does not fit is scaled down.
+        dilation: Texels that colours reach beyond the charts.
+        compensate: Equal out the exposures of the photographs.
+        drop_outliers: Leave out views of a face that disagree in colour with most others.
+        level: Spread colour steps at seams over the charts.
+        blend: Fade from one photograph into the next over a few texels.
+    """
+
+    size: int = 8192
+    pages: int = 4
+    dilation: int = 15
+    compensate: bool = True
+    drop_outliers: bool = True
+    level: bool = True
+    blend: bool = True
