@@ -111,12 +111,11 @@ class _Sight:
         way = (eye - self._vertices).astype(np.float32)
         distance = np.sqrt(np.einsum("ij,ij->i", way, way))
         cosine = np.einsum("ij,ij->i", self._normals, way) / np.maximum(distance, 1e-20)
-        column, row = (pixels[:, axis].astype(np.int32) for axis in (0, 1))
         seen = (depth > 0) & (cosine > _LEAST_COSINE)
         seen &= (pixels > 1).all(axis=1)
         seen &= (pixels[:, 0] < lens.width - 1) & (pixels[:, 1] < lens.height - 1)
         some = np.flatnonzero(seen)
-        at = row[some], column[some]
+        at = pixels[some, 1].astype(np.int32), pixels[some, 0].astype(np.int32)
         hidden, at_edge = self._hidden(frame, pixels[some], depth[some], cosine[some])
         if mask is not None:
             hidden |= ~mask[at]
