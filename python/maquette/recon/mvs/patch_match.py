@@ -109,7 +109,7 @@ def refine(
         raise ValueError("the geometric pass needs a depth map of each source view")
     window = Window.of(matching.sigma_px, matching.sigma_grey, device)
     stack, seed = pack(reference, sources, device), _seeds(matching, first=1_000)
-    state = _state_of(start, stack)
+    state = _state_of(start, stack, window)
     for turn in range(matching.geometric_sweeps):
         effort = replace(_effort(span, 1, turn + 1), consistency=matching.consistency)
         sweep(stack, window, state, effort, next(seed))
@@ -163,8 +163,7 @@ def _start(
     normals, inverse = normals.to(rays.device), inverse.to(rays.device)
     planes = normals * (inverse / (normals * rays).sum(-1).clamp(min=0.1))[..., None]
     planes *= (inverse / (planes * rays).sum(-1))[..., None]
-    matched = score(stack, window, planes)
-    costs = matched.topk(min(2, stack.views), largest=False).values.mean(-1)
+    costs = _best_two(score(stack, window, planes))
     return State(planes, costs, torch.zeros(height, width, dtype=torch.int32, device=rays.device))
 
 
@@ -201,8 +200,11 @@ def _depth_map(stack: Stack, state: State) -> DepthMap:
     return DepthMap(*(part.cpu().numpy() for part in parts))
 
 
-def _state_of(found: DepthMap, stack: Stack) -> State:
-    """A state again; pixels without depth get a plane that all others are better than."""
+def _state_of(found: DepthMap, stack: Stack, window: Window) -> State:
+    """A state again; pixels without depth get a plane that all others are better than.
+
+    Costs are measured anew, as files hold none.
+    """
     rays, device = stack.rays(), stack.lens.device
     depth = torch.from_numpy(found.depth).to(device)
     normals = -torch.from_numpy(found.normals).to(device)
@@ -210,6 +212,12 @@ def _state_of(found: DepthMap, stack: Stack) -> State:
     facing = torch.where(known, normals, torch.tensor([0.0, 0.0, 1.0], device=device))
     inverse = 1 / torch.where(depth > 0, depth, depth[depth > 0].median() if known.any() else 1.0)
     planes = facing * (inverse / (facing * rays).sum(-1))[..., None]
-    costs = torch.where(known[..., 0], torch.from_numpy(found.costs).to(device), 2.0)
+    planes = planes.contiguous()
+    costs = torch.where(known[..., 0], _best_two(score(stack, window, planes)), 2.0)
     chosen = torch.zeros(depth.shape, dtype=torch.int32, device=device)
-    return State(planes.contiguous(), costs, chosen)
+    return State(planes, costs, chosen)
+
+
+def _best_two(costs: Tensor) -> Tensor:
+    """Mean cost in the two views that fit best, of costs [H, W, V]."""
+    return costs.topk(min(2, costs.shape[-1]), largest=False).values.mean(-1)
