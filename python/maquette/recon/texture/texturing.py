@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maquette.errors import BadInput
+from maquette.errors import BadInput, ConfigError
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.texture import charts as chart_making
 from maquette.recon.texture.baking import Colors, bake
@@ -25,11 +25,14 @@ from maquette.recon.texture.outliers import find_outliers
 from maquette.recon.texture.packing import Packing, pack
 from maquette.recon.texture.textured_mesh import TexturedMesh, shared_coordinates
 from maquette.recon.texture.vertex_colors import colored_vertices
+from maquette.recon.views.memory import memory_bytes
 from maquette.recon.views.views import Views
 
 _BAND_PX = 5.0  # half the width over which one photograph fades into the next
 _MOST_RINGS = 6
 _SMALLER = 0.97
+_BYTES_A_TEXEL = 13  # while a page is baked: owner, 16 bits and 8 bits a channel
+_SHARE_OF_MEMORY = 0.7
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def texture_mesh(
     corners, kind = chart_making.flat_faces(mesh, views, label)
     colors = _colors(mesh, views, found, label, gains, corners, options, told)
     laid = _lay_out(neighbours, corners, kind, label, options)
+    _check_memory(laid.packing.sizes, options.size)
     textured = _baked(mesh, laid, colors, options, told)
     numbers = {
         "charts": len(laid.charts.view),
@@ -131,6 +135,22 @@ def _lay_out(
         if len(packing.sizes) <= options.pages:
             return _Laid(charts, packing, scale)
         scale *= _SMALLER * min(1.0, np.sqrt(options.pages / (len(packing.sizes) - 0.5)))
+
+
+def _check_memory(sizes: list[tuple[int, int]], longest: int) -> None:
+    """Refuse pages that this machine can not hold.
+
+    Raises:
+        ConfigError: one is too large.
+    """
+    needed = _BYTES_A_TEXEL * max(width * height for width, height in sizes)
+    needed += sum(3 * width * height for width, height in sizes)
+    if needed > _SHARE_OF_MEMORY * memory_bytes():
+        raise ConfigError(
+            f"a texture of {longest} texels a side needs {needed / 2**30:.1f} GB of memory, "
+            f"of {memory_bytes() / 2**30:.1f} GB",
+            hint=f"try TEXTURE_SIZE={longest // 2}",
+        )
 
 
 def _baked(
