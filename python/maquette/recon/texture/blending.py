@@ -35,6 +35,38 @@ class Layers:
     weight: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Shares:
+    """Views that make a mean over a face: S in all, ordered by view.
+
+    Attributes:
+        face: [S] int32.
+        view: [S] int16.
+        weight: [S] float32; those of a face add up to 1.
+    """
+
+    face: NDArray[np.int32]
+    view: NDArray[np.int16]
+    weight: NDArray[np.float32]
+
+
+def shared_views(
+    label: NDArray[np.int16], candidates: Candidates, most: int
+) -> Shares:
+    """The best views of each face that has one, by their quality, `most` of them at most."""
+    quality = np.where((label >= 0)[:, None], candidates.quality, np.float32(0))
+    if most < quality.shape[1]:
+        limit = np.sort(quality, axis=1)[:, -most]
+        quality[quality < limit[:, None]] = 0
+    face, slot = np.nonzero(quality)
+    view = candidates.view[face, slot]
+    order = np.argsort(view, kind="stable")
+    weight = quality / np.maximum(quality.sum(axis=1, keepdims=True), np.float32(1e-30))
+    return Shares(
+        face[order].astype(np.int32), view[order], weight[face, slot][order].astype(np.float32)
+    )
+
+
 def plain_layers(label: NDArray[np.int16]) -> Layers:
     """Each face that has a view in that view alone."""
     face = np.flatnonzero(label >= 0).astype(np.int32)

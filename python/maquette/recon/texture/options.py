@@ -23,8 +23,10 @@ class TexturingOptions:
         dilation: Texels that colours reach beyond the charts.
         compensate: Equal out the exposures of the photographs.
         drop_outliers: Leave out views of a face that disagree in colour with most others.
-        level: Spread colour steps at seams over the charts.
+        level: Spread colour steps at seams over the charts, where one view makes a face.
         blend: Fade from one photograph into the next over a few texels.
+        mixed_views: Views whose mean is the coarser band of a face; 1: one view makes all of it.
+        sigma_px: Pixels of a Gaussian: what is finer comes from one view.
     """
 
     size: int = 8192
@@ -34,3 +36,5 @@ class TexturingOptions:
     drop_outliers: bool = True
     level: bool = True
     blend: bool = True
+    mixed_views: int = 10
+    sigma_px: float = 1.0

@@ -13,7 +13,7 @@ from maquette.errors import BadInput, ConfigError
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.texture import charts as chart_making
 from maquette.recon.texture.baking import Colors, bake
-from maquette.recon.texture.blending import Layers, blended_layers, plain_layers
+from maquette.recon.texture.blending import Layers, blended_layers, plain_layers, shared_views
 from maquette.recon.texture.candidates import Candidates, gather
 from maquette.recon.texture.charts import Charts
 from maquette.recon.texture.exposure import compensated, find_gains
@@ -31,7 +31,7 @@ from maquette.recon.views.views import Views
 _BAND_PX = 5.0  # half the width over which one photograph fades into the next
 _MOST_RINGS = 6
 _SMALLER = 0.97
-_BYTES_A_TEXEL = 13  # while a page is baked: owner, 16 bits and 8 bits a channel
+_BYTES_A_TEXEL = 7  # of the page that is baked: twice its colours, and which are there
 _SHARE_OF_MEMORY = 0.7
 
 
@@ -109,12 +109,16 @@ def _colors(
     layers = blended_layers(mesh.faces, label, found, rings) if rings else plain_layers(label)
     order = np.argsort(layers.view, kind="stable")
     layers = Layers(layers.face[order], layers.view[order], layers.weight[order])
+    if options.mixed_views > 1:
+        shares = shared_views(label, found, options.mixed_views)
+        vertex = colored_vertices(mesh, found)
+        return Colors(views, gains, layers, None, shares, options.sigma_px, vertex)
     offsets = None
     if options.level:
         nodes = nodes_of(mesh, layers)
         by_node = find_offsets(mesh, views, gains, nodes, partial(told, "levelling"))
         offsets = by_node[nodes.of_layer]
-    return Colors(views, gains, layers, offsets, colored_vertices(mesh, found))
+    return Colors(views, gains, layers, offsets, None, 0.0, colored_vertices(mesh, found))
 
 
 def _rings(corners: NDArray[np.float64]) -> int:
