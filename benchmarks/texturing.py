@@ -34,8 +34,10 @@ from rows import Row, print_rows
 
 VARIANTS = {
     "texture": TexturingOptions(),
-    "no blending": TexturingOptions(blend=False),
-    "no levelling": TexturingOptions(level=False),
+    "mean of ten": TexturingOptions(sigma_px=0.01),
+    "one photo": TexturingOptions(mixed_views=1),
+    "one photo, no levelling": TexturingOptions(mixed_views=1, level=False),
+    "one photo, no blending": TexturingOptions(mixed_views=1, blend=False),
     "no compensation": TexturingOptions(compensate=False),
     "outliers kept": TexturingOptions(drop_outliers=False),
 }
@@ -80,9 +82,7 @@ def main() -> None:
     print_rows(rows, arguments.json)
 
 
-def judged(
-    name: str, scene: Scene, renderer: TexturedRenderer, frames: list[Frame]
-) -> list[Row]:
+def judged(name: str, scene: Scene, renderer: TexturedRenderer, frames: list[Frame]) -> list[Row]:
     """PSNR and SSIM at the photographs' own size and at that of `make evaluate`."""
     views = Views(scene, frames)
     own = [
@@ -90,10 +90,11 @@ def judged(
         for n, frame in enumerate(views.frames)
     ]
     rows = []
-    for size, pairs in (("own size", own), (f"{LONG_SIDE_PX} px", render_pairs(scene, renderer, frames))):
-        psnr, ssim = (float(np.nanmean([getattr(p, k) for p in pairs])) for k in ("psnr_db", "ssim"))
-        rows.append(Row(name, "maquette", f"PSNR, {size}", psnr, "dB"))
-        rows.append(Row(name, "maquette", f"SSIM, {size}", ssim, ""))
+    small = render_pairs(scene, renderer, frames)
+    for size, pairs in (("own size", own), (f"{LONG_SIDE_PX} px", small)):
+        psnr, ssim = (np.nanmean([getattr(p, k) for p in pairs]) for k in ("psnr_db", "ssim"))
+        rows.append(Row(name, "maquette", f"PSNR, {size}", float(psnr), "dB"))
+        rows.append(Row(name, "maquette", f"SSIM, {size}", float(ssim), ""))
     return rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,7 +185,7 @@ def test_small_pages_are_many_or_coarse(scene: Scene) -> None:
     assert len(one.textured.pages) == 1 and 0.2 < one.numbers["texels_per_pixel"] < 0.95
     for made, limit in ((many, 96), (one, 128)):
         assert all(max(page.shape[:2]) <= limit for page in made.textured.pages)
-        assert 0 <= made.textured.coordinates.min() and made.textured.coordinates.max() <= 1
+        assert made.textured.coordinates.min() >= 0 and made.textured.coordinates.max() <= 1
         found, truth = colors_at(made)
         assert np.median(np.abs(found - truth)) < 6
 
@@ -333,8 +334,11 @@ def test_an_edited_gltf_is_turned_back_into_the_scenes_world(
     ("change", "said"),
     [
         (lambda v: v * 1000, "not in this scene's world"),
-        (lambda v: v + [50, 0, 0], "not in this scene's world"),
-        (lambda v: (v - CENTER) * 0.05 + CENTER + [0, 0, 3.3], "shows? any|hardly in this"),
+        (lambda v: v + np.array([50, 0, 0]), "not in this scene's world"),
+        (
+            lambda v: (v - CENTER) * 0.05 + CENTER + np.array([0, 0, 3.3]),
+            "shows? any|hardly in this",
+        ),
     ],
 )
 def test_a_mesh_of_another_world_is_refused(
@@ -344,7 +348,7 @@ def test_a_mesh_of_another_world_is_refused(
     write_ply(tmp_path / "far.ply", TriangleMesh(change(mesh.vertices), mesh.faces))
     event = run_command(own, capsys, "--mesh", str(tmp_path / "far.ply"))
     assert event["code"] == BadInput.exit_code
-    assert __import__("re").search(said, event["what"]) and event["hint"]
+    assert re.search(said, event["what"]) and event["hint"]
 
 
 def test_without_any_mesh_the_command_says_how_to_get_one(

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.texture import baking, levelling
-from maquette.recon.texture.blending import blended_layers, plain_layers
+from maquette.recon.texture.baking import Colors
+from maquette.recon.texture.blending import Layers, blended_layers, plain_layers, shared_views
 from maquette.recon.texture.candidates import Candidates
 from maquette.recon.texture.charts import GAP, make_charts
 from maquette.recon.texture.exposure import find_gains
@@ -19,6 +20,7 @@ from maquette.recon.texture.outliers import find_outliers
 from maquette.recon.texture.packing import pack
 from maquette.recon.texture.projection import sample
 from maquette.recon.texture.raster import cover
+from maquette.scene.transforms import Frame, Intrinsics
 
 
 def square(cells: int) -> TriangleMesh:
@@ -78,9 +80,7 @@ def test_factors_are_those_that_the_photos_were_taken_with() -> None:
     view = np.stack([random.permutation(8)[:5] for _ in range(2000)]).astype(np.int16)
     color = random.uniform(40, 140, (2000, 1, 3)) * true[view] + random.normal(0, 1.5, (2000, 5, 3))
     color[:100, 0] = 20.0  # someone walked by
-    found = find_gains(
-        Candidates(view, np.ones(view.shape, np.float32), color.astype(np.uint8)), 8
-    )
+    found = find_gains(Candidates(view, np.ones(view.shape, np.float32), color.astype(np.uint8)), 8)
     np.testing.assert_allclose(found * true, 1.0, atol=0.01)
 
 
@@ -246,6 +246,57 @@ def test_colours_reach_as_far_as_told_in_any_tiling(monkeypatch: pytest.MonkeyPa
     assert (whole[12, 26:31] == 200).all() and (whole[12, 31:] != 200).all()
     assert (whole[5:10, 20] == 100).all()
     assert (whole[0, 0] == whole[39, 49]).all()
+
+
+class Chequered:
+    """Two views of a square from above, one blue and one with a chequered red."""
+
+    def __init__(self) -> None:
+        pose = np.diag([1.0, -1.0, -1.0, 1.0])
+        pose[:3, 3] = 10, 10, 20
+        lens = Intrinsics(60, 60, 40.0, 40.0, 30.0, 30.0)
+        self.frames = [Frame(f"{number}.png", pose, lens) for number in range(2)]
+
+    def __len__(self) -> int:
+        return 2
+
+    def image(self, number: int) -> np.ndarray:
+        picture = np.full((60, 60, 3), 40, np.uint8)
+        chequered = 40 + 160 * (np.indices((60, 60)).sum(axis=0) % 2)
+        picture[..., 2 - 2 * number] = chequered if number else 200
+        return picture
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_page_is_the_same_in_strips_of_any_size(
+    mixed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So memory has a bound that no size of a page and no number of photos changes."""
+    mesh, views = square(20), Chequered()
+    faces, label = np.arange(len(mesh.faces)), left_and_right(mesh)
+    found = both_views(len(faces))
+    layers = blended_layers(mesh.faces, label, found, 2)
+    order = np.argsort(layers.view, kind="stable")
+    layers = Layers(layers.face[order], layers.view[order], layers.weight[order])
+    shares = shared_views(label, found, 2) if mixed else None
+    vertex = np.zeros((len(mesh.vertices), 3), np.float32)
+    colors = Colors(views, np.ones((2, 3), np.float32), layers, None, shares, 1.0, vertex)
+    corners = 3.0 * mesh.vertices[mesh.faces][..., :2] + 4.0
+
+    def baked() -> np.ndarray:
+        return baking.bake(mesh, corners, faces, (68, 68), colors, 3, lambda done, total: None)
+
+    whole = baked()
+    seen = []
+    found_texels = baking._Texels.of
+    monkeypatch.setattr(baking, "_TEXELS_AT_ONCE", 68 * 7)
+    monkeypatch.setattr(
+        baking._Texels, "of", lambda *what: seen.append(found_texels(*what)) or seen[-1]
+    )
+    np.testing.assert_array_equal(baked(), whole)
+    assert len(seen) == 10 and max(len(texels.face) for texels in seen) <= 68 * 7
+    left, right = whole[30, 10].astype(int), whole[30, 55].astype(int)
+    assert np.abs(left - right).max() < 60 if mixed else np.abs(left - right).max() > 100
 
 
 def test_bilinear_sampling_is_exact_at_centres_and_clamped_outside() -> None:

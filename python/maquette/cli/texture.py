@@ -101,4 +101,3 @@ def _result(code: int, last: dict[str, Any]) -> dict[str, Any]:
     if code < 0:
         raise Interrupted(f"texturing was ended by signal {-code}")
     raise from_exit_code(ExitCode.JOB_FAILED, f"texturing ended with {code}")
-

@@ -50,9 +50,7 @@ class Shares:
     weight: NDArray[np.float32]
 
 
-def shared_views(
-    label: NDArray[np.int16], candidates: Candidates, most: int
-) -> Shares:
+def shared_views(label: NDArray[np.int16], candidates: Candidates, most: int) -> Shares:
     """The best views of each face that has one, by their quality, `most` of them at most."""
     quality = np.where((label >= 0)[:, None], candidates.quality, np.float32(0))
     if most < quality.shape[1]:

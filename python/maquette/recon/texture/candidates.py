@@ -102,9 +102,7 @@ class _Sight:
         length = np.linalg.norm(smooth, axis=1, keepdims=True)
         self._normals = np.divide(smooth, length, out=smooth, where=length > 0)
 
-    def look(
-        self, frame: Frame, image: NDArray[np.uint8], mask: NDArray[np.bool_] | None
-    ) -> _Seen:
+    def look(self, frame: Frame, image: NDArray[np.uint8], mask: NDArray[np.bool_] | None) -> _Seen:
         """What a camera sees of each vertex."""
         lens, eye = frame.intrinsics, frame.world_from_cam[:3, 3]
         pixels, depth = project(self._vertices, frame)

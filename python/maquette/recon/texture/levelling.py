@@ -93,8 +93,8 @@ def _matrix(nodes: Nodes, pair: NDArray[np.int64]) -> csr_array:
     weight = np.full(len(a), 0.5 * _SMOOTHNESS)  # an inner edge is met twice
     weight[: len(pair)] = 1.0
     count = len(nodes.vertex)
-    links = coo_array((np.concatenate([weight, weight]),
-                       (np.concatenate([a, b]), np.concatenate([b, a]))), (count, count)).tocsr()  # fmt: skip
+    pairs = np.concatenate([a, b]), np.concatenate([b, a])
+    links = coo_array((np.concatenate([weight, weight]), pairs), (count, count)).tocsr()
     degree = np.asarray(links.sum(axis=1)) + _PRIOR
     diagonal = np.arange(count)
     return (coo_array((degree, (diagonal, diagonal)), (count, count)).tocsr() - links).tocsr()

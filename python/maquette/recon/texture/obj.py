@@ -45,9 +45,7 @@ def page_names(stem: str, count: int) -> list[str]:
 
 
 def _material(number: int, picture: str) -> str:
-    return (
-        f"newmtl page_{number + 1}\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {picture}\n"
-    )
+    return f"newmtl page_{number + 1}\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {picture}\n"
 
 
 def _lines(textured: TexturedMesh, materials: str) -> Iterator[str]:
