@@ -31,7 +31,7 @@ from maquette.stages.stage import DeclaredOptions, Report, Stage
 
 _NAME, _VERSION, _BEFORE = "fuse", 1, "consistency"
 _KEPT = 16  # maps in memory
-_MARGIN = 1.1  # of the region that points are kept in, so that a surface reaches its rim
+_MARGIN = 1.25  # of the region that points are kept in, so that a surface reaches its rim
 _TRIED = 8  # photos that are asked for the limit that nothing passed
 
 
