@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from PIL import Image
 
 from maquette.errors import BadInput, ConfigError, NotFound
 from maquette.pipelines.photogrammetry.options import ExtractOptions
+from maquette.pipelines.texture import TextureOptions
 from maquette.recon.evaluate.protocols import NotMeasured
 from maquette.recon.mesh.gltf import write_glb
 from maquette.recon.mesh.ply import write_ply
@@ -33,6 +34,7 @@ from maquette.scene.events import parse_log_line
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
 from maquette.stages.running import run_stages
+from maquette.viewer import results
 from texture_scene import CENTER, albedo, ball, frames_around, photo, views_of, write_scene
 
 GAINS = {
@@ -311,7 +313,7 @@ def test_a_mesh_that_a_person_edited_is_textured(
     mesh = ball(3)
     edited = replace(mesh, vertices=mesh.vertices * 1.0)
     write_ply(tmp_path / "edited.ply", edited)
-    options = json.dumps({"texture_size": 256})
+    options = json.dumps(asdict(TextureOptions(texture_size=256)))
     words = ["--mesh", str(tmp_path / "edited.ply"), "--options", options]
     numbers = run_command(own, capsys, *words)["numbers"]
     assert numbers["files"][0] == "results/neuralangelo/edited_textured.obj"
@@ -357,3 +359,19 @@ def test_without_any_mesh_the_command_says_how_to_get_one(
     scene = write_scene(tmp_path / "bare", 3)
     event = run_command(scene, capsys)
     assert event["code"] == NotFound.exit_code and "make extract" in event["hint"]
+
+
+def test_the_page_shows_textured_meshes_in_the_scenes_world(
+    made: Texturing, tmp_path: Path
+) -> None:
+    scene = write_scene(tmp_path / "ball", 3)
+    frames = transforms.read(scene.transforms).frames
+    write_ply(scene.results / "mesh.ply", ball(1))
+    write_glb(scene.results / "plain.glb", ball(1), up_direction(frames), "plain")
+    obj, glb = scene.results / "textured.obj", scene.results / "ball.glb"
+    write_files(made.textured, frames, obj, glb, "ball")
+    assert set(results.meshes(scene)) == {"mesh.ply", "ball.glb"}
+    (part,) = results.read_parts(glb)
+    low, high = ball().vertices.min(axis=0), ball().vertices.max(axis=0)
+    np.testing.assert_allclose(part.bounds, [low, high], atol=1e-5)
+    assert part.visual.material.baseColorTexture is not None

@@ -6,13 +6,12 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from maquette.errors import MaquetteError, NotFound, from_os_error, missing_part
-from maquette.pipelines.texture import TextureOptions
 from maquette.recon import stopping
 from maquette.scene import transforms
 from maquette.scene.events import Progress
@@ -30,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             progress.event("started")
             clock = time.monotonic()
             scene = open_scene(arguments.scene.resolve(), arguments.pipeline)
-            numbers = run(scene, arguments.mesh, TextureOptions(**arguments.options), progress)
+            numbers = run(scene, arguments.mesh, arguments.options, progress)
             wall_s = round(time.monotonic() - clock, 3)
             progress.event("finished", numbers=numbers, wall_s=wall_s)
     except ModuleNotFoundError as error:
@@ -43,12 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(
-    scene: Scene, given: Path | None, options: TextureOptions, progress: Progress
+    scene: Scene, given: Path | None, settings: Mapping[str, Any], progress: Progress
 ) -> dict[str, Any]:
     """Write `<mesh>_textured.obj`, .mtl, pages and .glb among the results of a pipeline.
 
     Args:
         given: The mesh; by default the newest of the pipeline.
+        settings: What a person said of the texture; {} for the defaults.
 
     Returns:
         Numbers about the texture, and under `files` what was written, below the scene.
@@ -58,7 +58,8 @@ def run(
         BadInput: the mesh is not in this scene's world.
     """
     from maquette.recon.texture.given_mesh import check_seen, read_given
-    from maquette.recon.texture.publishing import fidelity, options_of, write_files
+    from maquette.recon.texture.options import TexturingOptions, told_by
+    from maquette.recon.texture.publishing import fidelity, write_files
     from maquette.recon.texture.texturing import texture_mesh
     from maquette.recon.views.views import Views
 
@@ -67,7 +68,8 @@ def run(
     progress.step("read", 0, 1)
     mesh = read_given(path, cameras.frames, cameras.region)
     views = Views(scene, cameras.frames)
-    made = texture_mesh(mesh, views, options_of(options), progress.step)
+    options = told_by(settings) if settings else TexturingOptions()
+    made = texture_mesh(mesh, views, options, progress.step)
     check_seen(path.name, made.numbers["textured_share"])
     close = fidelity(made.textured, views, partial(progress.step, "fidelity"))
     obj = scene.results / f"{path.stem}_textured.obj"

@@ -127,7 +127,7 @@ class _Texels:
         owner[row - rows[0], column] = np.arange(len(row))
         mine = np.flatnonzero(owner[row - rows[0], column] == np.arange(len(row)))
         mine = mine[np.argsort(face[mine], kind="stable")]
-        face, weight = face[mine], weight[mine]
+        face, weight = face[mine].astype(np.int32), weight[mine]
         world = np.zeros((len(face), 3))
         for corner in range(3):
             world += weight[:, corner, None] * mesh.vertices[mesh.faces[face, corner]]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 Told = Callable[[str, int, int], None]
 UNSEEN = -1  # the view of a face that no photograph shows
@@ -38,3 +39,13 @@ class TexturingOptions:
     blend: bool = True
     mixed_views: int = 10
     sigma_px: float = 1.0
+
+
+def told_by(values: Mapping[str, Any]) -> TexturingOptions:
+    """Options from what a person may say, by the settings' names in small letters."""
+    return TexturingOptions(
+        size=values["texture_size"],
+        pages=values["texture_pages"],
+        dilation=values["texture_dilation"],
+        drop_outliers=values["texture_outliers"] == "drop",
+    )

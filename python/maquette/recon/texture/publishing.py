@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from maquette.pipelines.texture import TextureOptions
 from maquette.recon.mesh.triangles import vertex_normals
 from maquette.recon.mesh.upright import up_direction
 from maquette.recon.texture.gltf import write_textured_glb
 from maquette.recon.texture.obj import write_textured_obj
-from maquette.recon.texture.options import TexturingOptions
 from maquette.recon.texture.renderer import TexturedRenderer
 from maquette.recon.texture.textured_mesh import TexturedMesh
 from maquette.recon.views.views import Views
@@ -22,16 +20,6 @@ from maquette.scene.transforms import Frame
 
 _JUDGES = 6  # photographs
 _LEAST_ERROR = 1e-10
-
-
-def options_of(options: TextureOptions) -> TexturingOptions:
-    """What the algorithm is told of a person's options."""
-    return TexturingOptions(
-        size=options.texture_size,
-        pages=options.texture_pages,
-        dilation=options.texture_dilation,
-        drop_outliers=options.texture_outliers == "drop",
-    )
 
 
 def write_files(

@@ -9,7 +9,8 @@ from pathlib import Path
 from maquette.errors import NotFound
 from maquette.pipelines.texture import TextureOptions
 from maquette.recon.mesh.reading import read_mesh
-from maquette.recon.texture.publishing import fidelity, options_of, write_files
+from maquette.recon.texture.options import told_by
+from maquette.recon.texture.publishing import fidelity, write_files
 from maquette.recon.texture.texturing import texture_mesh
 from maquette.recon.views.views import Views
 from maquette.scene import outputs, stage_records, transforms
@@ -39,8 +40,8 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     cameras = transforms.read(scene.transforms)
     path = chosen_mesh(scene)
     mesh, views = read_mesh(path), Views(scene, cameras.frames)
-    chosen = TextureOptions(**{name: getattr(options, name) for name in _OPTIONS})
-    made = texture_mesh(mesh, views, options_of(chosen), progress.step)
+    chosen = told_by({name: getattr(options, name) for name in _OPTIONS})
+    made = texture_mesh(mesh, views, chosen, progress.step)
     close = fidelity(made.textured, views, partial(progress.step, "fidelity"))
     obj, glb = scene.results / OBJ, scene.results / f"{scene.name}.glb"
     progress.step("write", 0, 1)
