@@ -114,9 +114,10 @@ class _Texels:
         weights = [np.zeros((0, 3), np.float32)]
         for covered in cover(corners[faces]):
             some = (covered.row >= rows[0]) & (covered.row < rows[1])
-            face = faces[covered.triangle[some]]
+            owner_of = faces[covered.triangle[some]]
             parts.append(tuple(
-                part.astype(np.int32) for part in (face, covered.row[some], covered.column[some])
+                part.astype(np.int32)
+                for part in (owner_of, covered.row[some], covered.column[some])
             ))  # fmt: skip
             weights.append(covered.weights[some])
         face, row, column = (
