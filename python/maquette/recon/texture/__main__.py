@@ -58,7 +58,7 @@ def run(
         BadInput: the mesh is not in this scene's world.
     """
     from maquette.recon.texture.given_mesh import check_seen, read_given
-    from maquette.recon.texture.options import TexturingOptions, told_by
+    from maquette.recon.texture.options import PIXELS_KEPT_BYTES, TexturingOptions, told_by
     from maquette.recon.texture.publishing import fidelity, write_files
     from maquette.recon.texture.texturing import texture_mesh
     from maquette.recon.views.views import Views
@@ -67,7 +67,7 @@ def run(
     path = given or _newest(scene)
     progress.step("read", 0, 1)
     mesh = read_given(path, cameras.frames, cameras.region)
-    views = Views(scene, cameras.frames)
+    views = Views(scene, cameras.frames, limit_bytes=PIXELS_KEPT_BYTES)
     options = told_by(settings) if settings else TexturingOptions()
     made = texture_mesh(mesh, views, options, progress.step)
     check_seen(path.name, made.numbers["textured_share"])

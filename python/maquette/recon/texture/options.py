@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Told = Callable[[str, int, int], None]
+PIXELS_KEPT_BYTES = 1 << 29  # of photographs in memory: each is read once a strip of a page
 UNSEEN = -1  # the view of a face that no photograph shows
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from maquette.errors import NotFound
 from maquette.pipelines.texture import TextureOptions
 from maquette.recon.mesh.reading import read_mesh
-from maquette.recon.texture.options import told_by
+from maquette.recon.texture.options import PIXELS_KEPT_BYTES, told_by
 from maquette.recon.texture.publishing import fidelity, write_files
 from maquette.recon.texture.texturing import texture_mesh
 from maquette.recon.views.views import Views
@@ -39,7 +39,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     """
     cameras = transforms.read(scene.transforms)
     path = chosen_mesh(scene)
-    mesh, views = read_mesh(path), Views(scene, cameras.frames)
+    mesh, views = read_mesh(path), Views(scene, cameras.frames, limit_bytes=PIXELS_KEPT_BYTES)
     chosen = told_by({name: getattr(options, name) for name in _OPTIONS})
     made = texture_mesh(mesh, views, chosen, progress.step)
     close = fidelity(made.textured, views, partial(progress.step, "fidelity"))
