@@ -27,7 +27,7 @@ from maquette.recon.texture.raster import cover
 from maquette.recon.views.views import Views
 
 TILE = 1024  # texels
-_TEXELS_AT_ONCE = 1 << 23  # 1024 rows of a page of 8192
+_TEXELS_AT_ONCE = 1 << 22  # 512 rows of a page of 8192
 
 Float32 = NDArray[np.float32]
 Page = NDArray[np.uint8]
