@@ -18,7 +18,7 @@ from maquette.pipelines.photogrammetry.options import ProcessOptions
 from maquette.recon.geometry.points import read_points
 from maquette.recon.mvs.colmap_files import filtered_file, map_files
 from maquette.recon.stages.dense import consistency, depthmaps, fuse, neighbours
-from maquette.scene import region_file, transforms
+from maquette.scene import region_file, stale_runs, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
@@ -181,8 +181,12 @@ def test_another_photo_changes_its_own_maps_and_its_neighbours(fused: Path, tmp_
 def test_the_region_chooses_points_and_touches_no_map(fused: Path, tmp_path: Path) -> None:
     root = linked_copy(fused, tmp_path / "scene")
     before = maps(root)
-    narrow(root, Region.around(CENTER, 0.5))
+    region = Region.around(CENTER, 0.5)
+    narrow(root, region)
+    (told,) = stale_runs.rerun_advice(Scene(root), region)
+    assert "photogrammetry" in told and "make process PIPELINE=photogrammetry" in told
     numbers = process(root)
+    assert not stale_runs.rerun_advice(Scene(root), region)
     points = read_points(root / "dense/experiments/fused.ply").points
     assert maps(root) == before
     assert np.linalg.norm(points - CENTER, axis=1).max() < 0.5 * 1.25 + 1e-3

@@ -46,7 +46,7 @@ def run(scene: Scene, options: StepOptions, progress: Progress) -> Report:
 
 STAGE = Stage(
     name="pictures",
-    version=2,
+    version=3,
     run=run,
     after=("mesh",),
     facts=("cameras", "region"),
