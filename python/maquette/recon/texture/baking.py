@@ -7,8 +7,8 @@ out, and details stay sharp though views are not aligned to the pixel. Source: B
 bands as in Allène, Pons and Keriven, "Seamless image-based texture atlases using multi-band
 blending", ICPR 2008.
 
-A strip holds `_TEXELS_AT_ONCE` texels at most, so that memory stays the same however large a
-page is and however many photographs there are.
+A strip holds `_TEXELS_AT_ONCE` texels at most, so that beside the page itself (7 bytes a texel)
+memory stays the same however large it is and however many photographs there are.
 """
 
 from __future__ import annotations
