@@ -40,4 +40,5 @@ PIPELINE = Pipeline(
             needs="dense/",
         ),
     },
+    renderer="maquette.recon.texture.renderer",
 )
