@@ -49,7 +49,7 @@ def ball_map(frame, radius=RADIUS):
 
 
 def maps(frames, read=ball_map, region=UNIT, **options):
-    return DepthMaps.of(frames, lambda n: read(frames[n]), region, near=3.0, **options)
+    return DepthMaps.of(frames, lambda n: read(frames[n]), region, **options)
 
 
 def test_a_ball_comes_out_closed_and_exact():
@@ -62,7 +62,7 @@ def test_a_ball_comes_out_closed_and_exact():
 
 
 def test_a_surface_ends_where_no_view_sees_it():
-    mesh = extract_from_maps(maps(around()[:1]), BOX, replace(OPTIONS, least_weight=0.1))
+    mesh = extract_from_maps(maps(around()[:1]), BOX, replace(OPTIONS, least_support=0.1))
     eye = around()[0].world_from_cam[:3, 3]
     assert len(mesh.faces) > 500
     assert (face_components(mesh) == 0).mean() > 0.97  # but for crumbs at the rim
@@ -89,7 +89,7 @@ def test_units_do_not_matter():
         return depth * 40.0, normals
 
     here = extract_from_maps(maps(frames), BOX, OPTIONS)
-    there = extract_from_maps(DepthMaps.of(moved, read, region, near=120.0), BOX, OPTIONS)
+    there = extract_from_maps(DepthMaps.of(moved, read, region), BOX, OPTIONS)
     assert len(here.vertices) == len(there.vertices)
     np.testing.assert_allclose(here.vertices, there.vertices, atol=1e-4)
 
@@ -137,17 +137,17 @@ def test_the_kernel_computes_what_its_twin_does(number):
     frame = around()[number]
     random = np.random.default_rng(number)
     depth, normals = ball_map(frame)
-    view = DepthView.of(frame, depth * random.uniform(0.98, 1.02, depth.shape), normals, 3.0)
+    view = DepthView.of(frame, depth * random.uniform(0.98, 1.02, depth.shape), normals)
     places = random.integers(0, 65, (20_000, 3)).astype(np.int32)
     truncation = Truncation(0.09, 0.06, 0.2)
     results = []
     for run in (integrate, integration.integrate_reference):
         low, spacing = np.full(3, -1, np.float32), np.full(3, 2 / 64, np.float32)
-        sums, weights = np.zeros((2, len(places)), np.float32)
-        volume = Volume(low, spacing, places, sums, weights)
+        parts = np.zeros((3, len(places)), np.float32)
+        volume = Volume(low, spacing, places, *parts)
         run(volume, view, truncation)
         run(volume, view, truncation)
-        results.append(np.stack([sums, weights]))
+        results.append(parts)
     assert (results[0][1] > 0).sum() > 1000
     differs = np.abs(results[0] - results[1]).max(axis=0) > 1e-5
     assert differs.mean() < 1e-3  # a voxel on the border of two pixels may be of either

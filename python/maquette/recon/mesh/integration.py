@@ -2,7 +2,7 @@
 
 Notation: X is a voxel in the camera's frame, r the ray (z = 1) through the centre of the pixel that
 it projects to, d and n that pixel's depth and normal. The signed distance is that to the pixel's
-plane, s = n · (X − d r), positive before the surface. Its weight is (near / d)² · cos(n, −r): a
+plane, s = n · (X − d r), positive before the surface. Its weight is w = cos(n, −r) / d²: a
 surface is known the better, the closer and the more head-on it was seen.
 
 Sources: B. Curless and M. Levoy, "A volumetric method for building complex models from range
@@ -46,17 +46,15 @@ class DepthView:
         lens: [4] float32: fl_x, fl_y, cx, cy, pixels.
         depth: [H, W] float32 along +z; 0 = none.
         normals: [H, W, 3] float32, camera frame, of length 1, facing the camera.
-        near: The depth at which a head-on pixel weighs 1.
     """
 
     cam_from_world: Floats
     lens: Floats
     depth: Floats
     normals: Floats
-    near: float
 
     @classmethod
-    def of(cls, frame: Frame, depth: Floats, normals: Floats, near: float) -> DepthView:
+    def of(cls, frame: Frame, depth: Floats, normals: Floats) -> DepthView:
         """A depth map with its camera, in the frame of that camera's pose."""
         lens = frame.intrinsics
         pose = np.linalg.inv(frame.world_from_cam)[:3]
@@ -65,7 +63,6 @@ class DepthView:
             np.array([lens.fl_x, lens.fl_y, lens.cx, lens.cy], np.float32),
             np.ascontiguousarray(depth, np.float32),
             np.ascontiguousarray(normals, np.float32),
-            near,
         )
 
 
@@ -77,6 +74,7 @@ class Volume:
         low, spacing: [3] float32: a voxel lies at low + spacing · place.
         places: [N, 3] int32, grid points.
         sums, weights: [N] float32, Σ w s and Σ w.
+        support: [N] float32, Σ w d²: about how many views told of each, head-on.
     """
 
     low: Floats
@@ -84,6 +82,7 @@ class Volume:
     places: NDArray[np.int32]
     sums: Floats
     weights: Floats
+    support: Floats
 
 
 def integrate(volume: Volume, view: DepthView, truncation: Truncation, fast: bool = True) -> None:
@@ -110,9 +109,10 @@ def integrate_reference(volume: Volume, view: DepthView, truncation: Truncation)
     rays = np.stack([(column + 0.5 - cx) / fl_x, (row + 0.5 - cy) / fl_y, np.ones(len(row))], 1)
     cosine = -np.einsum("ij,ij->i", normal, rays) / np.linalg.norm(rays, axis=1)
     distance = np.einsum("ij,ij->i", normal, points[chosen] - depth[:, None] * rays)
-    weight = cosine * (view.near / np.maximum(depth, 1e-12)) ** 2
-    weight *= np.where(distance < 0, 1.0 + 0.9 * distance / truncation.behind, 1.0)
+    weight = cosine * np.where(distance < 0, 1.0 + 0.9 * distance / truncation.behind, 1.0)
     weight[distance > truncation.front] *= truncation.free
     weight[(depth <= 0) | (cosine <= 0) | (distance < -truncation.behind)] = 0.0
+    volume.support[chosen] += weight
+    weight = weight / np.where(depth > 0, depth, 1.0) ** 2
     volume.sums[chosen] += weight * np.minimum(distance, truncation.front)
     volume.weights[chosen] += weight

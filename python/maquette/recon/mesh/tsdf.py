@@ -32,6 +32,7 @@ BoolArray = NDArray[np.bool_]
 _CELL = 4  # grid cells along a brick of voxels that are computed together
 _CACHE_BYTES = 256 << 20
 _ROWS_AT_ONCE = 1 << 19
+_ASKED, _EVERY = 24, 50  # views, and pixels of them, that tell how large a pixel is
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class TsdfOptions:
         block_res: Cells along a block.
         front_cells, behind_cells: How far a depth map speaks, before and behind its surface.
         free: Weight of what lies farther in front, as a share.
-        least_weight: Voxels of less are unknown; 1 is one view head-on at the usual distance.
+        least_support: Voxels of less are unknown; 1 is one view head-on.
     """
 
     resolution: int
@@ -51,7 +52,7 @@ class TsdfOptions:
     front_cells: float = 3.0
     behind_cells: float = 2.0
     free: float = 0.2
-    least_weight: float = 0.5
+    least_support: float = 0.5
 
 
 @dataclass
@@ -62,37 +63,33 @@ class DepthMaps:
         frames: Cameras of the maps' sizes, in unit space.
         read: Depth [H, W] in world units and normals [H, W, 3] in the camera's frame, by view.
         scale: World units to unit space.
-        near: Depth at which a head-on pixel weighs 1, unit space.
     """
 
     frames: Sequence[Frame]
     read: ReadMaps
     scale: float
-    near: float = 1.0
     cache_bytes: int = _CACHE_BYTES
     _held: OrderedDict[int, DepthView] = field(default_factory=OrderedDict)
 
     @classmethod
     def of(
-        cls, frames: Sequence[Frame], read: ReadMaps, region: Region, near: float,
+        cls, frames: Sequence[Frame], read: ReadMaps, region: Region,
         cache_bytes: int = _CACHE_BYTES,
     ) -> DepthMaps:  # fmt: skip
-        """Maps of a scene.
+        """Maps of a scene; see `read`.
 
         Args:
             frames: In the world.
-            near: World units.
         """
-        scale = 1 / region.radius
         inside = [_in_unit(frame, region) for frame in frames]
-        return cls(inside, read, scale, near * scale, cache_bytes)
+        return cls(inside, read, 1 / region.radius, cache_bytes)
 
     def view(self, number: int) -> DepthView:
         """One map; the last used ones are at hand."""
         found = self._held.pop(number, None)
         if found is None:
             depth, normals = self.read(number)
-            found = DepthView.of(self.frames[number], depth * self.scale, normals, self.near)
+            found = DepthView.of(self.frames[number], depth * self.scale, normals)
         self._held[number] = found
         while len(self._held) > 1 and sum(map(_size, self._held.values())) > self.cache_bytes:
             self._held.popitem(last=False)
@@ -103,16 +100,25 @@ class DepthMaps:
         view, pose = self.view(number), self.frames[number].world_from_cam
         rows, columns = np.nonzero(view.depth > 0)
         for first in range(0, len(rows), _ROWS_AT_ONCE):
-            row, column = (
-                rows[first : first + _ROWS_AT_ONCE],
-                columns[first : first + _ROWS_AT_ONCE],
-            )
-            depth = view.depth[row, column]
+            part = slice(first, first + _ROWS_AT_ONCE)
+            row, column = rows[part], columns[part]
             fl_x, fl_y, cx, cy = view.lens
-            local = np.stack(
-                [(column + 0.5 - cx) / fl_x, (row + 0.5 - cy) / fl_y, np.ones(len(row))]
-            )
-            yield (depth * local).T @ pose[:3, :3].T + pose[:3, 3]
+            local = [(column + 0.5 - cx) / fl_x, (row + 0.5 - cy) / fl_y, np.ones(len(row))]
+            points = (view.depth[row, column] * np.stack(local)).T
+            yield points @ pose[:3, :3].T + pose[:3, 3]
+
+    def footprint(self, region: Region) -> float:
+        """The median width of a pixel where it meets the region, unit space; 0: none does."""
+        step = max(1, len(self.frames) // _ASKED)
+        found = [np.zeros(0)]
+        for number in range(0, len(self.frames), step):
+            view, pose = self.view(number), self.frames[number].world_from_cam
+            for points in self.points(number):
+                points = points[::_EVERY]
+                inside = points[region.contains(region.world_from_unit(points))]
+                found.append((inside - pose[:3, 3]) @ pose[:3, 2] / view.lens[0])
+        widths = np.concatenate(found)
+        return float(np.median(widths)) if len(widths) else 0.0
 
 
 def extract_from_maps(
@@ -163,13 +169,13 @@ def _add_block(
     count = len(places)
     volume = Volume(
         grid.low.astype(np.float32), grid.spacing.astype(np.float32), places,
-        np.zeros(count, np.float32), np.zeros(count, np.float32),
+        *np.zeros((3, count), np.float32),
     )  # fmt: skip
     step = grid.step
     truncation = Truncation(options.front_cells * step, options.behind_cells * step, options.free)
     for number in _views_of(block, grid, maps.frames):
         integrate(volume, maps.view(number), truncation, fast)
-    known = volume.weights >= options.least_weight
+    known = volume.support >= options.least_support
     inside = tuple((places[known] - np.asarray(block.start)).T)
     values = np.full(block.points, np.inf, np.float32)
     values[inside] = volume.sums[known] / volume.weights[known] / np.float32(step)

@@ -1,28 +1,29 @@
 """One depth map added to a block of a TSDF, one thread a voxel; the twin is in `integration.py`."""
 
 # No postponed annotations here: Warp reads the types of kernels' parameters as objects.
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 import warp as wp
 
 from maquette.recon.kernels.launching import array, over_items
 
-if TYPE_CHECKING:
-    from maquette.recon.mesh.integration import DepthView, Truncation, Volume
 
+def integrate(volume: Any, view: Any, truncation: Any) -> None:
+    """Add a depth map to a block in place; see `integration.integrate_reference`.
 
-def integrate(volume: "Volume", view: "DepthView", truncation: "Truncation") -> None:
-    """Add a depth map to a block in place; see `integration.integrate_reference`."""
-    tensors = [torch.from_numpy(part) for part in (volume.places, volume.sums, volume.weights)]
-    places, sums, weights = tensors
+    Args:
+        volume, view, truncation: Those of `integration.py`, which imports this module.
+    """
+    parts = (volume.places, volume.sums, volume.weights, volume.support)
+    places, sums, weights, support = (torch.from_numpy(part) for part in parts)
     arguments = [
         array(places, wp.vec3i), wp.vec3(*volume.low), wp.vec3(*volume.spacing),
         wp.mat33(*view.cam_from_world[:, :3].reshape(-1)), wp.vec3(*view.cam_from_world[:, 3]),
         wp.vec4(*view.lens), array(torch.from_numpy(view.depth)),
         array(torch.from_numpy(view.normals), wp.vec3),
-        truncation.front, truncation.behind, truncation.free, view.near,
-        array(sums), array(weights),
+        truncation.front, truncation.behind, truncation.free,
+        array(sums), array(weights), array(support),
     ]  # fmt: skip
     over_items(_integrate, len(volume.places), torch.device("cpu"), arguments)
 
@@ -41,9 +42,9 @@ def _integrate(
     front: float,
     behind: float,
     free: float,
-    near: float,
     sums: wp.array(dtype=wp.float32),
     weights: wp.array(dtype=wp.float32),
+    support: wp.array(dtype=wp.float32),
 ):
     i = first + wp.tid()
     place = places[i]
@@ -68,7 +69,7 @@ def _integrate(
     if cosine <= 0.0:
         return
     distance = wp.dot(normal, x - depth * ray)
-    weight = cosine * near * near / (depth * depth)
+    weight = cosine
     if distance < -behind:
         return
     if distance < 0.0:
@@ -76,5 +77,7 @@ def _integrate(
     if distance > front:
         distance = front
         weight = weight * free
+    support[i] = support[i] + weight
+    weight = weight / (depth * depth)
     sums[i] = sums[i] + weight * distance
     weights[i] = weights[i] + weight
