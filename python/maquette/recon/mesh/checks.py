@@ -65,7 +65,7 @@ def _integrated(side: int, fast: bool) -> torch.Tensor:
     ray = np.stack([(x - lens[2]) / lens[0], (y - lens[3]) / lens[1], np.ones(shape)], -1)
     depth = (3.0 * normal[2] / (ray @ normal)).astype(np.float32)
     pose = np.eye(4, dtype=np.float32)[:3]
-    normals = np.broadcast_to(normal, (*shape, 3)).astype(np.float32)
+    normals = np.full((*shape, 3), normal, np.float32)
     view = DepthView(pose, lens, depth, normals)
     low, spacing = np.array([-0.5, -0.5, 2.5], np.float32), np.full(3, 1 / side, np.float32)
     parts = np.zeros((3, len(places)), np.float32)
