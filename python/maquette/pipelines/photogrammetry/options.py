@@ -31,6 +31,9 @@ class ProcessOptions(ShardedStepOptions):
         pattern=r"([1-9] ?)*",
     )  # fmt: skip
     geometric_sweeps: int = option(1, "sweeps with the other photos' depths", low=1, high=9)
+    planar_prior: bool = option(
+        False, "1: planes through well-matched pixels guide where photos show little texture"
+    )
     max_matching_cost: float = option(
         0.9, "1 - correlation above which a pixel has no depth", above=0.0, high=2.0
     )

@@ -142,8 +142,8 @@ def _compare(stack: MapStack, view: int, agreement: Agreement) -> Tensor:
     here, there = stack.lenses[0].double(), stack.lenses[view + 1].double()
     pose = stack.poses[view].double().reshape(3, 4)
     start, across, along = stack.layout[view + 1].tolist()
-    n = torch.arange(height * width)
-    x, y = n % width + 0.5, n // width + 0.5
+    n = torch.arange(height * width, device=stack.depth.device)
+    x, y = (n % width).double() + 0.5, (n // width).double() + 0.5
     depth, normals = stack.depth[: height * width], stack.normals[: height * width].double()
     points = depth[:, None] * _rays(here, x, y)
     u, v, expected = _project(there, points @ pose[:, :3].T + pose[:, 3])
@@ -175,7 +175,7 @@ def _median(values: Tensor, present: Tensor) -> Tensor:
     """Medians [N, C] of the present ones [M, N] of values [M, N, C]; one is present at least."""
     ordered = values.where(present[..., None], torch.inf).sort(dim=0).values
     count = present.sum(0)
-    column = torch.arange(values.shape[1])
+    column = torch.arange(values.shape[1], device=values.device)
     return 0.5 * (ordered[(count - 1) // 2, column] + ordered[count // 2, column])
 
 

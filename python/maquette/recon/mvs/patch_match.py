@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maquette.recon.mvs.kernels.patch_match import MOST_VIEWS
+from maquette.recon.mvs.planar_prior import planar_prior
 from maquette.recon.mvs.stacks import GreyView, Stack, pack
 from maquette.recon.mvs.sweeping import Effort, State, Window, score, sweep
 
 Floats = NDArray[np.float32]
+_PRIOR_STEPS = 64  # of the span of depths: how far from its prior a plane may lie, ACMP, eq. 7
 _NEAR_PX = 8.0  # at the coarsest level: so far a sparse point tells of the depth
 
 
@@ -32,6 +34,7 @@ class Matching:
         geometric_sweeps: With the source views' depths, at the picture's own size.
         consistency: Weight of a pixel of disagreement with them, beside 1 − correlation.
         sigma_px, sigma_grey: Of the window's weights in space, and in 0 .. 255.
+        planar: Planes through well-matched pixels guide where the picture says little.
         seed: Of the random planes.
     """
 
@@ -40,6 +43,7 @@ class Matching:
     consistency: float = 0.2
     sigma_px: float = 5.0
     sigma_grey: float = 10.0
+    planar: bool = False
     seed: int = 0
 
 
@@ -86,8 +90,12 @@ def estimate(
             state = _start(stack, window, span, _scaled(points, reference, stack), generator)
         else:
             state = _enlarged(state, stack.size)
+        trust = (span[1] - span[0]) / _PRIOR_STEPS if level and matching.planar else 0.0
         for turn in range(sweeps):
-            sweep(stack, window, state, _effort(span, factor, turn), next(seed))
+            effort = replace(_effort(span, factor, turn), prior_depth=trust)
+            sweep(stack, window, state, effort, next(seed))
+        if matching.planar:
+            state.prior = planar_prior(state, stack)
     assert state is not None
     return _depth_map(stack, state)
 
@@ -186,7 +194,8 @@ def _enlarged(state: State, size: tuple[int, int]) -> State:
         torch.arange(new, device=state.costs.device) * old // new
         for new, old in zip(size, state.costs.shape, strict=True)
     )
-    larger = (part[rows][:, columns] for part in (state.planes, state.costs, state.chosen))
+    parts = (state.planes, state.costs, state.chosen, state.prior)
+    larger = (part if part.ndim < 2 else part[rows][:, columns] for part in parts)
     return State(*(part.contiguous() for part in larger))
 
 

@@ -38,7 +38,7 @@ def run(
     material, done = Material.of(scene, options.group), shards.records(scene, _NAME, options.group)
     plan, tracks = material.plan, colmap_model.read_tracks(scene.sparse)
     device = gpus.device_of(options.gpus, views[0] // options.n_images_per_group)
-    matching = Matching(sweeps=plan.sweeps, seed=options.seed)
+    matching = Matching(plan.sweeps, planar=options.planar_prior, seed=options.seed)
     points = {view: visible_points(tracks, material.frames, view) for view in views}
 
     def key_of(view: int) -> str:
@@ -93,7 +93,7 @@ STAGE = Stage(
     _NAME,
     _VERSION,
     Sharding(split, run, merge),
-    parameters=("group", "seed", "max_matching_cost"),
+    parameters=("group", "seed", "max_matching_cost", "planar_prior"),
     reads=("n_images_per_group", "workers", "gpus"),
     after=("neighbours",),
     facts=("cameras", "masks"),
