@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from maquette.errors import BadInput, JobFailed
+from maquette.errors import ConfigError, JobFailed
 from maquette.recon.mesh.cleaning import drop_crumbs, drop_long, largest_component
 from maquette.recon.mesh.decimation import decimated
 from maquette.recon.mesh.holes import close_holes
@@ -27,8 +27,10 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
 
     Raises:
         BadInput: `mesh.ply` is damaged.
+        ConfigError: FACES and DECIMATE are both given.
         JobFailed: nothing of it is left.
     """
+    _check(options)
     raw = read_mesh(scene.results / "mesh.ply")
     progress.step("mesh", 0, _ROUNDS)
     filtered, numbers = _filtered(raw, options)
@@ -45,8 +47,11 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     kinds |= dict.fromkeys(write_both(scene.results / "smoothed", smoothed), outputs.MESH)
     progress.step("mesh", 4, _ROUNDS)
     numbers |= counts(smoothed)
-    wanted = _faces_wanted(smoothed, options)
-    if wanted:
+    wanted = int(options.faces or round(options.decimate * len(smoothed.faces)))
+    if not wanted:
+        for suffix in (".ply", ".obj"):  # of an earlier run
+            (scene.results / f"decimated{suffix}").unlink(missing_ok=True)
+    else:
         small = decimated(smoothed, wanted)
         paths = write_both(scene.results / "decimated", small)
         kinds |= dict.fromkeys(paths, outputs.REDUCED_MESH)
@@ -67,18 +72,12 @@ def _filtered(raw: TriangleMesh, options: DeclaredOptions) -> tuple[TriangleMesh
     return smooth(closed, options.smooth), numbers
 
 
-def _faces_wanted(mesh: TriangleMesh, options: DeclaredOptions) -> int:
-    """Faces of the published copy; 0: there is to be none.
-
-    Raises:
-        BadInput: FACES and DECIMATE are both given.
-    """
+def _check(options: DeclaredOptions) -> None:
     if options.faces and options.decimate:
-        raise BadInput(
+        raise ConfigError(
             f"FACES={options.faces} and DECIMATE={options.decimate:g} both ask for a size",
             hint="give one of the two",
         )
-    return int(options.faces or round(options.decimate * len(mesh.faces)))
 
 
 STAGE = Stage(
