@@ -15,6 +15,7 @@ import argparse
 import resource
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -53,8 +54,8 @@ def main() -> None:
     arguments = _arguments()
     rows: list[Row] = []
     for variant in arguments.variants:
-        with get_context("spawn").Pool(1) as pool:
-            for values in pool.apply(measured, (variant, arguments)):
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            for values in pool.submit(measured, variant, arguments).result():
                 rows += [Row(f"{variant}, {values['step']}", "maquette", name, value, unit)
                          for name, value, unit in values["figures"]]  # fmt: skip
                 print(values, file=sys.stderr)
