@@ -34,7 +34,13 @@ PIPELINE = Pipeline(
         ),
         "extract": Step(
             ExtractOptions,
-            (".dense.points", ".dense.surface", ".dense.filtered", ".dense.texture"),
+            (
+                ".dense.points",
+                ".dense.surface",
+                ".dense.filtered",
+                ".dense.texture",
+                ".dense.pictures",
+            ),
             work=lambda options, images: images.count * images.megapixels,
             smaller="DENSE_SIZE=800",
             needs="dense/",
