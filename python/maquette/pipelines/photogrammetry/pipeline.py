@@ -34,7 +34,7 @@ PIPELINE = Pipeline(
         ),
         "extract": Step(
             ExtractOptions,
-            (".dense.points", ".dense.surface", ".dense.filtered", ".dense.texture"),
+            (".dense.surface", ".dense.filtered", ".dense.texture"),
             work=lambda options, images: images.count * images.megapixels,
             smaller="DENSE_SIZE=800",
             needs="dense/",
