@@ -34,15 +34,9 @@ PIPELINE = Pipeline(
         ),
         "extract": Step(
             ExtractOptions,
-            (
-                ".dense.points",
-                ".dense.surface",
-                ".dense.filtered",
-                ".dense.texture",
-                ".dense.pictures",
-            ),
+            (".dense.surface", ".dense.filtered", ".dense.texture", ".dense.pictures"),
             work=lambda options, images: images.count * images.megapixels,
-            smaller="DENSE_SIZE=800",
+            smaller="RESOLUTION=400",
             needs="dense/",
         ),
     },
