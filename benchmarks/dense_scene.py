@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import trimesh
-from maquette.recon.pictures.rays import RayScene
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
+from maquette.recon.mesh.ray_casting import RayScene
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.scene.transforms import Frame, Intrinsics
 

@@ -123,6 +123,15 @@ def test_an_upstream_program_is_stopped_when_its_time_is_up(tmp_path: Path) -> N
     assert command[:3] == ["timeout", "--kill-after=90", "7200"]
 
 
+def test_an_upstream_program_is_stopped_when_it_has_cost_enough(tmp_path: Path) -> None:
+    given = {"engine": "nvlabs", "model": "lego", "max_hours": 9, "max_cost": 5}
+    priced = Settings(**given, price_per_hour=2.5, base_dir=tmp_path)
+    command = DockerRunner().plan(build_job("process", priced))["command"]
+    assert command[:3] == ["timeout", "--kill-after=90", "7200"]
+    with pytest.raises(ConfigError, match="MAX_COST needs to know the machine's price"):
+        DockerRunner().plan(build_job("process", Settings(**given, base_dir=tmp_path)))
+
+
 def test_upstreams_code_must_be_in_the_scene(tmp_path: Path) -> None:
     job = build_job("process", Settings(engine="nvlabs", model="lego", base_dir=tmp_path))
     runner = DockerRunner()

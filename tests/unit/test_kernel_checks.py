@@ -19,9 +19,10 @@ def test_every_kernel_agrees_with_its_twin(device: str) -> None:
     """Small inputs on the CPU, all on a GPU; memory is poisoned before a kernel writes to it."""
     where = torch.device(device)
     results = [compare(case, where, runs=1) for case in cases(where)]
-    assert {"hash grid", "hash grid gradient", "samples along rays", "PatchMatch sweep"} <= {
-        result.kernel for result in results
-    }
+    assert {
+        "hash grid", "hash grid gradient", "samples along rays", "PatchMatch sweep",
+        "agreement of depth maps", "fusion of depth maps",
+    } <= {result.kernel for result in results}  # fmt: skip
     assert not [result for result in results if not result.agrees]
 
 

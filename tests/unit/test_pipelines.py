@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment, meta
 
 from maquette.config.settings import Settings
 from maquette.errors import ConfigError
 from maquette.jobs.inputs import Input
 from maquette.pipelines.neuralangelo.options import parse_overrides
+from maquette.pipelines.registry import all_pipelines
 from maquette.planning import building
+from maquette.planning.definitions import definition_of
 from maquette.planning.rendering import render_file
 
 
@@ -39,6 +42,20 @@ def test_settings_reach_the_options_with_their_type() -> None:
 def test_a_text_that_looks_like_a_number_stays_text() -> None:
     job = building.build_job("extract", Settings(checkpoint="0100"))
     assert job.options["checkpoint"] == "0100"
+
+
+def test_an_upstream_engine_reads_what_its_job_definitions_name() -> None:
+    """Declared beside the engine, so that settings are checked without reading the definitions."""
+    for pipeline in all_pipelines():
+        for engine in (one for one in pipeline.engines if not one.is_ours):
+            paths = [definition_of(pipeline.name, step, engine) for step in pipeline.steps]
+            named = set().union(*(_variables(path) for path in paths))
+            assert named & set(pipeline.settings()) == engine.reads
+
+
+def _variables(path: Path) -> set[str]:
+    found = meta.find_undeclared_variables(Environment().parse(path.read_text(encoding="utf-8")))
+    return {name.upper() for name in found}
 
 
 @pytest.mark.parametrize("text", ["{{ modle }}", "x-{{ modle }}-y"])

@@ -8,6 +8,7 @@ import pytest
 
 from maquette.config.loading import MAKE_OVERRIDES, load
 from maquette.config.settings import setting_names
+from maquette.containers.options import ImageOptions
 from maquette.errors import ConfigError
 from maquette.runners.docker.options import DockerOptions
 from maquette.runners.ovh.options import OvhOptions
@@ -87,6 +88,28 @@ def test_what_the_backend_does_not_use_is_refused_on_the_command_line() -> None:
     assert load(["MAX_COST=5", "BACKEND=docker"]).of(DockerOptions).max_cost == 5
     assert load(["MAX_COST=5", "ENGINE=nvlabs"]).of(DockerOptions).max_cost == 5
     assert load(["ITERATIONS=5", "RESOLUTION=64"]).options["iterations"] == 5, "another step's"
+
+
+@pytest.mark.parametrize("word", ["UNSEEN=keep", "PRESET=full", "SEED=3", "VARIANT=cuda12"])
+def test_what_the_engine_does_not_heed_is_refused_on_the_command_line(
+    tmp_path: Path, word: str
+) -> None:
+    name = word.partition("=")[0]
+    assert f"{name} means nothing to ENGINE=nvlabs: leave it out" in refused(word, "ENGINE=nvlabs")
+    load([word, "BACKEND=docker"])
+    (tmp_path / "maquette.yaml").write_text("engine: nvlabs\n")
+    assert "ENGINE=nvlabs" in refused(word)
+    load([word, "ENGINE=native", "BACKEND=docker"])
+    (tmp_path / "maquette.yaml").write_text(word.replace("=", ": ") + "\n")
+    load(["ENGINE=nvlabs"])
+
+
+def test_what_the_engine_heeds_and_what_the_command_reads_is_fine() -> None:
+    told = load(["ITERATIONS=5", "KEEP_LCC=1", "MAX_HOURS=2", "ENGINE=nvlabs"])
+    assert told.options["iterations"] == 5
+    words = ["VARIANT=cuda12", "ENGINE=nvlabs"]
+    assert load(words, ImageOptions).of(ImageOptions).variant == "cuda12", "`make images` uses it"
+    assert "no engine of this pipeline" in refused("UNSEEN=keep", "ENGINE=nvlab")
 
 
 def test_elsewhere_what_some_backend_knows_is_fine(

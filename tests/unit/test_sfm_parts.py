@@ -261,6 +261,28 @@ def test_only_what_was_done_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert (tmp_path / "log").read_text().count("images have a pose: harder") == 1
 
 
+def test_what_was_tried_names_the_solve_of_all_poses_at_once_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def both_ways(workspace: Workspace, name: str, begun: Begun) -> Attempt:
+        return registration._mapped_both_ways(workspace, name, tmp_path)
+
+    def in_vain(workspace: Workspace, name: str, begun: Begun) -> None:
+        begun()
+
+    def mapped(workspace: Workspace, name: str, database: Path, mapper: object) -> Attempt:
+        return Attempt(name, database, None, replace(quality(2), images=10))
+
+    methods = (("few", "", both_ways), ("more", "looking for more", in_vain))
+    monkeypatch.setattr(registration, "METHODS", methods)
+    monkeypatch.setattr(registration, "_mapped", mapped)
+    with open(tmp_path / "log", "w") as log, pytest.raises(BadInput) as caught:
+        registration.register(
+            Workspace(Scene(tmp_path / "lego"), tmp_path, PoseOptions(), Progress(None, log))
+        )
+    assert caught.value.detail.endswith("tried: few, few-global, more")
+
+
 @pytest.mark.parametrize(
     ("images", "is_video", "told", "left_out"),
     [

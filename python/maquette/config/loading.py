@@ -22,6 +22,7 @@ from maquette.config.settings import (
 )  # fmt: skip
 from maquette.errors import ConfigError
 from maquette.pipelines import registry
+from maquette.pipelines.pipeline import NATIVE
 from maquette.runners import registry as backends
 
 FILE_NAME = "maquette.yaml"
@@ -43,7 +44,7 @@ def load(arguments: Iterable[str] = (), *kinds: type[Any], folder: Path | None =
 
     Raises:
         ConfigError: unknown names, unusable values, and what was given on the command line that
-            neither steps nor backend nor command use; all of them in one message.
+            neither steps nor engine nor backend nor command use; all of them in one message.
     """
     folder = folder or Path.cwd()
     known = setting_names()
@@ -102,9 +103,16 @@ def _validated(
     }
     chosen = {place: _checked(model, values, problems) for place, model in models.items()}
     known = core_names().union(*(_names(model) for model in models.values()))
+    engine = str(core.get("engine", NATIVE))
+    unread = option_models.unread_by_engine(pipeline, engine, backend, kinds)
     for key, (_, source) in values.items():
-        if key not in known and source == COMMAND_LINE:
+        if source == COMMAND_LINE and key not in known:
             problems.append(f"{source}: {_why_unused(key, pipeline, backend)}")
+        elif source == COMMAND_LINE and key in unread:
+            problems.append(
+                f"{source}: {key} means nothing to ENGINE={engine}: "
+                f"leave it out, or use ENGINE={NATIVE}"
+            )
     try:
         return Settings(**core, **chosen)
     except ValidationError as error:

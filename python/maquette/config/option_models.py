@@ -42,6 +42,26 @@ def of_backend(name: str, more: tuple[type[Any], ...] = ()) -> type[BaseModel]:
     )
 
 
+def unread_by_engine(
+    pipeline: str, engine: str, backend: str, used: tuple[type[Any], ...] = ()
+) -> set[str]:
+    """The settings of steps and backend that an engine does not heed.
+
+    Args:
+        engine: Of one that the pipeline has not, nothing is told.
+        used: Classes of a backend's options that the command itself reads, whoever computes.
+    """
+    chosen = next((one for one in get_pipeline(pipeline).engines if one.name == engine), None)
+    if chosen is None or chosen.is_ours:
+        return set()
+    of_command = {option.setting for kind in used for option in options_of(kind)}
+    of_ours = {name for name, option in backends.settings_of(backend).items() if option.native}
+    of_steps = frozenset(get_pipeline(pipeline).settings())
+    return (of_ours - of_command) | (
+        of_steps - (of_steps if chosen.reads is None else chosen.reads)
+    )
+
+
 def _model(options: Iterable[Option]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for option in options:

@@ -17,10 +17,10 @@ class ImageOptions:
     flavor: str = option("", "machine type on a remote backend; empty: the step's own")
     image: str = option("", "the image to run instead of the step's own")
     variant: Literal["auto", "cpu", "cuda12", "cuda13"] = option(
-        "auto", "build of our images: cpu, cuda12, cuda13; auto: by GPU and FLAVOR"
+        "auto", "build of our images: cpu, cuda12, cuda13; auto: by GPU and FLAVOR", native=True
     )
     registry: str = option(
-        "", "where our images are pushed to and pulled from", pattern=REGISTRY_PATTERN
+        "", "where our images are pushed to and pulled from", pattern=REGISTRY_PATTERN, native=True
     )
 
 

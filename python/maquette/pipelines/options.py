@@ -29,6 +29,7 @@ class Option:
         unit: Of a number.
         pattern: A regular expression that a text has to match.
         once: It is about one run, so the next one does not know it.
+        native: Of a backend: only jobs of the native engine heed it.
     """
 
     field: str
@@ -43,6 +44,7 @@ class Option:
     pattern: str = ""
     parse: Callable[[str], Any] | None = None
     once: bool = False
+    native: bool = False
 
 
 def option(default: Any, help: str, *, setting: str = "", **facts: Any) -> Any:

@@ -62,11 +62,13 @@ class Engine:
     Attributes:
         licence: Its licence's name, with whose it is.
         is_commercial: The licence lets people use it for money.
+        reads: The settings of the pipeline's steps that it understands; None: all of them.
     """
 
     name: str
     licence: str
     is_commercial: bool
+    reads: frozenset[str] | None = None
 
     @property
     def is_ours(self) -> bool:

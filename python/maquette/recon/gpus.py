@@ -41,6 +41,12 @@ def why_unused(version_file: Path = _VERSION) -> str:
     return "there is an NVIDIA driver, but torch finds no GPU: try `nvidia-smi`"
 
 
+def device_of(count: int, part: int = 0) -> torch.device:
+    """Where a part of some work runs: on one of `count` GPUs in turns; the CPU where none is."""
+    usable = min(count, torch.cuda.device_count()) if torch.cuda.is_available() else 0
+    return torch.device("cuda", part % usable) if usable else torch.device("cpu")
+
+
 def code() -> list[str]:
     """What torch was built for, also where there is no GPU: `sm_80`, `compute_120`."""
     flags = getattr(torch._C, "_cuda_getArchFlags", str)()

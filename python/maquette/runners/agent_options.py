@@ -21,7 +21,11 @@ class AgentOptions:
     )
     max_hours: float = option(0.0, "a remote step stops after this; 0: never", low=0)
     max_cost: float = option(0.0, "it stops when it has cost this much; 0: never", low=0)
-    sync_minutes: float = option(5.0, "minutes between a running job's pushes", above=0)
+    sync_minutes: float = option(
+        5.0, "minutes between a running job's pushes", above=0, native=True
+    )
     notify_url: SecretStr = option(
-        SecretStr(""), "webhook (Slack's or any) told of start, stages, failure, end"
+        SecretStr(""),
+        "webhook (Slack's or any) told of start, stages, failure, end",
+        native=True,
     )

@@ -113,6 +113,10 @@ class Scene:
         """The folder of a training run: checkpoints, settings, metrics, previews."""
         return self.runs / group
 
+    def dense(self, group: str) -> Path:
+        """The folder of dense stereo: a COLMAP dense workspace, one a group."""
+        return self.root / "dense" / group
+
     def of(self, pipeline: str) -> Scene:
         """The same scene as another pipeline sees it."""
         return Scene(self.root, pipeline)

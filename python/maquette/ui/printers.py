@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from maquette.scene.events import parse_log_line
 from maquette.ui import text
+from maquette.ui.pace import Pace
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -36,6 +37,7 @@ class PlainPrinter:
     def __init__(self, raw: bool = False) -> None:
         self._raw = raw
         self._last_progress = time.monotonic()
+        self._pace = Pace()
 
     def line(self, line: str) -> None:
         event = parse_log_line(line)
@@ -43,13 +45,15 @@ class PlainPrinter:
             if self._raw:
                 print(line, flush=True)
             return
+        left_s = self._pace.left_s(event) if event.get("event") == "progress" else None
         if event.get("event") == "progress" and not self._is_due():
             return
         if event.get("event") == "error" and not self._raw:
             return  # the command that follows the job prints it at its end
         shown = text.event_line(event)
         if shown:
-            print(shown, flush=True)
+            left = f"  {text.duration(left_s)} left" if left_s else ""
+            print(f"{shown}{left}", flush=True)
 
     def close(self) -> None:
         pass
@@ -78,13 +82,21 @@ class LivePrinter:
     """A line per finished stage, and a moving bar for the one at work."""
 
     def __init__(self) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         self._bars: Progress = Progress(
             TextColumn("{task.description:<12}"),
             BarColumn(),
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
             TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
             TextColumn("{task.fields[metrics]}"),
             transient=True,
         )

@@ -6,6 +6,11 @@ from maquette.pipelines.neuralangelo.options import ExtractOptions, ProcessOptio
 from maquette.pipelines.pipeline import OURS, Engine, Pipeline, Step
 from maquette.pipelines.prepare import PREPARE
 
+UPSTREAM_READS = frozenset({
+    "DOWNSAMPLE_RATE", "SCENE_TYPE", "ITERATIONS", "OVERRIDES",
+    "RESOLUTION", "BLOCK_RES", "CHECKPOINT", "TEXTURED", "KEEP_LCC",
+})  # fmt: skip
+
 PIPELINE = Pipeline(
     name="neuralangelo",
     summary="a mesh from a neural surface: best where people walked all around",
@@ -35,6 +40,7 @@ PIPELINE = Pipeline(
             "NVlabs/neuralangelo: NVIDIA Source Code License, non-commercial use on NVIDIA GPUs "
             "only; its prepare is COLMAP 3.8 (BSD) in an image by a third party",
             is_commercial=False,
+            reads=UPSTREAM_READS,
         ),
     ),
     renderer="maquette.recon.surface.renderer",

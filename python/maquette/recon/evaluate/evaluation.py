@@ -14,6 +14,7 @@ from maquette.recon.evaluate.protocols import NotMeasured, OpenRenderer
 from maquette.recon.evaluate.results import find_surface
 from maquette.recon.evaluate.similarity import Similarity
 from maquette.recon.evaluate.surfaces import (
+    FINE_SHARE,
     SAMPLES,
     THRESHOLD_SHARE,
     Shape,
@@ -135,9 +136,10 @@ def _surface(
         "surface": scene.relative(result.path),
         "sphere_radius": rounded(radius),
         "f_score_threshold_relative": THRESHOLD_SHARE,
+        "f_score_fine_threshold_relative": FINE_SHARE * THRESHOLD_SHARE,
     }
     if errors is None:
-        found.note(f_score=0.0)
+        found.note(f_score=0.0, f_score_fine=0.0)
         raise NotMeasured(_NOTHING_IN_BOX)
     _note_surface(errors, radius, found)
 
@@ -156,6 +158,7 @@ def _note_surface(errors: SurfaceErrors, radius: float, found: Findings) -> None
         accuracy_relative=errors.accuracy / radius,
         completeness_relative=errors.completeness / radius,
         f_score=errors.f_score,
+        f_score_fine=errors.f_score_fine,
     )
     found.details |= {
         "precision": rounded(errors.precision),

@@ -10,7 +10,7 @@ from maquette.recon.evaluate.protocols import NotMeasured
 
 SURFACE = (
     "chamfer_relative", "accuracy_relative", "completeness_relative", "f_score",
-    "normal_consistency",
+    "f_score_fine", "normal_consistency",
 )  # fmt: skip
 VIEWS = ("psnr_db", "ssim")
 KEYS = ("registered_ratio", "camera_error_relative", *SURFACE, *VIEWS)

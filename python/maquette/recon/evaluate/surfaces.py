@@ -21,6 +21,7 @@ FloatArray = NDArray[np.float64]
 Shape = TriangleMesh | PointCloud
 SAMPLES = 200_000
 THRESHOLD_SHARE = 0.01  # of the sphere's radius: what counts as correct for the F-score
+FINE_SHARE = 0.25  # of that threshold: where the F-score no longer tells good surfaces apart
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class SurfaceErrors:
         accuracy: Mean distance from the result to the truth.
         completeness: Mean distance from the truth to the result.
         precision, recall: Shares of the two sets of points within the threshold, 0..1.
+        fine_precision, fine_recall: The same within a quarter of it, `FINE_SHARE`.
         normal_consistency: Mean |cosine| between normals at points and at the nearest places of
             the other shape, both ways, 0..1; None when one of them has no normals.
         result_points, truth_points: How many points were measured.
@@ -43,6 +45,8 @@ class SurfaceErrors:
     normal_consistency: float | None
     result_points: int
     truth_points: int
+    fine_precision: float
+    fine_recall: float
 
     @property
     def chamfer(self) -> float:
@@ -52,8 +56,12 @@ class SurfaceErrors:
     @property
     def f_score(self) -> float:
         """Harmonic mean of precision and recall."""
-        total = self.precision + self.recall
-        return 2 * self.precision * self.recall / total if total else 0.0
+        return _harmonic_mean(self.precision, self.recall)
+
+    @property
+    def f_score_fine(self) -> float:
+        """The same of a quarter of the threshold."""
+        return _harmonic_mean(self.fine_precision, self.fine_recall)
 
 
 def compare_surfaces(
@@ -95,6 +103,8 @@ def compare_surfaces(
         None if None in ways else float(np.mean(ways)),  # type: ignore[arg-type]
         len(result_points.points),
         len(truth_points.points),
+        float((to_truth <= FINE_SHARE * threshold).mean()),
+        float((to_result <= FINE_SHARE * threshold).mean()),
     )
 
 
@@ -145,6 +155,10 @@ def nearest(
 
 def _face_normals(mesh: TriangleMesh) -> FloatArray:
     return np.asarray(unit_vectors(face_cross(mesh)), dtype=np.float64)
+
+
+def _harmonic_mean(one: float, other: float) -> float:
+    return 2 * one * other / (one + other) if one + other else 0.0
 
 
 def _agreement(one: FloatArray | None, other: FloatArray | None) -> float | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,29 +14,88 @@ from numpy.typing import NDArray
 from maquette.errors import BadInput
 from maquette.recon.mvs.fusion import Points
 from maquette.recon.mvs.patch_match import DepthMap
-from maquette.scene.atomic import replacing
+from maquette.scene.atomic import replacing, write_text
 
 _VERTEX = np.dtype([("place", "<f4", 3), ("normal", "<f4", 3), ("color", "u1", 3)])
 _MOST_HEADER = 64
+_AGAIN = "remove it and run `make process` again: it alone is made again"
+Pass = Literal["photometric", "geometric"]
 
 
-def write_maps(folder: Path, name: str, found: DepthMap) -> None:
-    """Write `depth_maps/NAME.geometric.bin` and `normal_maps/…` below `folder`, COLMAP's stereo."""
-    _write_array(folder / "depth_maps" / f"{name}.geometric.bin", found.depth[..., None])
-    _write_array(folder / "normal_maps" / f"{name}.geometric.bin", found.normals)
+def map_files(folder: Path, name: str, of: Pass = "geometric") -> tuple[Path, Path]:
+    """Where the depths and the normals of a picture lie below `folder`, COLMAP's `stereo`.
+
+    Args:
+        name: The picture's, with its suffix.
+        of: The pass that made them: from pictures alone, or also from other views' depths.
+    """
+    file = f"{name}.{of}.bin"
+    return folder / "depth_maps" / file, folder / "normal_maps" / file
 
 
-def read_maps(folder: Path, name: str) -> DepthMap:
+def write_maps(folder: Path, name: str, found: DepthMap, of: Pass = "geometric") -> None:
+    """Write the two files of `map_files`."""
+    depths, normals = map_files(folder, name, of)
+    _write_array(depths, found.depth[..., None])
+    _write_array(normals, found.normals)
+
+
+def read_maps(folder: Path, name: str, of: Pass = "geometric") -> DepthMap:
     """Read what `write_maps` or COLMAP wrote; costs, which are not in the files, are 0.
 
     Raises:
         BadInput: a file is missing, damaged, or of another size.
     """
-    depth = _read_array(folder / "depth_maps" / f"{name}.geometric.bin", 1)[..., 0]
-    normals = _read_array(folder / "normal_maps" / f"{name}.geometric.bin", 3)
+    files = map_files(folder, name, of)
+    depth, normals = _read_array(files[0], 1)[..., 0], _read_array(files[1], 3)
     if depth.shape != normals.shape[:2]:
-        raise BadInput(f"depth and normals of `{name}` differ in size: `{folder}`")
+        raise BadInput(f"depth and normals of `{name}` differ in size: `{folder}`", hint=_AGAIN)
     return DepthMap(depth, normals, np.zeros_like(depth))
+
+
+def read_depths(folder: Path, name: str, of: Pass = "geometric") -> NDArray[np.float32]:
+    """Read the depths [H, W] alone.
+
+    Raises:
+        BadInput: the file is missing or damaged.
+    """
+    return _read_array(map_files(folder, name, of)[0], 1)[..., 0]
+
+
+def filtered_file(folder: Path, name: str) -> Path:
+    """Where the depths of a picture lie that other views agree with, below COLMAP's `stereo`."""
+    return folder / "filtered" / f"{name}.bin"
+
+
+def write_filtered(folder: Path, name: str, depth: NDArray[np.float32]) -> None:
+    """Write depths [H, W], 0 where no other view agrees."""
+    _write_array(filtered_file(folder, name), depth[..., None])
+
+
+def read_filtered(folder: Path, name: str) -> DepthMap:
+    """Read the filtered depths with the normals of the geometric pass; costs are 0.
+
+    Raises:
+        BadInput: a file is missing, damaged, or of another size.
+    """
+    depth = _read_array(filtered_file(folder, name), 1)[..., 0]
+    normals = _read_array(map_files(folder, name)[1], 3)
+    if depth.shape != normals.shape[:2]:
+        raise BadInput(f"depth and normals of `{name}` differ in size: `{folder}`", hint=_AGAIN)
+    return DepthMap(depth, normals * (depth > 0)[..., None], np.zeros_like(depth))
+
+
+def write_configuration(folder: Path, names: Sequence[str], pairs: Sequence[Sequence[int]]) -> None:
+    """Write `fusion.cfg`, the pictures, and `patch-match.cfg`, their sources, for COLMAP.
+
+    Args:
+        names: Of the pictures that have a depth map.
+        pairs: Of each the numbers of its source views among all `names`.
+    """
+    write_text(folder / "fusion.cfg", "".join(f"{name}\n" for name in names))
+    listed = zip(names, pairs, strict=True)
+    lines = [f"{name}\n{', '.join(names[source] for source in found)}\n" for name, found in listed]
+    write_text(folder / "patch-match.cfg", "".join(lines))
 
 
 def write_fused(path: Path, parts: Iterable[Points]) -> int:
@@ -92,7 +151,7 @@ def _read_array(path: Path, channels: int) -> NDArray[np.float32]:
         start = len(f"{width}&{height}&{depth}&")
         values = np.frombuffer(data, "<f4", offset=start).reshape(depth, height, width)
     except (OSError, ValueError) as error:
-        raise BadInput(f"`{path}` is no map of COLMAP: {error}") from error
+        raise BadInput(f"`{path}` is no map of COLMAP: {error}", hint=_AGAIN) from error
     if depth != channels:
-        raise BadInput(f"`{path}` has {depth} channels, not {channels}")
-    return np.ascontiguousarray(values.transpose(1, 2, 0), np.float32)
+        raise BadInput(f"`{path}` has {depth} channels, not {channels}", hint=_AGAIN)
+    return np.array(values.transpose(1, 2, 0), np.float32, order="C")

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maquette.recon.mvs.kernels.patch_match import MOST_VIEWS
+from maquette.recon.mvs.planar_prior import planar_prior
 from maquette.recon.mvs.stacks import GreyView, Stack, pack
 from maquette.recon.mvs.sweeping import Effort, State, Window, score, sweep
 
 Floats = NDArray[np.float32]
+_PRIOR_STEPS = 64  # of the span of depths: how far from its prior a plane may lie, ACMP, eq. 7
 _NEAR_PX = 8.0  # at the coarsest level: so far a sparse point tells of the depth
 
 
@@ -32,6 +34,7 @@ class Matching:
         geometric_sweeps: With the source views' depths, at the picture's own size.
         consistency: Weight of a pixel of disagreement with them, beside 1 − correlation.
         sigma_px, sigma_grey: Of the window's weights in space, and in 0 .. 255.
+        planar: Planes through well-matched pixels guide where the picture says little.
         seed: Of the random planes.
     """
 
@@ -40,6 +43,7 @@ class Matching:
     consistency: float = 0.2
     sigma_px: float = 5.0
     sigma_grey: float = 10.0
+    planar: bool = False
     seed: int = 0
 
 
@@ -86,8 +90,12 @@ def estimate(
             state = _start(stack, window, span, _scaled(points, reference, stack), generator)
         else:
             state = _enlarged(state, stack.size)
+        trust = (span[1] - span[0]) / _PRIOR_STEPS if level and matching.planar else 0.0
         for turn in range(sweeps):
-            sweep(stack, window, state, _effort(span, factor, turn), next(seed))
+            effort = replace(_effort(span, factor, turn), prior_depth=trust)
+            sweep(stack, window, state, effort, next(seed))
+        if matching.planar:
+            state.prior = planar_prior(state, stack)
     assert state is not None
     return _depth_map(stack, state)
 
@@ -109,7 +117,7 @@ def refine(
         raise ValueError("the geometric pass needs a depth map of each source view")
     window = Window.of(matching.sigma_px, matching.sigma_grey, device)
     stack, seed = pack(reference, sources, device), _seeds(matching, first=1_000)
-    state = _state_of(start, stack)
+    state = _state_of(start, stack, window)
     for turn in range(matching.geometric_sweeps):
         effort = replace(_effort(span, 1, turn + 1), consistency=matching.consistency)
         sweep(stack, window, state, effort, next(seed))
@@ -163,8 +171,7 @@ def _start(
     normals, inverse = normals.to(rays.device), inverse.to(rays.device)
     planes = normals * (inverse / (normals * rays).sum(-1).clamp(min=0.1))[..., None]
     planes *= (inverse / (planes * rays).sum(-1))[..., None]
-    matched = score(stack, window, planes)
-    costs = matched.topk(min(2, stack.views), largest=False).values.mean(-1)
+    costs = _best_two(score(stack, window, planes))
     return State(planes, costs, torch.zeros(height, width, dtype=torch.int32, device=rays.device))
 
 
@@ -187,7 +194,8 @@ def _enlarged(state: State, size: tuple[int, int]) -> State:
         torch.arange(new, device=state.costs.device) * old // new
         for new, old in zip(size, state.costs.shape, strict=True)
     )
-    larger = (part[rows][:, columns] for part in (state.planes, state.costs, state.chosen))
+    parts = (state.planes, state.costs, state.chosen, state.prior)
+    larger = (part if part.ndim < 2 else part[rows][:, columns] for part in parts)
     return State(*(part.contiguous() for part in larger))
 
 
@@ -201,8 +209,11 @@ def _depth_map(stack: Stack, state: State) -> DepthMap:
     return DepthMap(*(part.cpu().numpy() for part in parts))
 
 
-def _state_of(found: DepthMap, stack: Stack) -> State:
-    """A state again; pixels without depth get a plane that all others are better than."""
+def _state_of(found: DepthMap, stack: Stack, window: Window) -> State:
+    """A state again; pixels without depth get a plane that all others are better than.
+
+    Costs are measured anew, as files hold none.
+    """
     rays, device = stack.rays(), stack.lens.device
     depth = torch.from_numpy(found.depth).to(device)
     normals = -torch.from_numpy(found.normals).to(device)
@@ -210,6 +221,12 @@ def _state_of(found: DepthMap, stack: Stack) -> State:
     facing = torch.where(known, normals, torch.tensor([0.0, 0.0, 1.0], device=device))
     inverse = 1 / torch.where(depth > 0, depth, depth[depth > 0].median() if known.any() else 1.0)
     planes = facing * (inverse / (facing * rays).sum(-1))[..., None]
-    costs = torch.where(known[..., 0], torch.from_numpy(found.costs).to(device), 2.0)
+    planes = planes.contiguous()
+    costs = torch.where(known[..., 0], _best_two(score(stack, window, planes)), 2.0)
     chosen = torch.zeros(depth.shape, dtype=torch.int32, device=device)
-    return State(planes.contiguous(), costs, chosen)
+    return State(planes, costs, chosen)
+
+
+def _best_two(costs: Tensor) -> Tensor:
+    """Mean cost in the two views that fit best, of costs [H, W, V]."""
+    return costs.topk(min(2, costs.shape[-1]), largest=False).values.mean(-1)

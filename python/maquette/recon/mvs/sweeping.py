@@ -10,12 +10,14 @@ View Selection for Unstructured Multi-View Stereo", ECCV 2016, sections 3 and 4.
 pixels in turns: S. Galliani et al., "Massively Parallel Multiview Stereopsis by Surface Normal
 Diffusion" (Gipuma), ICCV 2015; areas, weights of views and the geometric term: Q. Xu and W. Tao,
 "Multi-Scale Geometric Consistency Guided Multi-View Stereo" (ACMH, ACMM), CVPR 2019, sections 3
-and 4. Differs: weights are used as they are, where ACMM draws views by them.
+and 4; how a planar prior judges costs: Q. Xu and W. Tao, "Planar Prior Assisted PatchMatch
+Multi-View Stereo" (ACMP), AAAI 2020, eq. 4 to 9. Differs: weights are used as they are, where ACMM
+draws views by them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -28,6 +30,7 @@ UNSEEN = 2.0  # the highest photometric cost: a view does not see the place
 _FLAT = 0.5  # grey levels squared: windows with less variance say nothing
 _CAP_PX = 3.0
 _BAD, _SPREAD = 1.2, 0.3
+_PRIOR_FLOOR, _PRIOR_COST, _PRIOR_DEG = 0.5, 0.18, 5.0  # ACMP's gamma, alpha, lambda
 _AXES = ((1, 0), (-1, 0), (0, 1), (0, -1))
 
 
@@ -66,6 +69,7 @@ class Effort:
             unit normal.
         limit: Photometric cost below which a view fits a candidate.
         consistency: Weight of a pixel of disagreement with the source views' depths; 0 = none.
+        prior_depth: Standard deviation of depths about the planar prior, world units; 0 = no prior.
     """
 
     least: float
@@ -75,6 +79,7 @@ class Effort:
     normal_step: float
     limit: float = 0.8
     consistency: float = 0.0
+    prior_depth: float = 0.0
 
 
 @dataclass
@@ -85,11 +90,14 @@ class State:
         planes: [H, W, 3] float32, ν.
         costs: [H, W] float32; at masked pixels without meaning.
         chosen: [H, W] int32, bit v is set where source view v was worth much.
+        prior: [H, W, 3] float32, the planes that the surface may have there, 0 where none is known;
+            anything without a prior.
     """
 
     planes: Tensor
     costs: Tensor
     chosen: Tensor
+    prior: Tensor = field(default_factory=lambda: torch.zeros(1))
 
 
 def score(stack: Stack, window: Window, planes: Tensor, fast: bool = True) -> Tensor:
@@ -219,20 +227,51 @@ def _sweep(
             total += share[:, view] * cost
         return total
 
+    prior_plane = state.prior[y, x] if effort.prior_depth > 0 else torch.zeros_like(candidates[0])
+    judge = _Judge(prior_plane, reference.rays, effort)
     costs = torch.stack([cost_of(planes) for planes in candidates]).where(valid, torch.inf)
-    best, choice = costs.min(0)
+    judged = torch.stack([judge(*pair) for pair in zip(costs, candidates, strict=True)])
+    least, choice = judged.min(0)
     kept = candidates[choice, torch.arange(len(x))]
+    best = costs[choice, torch.arange(len(x))]
+
+    def attempt(planes: Tensor, allowed: Tensor) -> None:
+        nonlocal least, kept, best
+        cost = cost_of(planes).where(allowed, torch.inf)
+        value = judge(cost, planes)
+        better = value < least
+        least, best = torch.where(better, value, least), torch.where(better, cost, best)
+        kept = torch.where(better[:, None], planes, kept)
+
+    if effort.prior_depth > 0:
+        attempt(prior_plane, judge.guided)
     draws = _Draws(numbers, seed)
     for turn in range(effort.tries):
-        changed, allowed = _change(kept, reference.rays, effort, turn, draws)
-        cost = cost_of(changed).where(allowed, torch.inf)
-        kept = torch.where((cost < best)[:, None], changed, kept)
-        best = torch.minimum(cost, best)
+        attempt(*_change(kept, reference.rays, effort, turn, draws))
     state.planes.view(-1, 3)[numbers] = kept
     state.costs.view(-1)[numbers] = best
     bits = 1 << torch.arange(stack.views, device=x.device)
     worth = share > 0.3 * share.amax(1, keepdim=True)
     state.chosen.view(-1)[numbers] = (worth * bits).sum(1).int()
+
+
+class _Judge:
+    """Costs with the planar prior of pixels, [N]: the square root of −2 α² log of the posterior."""
+
+    def __init__(self, prior: Tensor, rays: Tensor, effort: Effort) -> None:
+        self._prior, self._rays, self._effort = prior, rays, effort
+        self._inverse = (prior * rays).sum(1)
+        self.guided = (self._inverse >= effort.least) & (self._inverse <= effort.most)
+        self.guided &= effort.prior_depth > 0
+
+    def __call__(self, costs: Tensor, planes: Tensor) -> Tensor:
+        off = 1 / (planes * self._rays).sum(1) - 1 / self._inverse
+        cosine = torch.nn.functional.cosine_similarity(planes, self._prior, dim=1)
+        turned = 2 * (1 - cosine) / np.radians(_PRIOR_DEG) ** 2
+        near = (off / max(self._effort.prior_depth, 1e-30)).square()
+        fit = torch.exp(-0.5 * (near + turned))
+        penalty = 2 * _PRIOR_COST**2 * torch.log((_PRIOR_FLOOR + 1) / (_PRIOR_FLOOR + fit))
+        return torch.where(self.guided, (costs.square() + penalty).sqrt(), costs)
 
 
 def _area(turn: int, strip: bool) -> list[tuple[int, int]]:

@@ -59,6 +59,7 @@ class Attempt:
     Attributes:
         database: Whose pictures and features the model has.
         mapper: What made the models of that database.
+        tried: All methods that the same matches were given to, where there was more than one.
     """
 
     method: str
@@ -67,6 +68,7 @@ class Attempt:
     quality: Quality
     remarks: list[str] = field(default_factory=list)
     mapper: Mapper | None = None
+    tried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,12 @@ def register(workspace: Workspace) -> Attempt:
     best: Attempt | None = None
     tried: list[str] = []
     for name, sentence, method in METHODS:
-        attempt = method(workspace, name, _Begun(workspace, best, sentence))
+        begun = _Begun(workspace, best, sentence)
+        attempt = method(workspace, name, begun)
         if attempt is None:
+            tried += [name] if begun.is_so else []
             continue
-        tried.append(name)
+        tried += attempt.tried or (name,)
         if best is None or attempt.quality > best.quality:
             best = attempt
         if best.quality.passes(workspace.options.min_registered):
@@ -109,15 +113,17 @@ def register(workspace: Workspace) -> Attempt:
     raise _failed(workspace, best, tried)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Begun:
     """Says what a method does, once it knows that there is something for it to do."""
 
     workspace: Workspace
     best: Attempt | None
     sentence: str
+    is_so: bool = False
 
     def __call__(self) -> None:
+        self.is_so = True
         if self.best is not None:
             found = self.best.quality
             self.workspace.progress.say(
@@ -211,9 +217,9 @@ def _mapped_both_ways(workspace: Workspace, name: str, database: Path) -> Attemp
     if attempt.quality.passes(_NEARLY_ALL):
         return attempt
     other = _mapped(workspace, f"{name}-global", database, _globally)
-    if other.quality.points < _ENOUGH_POINTS * other.quality.registered:
-        return attempt
-    return max(attempt, other, key=lambda one: one.quality)
+    is_firm = other.quality.points >= _ENOUGH_POINTS * other.quality.registered
+    better = other if is_firm and other.quality > attempt.quality else attempt
+    return replace(better, tried=(attempt.method, other.method))
 
 
 def _mapped(workspace: Workspace, name: str, database: Path, mapper: Mapper) -> Attempt:

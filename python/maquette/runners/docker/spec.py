@@ -108,8 +108,7 @@ def _command(
             secrets_file=SECRETS_FILE,
             kept=_kept(job, daemon, store),
         )
-    limit_s = job.spec.get("timeout") or round(_limits(job).max_hours * 3600)
-    if limit_s:
+    if limit_s := job.spec.get("timeout") or _limit_s(_limits(job)):
         return ["timeout", f"--kill-after={STOP_GRACE_S}", str(limit_s), *command]
     return command
 
@@ -117,6 +116,16 @@ def _command(
 def _limits(job: JobSpec) -> Limits:
     asked = job.of(DockerOptions)
     return Limits(asked.sync_minutes, asked.max_hours, asked.max_cost, asked.price_per_hour)
+
+
+def _limit_s(limits: Limits) -> int:
+    """Seconds that a job without an agent may run, by time and by money; 0: as long as it takes."""
+    if limits.max_cost and not limits.price_per_hour:
+        raise ConfigError("MAX_COST needs to know the machine's price", hint="set PRICE_PER_HOUR=")
+    hours = [limits.max_hours] if limits.max_hours else []
+    if limits.max_cost:
+        hours.append(limits.max_cost / limits.price_per_hour)
+    return max(1, int(min(hours) * 3600)) if hours else 0
 
 
 def _variant(job: JobSpec) -> str:

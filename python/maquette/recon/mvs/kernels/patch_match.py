@@ -40,7 +40,7 @@ def sweep(
         width, stack.views, colour, *_arrays(stack, window), _flat(state.planes),
         _flat(state.costs), _flat(state.chosen, wp.int32), _flat(stack.depths),
         effort.consistency, effort.least, effort.most, effort.limit, effort.tries,
-        effort.depth_step, effort.normal_step, seed,
+        effort.depth_step, effort.normal_step, seed, _flat(state.prior), effort.prior_depth,
     ]  # fmt: skip
     over_items(_sweep, height * ((width + 1) // 2), state.costs.device, arguments)
 
@@ -297,17 +297,46 @@ _SWEEP = f"""{_WINDOW}
     int selected = 0;
     for (int view = 0; view < views; ++view)
         if (share[view] > 0.3f * largest) selected |= 1 << view;
-    float best = 9.0f;
+    // a cost is judged by how well its plane fits the prior, where there is one
+    const float* guess = prior_depth > 0.0f ? prior.data + 3 * n : plane[0];
+    const float guessed = guess[0] * ray_x + guess[1] * ray_y + guess[2];
+    const bool guided = prior_depth > 0.0f && guessed >= least && guessed <= most;
+    auto judged = [&](float cost, const float* p) -> float {{
+        if (!guided) return cost;
+        const float off = (1.0f / (p[0] * ray_x + p[1] * ray_y + p[2]) - 1.0f / guessed);
+        const float along = p[0] * guess[0] + p[1] * guess[1] + p[2] * guess[2];
+        const float sizes = (p[0] * p[0] + p[1] * p[1] + p[2] * p[2])
+            * (guess[0] * guess[0] + guess[1] * guess[1] + guess[2] * guess[2]);
+        const float turned = 2.0f * (1.0f - along / sqrtf(sizes)) * 131.3123f;
+        const float fit = expf(-0.5f * (off * off / (prior_depth * prior_depth) + turned));
+        return sqrtf(cost * cost + 0.0648f * logf(1.5f / (0.5f + fit)));
+    }};
+    float best = 9.0f, least_judged = 9.0f;
     float kept[3] = {{plane[0][0], plane[0][1], plane[0][2]}};
+    auto keep = [&](float cost, const float* p) {{
+        if (!(cost < least_judged)) return;
+        const float value = judged(cost, p);
+        if (!(value < least_judged)) return;
+        least_judged = value;
+        best = cost;
+        for (int a = 0; a < 3; ++a) kept[a] = p[a];
+    }};
     for (int i = 0; i < count; ++i) {{
         float cost = 0.0f;
         for (int view = 0; view < views; ++view)
             cost += share[view] * (photometric[i][view] + geometric[i][view]);
-        if (cost < best) {{
-            best = cost;
-            for (int a = 0; a < 3; ++a) kept[a] = plane[i][a];
-        }}
+        keep(cost, plane[i]);
     }}
+    auto attempt = [&](const float* p) {{
+        float cost = 0.0f;
+        for (int view = 0; view < views && cost < least_judged; ++view)
+            if (share[view] > 0.0f) {{
+                cost += share[view] * match(view, p);
+                if (consistency > 0.0f) cost += share[view] * consistency * disagreement(view, p);
+            }}
+        keep(cost, p);
+    }};
+    if (guided) attempt(guess);
     // refinement: other depths, other normals, both
     for (int turn = 0; turn < tries; ++turn) {{
         const float w = kept[0] * ray_x + kept[1] * ray_y + kept[2];
@@ -328,16 +357,7 @@ _SWEEP = f"""{_WINDOW}
         const float scale = other / toward;
         float p[3];
         for (int i = 0; i < 3; ++i) p[i] = normal[i] * scale;
-        float cost = 0.0f;
-        for (int view = 0; view < views && cost < best; ++view)
-            if (share[view] > 0.0f) {{
-                cost += share[view] * match(view, p);
-                if (consistency > 0.0f) cost += share[view] * consistency * disagreement(view, p);
-            }}
-        if (cost < best) {{
-            best = cost;
-            for (int i = 0; i < 3; ++i) kept[i] = p[i];
-        }}
+        attempt(p);
     }}
     for (int i = 0; i < 3; ++i) planes.data[3 * n + i] = kept[i];
     costs.data[n] = best;
@@ -362,7 +382,7 @@ def _sweep_pixel(
     planes: wp.array(dtype=wp.float32), costs: wp.array(dtype=wp.float32),
     chosen: wp.array(dtype=wp.int32), depths: wp.array(dtype=wp.float32), consistency: float,
     least: float, most: float, limit: float, tries: int, depth_step: float, normal_step: float,
-    seed: wp.uint32,
+    seed: wp.uint32, prior: wp.array(dtype=wp.float32), prior_depth: float,
 ): ...  # fmt: skip
 
 
@@ -390,6 +410,7 @@ def _sweep(
     costs: wp.array(dtype=wp.float32), chosen: wp.array(dtype=wp.int32),
     depths: wp.array(dtype=wp.float32), consistency: float, least: float, most: float,
     limit: float, tries: int, depth_step: float, normal_step: float, seed: wp.uint32,
+    prior: wp.array(dtype=wp.float32), prior_depth: float,
 ):  # fmt: skip
     n = first + wp.tid()
     half = (width + 1) // 2
@@ -399,4 +420,5 @@ def _sweep(
         _sweep_pixel(
             x, y, views, texels, used, layout, cameras, lens, window, contrast, planes, costs,
             chosen, depths, consistency, least, most, limit, tries, depth_step, normal_step, seed,
+            prior, prior_depth,
         )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Dense depth from posed photos, fused to points, and a textured mesh of them."""

@@ -1,0 +1,56 @@
+"""Options of photogrammetry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from maquette.pipelines.options import ShardedStepOptions, StepOptions, option
+
+Preset = Literal["auto", "preview", "standard"]
+
+
+@dataclass(frozen=True)
+class ProcessOptions(ShardedStepOptions):
+    """Options of `process`."""
+
+    gpus: int = 1  # of the machine; 0: the processor alone
+    preset: Preset = option(
+        "auto", "how much to compute; preview: every other photo at half size; auto: standard"
+    )
+    dense_size: int = option(
+        0, "long side of a depth map; 0: 1200 on a CPU, 2000 on a GPU", low=0, high=16384, unit="px"
+    )
+    source_views: int = option(
+        0, "photos that each is matched with; 0: by PRESET, 6 or 4", low=0, high=8
+    )
+    sweeps: str = option(
+        "", "over a photo at each size, small to full, e.g. '3 3 2'; empty: by PRESET",
+        pattern=r"([1-9] ?)*",
+    )  # fmt: skip
+    geometric_sweeps: int = option(1, "sweeps with the other photos' depths", low=1, high=9)
+    planar_prior: bool = option(
+        False, "1: planes through well-matched pixels guide where photos show little texture"
+    )
+    max_matching_cost: float = option(
+        0.9, "1 - correlation above which a pixel has no depth", above=0.0, high=2.0
+    )
+    min_views: int = option(2, "other photos that must agree with a pixel", low=1, high=8)
+    max_reproj_error: float = option(
+        1.5, "pixels by which they may miss one another", above=0.0, unit="px"
+    )
+    max_depth_error: float = option(
+        0.01, "relative difference of their depths", above=0.0, high=1.0
+    )
+    max_normal_error: float = option(
+        30.0, "angle between their normals", above=0.0, high=180.0, unit="deg"
+    )
+    speckle_size: int = option(
+        50, "connected pixels of a depth map that are fewer than this go", low=0, unit="px"
+    )
+    n_images_per_group: int = option(16, "photos of one shard of the work", low=1, high=1024)
+
+
+@dataclass(frozen=True)
+class ExtractOptions(StepOptions):
+    """Options of `extract`."""

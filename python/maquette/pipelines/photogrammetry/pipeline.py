@@ -1,0 +1,43 @@
+"""What photogrammetry is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from maquette.pipelines.photogrammetry.options import ExtractOptions, ProcessOptions
+from maquette.pipelines.pipeline import Images, Pipeline, Step
+from maquette.pipelines.prepare import PREPARE
+
+_USUAL_LONG_SIDE, _ASPECT = 1200, 0.75
+
+
+def _pixels(options: Mapping[str, Any], images: Images) -> float:
+    """Millions of pixels of all depth maps; a preview has an eighth of them."""
+    long_side = options["dense_size"] or _USUAL_LONG_SIDE
+    share = 0.125 if options["preset"] == "preview" else 1.0
+    return images.count * min(images.megapixels, long_side**2 * _ASPECT / 1e6) * share
+
+
+PIPELINE = Pipeline(
+    name="photogrammetry",
+    summary="a textured mesh from depth maps: quick, and exact where photos show texture",
+    steps={
+        "prepare": PREPARE,
+        "process": Step(
+            ProcessOptions,
+            (".dense.neighbours", ".dense.depthmaps", ".dense.consistency", ".dense.fuse"),
+            work=_pixels,
+            smaller="DENSE_SIZE=800",
+            needs="transforms.json",
+            shows={"dense workspace": "dense/{group}"},
+        ),
+        "extract": Step(
+            ExtractOptions,
+            (".dense.points",),
+            work=lambda options, images: images.count * images.megapixels,
+            smaller="DENSE_SIZE=800",
+            needs="dense/",
+        ),
+    },
+)

@@ -1,0 +1,73 @@
+"""How the views of dense stereo are shared out, and what each share has at hand."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from maquette.recon.mvs.grey_views import Contents, GreyViews
+from maquette.recon.mvs.plan import Plan, read_plan
+from maquette.recon.mvs.view_records import ViewRecords
+from maquette.recon.views.views import Views
+from maquette.scene import transforms
+from maquette.scene.paths import Scene
+from maquette.scene.transforms import Frame
+
+
+@dataclass(frozen=True)
+class Material:
+    """What dense stereo reads of a scene.
+
+    Attributes:
+        folder: The dense workspace.
+        frames: Cameras of the depth maps' sizes, in the plan's order.
+    """
+
+    scene: Scene
+    folder: Path
+    plan: Plan
+    frames: Sequence[Frame]
+    views: Views
+    grey: GreyViews
+    contents: Contents
+
+    @classmethod
+    def of(cls, scene: Scene, group: str) -> Material:
+        """Open a scene whose plan is made.
+
+        Raises:
+            BadInput: something is missing or damaged.
+        """
+        folder = scene.dense(group)
+        plan = read_plan(folder)
+        cameras = transforms.read(scene.transforms).frames
+        frames = sorted(cameras, key=lambda frame: frame.file_path)
+        views = Views(scene, frames, plan.long_side)
+        contents = Contents(scene, frames)
+        return cls(scene, folder, plan, views.frames, views, GreyViews(views), contents)
+
+    @property
+    def stereo(self) -> Path:
+        """Where the maps lie."""
+        return self.folder / "stereo"
+
+
+def records(scene: Scene, stage: str, group: str) -> ViewRecords:
+    """The records of a stage's views; they go when a person has the stage done again."""
+    return ViewRecords(scene.records(scene.pipeline) / stage / group, scene.root)
+
+
+def split(views: Sequence[int], size: int) -> list[list[int]]:
+    """Views in shares of a size."""
+    return [list(views[first : first + size]) for first in range(0, len(views), size)]
+
+
+def share_threads(workers: int) -> None:
+    """Keep to this process's part of the cores, where several share a stage's work."""
+    if workers > 1 and multiprocessing.parent_process() is not None:
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // workers))

@@ -1,0 +1,66 @@
+"""Which views are done: a small record a view, written after its files.
+
+So a run that was killed goes on with the view that it was at, and a file that is missing, cut
+short or of something else is made again alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from maquette.scene.atomic import write_json
+
+
+class ViewRecords:
+    """The records of the views of one stage.
+
+    Args:
+        folder: Holds them.
+        root: Files are named from here.
+    """
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self._folder, self._root = folder, root
+
+    def stands(self, name: str, key: str) -> bool:
+        """Whether a view was finished for this key and its files have the sizes they had."""
+        record = self._read(name)
+        try:
+            return record["key"] == key and all(
+                (self._root / path).stat().st_size == size for path, size in record["files"].items()
+            )
+        except (OSError, KeyError, AttributeError):
+            return False
+
+    def missing(
+        self, numbers: Sequence[int], names: Sequence[str], key_of: Callable[[int], str]
+    ) -> Iterator[tuple[int, str]]:
+        """The views, of some numbers, that are not done for their keys, with these."""
+        for number in numbers:
+            key = key_of(number)
+            if not self.stands(names[number], key):
+                yield number, key
+
+    def write(self, name: str, key: str, files: Sequence[Path], **numbers: float) -> None:
+        """Note that a view is done."""
+        sizes = {path.relative_to(self._root).as_posix(): path.stat().st_size for path in files}
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_json(self._folder / f"{name}.json", {"key": key, "files": sizes, "numbers": numbers})
+
+    def key(self, name: str) -> str:
+        """What a view was finished for; "" where it is not done."""
+        return str(self._read(name).get("key", ""))
+
+    def numbers(self, name: str) -> dict[str, float]:
+        """What was noted of it."""
+        return dict(self._read(name).get("numbers", {}))
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            content = json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}

@@ -1,0 +1,101 @@
+"""Stage `depthmaps`: a depth map of each photo, from it and its neighbours; a shard has some."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from maquette.errors import BadInput
+from maquette.recon import gpus
+from maquette.recon.mvs import shards
+from maquette.recon.mvs.colmap_files import map_files, write_maps
+from maquette.recon.mvs.grey_views import digest
+from maquette.recon.mvs.neighbours import visible_points
+from maquette.recon.mvs.patch_match import Matching, estimate
+from maquette.recon.mvs.plan import read_plan
+from maquette.recon.mvs.shards import Material
+from maquette.scene import colmap_model
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+from maquette.stages.stage import DeclaredOptions, Report, Sharding, Stage
+
+_NAME, _VERSION = "depthmaps", 1
+
+
+def split(scene: Scene, options: DeclaredOptions) -> list[list[int]]:
+    """The numbers of each shard's views."""
+    views = read_plan(scene.dense(options.group)).views
+    return shards.split(views, options.n_images_per_group)
+
+
+def run(
+    scene: Scene, options: DeclaredOptions, views: list[int], progress: Progress
+) -> Sequence[Path]:
+    """Write `stereo/depth_maps/NAME.photometric.bin` and `stereo/normal_maps/…` of these views."""
+    shards.share_threads(options.workers)
+    material, done = Material.of(scene, options.group), shards.records(scene, _NAME, options.group)
+    plan, tracks = material.plan, colmap_model.read_tracks(scene.sparse)
+    device = gpus.device_of(options.gpus, views[0] // options.n_images_per_group)
+    matching = Matching(plan.sweeps, planar=options.planar_prior, seed=options.seed)
+    points = {view: visible_points(tracks, material.frames, view) for view in views}
+
+    def key_of(view: int) -> str:
+        told = [material.contents(number) for number in (view, *plan.sources(view))]
+        settings = [
+            _VERSION,
+            asdict(matching),
+            options.max_matching_cost,
+            plan.long_side,
+            plan.spans[view],
+        ]
+        return digest([options.group, *settings, *told, digest(points[view].tolist())])
+
+    for view, key in done.missing(views, plan.names, key_of):
+        progress.step("photos", plan.views.index(view), len(plan.views))
+        sources = [material.grey(number) for number in plan.sources(view)]
+        span = plan.spans[view]
+        assert span is not None
+        found = estimate(material.grey(view), sources, span, points[view], matching, device)
+        found = found.kept(found.costs <= options.max_matching_cost)
+        write_maps(material.stereo, plan.names[view], found, "photometric")
+        files = map_files(material.stereo, plan.names[view], "photometric")
+        done.write(plan.names[view], key, files, kept=float((found.depth > 0).mean()))
+    return [
+        path
+        for view in views
+        for path in map_files(material.stereo, plan.names[view], "photometric")
+    ]
+
+
+def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+    """Say how much of the photos has a depth.
+
+    Raises:
+        BadInput: nothing has.
+    """
+    folder = scene.dense(options.group)
+    plan, done = read_plan(folder), shards.records(scene, _NAME, options.group)
+    names = [plan.names[view] for view in plan.views]
+    kept = statistics.fmean(done.numbers(name).get("kept", 0.0) for name in names)
+    if not kept:
+        raise BadInput(
+            f"no pixel of {len(names)} photos matches its neighbours: each costs more than "
+            f"MAX_MATCHING_COST={options.max_matching_cost:g}",
+            hint="blurred photos, or all masked: look at them; MAX_MATCHING_COST=1.2 keeps more",
+        )
+    files = [path for name in names for path in map_files(folder / "stereo", name, "photometric")]
+    return Report(files, numbers={"views": len(names), "pixels_with_depth": round(kept, 3)})
+
+
+STAGE = Stage(
+    _NAME,
+    _VERSION,
+    Sharding(split, run, merge),
+    parameters=("group", "seed", "max_matching_cost", "planar_prior"),
+    reads=("n_images_per_group", "workers", "gpus"),
+    after=("neighbours",),
+    facts=("cameras", "masks"),
+    packages=("torch", "warp-lang"),
+)

@@ -1,0 +1,139 @@
+"""Stage `neighbours`: which photos each photo is matched with, and at which depths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maquette.counting import counted
+from maquette.errors import BadInput, NotFound
+from maquette.recon import gpus
+from maquette.recon.mvs.neighbours import Pairs, Scoring, choose_sources, depth_spans
+from maquette.recon.mvs.plan import PRESETS, Effort, Plan, taken_views, write_plan
+from maquette.scene import colmap_model, transforms
+from maquette.scene.colmap_model import Tracks
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+from maquette.scene.transforms import Frame
+from maquette.stages.stage import DeclaredOptions, Report, Stage
+
+_ON_CPU, _ON_GPU = 1200, 2000  # long side of depth maps, pixels
+
+
+def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+    """Write `pair.txt` and `views.json` of the dense workspace.
+
+    Raises:
+        BadInput: the photos can not show depth.
+    """
+    frames = sorted(transforms.read(scene.transforms).frames, key=lambda frame: frame.file_path)
+    tracks = _tracks(scene, frames)
+    effort = PRESETS[options.preset]
+    taken = taken_views(len(frames), effort)
+    if len(taken) <= options.min_views:
+        raise BadInput(
+            f"{counted(len(frames), 'photo')} with a pose: a point counts when "
+            f"{counted(options.min_views, 'other photo')} agree with it (MIN_VIEWS)",
+            hint=f"film it from {options.min_views + 1} sides or more, and `make prepare` again",
+        )
+    pairs = _pairs(tracks, frames, taken, options.source_views or effort.sources)
+    spans = [
+        span if pairs[number] else None for number, span in enumerate(depth_spans(tracks, frames))
+    ]
+    plan = Plan(
+        _long_side(frames, options, effort), _sweeps(options, effort), _names(frames),
+        tuple(spans), pairs,
+    )  # fmt: skip
+    files = write_plan(scene.dense(options.group), plan)
+    numbers = _numbers(plan)
+    alone = len(taken) - numbers["views"]
+    remarks = [f"{counted(alone, 'photo')} without a neighbour: no depth map"] if alone else []
+    for remark in remarks:
+        progress.say(remark)
+    return Report(files, numbers=numbers, remarks=remarks)
+
+
+def _tracks(scene: Scene, frames: list[Frame]) -> Tracks:
+    tracks = colmap_model.read_tracks(scene.sparse)
+    if tracks.names != _names(frames):
+        raise BadInput(
+            f"the cameras of `{scene.transforms.name}` and of `{scene.relative(scene.sparse)}` "
+            f"are not those of the same photos: {len(frames)} and {len(tracks.names)}",
+            hint="run `make prepare` again with FORCE_STAGE=undistort",
+        )
+    return tracks
+
+
+def _names(frames: list[Frame]) -> tuple[str, ...]:
+    return tuple(Path(frame.file_path).name for frame in frames)
+
+
+def _pairs(tracks: Tracks, frames: list[Frame], taken: list[int], count: int) -> Pairs:
+    """The source views of the taken views, all taken ones too.
+
+    Raises:
+        BadInput: no photo has any.
+    """
+    kept = np.zeros(len(frames), bool)
+    kept[taken] = True
+    seen = kept[tracks.image]
+    part = Tracks(
+        tracks.names, tracks.points, tracks.errors, tracks.point[seen], tracks.image[seen]
+    )
+    centers = np.stack([frame.world_from_cam[:3, 3] for frame in frames])
+    pairs = choose_sources(part, centers, count)
+    if not any(pairs):
+        scoring = Scoring()
+        raise BadInput(
+            f"of {counted(len(taken), 'photo')} no two show the same points from directions "
+            f"{scoring.least:g} to {scoring.most:g} degrees apart: they can not show depth",
+            hint="move the camera sideways between photos, and `make prepare` again",
+        )
+    return pairs
+
+
+def _long_side(frames: list[Frame], options: DeclaredOptions, effort: Effort) -> int:
+    """DENSE_SIZE, or what suits the machine, of which a preset may take a part."""
+    if options.dense_size:
+        return int(options.dense_size)
+    suggested = _ON_GPU if gpus.device_of(options.gpus).type == "cuda" else _ON_CPU
+    largest = max(max(f.intrinsics.width, f.intrinsics.height) for f in frames)
+    return round(min(suggested, largest) * effort.scale)
+
+
+def _sweeps(options: DeclaredOptions, effort: Effort) -> tuple[int, ...]:
+    return tuple(int(word) for word in options.sweeps.split()) or effort.sweeps
+
+
+def _numbers(plan: Plan) -> dict[str, Any]:
+    sources = [len(plan.pairs[view]) for view in plan.views]
+    return {
+        "views": len(plan.views),
+        "sources": round(sum(sources) / len(sources), 2),
+        "long_side": plan.long_side,
+    }
+
+
+def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
+    files = [scene.sparse / name for name in colmap_model.FILES]
+    missing = [scene.relative(path) for path in files if not path.is_file()]
+    if missing:
+        raise NotFound(
+            f"the scene `{scene.name}` has no points yet: `{missing[0]}`",
+            hint=f"`make prepare MODEL={scene.name}` makes them",
+        )
+    return files
+
+
+STAGE = Stage(
+    "neighbours",
+    1,
+    run,
+    parameters=("group", "preset", "dense_size", "source_views", "sweeps", "min_views"),
+    reads=("gpus",),
+    facts=("cameras",),
+    files=_files,
+)

@@ -1,0 +1,273 @@
+"""The stages of photogrammetry's process, in a small scene with known surface."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pycolmap
+import pytest
+from PIL import Image
+
+from maquette.errors import BadInput, Interrupted
+from maquette.pipelines.photogrammetry.options import ProcessOptions
+from maquette.recon.geometry.points import read_points
+from maquette.recon.mvs.colmap_files import filtered_file, map_files
+from maquette.recon.stages.dense import consistency, depthmaps, fuse, neighbours
+from maquette.scene import region_file, transforms
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+from maquette.scene.region import Region
+from maquette.stages.running import run_stages
+from synthetic_scene import CENTER, scene_distance, write_landmarks, write_posed_scene
+from turns import linked_copy, made_once
+
+STAGES = [neighbours.STAGE, depthmaps.STAGE, consistency.STAGE, fuse.STAGE]
+OPTIONS = ProcessOptions(sweeps="3 2", n_images_per_group=3, speckle_size=20, source_views=4)
+VIEWS = 12
+
+
+@pytest.fixture(scope="module")
+def ready() -> Path:
+    """A scene that is prepared, to be changed in a copy."""
+    return made_once("dense ready", make_ready)
+
+
+@pytest.fixture(scope="module")
+def fused() -> Path:
+    """The same after process."""
+    return made_once("dense fused", make_fused)
+
+
+def make_ready(root: Path) -> None:
+    scene = write_posed_scene(root, VIEWS, 96, 72)
+    write_landmarks(scene, 400)
+
+
+def make_fused(root: Path) -> None:
+    linked_copy(made_once("dense ready", make_ready), root)
+    process(root)
+
+
+def process(root: Path, progress: Progress | None = None, **options: Any) -> dict[str, Any]:
+    """Run the step; the numbers of all stages."""
+    scene = Scene(root, "photogrammetry")
+    chosen = replace(OPTIONS, **options)
+    told = progress or Progress(log=io.StringIO())
+    records = run_stages(STAGES, "process", scene, chosen, told)
+    return {record.stage: record.numbers for record in records}
+
+
+def maps(root: Path) -> dict[str, int]:
+    """All maps and when they were written."""
+    stereo = root / "dense" / "experiments" / "stereo"
+    return {
+        str(path.relative_to(stereo)): path.stat().st_mtime_ns for path in stereo.rglob("*.bin")
+    }
+
+
+class KillAfter(Progress):
+    """Ends the step at its n-th photo of a stage."""
+
+    def __init__(self, photos: int) -> None:
+        super().__init__(log=io.StringIO())
+        self._left = photos
+
+    def step(self, name: str, done: int, total: int, **metrics: float | int | str) -> None:
+        self._left -= name == "photos"
+        if self._left < 0:
+            raise Interrupted("stopped on request")
+
+
+def test_points_lie_on_the_surface_and_are_seen_by_three_or_more(fused: Path) -> None:
+    numbers = process(fused)  # nothing runs again
+    cloud = read_points(fused / "dense" / "experiments" / "fused.ply")
+    off = np.abs(scene_distance(cloud.points))
+    assert len(cloud.points) == numbers["fuse"]["points"] > 4_000
+    assert np.quantile(off, 0.5) < 0.01 and np.quantile(off, 0.9) < 0.05
+    assert cloud.normals is not None
+    near = np.linalg.norm(cloud.points - CENTER, axis=1) < 0.6
+    outwards = ((cloud.points - CENTER) * cloud.normals).sum(1)[near]
+    assert (outwards > 0).mean() > 0.95
+    assert numbers["fuse"]["views_per_point"] >= 3
+    assert numbers["neighbours"]["views"] == VIEWS and numbers["neighbours"]["long_side"] == 96
+
+
+def test_colmap_fuses_our_maps_to_the_same_surface(fused: Path, tmp_path: Path) -> None:
+    folder = linked_copy(fused / "dense" / "experiments", tmp_path / "dense")
+    (folder / "images").symlink_to(fused / "images")
+    (folder / "sparse").symlink_to(fused / "sparse" / "0")
+    options = pycolmap.StereoFusionOptions()
+    options.min_num_pixels, options.max_normal_error = 3, 30.0
+    options.max_reproj_error, options.num_threads = 1.5, 1
+    (tmp_path / "theirs").mkdir()
+    theirs = pycolmap.stereo_fusion(tmp_path / "theirs", folder, options=options)
+    ours = read_points(folder / "fused.ply").points
+    other = np.array([point.xyz for point in theirs.points3D.values()])
+    assert len(other) > 0.5 * len(ours)
+    errors = [np.quantile(np.abs(scene_distance(each)), [0.5, 0.9]) for each in (ours, other)]
+    assert (errors[0] < 1.2 * errors[1]).all()
+
+
+@pytest.mark.parametrize("photos", [5, VIEWS + 4])
+def test_finished_photos_survive_a_kill_also_inside_a_shard(
+    ready: Path, fused: Path, tmp_path: Path, photos: int
+) -> None:
+    root = linked_copy(ready, tmp_path / "scene")
+    with pytest.raises(Interrupted):
+        process(root, KillAfter(photos))
+    before = maps(root)
+    assert len(before) == 2 * photos
+    process(root)
+    after = maps(root)
+    assert before.items() <= after.items() and after.keys() == maps(fused).keys()
+    ours, theirs = (each / "dense/experiments/fused.ply" for each in (root, fused))
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_a_damaged_map_is_made_again_alone(fused: Path, tmp_path: Path) -> None:
+    root = linked_copy(fused, tmp_path / "scene")
+    damaged, _ = map_files(root / "dense/experiments/stereo", "0004.png", "photometric")
+    whole, before = damaged.read_bytes(), maps(root)
+    damaged.unlink()
+    damaged.write_bytes(whole[:-100])
+    process(root)
+    after = maps(root)
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {f"{kind}_maps/0004.png.photometric.bin" for kind in ("depth", "normal")}
+    assert damaged.read_bytes() == whole
+
+
+def test_a_map_that_can_not_be_read_says_which_and_how_to_make_it_again(
+    fused: Path, tmp_path: Path
+) -> None:
+    root = linked_copy(fused, tmp_path / "scene")
+    damaged, _ = map_files(root / "dense/experiments/stereo", "0004.png")
+    size = damaged.stat().st_size
+    damaged.unlink()
+    damaged.write_bytes(b"?" * size)
+    with pytest.raises(BadInput, match=r"0004.png.geometric.bin") as caught:
+        process(root, force_stage="fuse")
+    assert "remove it" in caught.value.hint
+    damaged.unlink()
+    process(root)
+
+
+def test_another_photo_changes_its_own_maps_and_its_neighbours(fused: Path, tmp_path: Path) -> None:
+    root = linked_copy(fused, tmp_path / "scene")
+    masks = root / "masks"
+    masks.mkdir()
+    mask = np.full((72, 96), 255, np.uint8)
+    mask[:, :40] = 0
+    Image.fromarray(mask).save(masks / "0004.png")
+    before = maps(root)
+    process(root)
+    after = maps(root)
+    again = {name.split("/")[1][:4] for name in after if after[name] != before[name]}
+    photometric = {
+        name.split("/")[1][:4] for name in after
+        if after[name] != before[name] and "photometric" in name
+    }  # fmt: skip
+    assert "0004" in photometric and len(photometric) < VIEWS and photometric <= again
+    found = filtered_file(root / "dense/experiments/stereo", "0004.png").read_bytes()
+    depth = np.frombuffer(found[len("96&72&1&") :], "<f4").reshape(72, 96)
+    assert not depth[:, :40].any() and depth[:, 40:].any()
+
+
+def test_the_region_chooses_points_and_touches_no_map(fused: Path, tmp_path: Path) -> None:
+    root = linked_copy(fused, tmp_path / "scene")
+    before = maps(root)
+    narrow(root, Region.around(CENTER, 0.5))
+    numbers = process(root)
+    points = read_points(root / "dense/experiments/fused.ply").points
+    assert maps(root) == before
+    assert np.linalg.norm(points - CENTER, axis=1).max() < 0.5 * 1.25 + 1e-3
+    assert numbers["fuse"]["points_outside"] > 1_000
+    narrow(root, Region.around(CENTER + 40.0, 0.5))
+    with pytest.raises(BadInput, match=r"none of [\d,]+ fused points lies in the region"):
+        process(root)
+
+
+def narrow(root: Path, region: Region) -> None:
+    path = root / "transforms.json"
+    cameras = transforms.read(path)
+    path.unlink()
+    transforms.write(path, replace(cameras, region=region), extra={region_file.SOURCE_KEY: "user"})
+
+
+@pytest.mark.parametrize(
+    ("options", "limit"),
+    [
+        ({"max_normal_error": 1e-4}, "MAX_NORMAL_ERROR=0.0001"),
+        ({"max_depth_error": 2e-6}, "MAX_DEPTH_ERROR=2e-06"),
+        ({"speckle_size": 10_000}, "SPECKLE_SIZE=10000"),
+    ],
+)
+def test_the_limit_that_no_point_passes_is_named(
+    fused: Path, tmp_path: Path, options: dict[str, Any], limit: str
+) -> None:
+    root = linked_copy(fused, tmp_path / "scene")
+    with pytest.raises(BadInput, match="no point survives fusion") as caught:
+        process(root, **options)
+    assert limit in caught.value.what
+
+
+def two_photos(root: Path) -> None:
+    keep(root, [0, 1])
+
+
+def same_way(root: Path) -> None:
+    """All photos from one place."""
+    path = root / "transforms.json"
+    cameras = transforms.read(path)
+    path.unlink()
+    frames = [replace(frame, world_from_cam=cameras.frames[0].world_from_cam)
+              for frame in cameras.frames]  # fmt: skip
+    transforms.write(path, replace(cameras, frames=tuple(frames)))
+
+
+def keep(root: Path, numbers: list[int]) -> None:
+    path = root / "transforms.json"
+    cameras = transforms.read(path)
+    path.unlink()
+    frames = tuple(cameras.frames[number] for number in numbers)
+    transforms.write(path, replace(cameras, frames=frames))
+    model = pycolmap.Reconstruction(root / "sparse" / "0")
+    for image in list(model.images.values()):
+        if image.name not in {Path(frame.file_path).name for frame in frames}:
+            model.deregister_frame(image.frame_id)
+    for name in ("cameras", "images", "points3D", "rigs", "frames"):
+        (root / "sparse" / "0" / f"{name}.bin").unlink()
+    model.write(root / "sparse" / "0")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (two_photos, "2 photos with a pose: a point counts when 2 other photos agree"),
+        (same_way, "no two show the same points from directions 3 to 60 degrees apart"),
+        (lambda root: (root / "sparse/0/points3D.bin").unlink(), "has no points yet"),
+    ],
+)
+def test_photos_that_show_no_depth_are_refused(
+    ready: Path, tmp_path: Path, spoil: Callable[[Path], None], sentence: str
+) -> None:
+    root = linked_copy(ready, tmp_path / "scene")
+    spoil(root)
+    with pytest.raises(Exception, match=sentence):
+        process(root)
+
+
+def test_a_preview_takes_half_the_size_and_of_many_photos_every_other(
+    ready: Path, tmp_path: Path
+) -> None:
+    root = linked_copy(ready, tmp_path / "scene")
+    numbers = process(root, preset="preview", until_stage="neighbours")["neighbours"]
+    assert numbers["long_side"] == 48 and numbers["views"] == VIEWS
+    from maquette.recon.mvs.plan import PRESETS, taken_views
+
+    assert taken_views(80, PRESETS["preview"]) == list(range(0, 80, 2))
