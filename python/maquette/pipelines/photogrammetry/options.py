@@ -8,6 +8,8 @@ from typing import Literal
 from maquette.pipelines.options import ShardedStepOptions, StepOptions, option
 
 Preset = Literal["auto", "preview", "standard"]
+Mesher = Literal["auto", "poisson", "tsdf"]
+Unseen = Literal["drop", "keep", "fill"]
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,26 @@ class ProcessOptions(ShardedStepOptions):
 @dataclass(frozen=True)
 class ExtractOptions(StepOptions):
     """Options of `extract`."""
+
+    mesher: Mesher = option(
+        "auto", "how a surface is laid; auto: tsdf, but poisson for UNSEEN=fill"
+    )
+    resolution: int = option(
+        0,
+        "cells along the sphere's diameter; 0: one for 1.5 pixels, at most 1024",
+        low=0,
+        high=8192,
+    )
+    block_res: int = option(128, "cells along a block; less = less memory", low=8, high=1024)
+    unseen: Unseen = option(
+        "drop", "surface that fewer than two photos saw; fill: a closed model, grey there"
+    )
+    long_faces: float = option(
+        60.0, "faces with an edge so many times the usual one go; 0: none", low=0.0
+    )
+    keep_lcc: bool = option(False, "1: keep only the largest part of the whole mesh")
+    holes: int = option(40, "edges around the largest hole that is closed; 0: none", low=0)
+    smooth: int = option(5, "rounds of smoothing that does not shrink", low=0, high=100)
+    denoise: int = option(3, "rounds of smoothing that keeps edges", low=0, high=100)
+    faces: int = option(0, "of a smaller copy, `decimated`; 0: none", low=0)
+    decimate: float = option(0.0, "the same as a share, e.g. 0.1", low=0.0, high=1.0)

@@ -22,15 +22,18 @@ class PointCloud:
     Attributes:
         points: [N, 3], in the frame the maker states.
         normals: [N, 3] of length 1; None when not known.
+        colors: [N, 3] uint8 sRGB; None when not known.
     """
 
     points: FloatArray
     normals: FloatArray | None = None
+    colors: NDArray[np.uint8] | None = None
 
     def chosen(self, which: NDArray[Any]) -> PointCloud:
         """Some of the points, by number or by a mask."""
         normals = None if self.normals is None else self.normals[which]
-        return PointCloud(self.points[which], normals)
+        colors = None if self.colors is None else self.colors[which]
+        return PointCloud(self.points[which], normals, colors)
 
 
 def read_points(path: Path) -> PointCloud:
@@ -49,7 +52,12 @@ def read_points(path: Path) -> PointCloud:
     points = _columns(vertices, "x", "y", "z")
     if points is None or not len(points):
         raise BadInput(f"`{path}` holds no points")
-    return PointCloud(points, _columns(vertices, "nx", "ny", "nz"))
+    colors = _columns(vertices, "red", "green", "blue")
+    return PointCloud(
+        points,
+        _columns(vertices, "nx", "ny", "nz"),
+        None if colors is None else colors.astype(np.uint8),
+    )
 
 
 def _columns(element: PlyElement, *names: str) -> NDArray[np.float64] | None:

@@ -33,6 +33,24 @@ def _are_proper(vertices: FloatArray, faces: FaceArray) -> NDArray[np.bool_]:
     return np.asarray((a != b) & (b != c) & (c != a) & has_area)
 
 
+def drop_long(mesh: TriangleMesh, factor: float) -> TriangleMesh:
+    """Drop faces with an edge longer than `factor` times the median edge; 0: none.
+
+    They bridge what does not belong together.
+    """
+    if not factor or not len(mesh.faces):
+        return mesh
+    longest = np.concatenate([_longest_edges(mesh.vertices, f) for f in face_chunks(mesh)])
+    chosen = longest <= factor * float(np.median(longest))
+    return mesh if chosen.all() else keep_faces(mesh, chosen)
+
+
+def _longest_edges(vertices: FloatArray, faces: FaceArray) -> FloatArray:
+    corners = vertices[faces].astype(np.float64)
+    edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
+    return np.asarray(edges.max(axis=1))
+
+
 def face_components(mesh: TriangleMesh) -> NDArray[np.int32]:
     """The connected part each face belongs to, [F]; parts are numbered by size, largest 0.
 
@@ -65,6 +83,13 @@ def _join(part_of: FaceArray, triples: FaceArray) -> None:
 def largest_component(mesh: TriangleMesh) -> TriangleMesh:
     """Keep the connected part with the most faces, of the whole mesh."""
     return keep_faces(mesh, face_components(mesh) == 0)
+
+
+def drop_crumbs(mesh: TriangleMesh, faces: int) -> TriangleMesh:
+    """Drop connected parts of fewer faces than so many."""
+    component = face_components(mesh)
+    chosen = (np.bincount(component, minlength=1) >= faces)[component]
+    return mesh if chosen.all() else keep_faces(mesh, chosen)
 
 
 def count_components(mesh: TriangleMesh) -> int:

@@ -32,6 +32,17 @@ def clip_to_ball(mesh: TriangleMesh) -> TriangleMesh:
     return TriangleMesh(_values(mesh.vertices, split, share), split.faces)
 
 
+def clip_to_box(mesh: TriangleMesh, box: FloatArray) -> TriangleMesh:
+    """Keep the part of a mesh inside a box [3, 2] (min, max); normals and colours go along."""
+    for axis in range(3):
+        for sign, limit in zip((1.0, -1.0), box[axis], strict=True):
+            inside = sign * (mesh.vertices[:, axis].astype(np.float64) - limit)
+            inside[np.abs(inside) <= _SNAP] = _SNAP
+            if (inside < 0).any():
+                mesh = clip_to_positive(mesh, inside)
+    return mesh
+
+
 def clip_to_positive(mesh: TriangleMesh, values: FloatArray) -> TriangleMesh:
     """Keep the part of a mesh where values [V], linear on each triangle, are above 0.
 

@@ -41,6 +41,12 @@ class VertexGraph:
             values = 0.5 * (values + (self._neighbours @ values) / self._degree)
         return values
 
+    def means(self, values: FloatArray) -> FloatArray:
+        """The mean of the neighbours' values [V, C] at each vertex; its own where it has none."""
+        found = (self._neighbours @ values) / self._degree[:, None]
+        alone = np.diff(self._neighbours.indptr) == 0
+        return np.asarray(np.where(alone[:, None], values, found))
+
     def grown(self, chosen: BoolArray, rings: int) -> BoolArray:
         """The chosen vertices [V] and all within so many edges of them."""
         for _ in range(rings):

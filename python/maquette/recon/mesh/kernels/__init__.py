@@ -1,0 +1,1 @@
+"""Warp kernels of meshing; each has a plain twin beside the algorithm that uses it."""

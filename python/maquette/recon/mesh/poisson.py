@@ -1,0 +1,114 @@
+"""A closed surface through oriented points, by screened Poisson reconstruction.
+
+It closes what was not seen with a smooth guess. So it is cut back to where points are, and what
+becomes of the rest is a matter of `unseen.py`.
+
+Source: M. Kazhdan and H. Hoppe, "Screened Poisson surface reconstruction", 2013, as COLMAP has it.
+COLMAP's call can not be interrupted: it runs in a process of its own, which is killed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from maquette.errors import JobFailed
+from maquette.recon.geometry.points import PointCloud
+from maquette.recon.mesh.reading import read_mesh
+from maquette.recon.mesh.triangles import TriangleMesh, keep_faces
+from maquette.recon.processes import spread
+
+_MARGIN = 1.1  # of the points' bounding cube, in which COLMAP has its octree
+_DEPTHS = (6, 11)
+_SPACED = 20_000  # points that tell the spacing
+_PLY = np.dtype([("place", "<f4", 3), ("normal", "<f4", 3), ("color", "u1", 3)])
+
+
+@dataclass(frozen=True)
+class PoissonOptions:
+    """How a surface is laid through points.
+
+    Attributes:
+        depth: Of the octree: 2^depth cells along the bounding cube.
+        point_weight: How much passing through the points counts, beside their normals.
+        reach: The surface goes where the nearest point is farther than so many cells; 0: it stays.
+    """
+
+    depth: int
+    point_weight: float = 1.0
+    reach: float = 4.0
+
+
+def depth_for(cell: float, extent: float) -> int:
+    """The octree's depth whose cells are no smaller than `cell`, for points of an extent."""
+    return int(np.clip(np.floor(np.log2(_MARGIN * extent / cell)), *_DEPTHS))
+
+
+def reconstruct(cloud: PointCloud, options: PoissonOptions) -> TriangleMesh:
+    """Lay a surface through points with normals.
+
+    Returns:
+        Mesh in the points' frame, without colours.
+
+    Raises:
+        JobFailed: COLMAP finds no surface, or its process was killed.
+    """
+    with tempfile.TemporaryDirectory(prefix="poisson-") as name:
+        source, target = Path(name) / "points.ply", Path(name) / "mesh.ply"
+        _write(source, cloud)
+        task = (source, target, options.depth, options.point_weight)
+        with closing(spread(_run, [task], 1)) as results:
+            list(results)
+        if not target.is_file():
+            raise JobFailed(
+                f"COLMAP laid no surface through {len(cloud.points):,} points",
+                hint="try MESHER=tsdf",
+            )
+        found = read_mesh(target)
+    mesh = TriangleMesh(np.array(found.vertices), found.faces)
+    if not options.reach:
+        return mesh
+    cell = _MARGIN * float(np.ptp(cloud.points, axis=0).max()) / 2**options.depth
+    return near_points(mesh, cloud, options.reach * max(cell, spacing(cloud)))
+
+
+def near_points(mesh: TriangleMesh, cloud: PointCloud, reach: float) -> TriangleMesh:
+    """Keep the faces all of whose corners have a point within `reach`."""
+    away, _ = cKDTree(cloud.points).query(mesh.vertices, distance_upper_bound=reach, workers=-1)
+    return keep_faces(mesh, np.isfinite(away)[mesh.faces].all(axis=1))
+
+
+def spacing(cloud: PointCloud) -> float:
+    """The median distance from a point to its sixth neighbour."""
+    if len(cloud.points) < 7:
+        return 0.0
+    some = cloud.points[:: max(1, len(cloud.points) // _SPACED)]
+    away, _ = cKDTree(cloud.points).query(some, k=[7], workers=-1)
+    return float(np.median(away))
+
+
+def _run(task: tuple[Path, Path, int, float]) -> None:
+    """Call COLMAP, in a process of its own."""
+    import pycolmap
+
+    source, target, depth, point_weight = task
+    options = pycolmap.PoissonMeshingOptions()
+    options.depth, options.point_weight = depth, point_weight
+    options.trim, options.color = 0.0, False
+    pycolmap.poisson_meshing(source, target, options)
+
+
+def _write(path: Path, cloud: PointCloud) -> None:
+    assert cloud.normals is not None
+    rows = np.zeros(len(cloud.points), _PLY)
+    rows["place"], rows["normal"] = cloud.points, cloud.normals
+    names = ["float x", "float y", "float z", "float nx", "float ny", "float nz"]
+    names += ["uchar red", "uchar green", "uchar blue"]
+    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {len(rows)}"]
+    lines += [f"property {name}" for name in names]
+    path.write_bytes("\n".join([*lines, "end_header", ""]).encode() + rows.tobytes())

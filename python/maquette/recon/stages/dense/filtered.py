@@ -1,0 +1,114 @@
+"""Stage `filtered`: the raw surface tidied, smoothed, and smaller where a person asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from maquette.errors import BadInput, JobFailed
+from maquette.recon.mesh.cleaning import (
+    count_components,
+    drop_crumbs,
+    drop_long,
+    is_watertight,
+    largest_component,
+)
+from maquette.recon.mesh.decimation import decimated
+from maquette.recon.mesh.holes import close_holes
+from maquette.recon.mesh.obj import write_obj
+from maquette.recon.mesh.ply import write_ply
+from maquette.recon.mesh.reading import read_mesh
+from maquette.recon.mesh.smoothing import denoise, smooth
+from maquette.recon.mesh.triangles import TriangleMesh
+from maquette.scene import outputs
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+from maquette.stages.stage import DeclaredOptions, Report, Stage
+
+_LEAST_FACES = 20  # of a part that stands alone
+_DENOISE_DEG = 20.0  # σ of the weight by the angle between normals
+_ROUNDS = 5
+
+
+def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+    """Write `filtered` and `smoothed`, and `decimated` for FACES or DECIMATE, as PLY and OBJ.
+
+    Raises:
+        BadInput: `mesh.ply` is damaged.
+        JobFailed: nothing of it is left.
+    """
+    raw = read_mesh(scene.results / "mesh.ply")
+    progress.step("mesh", 0, _ROUNDS)
+    filtered, numbers = _filtered(raw, options)
+    if not len(filtered.faces):
+        raise JobFailed(
+            f"nothing of the {len(raw.faces):,} faces of `mesh.ply` is left",
+            hint=f"LONG_FACES={options.long_faces:g} may be too small; its default is 60",
+        )
+    progress.step("mesh", 1, _ROUNDS)
+    kinds = dict.fromkeys(_write(scene.results / "filtered", filtered), outputs.MESH)
+    progress.step("mesh", 2, _ROUNDS)
+    smoothed = denoise(filtered, options.denoise, _DENOISE_DEG)
+    progress.step("mesh", 3, _ROUNDS)
+    kinds |= dict.fromkeys(_write(scene.results / "smoothed", smoothed), outputs.MESH)
+    progress.step("mesh", 4, _ROUNDS)
+    numbers |= {
+        "vertices": len(smoothed.vertices),
+        "faces": len(smoothed.faces),
+        "components": count_components(smoothed),
+        "watertight": is_watertight(smoothed),
+    }
+    wanted = _faces_wanted(smoothed, options)
+    if wanted:
+        small = decimated(smoothed, wanted)
+        paths = _write(scene.results / "decimated", small)
+        kinds |= dict.fromkeys(paths, outputs.REDUCED_MESH)
+        numbers["decimated_faces"] = len(small.faces)
+    progress.step("mesh", _ROUNDS, _ROUNDS)
+    return Report(list(kinds), numbers=numbers, kinds=kinds)
+
+
+def _filtered(raw: TriangleMesh, options: DeclaredOptions) -> tuple[TriangleMesh, dict[str, Any]]:
+    short = drop_long(raw, options.long_faces)
+    kept = largest_component(short) if options.keep_lcc else drop_crumbs(short, _LEAST_FACES)
+    closed, holes = close_holes(kept, options.holes)
+    numbers = {
+        "long_faces": len(raw.faces) - len(short.faces),
+        "loose_faces": len(short.faces) - len(kept.faces),
+        "closed_holes": holes,
+    }
+    return smooth(closed, options.smooth), numbers
+
+
+def _faces_wanted(mesh: TriangleMesh, options: DeclaredOptions) -> int:
+    """Faces of the published copy; 0: there is to be none.
+
+    Raises:
+        BadInput: FACES and DECIMATE are both given.
+    """
+    if options.faces and options.decimate:
+        raise BadInput(
+            f"FACES={options.faces} and DECIMATE={options.decimate:g} both ask for a size",
+            hint="give one of the two",
+        )
+    return int(options.faces or round(options.decimate * len(mesh.faces)))
+
+
+def _write(stem: Path, mesh: TriangleMesh) -> list[Path]:
+    comments = ("maquette; COLMAP world units",)
+    ply, obj = stem.with_suffix(".ply"), stem.with_suffix(".obj")
+    write_ply(ply, mesh, comments)
+    write_obj(obj, mesh, comments)
+    return [ply, obj]
+
+
+STAGE = Stage(
+    name="filtered",
+    version=1,
+    run=run,
+    parameters=(
+        "long_faces", "keep_lcc", "holes", "smooth", "denoise", "faces", "decimate",
+    ),
+    after=("surface",),
+    packages=("scipy",),
+)  # fmt: skip

@@ -1,0 +1,181 @@
+"""Stage `surface`: depth maps or points become a mesh of the region, `mesh.ply` and `mesh.obj`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maquette.errors import BadInput, JobFailed
+from maquette.recon.geometry.points import PointCloud, read_points
+from maquette.recon.mesh.attributes import to_world
+from maquette.recon.mesh.blocks import check_limits
+from maquette.recon.mesh.cleaning import count_components, drop_degenerate, is_watertight
+from maquette.recon.mesh.clipping import clip_to_ball, clip_to_box
+from maquette.recon.mesh.coloring import colored_by_points
+from maquette.recon.mesh.obj import write_obj
+from maquette.recon.mesh.ply import write_ply
+from maquette.recon.mesh.poisson import PoissonOptions, depth_for, reconstruct
+from maquette.recon.mesh.triangles import TriangleMesh, vertex_normals
+from maquette.recon.mesh.tsdf import DepthMaps, TsdfOptions, extract_from_maps
+from maquette.recon.mesh.unseen import Treated, grey_where_unseen, treat_unseen
+from maquette.recon.mvs.colmap_files import read_filtered
+from maquette.recon.mvs.shards import Material
+from maquette.recon.views.images import mask_reader
+from maquette.scene import outputs, transforms
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+from maquette.scene.region import Region
+from maquette.stages.stage import DeclaredOptions, Report, Stage
+
+_CELL_PX = 1.5  # pixels' widths along a cell
+_CELLS = (64, 1024)  # along the sphere's diameter, where RESOLUTION does not say
+_LEAST_POINTS = 1000
+_MARGIN = 1.05  # of the ball in which points are taken, so that a closed surface reaches its rim
+_TOLERANCE_CELLS = 2.0  # by which a surface may hide itself: its own noise
+_MASK_LONG_SIDE = 1024  # pixels
+
+
+def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+    """Lay a surface and write it.
+
+    Raises:
+        BadInput: too few points lie in the region.
+        JobFailed: there is no surface in it.
+    """
+    work = _Work.of(scene, options, progress)
+    mesher = options.mesher
+    if mesher == "auto":
+        mesher = "poisson" if options.unseen == "fill" else "tsdf"
+    laid = work.by_poisson() if mesher == "poisson" else work.by_tsdf()
+    if not len(laid.faces):
+        raise JobFailed(
+            f"no surface of `{scene.name}` lies in the region",
+            detail=f"{len(work.cloud.points):,} points there, MESHER={mesher}",
+            hint="look at the points with `make view`, and at the region with `make adjust`",
+        )
+    treated = work.treat_unseen(replace(laid, normals=vertex_normals(laid)))
+    colored = colored_by_points(treated.mesh, work.cloud)
+    mesh = to_world(grey_where_unseen(colored), work.region)
+    paths = write_both(scene.results / "mesh", mesh)
+    numbers = {"mesher": mesher, "resolution": work.resolution, **numbers_of(mesh)}
+    remarks = [treated.remark] if treated.remark else []
+    kinds = dict.fromkeys(paths, outputs.MESH)
+    return Report(paths, numbers=numbers | treated.numbers, remarks=remarks, kinds=kinds)
+
+
+def write_both(stem: Path, mesh: TriangleMesh) -> list[Path]:
+    """Write a mesh as PLY and as OBJ; returns both paths."""
+    comments = ("maquette; COLMAP world units",)
+    ply, obj = stem.with_suffix(".ply"), stem.with_suffix(".obj")
+    write_ply(ply, mesh, comments)
+    write_obj(obj, mesh, comments)
+    return [ply, obj]
+
+
+def numbers_of(mesh: TriangleMesh) -> dict[str, Any]:
+    """Counts for the table."""
+    return {
+        "vertices": len(mesh.vertices),
+        "faces": len(mesh.faces),
+        "components": count_components(mesh),
+        "watertight": is_watertight(mesh),
+    }
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a mesher needs; the cloud's points and all meshes are in unit space."""
+
+    scene: Scene
+    options: DeclaredOptions
+    progress: Progress
+    material: Material
+    region: Region
+    cloud: PointCloud
+    maps: DepthMaps
+    resolution: int
+
+    @classmethod
+    def of(cls, scene: Scene, options: DeclaredOptions, progress: Progress) -> _Work:
+        material = Material.of(scene, options.group)
+        region = transforms.read(scene.transforms).region
+        cloud = _cloud(scene, material.folder / "fused.ply", region)
+        plan, stereo = material.plan, material.stereo
+        names = [plan.names[view] for view in plan.views]
+
+        def read(number: int) -> tuple[np.ndarray, np.ndarray]:
+            found = read_filtered(stereo, names[number])
+            return found.depth, found.normals
+
+        maps = DepthMaps.of([material.frames[v] for v in plan.views], read, region)
+        width = maps.footprint(region)
+        resolution = options.resolution
+        if not resolution:
+            cells = 2.0 / (_CELL_PX * width) if width else _CELLS[0]
+            resolution = int(np.clip(np.ceil(cells), *_CELLS))
+        check_limits(resolution, options.block_res)
+        return cls(scene, options, progress, material, region, cloud, maps, resolution)
+
+    def by_tsdf(self) -> TriangleMesh:
+        """The surface on which depth maps agree; open where no photo looked."""
+        chosen = TsdfOptions(self.resolution, self.options.block_res)
+        mesh = extract_from_maps(
+            self.maps, self.region.unit_box(), chosen,
+            lambda done, total: self.progress.step("blocks", done, total),
+        )  # fmt: skip
+        return drop_degenerate(clip_to_ball(mesh))
+
+    def by_poisson(self) -> TriangleMesh:
+        """A closed surface through the points; nothing is cut off it where it is to stay closed."""
+        self.progress.step("poisson", 0, 1)
+        extent = float(np.ptp(self.cloud.points, axis=0).max())
+        reach = 0.0 if self.options.unseen == "fill" else PoissonOptions.reach
+        chosen = PoissonOptions(depth_for(2.0 / self.resolution, extent), reach=reach)
+        mesh = clip_to_box(clip_to_ball(reconstruct(self.cloud, chosen)), self.region.unit_box())
+        self.progress.step("poisson", 1, 1)
+        return drop_degenerate(mesh)
+
+    def treat_unseen(self, mesh: TriangleMesh) -> Treated:
+        """What UNSEEN asks for."""
+        self.progress.step("unseen", 0, 1)
+        frames = self.maps.frames
+        mask = mask_reader(self.scene, frames, _MASK_LONG_SIDE)
+        tolerance = _TOLERANCE_CELLS * 2.0 / self.resolution
+        treated = treat_unseen(mesh, self.options.unseen, frames, mask, tolerance)
+        if treated.is_blind:
+            self.progress.warn(treated.remark)
+        self.progress.step("unseen", 1, 1)
+        return treated
+
+
+def _cloud(scene: Scene, path: Path, region: Region) -> PointCloud:
+    """The fused points near the region, in unit space.
+
+    Raises:
+        BadInput: too few of them lie in it.
+    """
+    cloud = read_points(path)
+    inside = int(region.contains(cloud.points).sum())
+    if inside < _LEAST_POINTS:
+        raise BadInput(
+            f"only {inside:,} of {len(cloud.points):,} fused points lie in the region of "
+            f"`{scene.name}`, at least {_LEAST_POINTS:,} are needed for a surface",
+            hint=f"look at both with `make adjust MODEL={scene.name}`, then `make process` again",
+        )
+    unit = region.unit_from_world(cloud.points)
+    near = cloud.chosen((unit**2).sum(axis=1) <= _MARGIN**2)
+    return replace(near, points=region.unit_from_world(near.points))
+
+
+STAGE = Stage(
+    name="surface",
+    version=1,
+    run=run,
+    parameters=("group", "mesher", "resolution", "block_res", "unseen"),
+    after=("fuse",),
+    facts=("cameras", "region", "masks"),
+    packages=("torch", "warp-lang", "scikit-image", "pycolmap", "scipy"),
+)

@@ -1,0 +1,116 @@
+"""The stages that make a mesh of dense stereo, in a small scene with exact depth maps."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dense_workspace import write_workspace
+from maquette.errors import BadInput, JobFailed
+from maquette.pipelines.photogrammetry.options import ExtractOptions
+from maquette.recon.evaluate.results import find_surface
+from maquette.recon.mesh.reading import read_mesh
+from maquette.recon.stages.dense import filtered, surface
+from maquette.scene import outputs, transforms
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+from maquette.scene.region import Region
+from maquette.stages.running import run_stages
+from maquette.stages.stage import Report, Stage
+from synthetic_scene import CENTER, scene_distance
+from turns import linked_copy, made_once
+
+
+def fuse(scene: Scene, options: Any, progress: Progress) -> Report:
+    """Stands for the stages of process: their files are there."""
+    return Report([scene.dense(options.group) / "fused.ply"])
+
+
+STAGES = [Stage("fuse", 1, fuse, parameters=("group",)), surface.STAGE, filtered.STAGE]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A scene after process, to be changed."""
+    return linked_copy(made_once("exact dense workspace", write_workspace), tmp_path / "scene")
+
+
+def extract(root: Path, **options: Any) -> dict[str, Any]:
+    """Run the stages; the numbers of both."""
+    scene = Scene(root, "photogrammetry")
+    chosen = replace(ExtractOptions(), **options)
+    records = run_stages(STAGES, "extract", scene, chosen, Progress(log=io.StringIO()))
+    return {record.stage: record.numbers for record in records}
+
+
+def narrow(root: Path, region: Region) -> None:
+    path = root / "transforms.json"
+    cameras = transforms.read(path)
+    path.unlink()
+    transforms.write(path, replace(cameras, region=region))
+
+
+def off_surface(root: Path, name: str) -> np.ndarray:
+    """How far vertices of a result are from the truth."""
+    mesh = read_mesh(root / "results/photogrammetry" / name)
+    return np.abs(scene_distance(np.asarray(mesh.vertices, np.float64)))
+
+
+def test_meshes_lie_on_the_surface_in_the_region_and_in_colour(root: Path) -> None:
+    numbers = extract(root)
+    region = transforms.read(root / "transforms.json").region
+    assert numbers["surface"]["mesher"] == "tsdf"
+    for name in ("mesh", "filtered", "smoothed"):
+        off = off_surface(root, f"{name}.ply")
+        assert np.quantile(off, 0.5) < 0.005 and np.quantile(off, 0.95) < 0.03
+        mesh = read_mesh(root / "results/photogrammetry" / f"{name}.ply")
+        unit = region.unit_from_world(mesh.vertices)
+        assert np.linalg.norm(unit, axis=1).max() < 1.01
+        expected = np.clip(128 + 60 * mesh.vertices, 0, 255) / 255
+        assert mesh.colors is not None
+        assert np.quantile(np.abs(mesh.colors - expected), 0.9) < 0.03
+        as_obj = read_mesh(root / "results/photogrammetry" / f"{name}.obj")
+        assert len(as_obj.faces) == len(mesh.faces)
+    assert extract(root) == numbers  # nothing runs again
+
+
+def test_a_smaller_copy_is_made_and_not_evaluated(root: Path) -> None:
+    pytest.importorskip("fast_simplification", reason="`make lock` names the library's version")
+    numbers = extract(root, decimate=0.2)["filtered"]
+    assert abs(numbers["decimated_faces"] / numbers["faces"] - 0.2) < 0.02
+    scene = Scene(root, "photogrammetry")
+    outputs.write(scene)
+    kinds = {output.path: output.kind for output in outputs.read(scene)}
+    assert kinds["results/photogrammetry/decimated.ply"] == outputs.REDUCED_MESH
+    assert find_surface(scene).path.name == "smoothed.ply"
+    with pytest.raises(BadInput, match=r"FACES=100 and DECIMATE=0\.2"):
+        extract(root, decimate=0.2, faces=100)
+
+
+def test_poisson_closes_what_the_photos_did_not_see(root: Path) -> None:
+    numbers = extract(root, unseen="fill", until_stage="surface")["surface"]
+    assert numbers["mesher"] == "poisson"
+    off = off_surface(root, "mesh.ply")
+    assert np.quantile(off, 0.5) < 0.02
+    drop = extract(root, mesher="poisson", until_stage="surface")["surface"]
+    assert drop["faces"] < numbers["faces"]
+
+
+def test_a_region_beside_the_points_is_refused(root: Path) -> None:
+    narrow(root, Region.around(CENTER + 40.0, 0.5))
+    with pytest.raises(
+        BadInput, match=r"only 0 of [\d,]+ fused points lie in the region"
+    ) as caught:
+        extract(root)
+    assert "make adjust" in caught.value.hint
+
+
+def test_nothing_left_names_the_option(root: Path) -> None:
+    with pytest.raises(JobFailed, match="nothing of the") as caught:
+        extract(root, long_faces=1e-6)
+    assert "LONG_FACES" in caught.value.hint
