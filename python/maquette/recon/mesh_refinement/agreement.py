@@ -175,9 +175,7 @@ def _sampled(view: _View, place: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor
 def _compare(a: Tensor, b: Tensor, rate: Tensor, used: Tensor, window: Window) -> Tensor:
     def total(values: Tensor) -> Tensor:
         size = 2 * window.radius + 1
-        pooled = avg_pool2d(
-            values.double()[None, None], size, 1, window.radius, divisor_override=1
-        )
+        pooled = avg_pool2d(values.double()[None, None], size, 1, window.radius, divisor_override=1)
         return pooled[0, 0]
 
     count = total(used)

@@ -30,13 +30,15 @@ class Pull:
         slope, curvature: [V] float64, of the energy with a move outwards, in pixels.
         weight: [V] float64, how many pixels of how many pairs that rests on.
         pixel: [V] float64, a pixel's size there, world units; 0 where no view sees it.
-        energy: Mean over all that is compared, from 0 to 1/3; NaN when nothing is.
+        misfit: [V] float64, mean energy around each vertex, from 0 to 1/3; 0 where none is known.
+        energy: Its mean over all that is compared; NaN when nothing is.
     """
 
     slope: NDArray[np.float64]
     curvature: NDArray[np.float64]
     weight: NDArray[np.float64]
     pixel: NDArray[np.float64]
+    misfit: NDArray[np.float64]
     energy: float
 
 
@@ -76,7 +78,6 @@ class Photos:
             faces: [F, 3] int32.
             told: Called with (views done, views in all).
         """
-
 
         def look(number: int) -> None:
             depth = see(vertices, faces, self.frames[number]).depth
@@ -138,9 +139,7 @@ class Photos:
         return total
 
 
-def in_threads(
-    work: Callable[[int], Result], count: int, device: torch.device
-) -> Iterator[Result]:
+def in_threads(work: Callable[[int], Result], count: int, device: torch.device) -> Iterator[Result]:
     """Results of 0 … count − 1, in this order; on a CPU each thread does whole ones alone.
 
     So no thread waits for another after each small step, and sums are the same each time.
@@ -162,7 +161,8 @@ def _pull(total: NDArray[np.float64]) -> Pull:
     known = np.maximum(weight, 1e-12)
     pixel = size / known
     mean = float(energy.sum() / told.sum()) if told.any() else float("nan")
-    return Pull(slope / known * pixel, curvature / known * pixel**2, weight, pixel, mean)
+    misfit = energy / np.maximum(told, 1e-12)
+    return Pull(slope / known * pixel, curvature / known * pixel**2, weight, pixel, misfit, mean)
 
 
 @dataclass(frozen=True)
@@ -206,6 +206,4 @@ def _camera(reference: Frame, source: Frame) -> NDArray[np.float64]:
     relative = np.linalg.inv(source.world_from_cam) @ reference.world_from_cam
     rotation, shift = relative[:3, :3], relative[:3, 3]
     there = source.intrinsics.matrix()
-    return np.concatenate(
-        [(there @ rotation).reshape(-1), there @ shift, -rotation.T @ shift]
-    )
+    return np.concatenate([(there @ rotation).reshape(-1), there @ shift, -rotation.T @ shift])

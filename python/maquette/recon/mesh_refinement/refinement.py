@@ -28,13 +28,13 @@ class Refinement:
         rounds: Rounds at each size of the pictures, each twice the one before; the last is their
             own.
         smoothness: Weight of the surface's curvature beside the photos.
-        step_px: The farthest that a vertex moves in a round, pixels.
+        step_px: The farthest that a vertex moves in a round at first, pixels.
         edge_px: Longer edges are cut in two; 0 leaves the triangles as they are.
         window: What is compared.
     """
 
     rounds: tuple[int, ...] = (4, 8)
-    smoothness: float = 0.1
+    smoothness: float = 0.5
     step_px: float = 1.0
     edge_px: float = 2.0
     window: Window = field(default_factory=Window)
@@ -60,8 +60,8 @@ def refine(
 ) -> Refined:  # fmt: skip
     """Move a mesh's vertices along their normals until the photos agree on it best.
 
-    Vertices of which photos say nothing stay. A round that makes the agreement worse is taken
-    back, and half as far is tried.
+    Vertices of which photos say nothing stay. One around which a round has made the photos agree
+    less moves half as far from then on, so none runs away.
 
     Args:
         views: The photos with cameras in the mesh's world, and masks.
@@ -123,15 +123,13 @@ def _descend(
         shape, was = _finer(shape, pull, refinement.edge_px), shape
         if shape is not was:
             pull = shape.pull(photos, refinement.window)
-    step = refinement.step_px
-    for _ in range(rounds):
+    step = np.full(len(shape.vertices), refinement.step_px)
+    for number in range(rounds):
+        if number:
+            before, pull = pull, shape.pull(photos, refinement.window)
+            step = np.where(pull.misfit > before.misfit, 0.5 * step, step)
         course.note(pull.energy)
-        tried = _stepped(shape, pull, refinement.smoothness, step)
-        found = tried.pull(photos, refinement.window)
-        if found.energy <= pull.energy:
-            shape, pull = tried, found
-        else:
-            step *= 0.5
+        shape = _stepped(shape, pull, refinement.smoothness, step)
     return shape
 
 
@@ -141,7 +139,7 @@ def _finer(shape: _Shape, pull: Pull, edge_px: float) -> _Shape:
     return shape if len(faces) == len(shape.faces) else _Shape.of(vertices, faces)
 
 
-def _stepped(shape: _Shape, pull: Pull, smoothness: float, step: float) -> _Shape:
+def _stepped(shape: _Shape, pull: Pull, smoothness: float, step: Floats) -> _Shape:
     normals = vertex_normals(TriangleMesh(shape.vertices, shape.faces))
     move = best_move(pull, shape.neighbours, shape.vertices, normals, smoothness)
     move = with_border(np.clip(move, -step, step), shape.neighbours)

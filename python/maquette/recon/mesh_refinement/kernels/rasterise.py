@@ -8,7 +8,6 @@ from torch import Tensor
 from maquette.recon.kernels.launching import array, over_levels
 
 
-
 def draw(projected: Tensor, faces: Tensor, width: int, height: int) -> Tensor:
     """Depth and number of the nearest face at each pixel; see `visible_faces.nearest_faces`."""
     # of rows: on a CPU each is one thread's own
