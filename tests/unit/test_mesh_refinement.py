@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from maquette.recon.kernel_checks import compare
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.mesh_refinement.agreement import Window, evaluate
-from maquette.recon.mesh_refinement.data_term import Photos, in_threads
+from maquette.recon.mesh_refinement.data_term import in_threads
 from maquette.recon.mesh_refinement.kernels import checks
 from maquette.recon.mesh_refinement.refinement import Refinement, refine
 from maquette.recon.mesh_refinement.subdivision import split_long_edges

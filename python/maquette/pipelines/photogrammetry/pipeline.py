@@ -34,7 +34,7 @@ PIPELINE = Pipeline(
         ),
         "extract": Step(
             ExtractOptions,
-            (".dense.points", ".dense.surface", ".dense.filtered"),
+            (".dense.points", ".dense.surface", ".dense.filtered", ".dense.refined"),
             work=lambda options, images: images.count * images.megapixels,
             smaller="DENSE_SIZE=800",
             needs="dense/",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -64,7 +65,7 @@ class Photos:
         self._layout = torch.tensor(shapes, dtype=torch.int64, device=device)
         self._greys = greys.to(device)
         self._depths = torch.zeros(int(starts[-1]), device=device)
-        self._parts = [slice(int(a), int(b)) for a, b in zip(starts, starts[1:], strict=False)]
+        self._parts = [slice(int(a), int(b)) for a, b in pairwise(starts)]
         self._sources = [self._of(number, chosen) for number, chosen in enumerate(pairs)]
 
     def pull(
@@ -110,8 +111,10 @@ class Photos:
     def _of_view(
         self, number: int, vertices: Tensor, faces: Tensor, window: Window
     ) -> Tensor | None:
-        """Sums over one view's pixels, [6, V] float64: energy, τ, slope, curvature, weight,
-        and the pixel's size times weight; None where it sees nothing."""
+        """Sums over one view's pixels, [6, V] float64; None where it sees nothing.
+
+        They are energy, τ, slope, curvature, weight, and the pixel's size times the weight.
+        """
         sources, frame = self._sources[number], self.frames[number]
         if sources is None:
             return None

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from maquette.recon.mesh.triangles import FaceArray, TriangleMesh, vertex_normals
+from maquette.recon.mesh.triangles import FaceArray, FloatArray, TriangleMesh, vertex_normals
 from maquette.recon.mesh_refinement.agreement import Window
 from maquette.recon.mesh_refinement.data_term import Photos, Pull
 from maquette.recon.mesh_refinement.smoothness import Neighbours, best_move, with_border
@@ -92,7 +92,8 @@ class _Shape:
     neighbours: Neighbours
 
     @classmethod
-    def of(cls, vertices: Floats, faces: FaceArray) -> _Shape:
+    def of(cls, vertices: FloatArray, faces: FaceArray) -> _Shape:
+        vertices = np.asarray(vertices, np.float64)
         return cls(vertices, faces, Neighbours.of(faces, len(vertices)))
 
     def pull(self, photos: Photos, window: Window) -> Pull:
@@ -140,7 +141,7 @@ def _finer(shape: _Shape, pull: Pull, edge_px: float) -> _Shape:
 
 
 def _stepped(shape: _Shape, pull: Pull, smoothness: float, step: Floats) -> _Shape:
-    normals = vertex_normals(TriangleMesh(shape.vertices, shape.faces))
+    normals = np.asarray(vertex_normals(TriangleMesh(shape.vertices, shape.faces)), np.float64)
     move = best_move(pull, shape.neighbours, shape.vertices, normals, smoothness)
     move = with_border(np.clip(move, -step, step), shape.neighbours)
     moved = shape.vertices + normals * (move * pull.pixel)[:, None]
