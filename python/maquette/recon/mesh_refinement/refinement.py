@@ -93,8 +93,8 @@ class _Shape:
 
     @classmethod
     def of(cls, vertices: FloatArray, faces: FaceArray) -> _Shape:
-        vertices = np.asarray(vertices, np.float64)
-        return cls(vertices, faces, Neighbours.of(faces, len(vertices)))
+        doubles = np.asarray(vertices, np.float64)
+        return cls(doubles, faces, Neighbours.of(faces, len(doubles)))
 
     def pull(self, photos: Photos, window: Window) -> Pull:
         device = photos.device
