@@ -26,7 +26,13 @@ PIPELINE = Pipeline(
         "prepare": PREPARE,
         "process": Step(
             ProcessOptions,
-            (".dense.neighbours", ".dense.depthmaps", ".dense.consistency", ".dense.fuse"),
+            (
+                ".dense.neighbours",
+                ".dense.depthmaps",
+                ".dense.consistency",
+                ".dense.fuse",
+                ".dense.depth_pictures",
+            ),
             work=_pixels,
             smaller="DENSE_SIZE=800",
             needs="transforms.json",
