@@ -93,10 +93,11 @@ def make_kernels() -> Iterator[str]:
 def _rooms() -> list[Any]:
     """What tells of the kernels of each part of the data plane: `cases` and `make_kernels`."""
     from maquette.recon.mesh import checks as mesh
+    from maquette.recon.mesh_refinement.kernels import checks as refinement
     from maquette.recon.mvs.kernels import checks as dense
     from maquette.recon.surface.kernels import checks as surface
 
-    return [surface, mesh, dense]
+    return [surface, mesh, dense, refinement]
 
 
 def versions(device: torch.device) -> dict[str, str]:

@@ -58,6 +58,7 @@ class ProcessOptions(ShardedStepOptions):
 class ExtractOptions(TextureOptions, StepOptions):
     """Options of `extract`."""
 
+    gpus: int = 1  # of the machine; 0: the processor alone
     mesher: Mesher = option(
         "auto", "how a surface is laid; auto: tsdf, but poisson for UNSEEN=fill"
     )
@@ -80,3 +81,14 @@ class ExtractOptions(TextureOptions, StepOptions):
     denoise: int = option(3, "rounds of smoothing that keeps edges", low=0, high=100)
     faces: int = option(0, "of a smaller copy, `decimated`; 0: none", low=0)
     decimate: float = option(0.0, "the same as a share, e.g. 0.1", low=0.0, high=1.0)
+    refine: bool = option(False, "1: move the mesh to where the photos agree on it best")
+    refine_rounds: str = option(
+        "4", "rounds at each size of the photos, small to full, each twice the one before",
+        pattern=r"[1-9][0-9]?( [1-9][0-9]?){0,3}",
+    )  # fmt: skip
+    refine_smoothness: float = option(
+        0.5, "weight of the surface's curvature beside the photos", low=0.0, high=1000.0
+    )
+    refine_step: float = option(
+        1.0, "the farthest that a vertex moves in a round", above=0.0, high=8.0, unit="px"
+    )

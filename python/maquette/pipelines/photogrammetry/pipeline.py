@@ -26,7 +26,13 @@ PIPELINE = Pipeline(
         "prepare": PREPARE,
         "process": Step(
             ProcessOptions,
-            (".dense.neighbours", ".dense.depthmaps", ".dense.consistency", ".dense.fuse"),
+            (
+                ".dense.neighbours",
+                ".dense.depthmaps",
+                ".dense.consistency",
+                ".dense.fuse",
+                ".dense.depth_pictures",
+            ),
             work=_pixels,
             smaller="DENSE_SIZE=800",
             needs="transforms.json",
@@ -34,7 +40,13 @@ PIPELINE = Pipeline(
         ),
         "extract": Step(
             ExtractOptions,
-            (".dense.surface", ".dense.filtered", ".dense.texture", ".dense.pictures"),
+            (
+                ".dense.surface",
+                ".dense.filtered",
+                ".dense.refined",
+                ".dense.texture",
+                ".dense.pictures",
+            ),
             work=lambda options, images: images.count * images.megapixels,
             smaller="RESOLUTION=400",
             needs="dense/",

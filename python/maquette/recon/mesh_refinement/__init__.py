@@ -1,0 +1,1 @@
+"""Move a mesh to where the photos agree on it: photometric refinement."""
