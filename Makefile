@@ -40,6 +40,8 @@ all: $(READY) ## Run all three steps unattended; continues what was interrupted 
 	@$(CLI) all
 estimate: $(READY) ## Estimate time and memory here, or with money on FLAVOR, from measured runs
 	@$(CLI) estimate
+texture: $(READY) ## Give a mesh the photos' colours: MESH=edited.ply, or the newest of MODEL
+	@$(CLI) texture
 evaluate: $(READY) ## Measure the result, against ground truth where there is one
 	@$(CLI) evaluate
 
@@ -125,6 +127,6 @@ $(READY): python/pyproject.toml python/constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e 'python[recon,view,emulator,dev]' -c python/constraints.txt
 	@touch $(READY)
 
-.PHONY: all estimate login-check flavors sweep emulator demo help settings prepare process extract evaluate adjust view region blender-addon jobs \
+.PHONY: all estimate login-check flavors sweep emulator demo help settings prepare process extract texture evaluate adjust view region blender-addon jobs \
   images push-images check-image clean-containers push-data data-push pull-data clear-data store clean test test-docker test-pages test-all check wheel lock \
   $(foreach step,prepare process extract,$(step)-job $(step)-status $(step)-logs $(step)-stop $(step)-push plan-$(step))

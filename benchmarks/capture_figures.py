@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from capture_truth import (
     BoolArray,
@@ -84,13 +85,15 @@ def known(capture: CaptureTruth, scene: Scene) -> Known:
 
 
 def well_seen(capture: CaptureTruth, views: list[View], samples: int = SAMPLES) -> FloatArray:
-    """Points [S, 3] of the object's true surface that at least two cameras see well."""
+    """Points [S, 3] of the object's true surface, within reach, that two cameras see well."""
     assert capture.truth.mesh is not None
     points, normals = points_on(capture.truth.mesh, samples)
     span = float(np.linalg.norm(capture.truth.mesh.extent))
     sees = reached(points, views, RayScene(capture.world), _NEGLIGIBLE * span)
     sees &= facing(points, normals, views)
-    return points[sees.sum(axis=0) >= _LEAST_VIEWS]
+    eyes = np.stack([view.world_from_cam[:3, 3] for view in views])
+    distance, _ = cKDTree(eyes).query(points)
+    return points[(sees.sum(axis=0) >= _LEAST_VIEWS) & (distance <= capture.reach)]
 
 
 def prepare_figures(found: Known, scene: Scene) -> dict[str, float | str]:

@@ -56,6 +56,7 @@ class CaptureTruth:
         truth: The cameras and the object's surface.
         world: All surfaces.
         views: By photo name.
+        reach: How near to a camera the object's surface counts; infinite: all of it does.
     """
 
     folder: Path
@@ -63,6 +64,7 @@ class CaptureTruth:
     truth: GroundTruth
     world: TriangleMesh
     views: dict[str, View]
+    reach: float = float("inf")
 
 
 def read_capture(folder: Path) -> CaptureTruth:
@@ -78,7 +80,8 @@ def read_capture(folder: Path) -> CaptureTruth:
         for name, pose in truth.poses.items()
     }
     world = read_mesh(folder / document["world_mesh"])
-    return CaptureTruth(folder, document["scene_type"], truth, world, views)
+    reach = document.get("reach") or float("inf")
+    return CaptureTruth(folder, document["scene_type"], truth, world, views, reach)
 
 
 def _mask(folder: Path, name: str) -> BoolArray | None:

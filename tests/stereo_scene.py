@@ -17,16 +17,27 @@ CENTER, RADIUS, WALL = np.array([0.0, 0.0, 3.0]), 0.8, 4.0
 SPAN = (1.6, 6.0)
 
 
+def is_faint(points: Floats) -> NDArray[np.bool_]:
+    """Which points [..., 3] lie in the part of the wall that may be faint."""
+    x, y, z = np.moveaxis(points, -1, 0)
+    return (np.abs(x) < 0.6) & (np.abs(y + 1.05) < 0.17) & (z > WALL - 1e-6)
+
+
 def stereo_views(
-    width: int, height: int, angle_deg: float = 10.0
+    width: int, height: int, angle_deg: float = 10.0, faint: float = 1.0
 ) -> tuple[list[GreyView], list[NDArray[np.float32]]]:
-    """A reference view and four around it, with their true depths."""
+    """A reference view and four around it, with their true depths.
+
+    Args:
+        faint: Contrast of a part of the wall above the ball, beside that of the rest; below 1
+            pixels have some noise.
+    """
     lens = Intrinsics(width, height, 1.1 * width, 1.1 * width, width / 2, height / 2)
     turns = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)]
     views, depths = [], []
     for number, turn in enumerate(turns):
         frame = Frame(f"images/{number}.png", _pose(*np.radians(angle_deg * np.array(turn))), lens)
-        image, depth = _render(frame)
+        image, depth = _render(frame, faint, number)
         views.append(GreyView(frame, image))
         depths.append(depth)
     return views, depths
@@ -43,7 +54,7 @@ def _pose(across: float, up: float) -> Floats:
     return pose
 
 
-def _render(frame: Frame) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def _render(frame: Frame, faint: float, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     lens, pose = frame.intrinsics, frame.world_from_cam
     x, y = np.meshgrid(np.arange(lens.width) + 0.5, np.arange(lens.height) + 0.5)
     local = np.stack([(x - lens.cx) / lens.fl_x, (y - lens.cy) / lens.fl_y, np.ones_like(x)], -1)
@@ -54,11 +65,15 @@ def _render(frame: Frame) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     met = inside > 0
     depth[met] = ((-along - np.sqrt(inside.clip(0))) / square)[met]
     points = eye + depth[..., None] * rays
-    return _texture(points), depth.astype(np.float32)
+    light = _light(points)
+    if faint < 1:
+        light = np.where(is_faint(points), faint * light, light)
+        light += np.random.default_rng(seed).normal(0, 0.05, light.shape)
+    image = np.clip(127 + 14 * light, 0, 255).astype(np.uint8)
+    return image, depth.astype(np.float32)
 
 
-def _texture(points: Floats) -> NDArray[np.uint8]:
+def _light(points: Floats) -> Floats:
     random = np.random.default_rng(3)
     waves = random.normal(0, 1, (40, 3)) * random.uniform(4, 22, (40, 1))
-    light = np.sin(points @ waves.T + random.uniform(0, 6.3, 40)).sum(-1)
-    return np.clip(127 + 14 * light, 0, 255).astype(np.uint8)
+    return np.asarray(np.sin(points @ waves.T + random.uniform(0, 6.3, 40)).sum(-1))

@@ -41,6 +41,8 @@ class Capture:
         background: Colour where there is nothing, sRGB 0..1; brighter towards the top.
         is_masked: Whether each photo has a mask that shows the subject alone.
         box: [3, 2], where the subject's surface is compared, or None for everywhere.
+        reach: Of the subject, what lies so near to a camera counts; None: all. What is filmed is
+            what a walk goes past, and not all that is in sight far ahead.
     """
 
     scene_type: str
@@ -54,6 +56,7 @@ class Capture:
     background: tuple[float, float, float] = (0.72, 0.80, 0.90)
     is_masked: bool = False
     box: np.ndarray | None = None
+    reach: float | None = None
     width: int = 640
     height: int = 480
     world: Solid = field(init=False)

@@ -7,6 +7,7 @@ from captures.capture import Capture
 from captures.modelled import owl, stone, tree
 from captures.solids import Box, of_boxes, prism
 
+_FRONT = 5.5  # of a street's houses, from its middle
 _OWL_TARGET = np.array([-0.02, 0.0, 0.47])
 
 
@@ -107,7 +108,10 @@ def _window(x, z, width, height):
 
 
 def street():
-    """A street with houses on both sides, walked along, the camera looking ahead."""
+    """A street with houses on both sides, walked along, the camera looking ahead.
+
+    The object is what lies within one street's width, from front to front, of the walk.
+    """
     photos = 32
     x = np.linspace(0, 20, photos)
     y = 0.5 * np.sin(0.7 * x)
@@ -116,7 +120,8 @@ def street():
     targets = centres + np.stack([np.cos(sway), np.sin(sway), np.full(photos, 0.04)], axis=1)
     subject = [street_floor(), *_row_of_houses(41, 1), *_row_of_houses(43, -1)]
     ground = of_boxes([Box((-60, -60, -1), (120, 60, -0.3), "grass")])
-    return Capture("outdoor", subject, [ground], through(centres, targets, 47, 0.04), 480.0)
+    poses = through(centres, targets, 47, 0.04)
+    return Capture("outdoor", subject, [ground], poses, 480.0, reach=2 * _FRONT)
 
 
 def street_floor():
@@ -138,7 +143,7 @@ def street_floor():
 
 
 def _row_of_houses(seed, side):
-    """Houses along x whose fronts stand at y = 5.5 on the left (side 1) or right (-1)."""
+    """Houses along x with their fronts to the street, on its left (side 1) or right (-1)."""
     random, solids, x = np.random.default_rng(seed), [], -8.0
     walls = ["brick", "plaster", "ochre", "render", "ashlar"]
     while x < 50:
@@ -154,7 +159,9 @@ def _row_of_houses(seed, side):
         roof = prism((-0.1, -0.4, height), (width + 0.1, 8.2, height), height + 2.5, "roof")
         for solid in (of_boxes(boxes), roof):
             turned = (
-                solid.moved((x, 5.5, 0)) if side > 0 else solid.moved((x + width, -5.5, 0), 180)
+                solid.moved((x, _FRONT, 0))
+                if side > 0
+                else solid.moved((x + width, -_FRONT, 0), 180)
             )
             solids.append(turned)
         x += width + (random.uniform(0.8, 2.0) if random.random() < 0.4 else 0.0)

@@ -66,6 +66,7 @@ def truth_document(name, capture, width, chosen):
         "camera_axes": "x right, y down, z forward; pixel centres at +0.5",
         "object_mesh": "object.ply",
         "world_mesh": "truth.ply",
+        "reach": capture.reach,
         "evaluation_box": None if capture.box is None else capture.box.round(4).tolist(),
         "frames": [
             {

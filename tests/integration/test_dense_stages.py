@@ -18,7 +18,7 @@ from maquette.pipelines.photogrammetry.options import ProcessOptions
 from maquette.recon.geometry.points import read_points
 from maquette.recon.mvs.colmap_files import filtered_file, map_files
 from maquette.recon.stages.dense import consistency, depthmaps, fuse, neighbours
-from maquette.scene import region_file, transforms
+from maquette.scene import region_file, stale_runs, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
@@ -181,8 +181,12 @@ def test_another_photo_changes_its_own_maps_and_its_neighbours(fused: Path, tmp_
 def test_the_region_chooses_points_and_touches_no_map(fused: Path, tmp_path: Path) -> None:
     root = linked_copy(fused, tmp_path / "scene")
     before = maps(root)
-    narrow(root, Region.around(CENTER, 0.5))
+    region = Region.around(CENTER, 0.5)
+    narrow(root, region)
+    (told,) = stale_runs.rerun_advice(Scene(root), region)
+    assert "photogrammetry" in told and "make process PIPELINE=photogrammetry" in told
     numbers = process(root)
+    assert not stale_runs.rerun_advice(Scene(root), region)
     points = read_points(root / "dense/experiments/fused.ply").points
     assert maps(root) == before
     assert np.linalg.norm(points - CENTER, axis=1).max() < 0.5 * 1.25 + 1e-3
@@ -262,12 +266,7 @@ def test_photos_that_show_no_depth_are_refused(
         process(root)
 
 
-def test_a_preview_takes_half_the_size_and_of_many_photos_every_other(
-    ready: Path, tmp_path: Path
-) -> None:
+def test_a_preview_takes_half_the_size(ready: Path, tmp_path: Path) -> None:
     root = linked_copy(ready, tmp_path / "scene")
     numbers = process(root, preset="preview", until_stage="neighbours")["neighbours"]
     assert numbers["long_side"] == 48 and numbers["views"] == VIEWS
-    from maquette.recon.mvs.plan import PRESETS, taken_views
-
-    assert taken_views(80, PRESETS["preview"]) == list(range(0, 80, 2))

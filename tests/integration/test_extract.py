@@ -210,10 +210,23 @@ def test_parts_are_told_and_the_largest_kept_on_request(scene):
 
     record = extract(scene, load=WithFloater, unseen="keep")
     assert record.numbers["components"] == 2
-    assert "KEEP_LCC=1" in record.remarks[0]
+    assert "the mesh has 2 separate parts; the second has" in record.remarks[0]
+    assert "before you use KEEP_LCC=1" in record.remarks[0]
     record = extract(scene, load=WithFloater, keep_lcc=True, unseen="keep")
     assert record.numbers["components"] == 1
     assert not record.remarks
+
+
+def test_a_loose_part_at_the_rim_is_dropped_and_told(scene):
+    class WithShard(Analytic):
+        def signed_distance(self, points):
+            shard = np.linalg.norm(points - [0.25, 0.25, 0.33], axis=1) - 0.025
+            return np.minimum(super().signed_distance(points), shard)
+
+    record = extract(scene, load=WithShard)
+    assert record.numbers["components"] == 1
+    assert record.numbers["loose_parts_dropped"] == 1
+    assert any("dropped 1 loose part" in remark for remark in record.remarks)
 
 
 def seen_from_above(points):

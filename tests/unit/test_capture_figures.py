@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,15 @@ def test_well_seen_are_the_front_and_the_top(capture: CaptureTruth) -> None:
     is_front, is_top = np.abs(seen[:, 1] + 0.5) < 1e-6, np.abs(seen[:, 2] - 1) < 1e-6
     assert (is_front | is_top).all()
     assert len(seen) / SAMPLES == pytest.approx(2 / 6, abs=0.03)
+
+
+def test_what_is_beyond_reach_does_not_count(capture: CaptureTruth) -> None:
+    views = list(capture.views.values())
+    near = well_seen(replace(capture, reach=2.9), views, SAMPLES)
+    eyes = np.stack([view.world_from_cam[:3, 3] for view in views])
+    away = np.linalg.norm(near[:, None] - eyes, axis=2).min(axis=1)
+    assert 0 < len(near) < len(well_seen(capture, views, SAMPLES))
+    assert away.max() <= 2.9
 
 
 def test_a_mask_hides(capture: CaptureTruth, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from maquette.recon.evaluate.protocols import NotMeasured
 from maquette.recon.evaluate.results import find_surface, has_faces
 from maquette.scene import outputs
 from maquette.scene.atomic import write_json
-from maquette.scene.outputs import MESH, PICTURE, POINTS, Output
+from maquette.scene.outputs import MESH, PICTURE, POINTS, REDUCED_MESH, Output
 from maquette.scene.paths import Scene
 
 HEADER = "ply\nformat ascii 1.0\nelement vertex 0\nproperty float x\n"
@@ -34,6 +34,7 @@ def listed(scene: Scene, *results: tuple[str, str]) -> None:
         ([("a.ply", MESH), ("b.ply", POINTS)], "a.ply"),
         ([("b.ply", POINTS), ("a.png", PICTURE)], "b.ply"),
         ([("old.ply", MESH), ("new.ply", MESH), ("new.glb", MESH)], "new.ply"),
+        ([("whole.ply", MESH), ("small.ply", REDUCED_MESH)], "whole.ply"),
     ],
 )
 def test_a_mesh_is_chosen_before_points_and_the_newest_of_its_kind(

@@ -1,5 +1,7 @@
 """The contact sheet: what it shows, how large, from where."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -8,7 +10,7 @@ from maquette.recon.mesh.ray_casting import RayScene
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.pictures.capture import Cameras, Manner, arc_of, manner_of
 from maquette.recon.pictures.contact_sheet import draw_sheet, lay_out, plan
-from maquette.recon.pictures.framing import set_stage
+from maquette.recon.pictures.framing import set_stage, share_in_view
 from maquette.recon.pictures.occlusion import vertex_openness
 from maquette.recon.pictures.rasterise import Materials, View, draw
 from maquette.recon.pictures.viewpoints import views_of
@@ -198,6 +200,33 @@ def test_what_stands_in_the_region_is_framed_whole_unless_the_region_cuts_it():
     shell = ball(3.9)
     cut = set_stage(merged(ball(), shell), REGION, UP, FRONT)
     assert np.linalg.norm(cut.mesh.vertices[cut.subject], axis=1).max() < 1.1
+
+
+def wall():
+    """An upright slab as wide as the region, which cuts off its corners."""
+    made = trimesh.creation.box([7.6, 7.6, 0.6])
+    for _ in range(5):
+        made = made.subdivide()
+    made.apply_translation(CENTER)
+    return made
+
+
+def test_an_object_that_the_region_cuts_is_framed_whole():
+    beside = [ball(0.5, (10.0, 0.0, z)) for z in (-3.5, 3.5)]
+    cut = merged(wall(), *beside)
+    staged = set_stage(cut, REGION, UP, FRONT)
+    inside = np.linalg.norm(cut.vertices - CENTER, axis=1) <= 4.0
+    of_wall = np.arange(len(inside)) < len(wall().vertices)
+    np.testing.assert_array_equal(staged.subject, inside & of_wall)
+
+
+def test_of_what_the_region_cuts_the_part_is_framed_that_photos_show():
+    eyes = CENTER + [[x, 0.0, 5.0] for x in np.linspace(-0.5, 0.5, 8)]
+    near = replace(looking(eyes, np.tile(CENTER, (8, 1))), tangents=np.full(8, 0.3))
+    staged = set_stage(merged(wall()), REGION, UP, FRONT, cameras=near)
+    shown = merged(wall()).vertices[staged.subject]
+    assert share_in_view(shown, near).min() >= 0.5
+    assert np.abs(shown[:, 0] - 10.0).max() == pytest.approx(0.3 * 5.0, abs=0.2)
 
 
 def test_views_hold_the_whole_object_but_not_much_more():

@@ -71,6 +71,7 @@ class Settings(BaseModel):
     input: str = Field(
         "", description="video, folder of photos, .zip, https:// URL of one, or s3://…"
     )
+    mesh: str = Field("", description="for texture: any mesh in the scene's world; empty: its own")
     ground_truth: str = Field("", description="folder with true cameras and mesh, for evaluate")
 
     # see and adjust

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import trimesh
+
 from maquette.errors import NotFound
 from maquette.scene import outputs, transforms
 from maquette.scene.paths import Scene
@@ -26,14 +28,40 @@ class Preview:
 
 
 def meshes(scene: Scene) -> dict[str, Path]:
-    """The meshes of all pipelines in world units, newest first, each by a name that tells it."""
+    """The meshes of all pipelines, newest first, each by a name that tells it.
+
+    Coloured ones are PLY files, and textured ones glTF.
+    """
     files = [
         scene.root / output.path
         for pipeline in outputs.pipelines_of(scene.root)
         for output in outputs.read(scene.of(pipeline))
-        if output.kind == outputs.MESH and output.path.endswith(".ply")
+        if output.kind == outputs.MESH
+        and (output.path.endswith(".ply") or has_texture(scene.root / output.path))
     ]
     return _named(files)
+
+
+def has_texture(path: Path) -> bool:
+    """Whether a file is binary glTF with pictures inside."""
+    if path.suffix != ".glb":
+        return False
+    try:
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(20)[12:16], "little")
+            return "images" in json.loads(file.read(length))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def read_parts(path: Path) -> list[trimesh.Trimesh]:
+    """The parts of a mesh in world units: one, or of a textured one a part for each page.
+
+    The file's own turn, which sets the mesh upright in other programs, is left out.
+    """
+    if not has_texture(path):
+        return [trimesh.load_mesh(path, process=False)]
+    return list(trimesh.load_scene(path, process=False).geometry.values())
 
 
 def why_not_shown(mesh: Path) -> str:

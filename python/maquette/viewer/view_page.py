@@ -124,10 +124,13 @@ class ViewPage:
             self.server.scene.remove_by_name("/mesh")
             self._drawn = wanted
             return
-        mesh = trimesh.load_mesh(path, process=False)
-        _make_linear(mesh)
-        mesh.vertices = self.display.points(mesh.vertices)
-        self.server.scene.add_mesh_trimesh("/mesh", mesh, cast_shadow=False, receive_shadow=False)
+        self.server.scene.remove_by_name("/mesh")
+        for number, mesh in enumerate(results.read_parts(path)):
+            _make_linear(mesh)
+            mesh.vertices = self.display.points(mesh.vertices)
+            self.server.scene.add_mesh_trimesh(
+                f"/mesh/{number}", mesh, cast_shadow=False, receive_shadow=False
+            )
         self._drawn = wanted
 
     def _show_preview(self, found: list[results.Preview]) -> None:

@@ -11,6 +11,7 @@ from maquette.errors import ConfigError
 from maquette.pipelines.options import StepOptions, option
 
 Preset = Literal["auto", "preview", "standard", "full-8gb", "full-12gb", "full-16gb", "full"]
+Dense = Literal["auto", "off"]
 Unseen = Literal["drop", "keep", "fill"]
 
 
@@ -55,6 +56,9 @@ class ProcessOptions(StepOptions):
     gpus: int = 1  # of the machine, each with a process that trains; 0: the processor alone
     preset: Preset = option(
         "auto", "how much to compute; full-8gb … fit smaller GPUs; auto: by hardware"
+    )
+    dense: Dense = option(
+        "auto", "start from and keep to the points of dense stereo, where the scene has them"
     )
     fresh: bool = option(False, "1: train from zero; the old run is kept aside", once=True)
     checkpoint: str = option("", "name, path or iteration; empty: the newest", once=True)

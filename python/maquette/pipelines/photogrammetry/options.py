@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from maquette.pipelines.options import ShardedStepOptions, StepOptions, option
+from maquette.pipelines.texture import TextureOptions
 
 Preset = Literal["auto", "preview", "standard"]
 Mesher = Literal["auto", "poisson", "tsdf"]
@@ -54,7 +55,7 @@ class ProcessOptions(ShardedStepOptions):
 
 
 @dataclass(frozen=True)
-class ExtractOptions(StepOptions):
+class ExtractOptions(TextureOptions, StepOptions):
     """Options of `extract`."""
 
     gpus: int = 1  # of the machine; 0: the processor alone

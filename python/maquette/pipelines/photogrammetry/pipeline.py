@@ -40,10 +40,17 @@ PIPELINE = Pipeline(
         ),
         "extract": Step(
             ExtractOptions,
-            (".dense.points", ".dense.surface", ".dense.filtered", ".dense.refined"),
+            (
+                ".dense.surface",
+                ".dense.filtered",
+                ".dense.refined",
+                ".dense.texture",
+                ".dense.pictures",
+            ),
             work=lambda options, images: images.count * images.megapixels,
-            smaller="DENSE_SIZE=800",
+            smaller="RESOLUTION=400",
             needs="dense/",
         ),
     },
+    renderer="maquette.recon.texture.renderer",
 )

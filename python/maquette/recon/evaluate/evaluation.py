@@ -208,6 +208,10 @@ def _note_iterations(
 
 
 def _note_views(pairs: list[Pair], found: Findings) -> None:
+    pairs = [pair for pair in pairs if pair.shown.any()]
+    if not pairs:
+        raise NotMeasured("none of the held-out views shows any of the result")
+    found.details["held_out_shown_share"] = rounded(np.mean([p.shown.mean() for p in pairs]))
     found.note(
         psnr_db=np.mean([pair.psnr_db for pair in pairs]),
         ssim=np.mean([pair.ssim for pair in pairs]),

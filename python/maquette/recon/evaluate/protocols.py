@@ -23,7 +23,10 @@ class Renderer(Protocol):
         """How long the model was trained; None when it was not."""
 
     def render(self, frame: Frame) -> NDArray[np.floating]:
-        """What the camera of a frame sees, [H, W, 3] sRGB 0..1, in the size of its intrinsics."""
+        """What the camera of a frame sees, [H, W, 3] sRGB 0..1, in the size of its intrinsics.
+
+        NaN where the model shows nothing: these pixels do not count.
+        """
 
 
 class OpenRenderer(Protocol):

@@ -44,6 +44,8 @@ class Result:
 def find_surface(scene: Scene) -> Result:
     """The newest mesh, else the newest points; what a stage tells of counts before other files.
 
+    A copy of fewer faces is another kind of result, and not measured.
+
     Raises:
         NotMeasured: there is neither.
     """

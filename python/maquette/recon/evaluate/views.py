@@ -25,31 +25,50 @@ _GAP_PX, _LABEL_PX = 4, 18
 
 @dataclass(frozen=True)
 class Pair:
-    """A photograph and the rendering of its view, [H, W, 3] sRGB 0..1."""
+    """A photograph and the rendering of its view, [H, W, 3] sRGB 0..1.
+
+    The rendering is NaN where it shows nothing, such as beside a mesh; only the rest counts.
+    """
 
     file_path: str
     photo: Picture
     render: Picture
 
     @property
+    def shown(self) -> NDArray[np.bool_]:
+        """Which pixels count, [H, W]."""
+        return np.asarray(np.isfinite(self.render).all(axis=2))
+
+    @property
     def psnr_db(self) -> float:
-        """Peak signal-to-noise ratio, at most 100 dB."""
-        error = float(((self.photo - self.render) ** 2).mean())
+        """Peak signal-to-noise ratio, at most 100 dB; NaN where nothing is shown."""
+        shown = self.shown
+        if not shown.any():
+            return float("nan")
+        error = float(((self.photo - self.render)[shown] ** 2).mean())
         return min(_BEST_PSNR_DB, -10 * float(np.log10(max(error, 1e-12))))
 
     @property
     def ssim(self) -> float:
-        """Structural similarity. Source: Wang et al., 2004, with its Gaussian window."""
-        value = structural_similarity(
+        """Structural similarity, the mean over what is shown; NaN where nothing is.
+
+        Windows that reach beyond find the photograph itself there. Source: Wang et al., 2004,
+        with its Gaussian window.
+        """
+        shown = self.shown
+        if not shown.any():
+            return float("nan")
+        whole, values = structural_similarity(
             self.photo,
-            self.render,
+            np.where(shown[..., None], self.render, self.photo),
             channel_axis=2,
             data_range=1.0,
             gaussian_weights=True,
             sigma=1.5,
             use_sample_covariance=False,
+            full=True,
         )
-        return float(value)
+        return float(whole if shown.all() else values[shown].mean())
 
 
 def held_out(frames: Sequence[Frame]) -> list[Frame]:
@@ -109,4 +128,4 @@ def draw_pairs(pairs: Sequence[Pair]) -> Image.Image:
 
 
 def _image(picture: Picture) -> Image.Image:
-    return Image.fromarray(np.round(picture * 255).astype(np.uint8))
+    return Image.fromarray(np.round(np.nan_to_num(picture, nan=1.0) * 255).astype(np.uint8))

@@ -9,6 +9,7 @@ COLMAP's call can not be interrupted: it runs in a process of its own, which is 
 
 from __future__ import annotations
 
+import os
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from maquette.recon.processes import spread
 
 _MARGIN = 1.1  # of the points' bounding cube, in which COLMAP has its octree
 _DEPTHS = (6, 11)
+_POINTS_A_THREAD = (
+    1_000_000  # COLMAP's threads wait for one another busily: few where work is little
+)
 _SPACED = 20_000  # points that tell the spacing
 _PLY = np.dtype([("place", "<f4", 3), ("normal", "<f4", 3), ("color", "u1", 3)])
 
@@ -61,7 +65,8 @@ def reconstruct(cloud: PointCloud, options: PoissonOptions) -> TriangleMesh:
     with tempfile.TemporaryDirectory(prefix="poisson-") as name:
         source, target = Path(name) / "points.ply", Path(name) / "mesh.ply"
         _write(source, cloud)
-        task = (source, target, options.depth, options.point_weight)
+        threads = int(np.clip(len(cloud.points) // _POINTS_A_THREAD, 1, os.cpu_count() or 1))
+        task = (source, target, options.depth, options.point_weight, threads)
         with closing(spread(_run, [task], 1)) as results:
             list(results)
         if not target.is_file():
@@ -92,14 +97,14 @@ def spacing(cloud: PointCloud) -> float:
     return float(np.median(away))
 
 
-def _run(task: tuple[Path, Path, int, float]) -> None:
+def _run(task: tuple[Path, Path, int, float, int]) -> None:
     """Call COLMAP, in a process of its own."""
     import pycolmap
 
-    source, target, depth, point_weight = task
+    source, target, depth, point_weight, threads = task
     options = pycolmap.PoissonMeshingOptions()
     options.depth, options.point_weight = depth, point_weight
-    options.trim, options.color = 0.0, False
+    options.trim, options.color, options.num_threads = 0.0, False, threads
     pycolmap.poisson_meshing(source, target, options)
 
 

@@ -27,6 +27,7 @@ def count_views(
     *,
     tolerance: float,
     enough: int = 2,
+    among: IndexArray | None = None,
 ) -> NDArray[np.uint8]:
     """Count the cameras that see each vertex, [V], up to `enough`.
 
@@ -38,6 +39,7 @@ def count_views(
         mask: The used pixels of a frame by its number, [h, w] of any size in the picture's
             proportions; None where all are.
         tolerance: Length by which the mesh may lie in front of a vertex and not hide it.
+        among: The only vertices that are asked about; the others stay at 0.
     """
     normals = vertex_normals(mesh) if mesh.normals is None else mesh.normals
     middle = mesh.vertices.mean(axis=0)
@@ -50,12 +52,13 @@ def count_views(
     )
     rays = RayScene(coarsened(unit, _CELLS) if len(unit.faces) > _MOST_FACES else unit)
     views = np.zeros(len(unit.vertices), np.uint8)
+    asked = np.arange(len(views)) if among is None else among
     for number in _spread_order(frames):
         pose = frames[number].world_from_cam.copy()
         pose[:3, 3] = (pose[:3, 3] - middle) * scale
         frame = replace(frames[number], world_from_cam=pose)
         pixels = mask(int(number))
-        for chosen in _undecided(views, enough):
+        for chosen in _undecided(views, asked, enough):
             chosen = chosen[_faces_camera(unit, chosen, pose[:3, 3])]
             chosen = chosen[_is_pictured(unit.vertices[chosen], frame, pixels)]
             views[chosen[_is_free(rays, unit, chosen, pose[:3, 3], tolerance * scale)]] += 1
@@ -81,9 +84,10 @@ def _spread_order(frames: Sequence[Frame]) -> list[int]:
     return order
 
 
-def _undecided(views: NDArray[np.uint8], enough: int) -> Iterator[IndexArray]:
-    for first in range(0, len(views), _CHUNK_VERTICES):
-        yield first + np.flatnonzero(views[first : first + _CHUNK_VERTICES] < enough)
+def _undecided(views: NDArray[np.uint8], asked: IndexArray, enough: int) -> Iterator[IndexArray]:
+    for first in range(0, len(asked), _CHUNK_VERTICES):
+        chunk = asked[first : first + _CHUNK_VERTICES]
+        yield chunk[views[chunk] < enough]
 
 
 def _faces_camera(mesh: TriangleMesh, chosen: IndexArray, eye: FloatArray) -> NDArray[np.bool_]:

@@ -18,6 +18,7 @@ from maquette.scene.atomic import replacing, write_text
 
 _VERTEX = np.dtype([("place", "<f4", 3), ("normal", "<f4", 3), ("color", "u1", 3)])
 _MOST_HEADER = 64
+_COUNT_BYTES = 8
 _AGAIN = "remove it and run `make process` again: it alone is made again"
 Pass = Literal["photometric", "geometric"]
 
@@ -98,6 +99,16 @@ def write_configuration(folder: Path, names: Sequence[str], pairs: Sequence[Sequ
     write_text(folder / "patch-match.cfg", "".join(lines))
 
 
+def fused_file(workspace: Path) -> Path:
+    """Where the fused points of a dense workspace lie; beside it, `.vis`, the views of each."""
+    return workspace / "fused.ply"
+
+
+def visibility_file(fused: Path) -> Path:
+    """Where it is said which views see each of the fused points."""
+    return fused.with_name(f"{fused.name}.vis")
+
+
 def write_fused(path: Path, parts: Iterable[Points]) -> int:
     """Write points with normals and colours as PLY, and beside it, as `.vis`, which views saw them.
 
@@ -112,8 +123,40 @@ def write_fused(path: Path, parts: Iterable[Points]) -> int:
             vertices.write(rows.tobytes())
             seen.write(_visibility(part.views))
         _write_after(path, _ply_header(count), vertices)
-        _write_after(path.with_name(path.name + ".vis"), np.uint64(count).tobytes(), seen)
+        _write_after(visibility_file(path), np.uint64(count).tobytes(), seen)
     return count
+
+
+def read_visibility(path: Path) -> NDArray[np.int32]:
+    """Read which views see each point of a `.vis` file: [N, K], −1 where fewer than K do.
+
+    Raises:
+        BadInput: the file is missing or damaged.
+    """
+    try:
+        count = int(np.fromfile(path, "<u8", count=1)[0])
+        return _views(np.fromfile(path, "<u4", offset=_COUNT_BYTES), count)
+    except (OSError, ValueError, IndexError) as error:
+        raise BadInput(
+            f"`{path}` does not tell which views see its points: {error}",
+            hint="remove it and run `make process PIPELINE=photogrammetry`: it is made again",
+        ) from error
+
+
+def _views(listed: NDArray[np.uint32], count: int) -> NDArray[np.int32]:
+    """Views of `count` points from a list that says of each how many there are, then which."""
+    lengths = np.empty(count, np.int64)
+    at = 0
+    for point in range(count):
+        lengths[point] = listed[at]
+        at += 1 + int(listed[at])
+    if at != len(listed):
+        raise ValueError(f"{len(listed)} numbers of views where {at} were to be expected")
+    views = np.full((count, int(lengths.max(initial=0))), -1, np.int32)
+    is_view = np.ones(len(listed), bool)
+    is_view[np.cumsum(1 + lengths) - 1 - lengths] = False
+    views[np.arange(views.shape[1]) < lengths[:, None]] = listed[is_view]
+    return views
 
 
 def _visibility(views: NDArray[np.int32]) -> bytes:

@@ -88,8 +88,10 @@ def fuse(
         The points of each view that no earlier one gave.
     """
     agreement, device = agreement or Agreement(), device or torch.device("cpu")
+    order = list(range(len(frames)) if views is None else views)
+    last = {number: step for step, view in enumerate(order) for number in (view, *pairs[view])}
     taken: dict[int, torch.Tensor] = {}  # by view [H·W], its pixels that are part of a point
-    for view in range(len(frames)) if views is None else views:
+    for step, view in enumerate(order):
         numbers = [view, *pairs[view]]
         maps = [read_map(number) for number in numbers]
         for number, found in zip(numbers, maps, strict=True):
@@ -112,6 +114,7 @@ def fuse(
             stack, torch.from_numpy(np.concatenate(colors)).to(device), at, chosen.int()
         )
         yield _points(joined.cpu().numpy(), members.cpu().numpy(), numbers)
+        taken = {number: pixels for number, pixels in taken.items() if last[number] > step}
 
 
 def _points(

@@ -68,7 +68,8 @@ def plan(
     if manner is Manner.FACING:  # what they look at is the stage's ground, be it a wall
         up = -cameras.axes.mean(axis=0)
     arc, front = _front(manner, cameras, up, center)
-    staged = set_stage(mesh, region, up, center + front, whole=manner is not Manner.AROUND)
+    whole = manner is not Manner.AROUND
+    staged = set_stage(mesh, region, up, center + front, whole=whole, cameras=cameras)
     moved = cameras.moved(staged.rotation, staged.origin, staged.scale)
     subject = staged.mesh.vertices[staged.subject]
     return staged, choose(manner, moved, arc, subject)

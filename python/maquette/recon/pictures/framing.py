@@ -6,15 +6,19 @@ measured in focus radii; azimuth 0 is the front.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from maquette.recon.mesh.cleaning import face_components
 from maquette.recon.mesh.triangles import FloatArray, TriangleMesh, face_cross
+from maquette.recon.pictures.capture import Cameras
 from maquette.scene.region import Region
 
-CENTRAL_SHARE = 0.6  # of the region's radius; the subject, where the region cuts through things
+CENTRAL_SHARE = 0.6  # of the region's radius; what does not reach into it is not the subject
+_PICTURED_SHARE = 0.5  # of the cameras, that have the subject in their pictures
 _SHELL = 0.9  # of the region's radius; what lies beyond was probably cut off there
 _SHELL_SHARE = 0.05  # of what stands in the region, up to which nothing much was cut off
 _GROUND_SHARE = 0.12  # of all area, for a level to count as the ground
@@ -44,7 +48,13 @@ class Staged:
 
 
 def set_stage(
-    mesh: TriangleMesh, region: Region, up: FloatArray, front: FloatArray, *, whole: bool = False
+    mesh: TriangleMesh,
+    region: Region,
+    up: FloatArray,
+    front: FloatArray,
+    *,
+    whole: bool = False,
+    cameras: Cameras | None = None,
 ) -> Staged:
     """Choose what to show and bring it to stage coordinates.
 
@@ -53,6 +63,8 @@ def set_stage(
         up: World direction, [3].
         front: World point on the side that azimuth 0 shows, [3].
         whole: The picture is about all that is in the region: a room, a street, a landscape.
+        cameras: World frame; where the region cuts through things, what half of them have in
+            their pictures is shown.
     """
     stage_from_world = axes(up, front - np.asarray(region.center))
     turned = replace(
@@ -61,7 +73,13 @@ def set_stage(
         normals=None if mesh.normals is None else mesh.normals @ stage_from_world.T,
     )  # z up, region radii
     ground = None if whole else _ground_height(turned)
-    subject = _in_region(turned.vertices) if whole else _subject(turned.vertices, ground)
+
+    def pictured() -> NDArray[np.bool_]:
+        if cameras is None:
+            return np.ones(len(mesh.vertices), bool)
+        return np.asarray(share_in_view(mesh.vertices, cameras) >= _PICTURED_SHARE)
+
+    subject = _in_region(turned.vertices) if whole else _subject(turned, ground, pictured)
     center, radius = _bounding_sphere(turned.vertices[subject])
     vertices = (turned.vertices - center) / radius
     floor = None if ground is None else (ground - float(center[2])) / radius
@@ -103,33 +121,72 @@ def _ground_height(mesh: TriangleMesh) -> float | None:
     return float(np.average(height[inside], weights=area[flat][inside]))
 
 
-def _subject(vertices: FloatArray, ground: float | None) -> NDArray[np.bool_]:
-    """Vertices of what stands in the region; its middle alone where the region cuts through much.
+def _subject(
+    mesh: TriangleMesh, ground: float | None, pictured: Callable[[], NDArray[np.bool_]]
+) -> NDArray[np.bool_]:
+    """Vertices of what stands in the region; what reaches its middle, where it cuts through much.
 
     What stands is what rises above the ground, or all if that is too little.
     """
+    vertices = mesh.vertices
     inside = _in_region(vertices)
     if ground is None:
-        return _uncut(vertices, inside, np.linalg.norm(vertices, axis=1))
+        return _uncut(mesh, inside, np.linalg.norm(vertices, axis=1), pictured)
     standing = inside & (vertices[:, 2] > ground + _GROUND_BAND)
     across = np.linalg.norm(vertices[:, :2], axis=1)
     central = standing & (across <= CENTRAL_SHARE)
     if not central.any() or standing.sum() < _LEAST_SHARE * inside.sum():
-        return _subject(vertices, None)
+        return _subject(mesh, None, pictured)
     height = float(np.percentile(vertices[central, 2], 99.5)) - ground
-    tall = _uncut(vertices, standing & (vertices[:, 2] > ground + _TALL * height), across)
+    tall = standing & (vertices[:, 2] > ground + _TALL * height)
+    tall = _uncut(mesh, tall, across, pictured)
     return standing & _beneath(tall, vertices)
 
 
 def _uncut(
-    vertices: FloatArray, chosen: NDArray[np.bool_], across: FloatArray
+    mesh: TriangleMesh,
+    chosen: NDArray[np.bool_],
+    across: FloatArray,
+    pictured: Callable[[], NDArray[np.bool_]],
 ) -> NDArray[np.bool_]:
-    """Those of the chosen vertices that are not about what the region's sphere cuts off."""
-    shell = chosen & (np.linalg.norm(vertices, axis=1) > _SHELL)
+    """The chosen vertices but those of things about the object, where the region cuts off some.
+
+    The object reaches into the middle of the region. It is shown whole, as far as the photos do.
+    """
+    shell = chosen & (np.linalg.norm(mesh.vertices, axis=1) > _SHELL)
     if shell.sum() <= _SHELL_SHARE * chosen.sum():
         return chosen
-    central = chosen & (across <= CENTRAL_SHARE)
-    return np.asarray(central if central.any() else chosen)
+    body = _patches_with(mesh, chosen, chosen & (across <= CENTRAL_SHARE))
+    shown = body & pictured()
+    if shown.any():
+        return np.asarray(shown)
+    return body if body.any() else chosen
+
+
+def _patches_with(
+    mesh: TriangleMesh, chosen: NDArray[np.bool_], wanted: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Those of the chosen vertices [V] that hang together with a wanted one."""
+    faces = mesh.faces[chosen[mesh.faces].all(axis=1)]
+    patch = np.full(len(mesh.vertices), -1)
+    label = face_components(replace(mesh, faces=faces))
+    for corner in faces.T:
+        patch[corner] = label
+    reaching = np.zeros(int(label.max(initial=-1)) + 2, bool)
+    reaching[patch[wanted & (patch >= 0)]] = True
+    return np.asarray(wanted | (chosen & reaching[patch]))
+
+
+def share_in_view(points: FloatArray, cameras: Cameras) -> FloatArray:
+    """The share of the cameras that have each point [P, 3] within their picture, [P] 0..1.
+
+    A picture counts as square, as long as its longer side; nothing hides anything.
+    """
+    having = np.zeros(len(points))
+    for pose, tangent in zip(cameras.world_from_cam, cameras.tangents, strict=True):
+        seen = (points - pose[:3, 3]) @ pose[:3, :3]
+        having += (np.abs(seen[:, :2]) < tangent * seen[:, 2:]).all(axis=1)
+    return having / max(len(cameras.tangents), 1)
 
 
 def _beneath(tall: NDArray[np.bool_], vertices: FloatArray) -> NDArray[np.bool_]:

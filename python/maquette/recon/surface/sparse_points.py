@@ -18,6 +18,7 @@ from torch import Tensor
 
 from maquette.errors import BadInput
 from maquette.recon.surface.draws import Draws
+from maquette.recon.surface.surface_points import Reliance
 from maquette.scene import colmap_model
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
@@ -28,6 +29,7 @@ _MIN_TRACK, _MAX_ERROR_PX = 3, 1.5
 _BEHIND = 0.01  # unit space: matter is at least this thick
 _SLOPE = 0.2  # least growth of the distance along a line of sight
 _CLEAR = 0.02  # unit space: more free distance than this is not asked for
+_RELIANCE = Reliance(weight=1.0, rest=0.05, per_ray=0.25, fit_iterations=150, fit_levels=1)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class SparsePoints:
 
     points: Tensor
     eyes: Tensor
+    reliance: Reliance = _RELIANCE
 
     def loss(self, distance: Callable[[Tensor], Tensor], count: int, draws: Draws) -> Tensor:
         """How far the field contradicts `count` random lines of sight; scalar, unit lengths."""

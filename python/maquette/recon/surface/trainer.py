@@ -19,15 +19,14 @@ from maquette.recon.surface.draws import Draws
 from maquette.recon.surface.model import Phase, SurfaceModel
 from maquette.recon.surface.replay import Replay
 from maquette.recon.surface.schedule import Schedule
-from maquette.recon.surface.sparse_points import SparsePoints
+from maquette.recon.surface.surface_points import SurfacePoints
 from maquette.scene.region import Region
 
 _FREE_POINTS = 0.5  # random points a ray at which the gradient's length is also asked for
 
 _LARGE = 1 << 16  # entries from which a gradient keeps its memory
 _VALUES = ("loss", "render", "eikonal", "curvature", "psnr", "s")
-_POINTS_REST = 0.05
-_FIT_ITERATIONS, _FIT_BATCH, _FIT_LEVELS = 150, 1024, 1
+_FIT_BATCH = 1024
 _FIT_EIKONAL, _FIT_SHARPNESS = 0.02, 0.42
 
 
@@ -83,12 +82,12 @@ class Trainer:
         region: Region,
         device: torch.device,
         seed: int,
-        sparse_points: SparsePoints | None = None,
+        points: SurfacePoints | None = None,
         processes: ProcessGroup | None = None,
     ) -> None:
         self.processes = processes or ProcessGroup()
         self.config, self.dataset, self.region, self.device = config, dataset, region, device
-        self.sparse_points = sparse_points
+        self.points = points
         self.schedule = Schedule(config)
         self.inside_out = config.model.object.sdf.mlp.inside_out
         start = torch.Generator().manual_seed(seed)
@@ -100,7 +99,7 @@ class Trainer:
         self.iteration = 0
         self.finals: list[str] = []
         self.is_prompt = device.type == "cpu"
-        self._dials = torch.zeros(3, device=device)  # floor, freedom, the sparse points' weight
+        self._dials = torch.zeros(3, device=device)  # floor, freedom, the points' weight
         self._not_finite = torch.zeros((), device=device)
         if device.type == "cuda":
             self.optimizer.found_inf = self._not_finite  # type: ignore[attr-defined]
@@ -112,8 +111,8 @@ class Trainer:
     def phase(self) -> Phase:
         """Levels and sharpness floor of the coming iteration."""
         active = max(self.schedule.active_levels(self.iteration), self._reached.active)
-        floor = self.schedule.sharpness_floor(self.iteration, self.sparse_points is not None)
-        freedom = 1.0 if self.sparse_points is None else self.schedule.freedom(self.iteration)
+        floor = self.schedule.sharpness_floor(self.iteration, self.points is not None)
+        freedom = 1.0 if self.points is None else self.schedule.freedom(self.iteration)
         return Phase(active, max(floor, self._reached.sharpness_floor), freedom)
 
     @property
@@ -122,25 +121,25 @@ class Trainer:
         return self.iteration // max(1, -(-len(self.dataset) // 2))
 
     def prepare(self) -> None:
-        """Bring a new model's surface to the sparse points, and fill its sampling cache."""
-        if self.sparse_points is not None and self.config.trainer.loss_weight.landmark > 0:
-            self._fit(self.sparse_points)
+        """Bring a new model's surface to the points, and fill its sampling cache."""
+        if self.points is not None and self.config.trainer.loss_weight.landmark > 0:
+            self._fit(self.points)
         self.model.cache.rebuild(lambda points: self.model.distance(points, self.phase))
 
-    def _fit(self, sparse_points: SparsePoints) -> None:
-        """Fit the distance field alone to the sparse points, and sharpen it accordingly."""
+    def _fit(self, points: SurfacePoints) -> None:
+        """Fit the distance field alone to the points, and sharpen it accordingly."""
         field, rates = self.model.sdf, self.config.optim.params
         start = self.config.model.object.sdf.encoding.coarse2fine.init_active_level
-        active = min(start + _FIT_LEVELS, field.grid.levels)
+        active = min(start + points.reliance.fit_levels, field.grid.levels)
         rest = [p for p in field.parameters() if p is not field.grid.table]
         optimizer = torch.optim.Adam(
             [{"params": rest, "lr": 5e-3}, {"params": [field.grid.table], "lr": rates.lr_encoding}],
             betas=(0.9, 0.99), fused=True,
         )  # fmt: skip
         alone = Draws(self.sampler)  # every process does the same
-        for _ in range(_FIT_ITERATIONS):
+        for _ in range(points.reliance.fit_iterations):
             probe = field.probe(self._free_points(alone, self.rays * self.processes.world), active)
-            contradiction = sparse_points.loss(lambda x: field(x, active)[0], _FIT_BATCH, alone)
+            contradiction = points.loss(lambda x: field(x, active)[0], _FIT_BATCH, alone)
             loss = contradiction + _FIT_EIKONAL * losses.eikonal(probe.gradient)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -289,15 +288,19 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
     def _points_weight(self) -> float:
-        """Falls to a small rest while the shape changes."""
+        """Falls to a rest while the shape changes."""
+        if self.points is None:
+            return 0.0
         left = max(0.0, 1.0 - 2.0 * self.iteration / self.schedule.shape_iterations)
-        return max(left**2, _POINTS_REST) * self.config.trainer.loss_weight.landmark
+        reliance = self.points.reliance
+        share = max(left**2, reliance.rest)
+        return share * reliance.weight * self.config.trainer.loss_weight.landmark
 
     def _points_term(self, phase: Phase) -> torch.Tensor | float:
-        if self.sparse_points is None or self.config.trainer.loss_weight.landmark <= 0:
+        if self.points is None or self.config.trainer.loss_weight.landmark <= 0:
             return 0.0
-        count = max(1, self.rays // 4)
-        return self._dials[2] * self.sparse_points.loss(
+        count = max(1, round(self.rays * self.points.reliance.per_ray))
+        return self._dials[2] * self.points.loss(
             lambda points: self.model.distance(points, phase), count, self.draws
         )
 

@@ -11,12 +11,14 @@ from typing import Any
 import torch
 
 from maquette.recon.stopping import deferred
-from maquette.recon.surface import merging, previews, sparse_points, states
+from maquette.recon.surface import dense_points, merging, previews, sparse_points, states
 from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.dataset import PixelDataset
+from maquette.recon.surface.dense_points import DensePoints
 from maquette.recon.surface.distributed import ProcessGroup, launched, place
 from maquette.recon.surface.loop import Loop
 from maquette.recon.surface.options import TrainingOptions
+from maquette.recon.surface.surface_points import SurfacePoints
 from maquette.recon.surface.trainer import Trainer
 from maquette.recon.views.checks import check
 from maquette.recon.views.memory import cache_bytes
@@ -92,8 +94,17 @@ def build(
     limit = options.cache_bytes or cache_bytes(device, processes.world)
     before = None if state is None else state.get("views")
     dataset = PixelDataset(views, cameras.region, device, limit, options.seed, before)
-    points = sparse_points.read(scene, cameras.frames, cameras.region, device)
+    points = _points(scene, options.dense_group, cameras, device)
     return Trainer(config, dataset, cameras.region, device, options.seed, points, processes)
+
+
+def _points(
+    scene: Scene, dense_group: str, cameras: Transforms, device: torch.device
+) -> SurfacePoints | None:
+    """Dense points where there are some and they are wanted, else sparse ones."""
+    told = cameras.frames, cameras.region, device
+    dense = dense_points.read(scene, dense_group, *told) if dense_group else None
+    return dense or sparse_points.read(scene, *told)
 
 
 def _checked(scene: Scene, options: TrainingOptions) -> tuple[TrainingConfig, Transforms]:
@@ -131,6 +142,8 @@ def _announce(
     run.mkdir(parents=True, exist_ok=True)
     merging.write(run / "config.yaml", trainer.config)
     progress.say(trainer.schedule.describe())
+    if isinstance(trainer.points, DensePoints):
+        progress.say(f"held by {len(trainer.points.points):,} points of dense stereo")
     if trainer.processes.world > 1 and trainer.device.type == "cpu":
         progress.warn(f"no GPU was found: {trainer.processes.world} processes share the CPU")
     if state is None:

@@ -60,7 +60,7 @@ def _numbers(model: SparseModel, region: Region, rule: str) -> dict[str, object]
 
 STAGE = Stage(
     "region",
-    3,
+    4,
     run,
     parameters=("scene_type",),
     after=("undistort",),

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from maquette.errors import BadInput, JobFailed
-from maquette.recon.mesh.cleaning import (
-    count_components,
-    drop_crumbs,
-    drop_long,
-    is_watertight,
-    largest_component,
-)
+from maquette.errors import ConfigError, JobFailed
+from maquette.recon.mesh.cleaning import drop_crumbs, drop_long, largest_component
 from maquette.recon.mesh.decimation import decimated
 from maquette.recon.mesh.holes import close_holes
-from maquette.recon.mesh.obj import write_obj
-from maquette.recon.mesh.ply import write_ply
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.smoothing import denoise, smooth
 from maquette.recon.mesh.triangles import TriangleMesh
+from maquette.recon.mesh.writing import counts, write_both
 from maquette.scene import outputs
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -35,8 +27,10 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
 
     Raises:
         BadInput: `mesh.ply` is damaged.
+        ConfigError: FACES and DECIMATE are both given.
         JobFailed: nothing of it is left.
     """
+    _check(options)
     raw = read_mesh(scene.results / "mesh.ply")
     progress.step("mesh", 0, _ROUNDS)
     filtered, numbers = _filtered(raw, options)
@@ -46,22 +40,20 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
             hint=f"LONG_FACES={options.long_faces:g} may be too small; its default is 60",
         )
     progress.step("mesh", 1, _ROUNDS)
-    kinds = dict.fromkeys(_write(scene.results / "filtered", filtered), outputs.MESH)
+    kinds = dict.fromkeys(write_both(scene.results / "filtered", filtered), outputs.MESH)
     progress.step("mesh", 2, _ROUNDS)
     smoothed = denoise(filtered, options.denoise, _DENOISE_DEG)
     progress.step("mesh", 3, _ROUNDS)
-    kinds |= dict.fromkeys(_write(scene.results / "smoothed", smoothed), outputs.MESH)
+    kinds |= dict.fromkeys(write_both(scene.results / "smoothed", smoothed), outputs.MESH)
     progress.step("mesh", 4, _ROUNDS)
-    numbers |= {
-        "vertices": len(smoothed.vertices),
-        "faces": len(smoothed.faces),
-        "components": count_components(smoothed),
-        "watertight": is_watertight(smoothed),
-    }
-    wanted = _faces_wanted(smoothed, options)
-    if wanted:
+    numbers |= counts(smoothed)
+    wanted = int(options.faces or round(options.decimate * len(smoothed.faces)))
+    if not wanted:
+        for suffix in (".ply", ".obj"):  # of an earlier run
+            (scene.results / f"decimated{suffix}").unlink(missing_ok=True)
+    else:
         small = decimated(smoothed, wanted)
-        paths = _write(scene.results / "decimated", small)
+        paths = write_both(scene.results / "decimated", small)
         kinds |= dict.fromkeys(paths, outputs.REDUCED_MESH)
         numbers["decimated_faces"] = len(small.faces)
     progress.step("mesh", _ROUNDS, _ROUNDS)
@@ -80,26 +72,12 @@ def _filtered(raw: TriangleMesh, options: DeclaredOptions) -> tuple[TriangleMesh
     return smooth(closed, options.smooth), numbers
 
 
-def _faces_wanted(mesh: TriangleMesh, options: DeclaredOptions) -> int:
-    """Faces of the published copy; 0: there is to be none.
-
-    Raises:
-        BadInput: FACES and DECIMATE are both given.
-    """
+def _check(options: DeclaredOptions) -> None:
     if options.faces and options.decimate:
-        raise BadInput(
+        raise ConfigError(
             f"FACES={options.faces} and DECIMATE={options.decimate:g} both ask for a size",
             hint="give one of the two",
         )
-    return int(options.faces or round(options.decimate * len(mesh.faces)))
-
-
-def _write(stem: Path, mesh: TriangleMesh) -> list[Path]:
-    comments = ("maquette; COLMAP world units",)
-    ply, obj = stem.with_suffix(".ply"), stem.with_suffix(".obj")
-    write_ply(ply, mesh, comments)
-    write_obj(obj, mesh, comments)
-    return [ply, obj]
 
 
 STAGE = Stage(

@@ -13,8 +13,10 @@ from maquette.recon import gpus
 from maquette.recon.mvs import shards
 from maquette.recon.mvs.colmap_files import (
     filtered_file,
+    fused_file,
     read_filtered,
     read_maps,
+    visibility_file,
     write_configuration,
     write_filtered,
     write_fused,
@@ -52,7 +54,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         raise _nothing_agrees(work)
     region = transforms.read(scene.transforms).region
     count = _Count()
-    fused = material.folder / "fused.ply"
+    fused = fused_file(material.folder)
     written = write_fused(fused, work.points(_widened(region), count))
     if not written:
         raise BadInput(
@@ -64,7 +66,6 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     place = {view: number for number, view in enumerate(plan.views)}
     sources = [[place[n] for n in plan.sources(view) if n in place] for view in plan.views]
     write_configuration(material.stereo, names, sources)
-    seen_by = fused.with_name(f"{fused.name}.vis")
     files = [filtered_file(material.stereo, name) for name in names]
     numbers = {
         "pixels_that_agree": round(kept, 3),
@@ -72,7 +73,8 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         "points_outside": count.all - written,
         "views_per_point": round(count.views / max(count.all, 1), 2),
     }
-    return Report([fused, seen_by, *files], numbers=numbers, kinds={fused: outputs.POINTS})
+    made = [fused, visibility_file(fused), *files]
+    return Report(made, numbers=numbers, kinds={fused: outputs.POINTS})
 
 
 @dataclass

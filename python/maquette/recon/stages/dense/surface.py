@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,15 +11,14 @@ from maquette.errors import BadInput, JobFailed
 from maquette.recon.geometry.points import PointCloud, read_points
 from maquette.recon.mesh.attributes import to_world
 from maquette.recon.mesh.blocks import check_limits
-from maquette.recon.mesh.cleaning import count_components, drop_degenerate, is_watertight
+from maquette.recon.mesh.cleaning import drop_degenerate
 from maquette.recon.mesh.clipping import clip_to_ball, clip_to_box
 from maquette.recon.mesh.coloring import colored_by_points
-from maquette.recon.mesh.obj import write_obj
-from maquette.recon.mesh.ply import write_ply
 from maquette.recon.mesh.poisson import PoissonOptions, depth_for, reconstruct
 from maquette.recon.mesh.triangles import TriangleMesh, vertex_normals
 from maquette.recon.mesh.tsdf import DepthMaps, TsdfOptions, extract_from_maps
 from maquette.recon.mesh.unseen import Treated, grey_where_unseen, treat_unseen
+from maquette.recon.mesh.writing import counts, write_both
 from maquette.recon.mvs.colmap_files import read_filtered
 from maquette.recon.mvs.shards import Material
 from maquette.recon.views.images import mask_reader
@@ -60,29 +58,10 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     colored = colored_by_points(treated.mesh, work.cloud)
     mesh = to_world(grey_where_unseen(colored), work.region)
     paths = write_both(scene.results / "mesh", mesh)
-    numbers = {"mesher": mesher, "resolution": work.resolution, **numbers_of(mesh)}
+    numbers = {"mesher": mesher, "resolution": work.resolution, **counts(mesh)}
     remarks = [treated.remark] if treated.remark else []
     kinds = dict.fromkeys(paths, outputs.MESH)
     return Report(paths, numbers=numbers | treated.numbers, remarks=remarks, kinds=kinds)
-
-
-def write_both(stem: Path, mesh: TriangleMesh) -> list[Path]:
-    """Write a mesh as PLY and as OBJ; returns both paths."""
-    comments = ("maquette; COLMAP world units",)
-    ply, obj = stem.with_suffix(".ply"), stem.with_suffix(".obj")
-    write_ply(ply, mesh, comments)
-    write_obj(obj, mesh, comments)
-    return [ply, obj]
-
-
-def numbers_of(mesh: TriangleMesh) -> dict[str, Any]:
-    """Counts for the table."""
-    return {
-        "vertices": len(mesh.vertices),
-        "faces": len(mesh.faces),
-        "components": count_components(mesh),
-        "watertight": is_watertight(mesh),
-    }
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,12 @@ from maquette.errors import BadInput, ConfigError, JobFailed
 from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.recon.mesh.attributes import to_world, with_colors, with_normals
 from maquette.recon.mesh.blocks import check_limits
-from maquette.recon.mesh.cleaning import (
-    drop_degenerate,
-    face_components,
-    is_watertight,
-    largest_component,
-)
+from maquette.recon.mesh.cleaning import drop_degenerate, is_watertight, largest_component
 from maquette.recon.mesh.clipping import clip_to_ball
 from maquette.recon.mesh.gltf import write_glb
+from maquette.recon.mesh.loose_parts import drop_loose
 from maquette.recon.mesh.marching import extract_surface
+from maquette.recon.mesh.parts import Parts, parts_of, remark_on
 from maquette.recon.mesh.ply import write_ply
 from maquette.recon.mesh.surface_protocol import Surface
 from maquette.recon.mesh.triangles import TriangleMesh
@@ -38,14 +35,6 @@ from maquette.stages.stage import Report, Stage
 Load = Callable[[Path], Surface]
 _TOLERANCE_CELLS = 2.0  # by which the surface may hide itself: its own noise
 _MASK_LONG_SIDE = 1024  # pixels
-
-
-@dataclass(frozen=True)
-class Parts:
-    """How a mesh falls apart: number of connected parts, and the largest one's share of faces."""
-
-    count: int
-    largest_share: float
 
 
 def run(
@@ -69,17 +58,17 @@ def run(
         progress.warn(choice.remark)
     surface = (load or _load)(choice.path)
     check_region(surface.region, cameras.region, choice.path)
-    closed, parts = _unit_mesh(surface, options, progress, scene.name)
+    closed = _unit_mesh(surface, options, progress, scene.name)
     treated = _treat_unseen(closed, surface.region, cameras.frames, scene, options, progress)
     unit = with_colors(treated.mesh, surface) if options.textured else treated.mesh
-    mesh = to_world(grey_where_unseen(unit), surface.region)
+    mesh, parts = to_world(grey_where_unseen(unit), surface.region), parts_of(unit)
     ply, glb = scene.results / f"{scene.name}.ply", scene.results / f"{scene.name}.glb"
     progress.step("write", 0, 2)
     write_ply(ply, mesh, ("maquette; COLMAP world units",))
     write_glb(glb, mesh, up_direction(cameras.frames), scene.name)
     progress.step("write", 2, 2)
     numbers = (
-        _numbers(mesh, ply)
+        _numbers(mesh, parts, ply)
         | treated.numbers
         | {
             "checkpoint": choice.path.name,
@@ -87,7 +76,7 @@ def run(
             "seconds": round(time.monotonic() - clock, 2),
         }
     )
-    remarks = [choice.remark, _remark_on_parts(parts, options), treated.remark]
+    remarks = [choice.remark, remark_on(parts), treated.remark]
     kinds = {ply: outputs.MESH, glb: outputs.MESH}
     return Report(
         outputs=[ply, glb], numbers=numbers, remarks=[*filter(None, remarks)], kinds=kinds
@@ -135,8 +124,8 @@ def _choose(scene: Scene, options: ExtractOptions) -> Choice:
 
 def _unit_mesh(
     surface: Surface, options: ExtractOptions, progress: Progress, name: str
-) -> tuple[TriangleMesh, Parts]:
-    """The whole surface in unit space, with normals, and its parts."""
+) -> TriangleMesh:
+    """The whole surface in unit space, with normals."""
 
     def tell(done: int, total: int) -> None:
         progress.step("blocks", done, total)
@@ -152,14 +141,14 @@ def _unit_mesh(
         )
     if options.keep_lcc:
         mesh = largest_component(mesh)
-    return with_normals(mesh, distance, 2.0 / options.resolution), _parts(mesh)
+    return with_normals(mesh, distance, 2.0 / options.resolution)
 
 
 def _treat_unseen(
     mesh: TriangleMesh, region: Region, frames: Sequence[Frame], scene: Scene,
     options: ExtractOptions, progress: Progress,
 ) -> Treated:  # fmt: skip
-    """What UNSEEN asks for, in unit space."""
+    """What UNSEEN and KEEP_LCC ask for, in unit space."""
     progress.step("unseen", 0, 1)
     poses = [frame.world_from_cam.copy() for frame in frames]
     for pose in poses:
@@ -172,17 +161,17 @@ def _treat_unseen(
     treated = treat_unseen(mesh, options.unseen, in_unit, mask, tolerance)
     if treated.is_blind:
         progress.warn(treated.remark)
+    elif options.keep_lcc:
+        treated = replace(treated, mesh=largest_component(treated.mesh))
+    elif options.unseen != "keep":
+        left = drop_loose(treated.mesh, in_unit, mask, tolerance, region.unit_box())
+        remark = "; ".join(filter(None, [treated.remark, left.remark]))
+        treated = Treated(left.mesh, treated.numbers | left.numbers, remark)
     progress.step("unseen", 1, 1)
     return treated
 
 
-def _parts(mesh: TriangleMesh) -> Parts:
-    component = face_components(mesh)
-    return Parts(int(component.max()) + 1, float((component == 0).mean()))
-
-
-def _numbers(mesh: TriangleMesh, ply: Path) -> dict[str, Any]:
-    parts = _parts(mesh)
+def _numbers(mesh: TriangleMesh, parts: Parts, ply: Path) -> dict[str, Any]:
     return {
         "vertices": len(mesh.vertices),
         "faces": len(mesh.faces),
@@ -194,18 +183,9 @@ def _numbers(mesh: TriangleMesh, ply: Path) -> dict[str, Any]:
     }
 
 
-def _remark_on_parts(parts: Parts, options: ExtractOptions) -> str:
-    if parts.count == 1 or options.keep_lcc:
-        return ""
-    return (
-        f"the mesh has {parts.count} separate parts, the largest with "
-        f"{parts.largest_share:.1%} of the faces; KEEP_LCC=1 keeps only that one"
-    )
-
-
 STAGE = Stage(
     name="mesh",
-    version=2,
+    version=3,
     run=run,
     parameters=("group", "resolution", "block_res", "checkpoint", "textured", "keep_lcc", "unseen"),
     facts=("cameras", "region", "masks"),

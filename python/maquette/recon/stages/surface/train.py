@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from maquette.recon import gpus
+from maquette.recon.mvs.colmap_files import fused_file
 from maquette.recon.surface import engine
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
@@ -14,7 +15,10 @@ from maquette.stages.stage import DeclaredOptions, Report, Stage
 
 
 def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
-    return [scene.config] if scene.config.exists() else []
+    given = [scene.config]
+    if options.dense == "auto":
+        given.append(fused_file(scene.dense(options.group)))
+    return [path for path in given if path.exists()]
 
 
 def _run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
@@ -23,7 +27,9 @@ def _run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         if reason := gpus.why_unused():
             progress.warn(reason)
     values = options.declared()
-    run = scene.run(values.pop("group"))
+    group, dense = values.pop("group"), values.pop("dense")
+    values["dense_group"] = group if dense == "auto" else ""
+    run = scene.run(group)
     numbers = engine.train(scene, run, engine.TrainingOptions(**values), progress)
     newest = checkpoints.chosen(run).path
     written = [run / checkpoints.POINTER, newest]
@@ -35,7 +41,7 @@ STAGE = Stage(
     version=1,
     run=_run,
     parameters=("group", "iterations", "preset", "seed", "overrides"),
-    reads=("gpus", "fresh", "checkpoint", "save_minutes"),
+    reads=("dense", "gpus", "fresh", "checkpoint", "save_minutes"),
     facts=("cameras", "region", "masks"),
     files=_files,
     packages=("torch",),

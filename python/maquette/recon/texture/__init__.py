@@ -1,0 +1,1 @@
+"""Texture of a mesh from posed photographs: views, levelling, atlas, files."""

@@ -1,0 +1,64 @@
+"""What dense stereo is to do, and who does which part."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from maquette.errors import BadInput
+from maquette.recon import gpus
+from maquette.recon.mvs import shards
+from maquette.recon.mvs.plan import PRESETS, VIEWS, Plan, read_plan, taken_views, write_plan
+from maquette.recon.mvs.view_records import ViewRecords
+
+PLAN = Plan(
+    1200, (3, 3, 2), ("a.jpg", "b.jpg", "c.jpg"), ((1.0, 2.5), None, (0.5, 4.0)),
+    [[(2, 31.5)], [], [(0, 31.5)]],
+)  # fmt: skip
+
+
+def test_a_plan_comes_back_and_a_damaged_one_says_how_to_make_it_again(tmp_path: Path) -> None:
+    assert write_plan(tmp_path, PLAN)[1] == tmp_path / VIEWS
+    assert read_plan(tmp_path) == PLAN
+    assert PLAN.views == [0, 2] and PLAN.sources(0) == [2]
+    content = json.loads((tmp_path / VIEWS).read_text())
+    for key, value in (("spans", [[1.0, 2.5]]), ("names", 3), ("spans", [[2, 1], None, None])):
+        (tmp_path / VIEWS).write_text(json.dumps({**content, key: value}))
+        with pytest.raises(BadInput, match=r"views\.json") as caught:
+            read_plan(tmp_path)
+        assert "FORCE_STAGE=neighbours" in caught.value.hint
+
+
+def test_views_are_thinned_where_there_are_many_and_shared_out_in_groups() -> None:
+    assert taken_views(23, PRESETS["preview"]) == list(range(23))
+    assert taken_views(80, PRESETS["preview"]) == list(range(0, 80, 2))
+    assert taken_views(80, PRESETS["auto"]) == list(range(80))
+    assert shards.split([0, 2, 4, 6, 8], 2) == [[0, 2], [4, 6], [8]]
+
+
+def test_a_view_stands_for_its_key_while_its_files_are_whole(tmp_path: Path) -> None:
+    records, file = ViewRecords(tmp_path / "records", tmp_path), tmp_path / "a.bin"
+    file.write_bytes(b"123")
+    records.write("a.jpg", "key", [file], kept=0.5)
+    assert records.stands("a.jpg", "key") and not records.stands("a.jpg", "other")
+    assert records.key("a.jpg") == "key" and records.numbers("a.jpg") == {"kept": 0.5}
+    keys = {0: "key", 1: "key of b"}
+    assert list(records.missing([0, 1], ["a.jpg", "b.jpg"], keys.__getitem__)) == [(1, "key of b")]
+    file.write_bytes(b"12")
+    assert not records.stands("a.jpg", "key")
+    (tmp_path / "records" / "a.jpg.json").write_text("[]")
+    assert not records.stands("a.jpg", "key") and records.key("a.jpg") == ""
+
+
+def test_parts_take_the_gpus_in_turns_and_the_processor_where_none_may_be_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert [str(gpus.device_of(2, part)) for part in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
+    assert str(gpus.device_of(0)) == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert str(gpus.device_of(2)) == "cpu"

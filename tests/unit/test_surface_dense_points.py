@@ -1,0 +1,118 @@
+"""Points of dense stereo: read from a COLMAP workspace, and what they ask of the field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from maquette.errors import BadInput
+from maquette.recon.mvs.colmap_files import (
+    fused_file,
+    read_visibility,
+    visibility_file,
+    write_fused,
+)
+from maquette.recon.mvs.fusion import Points
+from maquette.recon.stages.surface import train
+from maquette.recon.surface import dense_points
+from maquette.recon.surface.draws import Draws
+from maquette.scene import transforms
+from maquette.scene.paths import Scene
+from synthetic_scene import write_posed_scene
+
+CPU = torch.device("cpu")
+GROUP = "experiments"
+RADIUS = 0.4  # of a ball in the region's middle, of the region's own
+
+
+def scene_with_ball(folder: Path, count: int = 500) -> Scene:
+    """A scene whose dense points lie on a ball, and one far outside the region."""
+    scene = write_posed_scene(folder, 12, 32, 24)
+    region = transforms.read(scene.transforms).region
+    normals = np.random.default_rng(0).normal(size=(count + 1, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    distances = np.full(count + 1, RADIUS)
+    distances[-1] = 3.0
+    places = region.world_from_unit(distances[:, None] * normals)
+    ways = centers(scene)[None] - places[:, None]
+    facing = (ways * normals[:, None]).sum(2) / np.linalg.norm(ways, axis=2)
+    views = np.full((count + 1, 3), -1, np.int32)
+    views[:, 0] = facing.argmax(1)
+    views[::2, 1] = (views[::2, 0] + 1) % 12
+    points = Points(
+        places.astype(np.float32), normals.astype(np.float32),
+        np.zeros((count + 1, 3), np.uint8), views,
+    )  # fmt: skip
+    fused = fused_file(scene.dense(GROUP))
+    fused.parent.mkdir(parents=True)
+    write_fused(fused, [points])
+    assert (read_visibility(visibility_file(fused)) == views[:, :2]).all()
+    return scene
+
+
+def centers(scene: Scene) -> np.ndarray:
+    """Where the cameras stand, [12, 3], in the order of their photos' names."""
+    frames = sorted(transforms.read(scene.transforms).frames, key=lambda frame: frame.file_path)
+    return np.stack([frame.world_from_cam[:3, 3] for frame in frames])
+
+
+def read(scene: Scene) -> dense_points.DensePoints | None:
+    cameras = transforms.read(scene.transforms)
+    return dense_points.read(scene, GROUP, cameras.frames, cameras.region, CPU)
+
+
+def test_points_ask_for_the_surface_that_they_lie_on(tmp_path: Path) -> None:
+    found = read(scene_with_ball(tmp_path))
+    assert found is not None and len(found.points) == 500
+
+    def loss(shift: float, sign: float = 1.0) -> float:
+        draws = Draws(torch.Generator().manual_seed(0))
+        return float(found.loss(lambda x: sign * (x.norm(dim=1) - RADIUS) + shift, 2000, draws))
+
+    assert loss(0.0) < 0.004
+    assert loss(0.01) > loss(0.0) + 0.015 and loss(-0.01) > loss(0.0) + 0.015
+    assert loss(0.0, sign=-1.0) > loss(0.0) + 0.015
+
+
+def test_each_point_has_the_camera_that_saw_it(tmp_path: Path) -> None:
+    scene = scene_with_ball(tmp_path)
+    found, region = read(scene), transforms.read(scene.transforms).region
+    assert found is not None
+    view = read_visibility(visibility_file(fused_file(scene.dense(GROUP))))[17, 0]
+    center = region.unit_from_world(centers(scene)[view])
+    assert found.eyes[17].numpy() == pytest.approx(center, abs=1e-5)
+
+
+def test_there_may_be_none(tmp_path: Path) -> None:
+    assert read(write_posed_scene(tmp_path, 12, 32, 24)) is None
+
+
+def test_a_damaged_file_is_told_of(tmp_path: Path) -> None:
+    scene = scene_with_ball(tmp_path)
+    seen_by = visibility_file(fused_file(scene.dense(GROUP)))
+    seen_by.write_bytes(seen_by.read_bytes()[:-4])
+    with pytest.raises(BadInput, match="which views see its points"):
+        read(scene)
+
+
+def test_points_of_other_photos_are_refused(tmp_path: Path) -> None:
+    scene = scene_with_ball(tmp_path)
+    cameras = transforms.read(scene.transforms)
+    with pytest.raises(BadInput, match="not of this scene's photos"):
+        dense_points.read(scene, GROUP, cameras.frames[:6], cameras.region, CPU)
+
+
+def test_training_depends_on_them_only_where_it_uses_them(tmp_path: Path) -> None:
+    scene = scene_with_ball(tmp_path)
+    fused = fused_file(scene.dense(GROUP))
+
+    class Told:
+        group = GROUP
+        dense = "auto"
+
+    assert fused in train.STAGE.files(scene, Told)
+    Told.dense = "off"
+    assert fused not in train.STAGE.files(scene, Told)
