@@ -22,6 +22,7 @@ from maquette.recon.evaluate.evaluation import run as evaluate
 from maquette.recon.evaluate.findings import SURFACE
 from maquette.recon.pictures.contact_sheet import draw_sheet
 from maquette.recon.stages.surface import mesh as mesh_stage
+from maquette.recon.pictures import publishing
 from maquette.recon.stages.surface import pictures as pictures_stage
 from maquette.recon.surface import renderer
 from maquette.scene import checkpoints, transforms
@@ -137,7 +138,7 @@ def test_extract_gives_the_surface_in_world_units(scene):
 
 
 def test_the_mesh_is_pictured(scene, monkeypatch):
-    monkeypatch.setattr(pictures_stage, "draw_sheet", partial(draw_sheet, tile_px=96))
+    monkeypatch.setattr(publishing, "draw_sheet", partial(draw_sheet, tile_px=96))
     extract(scene)
     (record,) = run_stages([pictures_stage.STAGE], "extract", scene, ExtractOptions(), progress())
     with Image.open(scene.results / "ring_views.png") as sheet:

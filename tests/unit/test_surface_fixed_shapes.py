@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from maquette.recon.surface import trainer as trainers
 from maquette.recon.surface import training
 from maquette.recon.surface.distributed import ProcessGroup
 from maquette.recon.surface.options import TrainingOptions
+from maquette.recon.surface.sparse_points import SparsePoints
 from maquette.recon.surface.trainer import Trainer
 from maquette.scene.paths import Scene
 from synthetic_scene import write_landmarks, write_posed_scene
@@ -57,9 +59,11 @@ def made(
     scene: Scene, fixed: bool, monkeypatch: pytest.MonkeyPatch, cache_bytes: int = 0
 ) -> Trainer:
     monkeypatch.setattr(Trainer, "_fixed", fixed)
-    monkeypatch.setattr(trainers, "_FIT_ITERATIONS", 5)
     options = TrainingOptions(40, "preview", SMALL, cache_bytes=cache_bytes)
     trainer = training.build(scene, options, ProcessGroup())
+    assert isinstance(trainer.points, SparsePoints)
+    little = replace(trainer.points.reliance, fit_iterations=5)
+    trainer.points = replace(trainer.points, reliance=little)
     training.begin(trainer, None)
     return trainer
 
