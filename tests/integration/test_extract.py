@@ -20,9 +20,9 @@ from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.recon.evaluate.evaluation import KEYS
 from maquette.recon.evaluate.evaluation import run as evaluate
 from maquette.recon.evaluate.findings import SURFACE
+from maquette.recon.pictures import publishing
 from maquette.recon.pictures.contact_sheet import draw_sheet
 from maquette.recon.stages.surface import mesh as mesh_stage
-from maquette.recon.pictures import publishing
 from maquette.recon.stages.surface import pictures as pictures_stage
 from maquette.recon.surface import renderer
 from maquette.scene import checkpoints, transforms
