@@ -125,12 +125,9 @@ def _load(names: Sequence[str]) -> list[Stage]:
 
 def _fail(progress: Progress, error: MaquetteError) -> int:
     try:
-        progress.event("error", code=int(error.exit_code), what=error.what,
-                       detail=error.detail, hint=error.hint)  # fmt: skip
+        return progress.failed(error)
     except OSError:  # the events file is on the disk that just failed; the log still tells
-        Progress(None).event("error", code=int(error.exit_code), what=error.what,
-                             detail=error.detail, hint=error.hint)  # fmt: skip
-    return error.exit_code
+        return Progress(None).failed(error)
 
 
 def _out_of_memory(pipeline: str, step: str, model: str) -> JobFailed:

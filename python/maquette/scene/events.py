@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from maquette.errors import MaquetteError
+
 LOG_PREFIX = "@maquette "
 _MIN_INTERVAL_S = 0.2
 
@@ -73,6 +75,12 @@ class Progress:
     def event(self, kind: str, **fields: Any) -> None:
         """Report the start or end of a stage, or an error."""
         self._emit(kind, **fields)
+
+    def failed(self, error: MaquetteError) -> int:
+        """Report an error; returns its exit code."""
+        told = {"what": error.what, "detail": error.detail, "hint": error.hint}
+        self._emit("error", code=int(error.exit_code), **told)
+        return int(error.exit_code)
 
     def _emit(self, kind: str, **fields: Any) -> None:
         event = {"time": now(), "event": kind, "stage": self._stage, **fields}

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         from maquette.recon.evaluate.evaluation import KEYS, run
     except ModuleNotFoundError as error:
-        return _fail(progress, missing_part("recon", "an evaluation", error))
+        return progress.failed(missing_part("recon", "an evaluation", error))
     try:
         with progress.stage("evaluate"):
             scene = open_scene(arguments.scene.resolve(), arguments.pipeline)
@@ -34,21 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             result = run(scene, arguments.group, progress, arguments.truth, opener)
             progress.event("finished", numbers={key: result[key] for key in KEYS})
     except MaquetteError as error:
-        return _fail(progress, error)
+        return progress.failed(error)
     except OSError as error:
-        return _fail(progress, from_os_error(error, "evaluating"))
+        return progress.failed(from_os_error(error, "evaluating"))
     return 0
-
-
-def _fail(progress: Progress, error: MaquetteError) -> int:
-    progress.event(
-        "error",
-        code=int(error.exit_code),
-        what=error.what,
-        detail=error.detail,
-        hint=error.hint,
-    )
-    return int(error.exit_code)
 
 
 def open_named(module: str) -> OpenRenderer | None:

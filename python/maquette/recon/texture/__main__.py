@@ -33,11 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             wall_s = round(time.monotonic() - clock, 3)
             progress.event("finished", numbers=numbers, wall_s=wall_s)
     except ModuleNotFoundError as error:
-        return _fail(progress, missing_part("recon", "texturing", error))
+        return progress.failed(missing_part("recon", "texturing", error))
     except MaquetteError as error:
-        return _fail(progress, error)
+        return progress.failed(error)
     except OSError as error:
-        return _fail(progress, from_os_error(error, "texturing"))
+        return progress.failed(from_os_error(error, "texturing"))
     return 0
 
 
@@ -90,17 +90,6 @@ def _newest(scene: Scene) -> Path:
     if not has_faces(path):
         raise NotFound(f"no mesh to texture: `{path.name}` holds points alone", hint=hint)
     return path
-
-
-def _fail(progress: Progress, error: MaquetteError) -> int:
-    progress.event(
-        "error",
-        code=int(error.exit_code),
-        what=error.what,
-        detail=error.detail,
-        hint=error.hint,
-    )
-    return int(error.exit_code)
 
 
 def _parser() -> argparse.ArgumentParser:

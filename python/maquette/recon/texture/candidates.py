@@ -22,7 +22,7 @@ from maquette.recon.mesh.triangles import FloatArray, TriangleMesh, vertex_norma
 from maquette.recon.mesh.vertex_graph import VertexGraph
 from maquette.recon.texture.projection import Float32, project
 from maquette.recon.views.views import Views
-from maquette.scene.transforms import Frame
+from maquette.scene.transforms import Frame, Intrinsics
 
 _KEPT = 10  # views a face
 _RAYS_LONG_SIDE = 480  # pixels of the depth maps that tell what is hidden
@@ -144,11 +144,11 @@ class _Sight:
         at = row, column
         return depth > nearest[at] + tolerance, farthest[at] > depth + tolerance
 
-    def _depth_map(self, pose: FloatArray, lens: object) -> Float32:
+    def _depth_map(self, pose: FloatArray, lens: Intrinsics) -> Float32:
         """Depth [H, W] of the mesh in world units; a large number where there is none."""
-        width, height = lens.width, lens.height  # type: ignore[attr-defined]
-        across = (np.arange(width) + 0.5 - lens.cx) / lens.fl_x  # type: ignore[attr-defined]
-        down = (np.arange(height) + 0.5 - lens.cy) / lens.fl_y  # type: ignore[attr-defined]
+        width, height = lens.width, lens.height
+        across = (np.arange(width) + 0.5 - lens.cx) / lens.fl_x
+        down = (np.arange(height) + 0.5 - lens.cy) / lens.fl_y
         local = np.ones((height, width, 3), np.float32)
         local[..., 0], local[..., 1] = across, down[:, None]
         directions = local.reshape(-1, 3) @ pose[:3, :3].T.astype(np.float32)
