@@ -12,6 +12,7 @@ from PIL import ExifTags, Image, ImageFilter, ImageOps
 
 from maquette.errors import BadInput
 from maquette.recon.frames import content, photos, sharpness
+from maquette.recon.frames.exif import orientation as orientation_of
 
 SIZE = (60, 40)
 
@@ -63,7 +64,7 @@ def test_every_exif_orientation_is_applied_and_the_focal_length_survives(
     result = normalised(path)
     assert difference(result, picture()) < 6
     with Image.open(tmp_path / "out.jpg") as image:
-        assert photos.orientation(image) == 1
+        assert orientation_of(image) == 1
         detail = image.getexif().get_ifd(ExifTags.IFD.Exif)
         assert float(detail[ExifTags.Base.FocalLength]) == 35.0
 

@@ -30,6 +30,7 @@ from maquette.recon.stages.common import frames as frames_stage
 from maquette.recon.stages.common import input as input_stage
 from maquette.scene import originals
 from maquette.scene.events import Progress
+from maquette.scene.masks import raw
 from maquette.scene.paths import Scene
 
 few = settings(deadline=None, max_examples=50)
@@ -163,14 +164,14 @@ def test_masks_are_found_under_every_usual_name(tmp_path: Path, name: str) -> No
     scene = Scene(tmp_path)
     scene.images_raw.mkdir()
     scene.masks.mkdir()
-    assert masks.by_picture(scene) == {}
+    assert raw(scene).by_picture == {}
     for number in (1, 2):
         photo(scene.images_raw / f"{number:06}.jpg")
     images = [{"name": "000001.jpg", "original": "IMG_7.JPG"},
               {"name": "000002.jpg", "original": "IMG_8.JPG"}]  # fmt: skip
     (tmp_path / "images_raw.json").write_text(json.dumps({"source": "photos", "images": images}))
     Image.new("L", (20, 15), 0).save(scene.masks / name, format="PNG")
-    assert list(masks.by_picture(scene)) == ["000001.jpg"]
+    assert list(raw(scene).by_picture) == ["000001.jpg"]
     with masks.for_colmap(scene) as folder:
         assert folder is not None
         values = {path.name: Image.open(path).getextrema() for path in folder.iterdir()}
@@ -184,7 +185,7 @@ def test_masks_that_belong_to_nothing_are_an_error(tmp_path: Path) -> None:
     document = {"source": "photos", "images": [{"name": "000001.jpg", "original": "a.jpg"}]}
     (tmp_path / "images_raw.json").write_text(json.dumps(document))
     with pytest.raises(BadInput, match="of 1 mask none belongs"):
-        masks.by_picture(scene)
+        raw(scene)
 
 
 def quality(registered: int, error_px: float = 0.5, points: int = 100) -> Quality:

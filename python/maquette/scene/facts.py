@@ -34,10 +34,11 @@ def _region(scene: Scene) -> bytes:
 
 def _masks(scene: Scene) -> bytes:
     found = hashlib.sha256()
-    for path in sorted(scene.masks.rglob("*")) if scene.masks.is_dir() else ():
-        if path.is_file():
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            found.update(f"{path.relative_to(scene.masks)} {content}\n".encode())
+    for folder in (scene.masks, scene.masks_input):
+        for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+            if path.is_file():
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+                found.update(f"{path.relative_to(folder)} {content}\n".encode())
     return found.digest()
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeVar
 
+from maquette.scene import zip_members
 from maquette.scene.atomic import write_json
-from maquette.scene.input_names import Names, is_noise
+from maquette.scene.input_names import Names, is_mask, is_noise, smaller_copies
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
 
@@ -21,10 +22,25 @@ def is_url(text: str) -> bool:
     return "://" in text
 
 
+def everything_below(folder: Path) -> list[Path]:
+    """All files of a folder and its subfolders, sorted, without hidden ones and leftovers.
+
+    Of pictures that are there in several sizes the largest.
+    """
+    every = (path for path in folder.rglob("*") if path.is_file())
+    found = sorted(path for path in every if not is_noise(path.relative_to(folder)))
+    copies = smaller_copies(found)
+    return [path for path in found if path not in copies]
+
+
 def files_below(folder: Path) -> list[Path]:
-    """All files of a folder and its subfolders, sorted, without hidden ones and leftovers."""
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in found if not is_noise(path.relative_to(folder)))
+    """The same without masks."""
+    return [path for path in everything_below(folder) if not is_mask(path.relative_to(folder))]
+
+
+def masks_below(folder: Path) -> list[Path]:
+    """The files of the folders of masks alone."""
+    return [path for path in everything_below(folder) if is_mask(path.relative_to(folder))]
 
 
 def fingerprint(wanted: str) -> str:
@@ -32,7 +48,7 @@ def fingerprint(wanted: str) -> str:
     if is_url(wanted):
         return hashlib.sha256(wanted.encode()).hexdigest()
     source = Path(wanted).expanduser()
-    files = files_below(source) if source.is_dir() else [source] * source.is_file()
+    files = everything_below(source) if source.is_dir() else [source] * source.is_file()
     facts = [
         [path.relative_to(source.parent).as_posix(), path.stat().st_size, path.stat().st_mtime_ns]
         for path in files
@@ -76,16 +92,15 @@ def _sizes_in(archive: Path) -> dict[str, int]:
     """Size of each file that would be unpacked; as told, for it is only a question."""
     names = Names()
     with zipfile.ZipFile(archive) as opened:
-        members = [(PurePosixPath(item.filename), item) for item in opened.infolist()]
-    wanted = [(path, item) for path, item in members if not item.is_dir() and not is_noise(path)]
-    return {names.unique(path): item.file_size for path, item in wanted}
+        members = zip_members.wanted(opened)
+    return {str(names.place(path)): item.file_size for path, item in members}
 
 
 def _digests_of(source: Path) -> dict[str, str]:
     """SHA-256 of each file, by the name that it would have in `input/`."""
-    names, files = Names(), files_below(source) if source.is_dir() else [source]
+    names, files = Names(), everything_below(source) if source.is_dir() else [source]
     folder = source if source.is_dir() else source.parent
-    return {names.unique(path.relative_to(folder)): _digest(path) for path in files}
+    return {str(names.place(path.relative_to(folder))): _digest(path) for path in files}
 
 
 def _digest(path: Path) -> str:

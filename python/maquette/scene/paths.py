@@ -44,6 +44,16 @@ class Scene:
         return self.root / "masks"
 
     @property
+    def masks_input(self) -> Path:
+        """Masks that came with the photos, made by prepare, named after its pictures."""
+        return self.root / "masks_input"
+
+    @property
+    def masks_undistorted(self) -> Path:
+        """Masks of the undistorted pictures, made by prepare."""
+        return self.root / "masks_undistorted"
+
+    @property
     def database(self) -> Path:
         return self.root / "database.db"
 

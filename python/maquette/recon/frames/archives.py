@@ -8,8 +8,9 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from maquette.errors import BadInput
+from maquette.scene import zip_members
 from maquette.scene.events import Progress
-from maquette.scene.input_names import Names, is_noise
+from maquette.scene.input_names import Names
 
 _MAX_RATIO = 200  # photos and videos hardly shrink; a bomb shrinks a thousandfold
 _RATIO_FREE_BYTES = 10 << 20
@@ -28,21 +29,19 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
         with zipfile.ZipFile(archive) as source:
             for member in source.infolist():
                 _check_member(archive, member)
-            members = [member for member in source.infolist() if _is_wanted(member)]
-            _check(archive, members, shutil.disk_usage(folder).free)
+            members = zip_members.wanted(source)
+            _check(archive, [member for _, member in members], shutil.disk_usage(folder).free)
             names = Names()
-            for done, member in enumerate(members, start=1):
-                _unpack_one(source, member, folder / names.unique(PurePosixPath(member.filename)))
+            for done, (path, member) in enumerate(members, start=1):
+                target = folder / names.place(path)
+                target.parent.mkdir(exist_ok=True)
+                _unpack_one(source, member, target)
                 progress.step("unpack", done, len(members))
     except (zipfile.BadZipFile, EOFError, NotImplementedError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
         raise BadInput(
             f"the archive is damaged: `{archive.name}`: {error}",
             hint="make or download it again; `unzip -t FILE` checks one",
         ) from error
-
-
-def _is_wanted(member: zipfile.ZipInfo) -> bool:
-    return not member.is_dir() and not is_noise(PurePosixPath(member.filename))
 
 
 def _check(archive: Path, members: list[zipfile.ZipInfo], free_bytes: int) -> None:

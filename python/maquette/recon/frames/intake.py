@@ -123,19 +123,21 @@ def _gather_file(source: Path, folder: Path, progress: Progress) -> None:
 
 
 def _gather_folder(source: Path, folder: Path, progress: Progress) -> None:
-    files, names = input_source.files_below(source), Names()
+    files, names = input_source.everything_below(source), Names()
     if not files:
         raise BadInput(
             f"the folder is empty: `{source}`", hint="set INPUT= to a folder that holds photos"
         )
     for done, path in enumerate(files, start=1):
-        shutil.copy2(path, folder / names.unique(path.relative_to(source)))
+        target = folder / names.place(path.relative_to(source))
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy2(path, target)
         progress.step("copy", done, len(files))
 
 
 def _digests(folder: Path) -> dict[str, str]:
     digests = {}
-    for path in input_source.files_below(folder) if folder.is_dir() else []:
+    for path in input_source.everything_below(folder) if folder.is_dir() else []:
         with open(path, "rb") as file:
             digests[path.relative_to(folder).as_posix()] = hashlib.file_digest(
                 file, "sha256"

@@ -1,4 +1,4 @@
-"""Reading photos of any common kind as upright 8-bit RGB."""
+"""Reading photos of any common kind as upright 8-bit sRGB."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image
 
 from maquette.errors import BadInput
-from maquette.recon.frames import content
+from maquette.recon.frames import content, deep, exif, profiles
+from maquette.recon.frames.deep import Depth, White
 
 JPEG_QUALITY = 95
 _CHECK_SIDE_PX = 400
@@ -26,6 +27,7 @@ class Photo:
     path: Path
     width: int
     height: int
+    depth: Depth | None = None
 
 
 def read_facts(path: Path) -> Photo:
@@ -36,10 +38,13 @@ def read_facts(path: Path) -> Photo:
     """
     with Image.open(path, formats=content.PHOTO_FORMATS) as image:
         width, height = image.size
-        turned = orientation(image) >= 5
-        image.draft("RGB", (_CHECK_SIDE_PX, _CHECK_SIDE_PX))
+        values = deep.values(path, image)
+        if exif.orientation(image) >= 5:
+            width, height = height, width
+        if values is None:
+            image.draft("RGB", (_CHECK_SIDE_PX, _CHECK_SIDE_PX))
         image.load()
-    return Photo(path, height, width) if turned else Photo(path, width, height)
+    return Photo(path, width, height, None if values is None else deep.depth_of(values))
 
 
 def check(paths: Sequence[Path]) -> list[Photo]:
@@ -63,31 +68,42 @@ def check(paths: Sequence[Path]) -> list[Photo]:
     return [photo for photo in results if isinstance(photo, Photo)]
 
 
-def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) to 8."""
-    value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    return int(value) if isinstance(value, int) and 1 <= value <= 8 else 1
+@dataclass(frozen=True)
+class Normalised:
+    """What became of a photo: the mask that its transparency gives, and what was lost."""
+
+    mask: Image.Image | None = None
+    remark: str = ""
 
 
-def write_normalised(path: Path, target: Path) -> None:
-    """Write a photo as an upright RGB JPEG that keeps its EXIF data.
+def write_normalised(path: Path, target: Path, white: White | None = None) -> Normalised:
+    """Write a photo as an upright sRGB JPEG that keeps its EXIF data.
 
-    An upright RGB JPEG is copied byte for byte, because encoding it again only loses.
+    An upright sRGB JPEG is copied byte for byte, because encoding it again only loses.
+
+    Args:
+        white: What becomes 255 in pictures of more than 8 bits; None = told by this one.
     """
     with Image.open(path, formats=content.PHOTO_FORMATS) as image:
-        if image.format in ("JPEG", "MPO") and image.mode == "RGB" and orientation(image) == 1:
+        values = deep.values(path, image)
+        turn = exif.orientation(image)
+        is_jpeg = image.format in ("JPEG", "MPO") and image.mode == "RGB"
+        if is_jpeg and turn == 1 and profiles.is_srgb(image):
             shutil.copyfile(path, target)
-            return
-        upright = ImageOps.exif_transpose(image)
-        exif = upright.getexif()
-        exif[ExifTags.Base.Orientation] = 1
-        to_rgb(upright).save(target, format="JPEG", quality=JPEG_QUALITY, exif=exif.tobytes())
+            return Normalised()
+        data, is_whole = exif.of_upright(image)
+        mask = _mask(image)
+        rgb = to_rgb(image) if values is None else deep.to_rgb(values, white)
+        rgb, is_understood = profiles.to_srgb(rgb, image)
+    exif.upright(rgb, turn).save(target, format="JPEG", quality=JPEG_QUALITY, exif=data)
+    remark = "" if is_whole else "its EXIF data are damaged or too long: the camera's were kept"
+    if not is_understood:
+        remark = "its colour profile is damaged: taken for sRGB"
+    return Normalised(None if mask is None else exif.upright(mask, turn), remark)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert any mode to 8-bit RGB: deep greys scaled, transparency laid on white."""
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_to_bytes(np.asarray(image))).convert("RGB")
+    """Convert any mode of 8 bits to RGB; transparency is laid on white."""
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         ground = Image.new("RGBA", layer.size, "white")
@@ -95,17 +111,19 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def _mask(image: Image.Image) -> Image.Image | None:
+    """White where a picture is opaque; None where it is opaque everywhere."""
+    if not image.has_transparency_data:
+        return None
+    alpha = image.convert("RGBA").getchannel("A").point(lambda value: 255 * (value >= 128))
+    return alpha if alpha.getextrema()[0] == 0 else None
+
+
 def evenly(count: int, wanted: int) -> list[int]:
     """Indices of `wanted` of `count` items, evenly spread, first and last included."""
     if wanted <= 0 or wanted >= count:
         return list(range(count))
     return [int(index) for index in np.linspace(0, count - 1, wanted).round()]
-
-
-def _to_bytes(grey: np.ndarray) -> np.ndarray:
-    peak = float(grey.max(initial=0))
-    scale = 255.0 if grey.dtype.kind == "f" and peak <= 1.0 else 1.0 if peak <= 255 else 1 / 257
-    return (grey * scale).round().clip(0, 255).astype(np.uint8)
 
 
 def _attempt(path: Path) -> Photo | str:

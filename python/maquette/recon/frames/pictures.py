@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 from maquette.recon.frames import photos, video
+from maquette.recon.frames.deep import White
 from maquette.recon.frames.sharpness import sharpness
 from maquette.recon.frames.sources import Source
 from maquette.recon.frames.video import VideoFrame
@@ -26,6 +28,7 @@ class Picture:
     sharpness: float
     index: int | None = None
     time_s: float | None = None
+    remark: str = ""
 
 
 def picture_name(position: int) -> str:
@@ -33,13 +36,20 @@ def picture_name(position: int) -> str:
     return f"{position + 1:06d}.jpg"
 
 
-def from_photos(source: Source, count: int, folder: Path, progress: Progress) -> list[Picture]:
-    """Write `count` of the photos (0: all), evenly chosen, to `folder`."""
+def from_photos(
+    source: Source, count: int, folder: Path, masks: Path, progress: Progress
+) -> list[Picture]:
+    """Write `count` of the photos (0: all), evenly chosen, to `folder`.
+
+    Args:
+        masks: Where the masks of photos with transparent pixels are written.
+    """
     chosen = [source.photos[index].path for index in photos.evenly(len(source.photos), count)]
     made: list[Picture] = []
     with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
         targets = [folder / picture_name(position) for position in range(len(chosen))]
-        for picture in pool.map(_from_photo, chosen, targets):
+        write = partial(_from_photo, masks=masks, white=source.white)
+        for picture in pool.map(write, chosen, targets):
             made.append(picture)
             progress.step("photos", len(made), len(chosen))
     return made
@@ -77,11 +87,18 @@ def from_video(
 def as_document(source: Source, made: list[Picture]) -> dict[str, object]:
     """The content of `images_raw.json`."""
     kind = "video" if source.video else "photos"
-    return {"schema_version": 1, "source": kind, "images": [asdict(picture) for picture in made]}
+    images = [asdict(picture) for picture in made]
+    for image in images:
+        del image["remark"]  # of the one run that made the pictures
+    return {"schema_version": 1, "source": kind, "images": images}
 
 
-def _from_photo(path: Path, target: Path) -> Picture:
-    photos.write_normalised(path, target)
+def _from_photo(path: Path, target: Path, masks: Path, white: White) -> Picture:
+    normalised = photos.write_normalised(path, target, white)
+    if normalised.mask is not None:
+        normalised.mask.save(masks / f"{target.stem}.png")
     with Image.open(target) as image:
         image.draft("L", (480, 480))
-        return Picture(target.name, path.name, round(sharpness(image), 3))
+        sharp = round(sharpness(image), 3)
+    remark = f"`{path.name}`: {normalised.remark}" if normalised.remark else ""
+    return Picture(target.name, path.name, sharp, remark=remark)

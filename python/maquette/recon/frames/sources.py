@@ -9,13 +9,21 @@ from pathlib import Path
 from maquette.counting import counted
 from maquette.errors import BadInput, NotFound
 from maquette.recon.frames import content, photos, video
+from maquette.recon.frames.deep import White
 from maquette.recon.frames.photos import Photo
 from maquette.recon.frames.video import VideoFacts
 from maquette.scene.input_source import files_below
 from maquette.scene.paths import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 MIN_PHOTOS = 3
-_NOUNS = {"photo": "photo", "video": "video", "zip": "zip file", "other": "other file"}
+_PLAIN = (".jpg", ".jpeg")
+_NOUNS = {
+    "photo": "photo",
+    "raw": "raw file",
+    "video": "video",
+    "zip": "zip file",
+    "other": "other file",
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,11 @@ class Source:
     video: Path | None = None
     facts: VideoFacts | None = None
     remarks: tuple[str, ...] = ()
+
+    @property
+    def white(self) -> White:
+        """What becomes 255 in photos of more than 8 bits: one for all of them."""
+        return White.of(photo.depth for photo in self.photos)
 
 
 def examine(folder: Path, shown: str = "") -> Source:
@@ -44,7 +57,7 @@ def examine(folder: Path, shown: str = "") -> Source:
             f"the input is empty: `{shown or folder}`",
             hint="set INPUT= to a video or a folder of photos",
         )
-    by_kind: dict[str, list[Path]] = {"photo": [], "video": [], "zip": [], "other": []}
+    by_kind: dict[str, list[Path]] = {kind: [] for kind in _NOUNS}
     for path in files:
         by_kind[_kind(path)].append(path)
     if len(by_kind["photo"]) >= MIN_PHOTOS:
@@ -63,8 +76,13 @@ def _kind(path: Path) -> str:
 
 
 def _photo_source(by_kind: dict[str, list[Path]]) -> Source:
-    found = photos.check(by_kind["photo"])
-    remarks = []
+    found, twins = _without_twins(photos.check(by_kind["photo"]))
+    remarks = [f"the same photo in another format: not used: {_names(twins)}"] if twins else []
+    if by_kind["raw"]:
+        names = _names(by_kind["raw"])
+        remarks.append(f"{counted(len(by_kind['raw']), 'raw file')} not used: {names}")
+    if deep := sum(photo.depth is not None for photo in found):
+        remarks.append(f"{counted(deep, 'photo')} of more than 8 bits: brightened by one factor")
     if by_kind["video"]:
         beside = counted(len(by_kind["video"]), "video")
         remarks.append(f"{beside} beside the photos: not used")
@@ -89,14 +107,28 @@ def _video_source(path: Path, others: list[Path]) -> Source:
             f"the video has {has}, {MIN_PHOTOS} are needed at least: `{path.name}`",
             hint="walk around the object for 20 seconds or more",
         )
-    return Source(video=path, facts=facts, remarks=tuple(_other_remark(others)))
+    return Source(video=path, facts=facts, remarks=(*facts.remarks, *_other_remark(others)))
 
 
 def _other_remark(others: list[Path]) -> list[str]:
     if not others:
         return []
-    names = ", ".join(path.name for path in others[:3]) + (" …" if len(others) > 3 else "")
-    return [f"not used, neither photo nor video: {counted(len(others), 'file')}: {names}"]
+    return [f"not used, neither photo nor video: {counted(len(others), 'file')}: {_names(others)}"]
+
+
+def _without_twins(found: list[Photo]) -> tuple[list[Photo], list[Path]]:
+    """Photos, and the second files of those that a camera wrote in two formats."""
+    first: dict[tuple[Path, str, int, int], Photo] = {}
+    for photo in sorted(found, key=lambda photo: photo.path.suffix.lower() not in _PLAIN):
+        key = (photo.path.parent, photo.path.stem.casefold(), photo.width, photo.height)
+        first.setdefault(key, photo)
+    kept = {photo.path for photo in first.values()}
+    twins = [photo.path for photo in found if photo.path not in kept]
+    return [photo for photo in found if photo.path in kept], twins
+
+
+def _names(paths: list[Path]) -> str:
+    return ", ".join(path.name for path in paths[:4]) + (" …" if len(paths) > 4 else "")
 
 
 def _unusable(folder: str, by_kind: dict[str, list[Path]]) -> BadInput:
@@ -107,6 +139,13 @@ def _unusable(folder: str, by_kind: dict[str, list[Path]]) -> BadInput:
         return BadInput(
             f"the input holds {len(by_kind['video'])} videos, a scene is made from one: `{folder}`",
             hint=f"choose one, e.g. INPUT='{by_kind['video'][0].name}'",
+        )
+    if by_kind["raw"]:
+        return BadInput(
+            f"raw files must be developed first: `{by_kind['raw'][0].name}`",
+            detail=f"found: {counts}",
+            hint="write JPEGs beside them, e.g. `darktable-cli IMG.NEF IMG.jpg`, all with the "
+            "same settings; then run the same command again",
         )
     if by_kind["photo"]:
         only = counted(len(by_kind["photo"]), "photo")

@@ -1,17 +1,22 @@
-"""Video frames one at a time, upright, by rate or by sharpness."""
+"""Video frames one at a time, as they are meant to be seen, by rate or by sharpness."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 
 import av
-import numpy as np
 from PIL import Image
 
 from maquette.errors import BadInput
+from maquette.recon.frames import colour, display
 from maquette.recon.frames.sharpness import Sharpest, sharpness
+
+_JUDGED_FRAMES = 8  # a film that is interlaced says so in one of its first frames
 
 
 @dataclass(frozen=True)
@@ -22,16 +27,52 @@ class VideoFacts:
     duration_s: float
     width: int
     height: int
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class VideoFrame:
-    """One upright RGB frame, its place among all frames and its time."""
+    """One frame, its place among all frames and its time."""
 
-    image: Image.Image
+    decoded: av.VideoFrame
+    pixel_aspect: Fraction
     index: int
-    time_s: float
-    sharpness: float
+
+    @property
+    def time_s(self) -> float:
+        """Seconds since the film's beginning."""
+        return float(self.decoded.time or 0.0)
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """The frame upright, with square pixels, in 8-bit sRGB."""
+        if not self.is_converted:
+            return self._stored
+        pixels = self.decoded.to_ndarray(format="rgb48le", src_colorspace=self._matrix)
+        code_points = self.decoded.color_trc, self.decoded.color_primaries
+        return display.upright(
+            colour.to_srgb(pixels, *code_points), self.decoded, self.pixel_aspect
+        )
+
+    @cached_property
+    def sharpness(self) -> float:
+        """As `sharpness.sharpness`, of the colours as stored."""
+        return sharpness(self._stored)
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether its colours are not sRGB as stored."""
+        return colour.needs_conversion(self.decoded.color_trc, self.decoded.color_primaries)
+
+    @cached_property
+    def _stored(self) -> Image.Image:
+        pixels = self.decoded.to_ndarray(format="rgb24")
+        return display.upright(pixels, self.decoded, self.pixel_aspect)
+
+    @property
+    def _matrix(self) -> int | None:
+        wide = self.decoded.color_primaries == colour.Primaries.BT2020
+        return int(av.video.reformatter.Colorspace.BT2020) if wide else None
 
 
 def read_facts(path: Path) -> VideoFacts:
@@ -46,10 +87,10 @@ def read_facts(path: Path) -> VideoFacts:
             f"the video holds no pictures: `{path.name}`", hint="give another file with INPUT="
         )
     with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        packets = sum(1 for packet in container.demux(stream) if packet.size)
+        stream = _film(container, path)
+        packets = _packets(container, stream)
         duration_s = _duration_s(container, stream, packets)
-    return VideoFacts(packets, duration_s, *first.image.size)
+    return VideoFacts(packets, duration_s, *first.image.size, _remarks(first))
 
 
 def decode(path: Path, rate: int = 1) -> Iterator[VideoFrame]:
@@ -63,16 +104,12 @@ def decode(path: Path, rate: int = 1) -> Iterator[VideoFrame]:
     index = -1
     try:
         with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise BadInput(
-                    f"there is no picture track in `{path.name}`", hint="set INPUT= to a video"
-                )
-            stream = container.streams.video[0]
+            stream = _film(container, path)
             stream.thread_type = "AUTO"
-            for index, frame in enumerate(container.decode(stream)):
+            aspect = display.pixel_aspect(stream)
+            for index, frame in enumerate(_progressive(container.decode(stream), stream)):
                 if index % rate == 0:
-                    image = _upright(frame)
-                    yield VideoFrame(image, index, float(frame.time or 0.0), sharpness(image))
+                    yield VideoFrame(frame, aspect, index)
     except av.FFmpegError as error:
         if index < 0:
             raise BadInput(
@@ -97,10 +134,70 @@ def sharpest(path: Path, count: int, total: int, seed: int) -> Iterator[VideoFra
         yield best
 
 
-def _upright(frame: av.VideoFrame) -> Image.Image:
-    quarter_turns = round(frame.rotation / 90) % 4  # counter-clockwise, as np.rot90
-    pixels = frame.to_ndarray(format="rgb24")
-    return Image.fromarray(np.ascontiguousarray(np.rot90(pixels, quarter_turns)))
+def _film(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    """The track that is the film: covers, posters and thumbnails are tracks of pictures too."""
+    attached = av.stream.Disposition.attached_pic
+    tracks = [track for track in container.streams.video if not track.disposition & attached]
+    if not tracks:
+        raise BadInput(f"there is no picture track in `{path.name}`", hint="set INPUT= to a video")
+    if len(tracks) == 1:
+        return tracks[0]
+    counts = {track.index: track.frames or _packets_apart(path, track.index) for track in tracks}
+    moving = [track for track in tracks if counts[track.index] > 1] or tracks
+    return max(moving, key=lambda track: (track.width * track.height, counts[track.index]))
+
+
+def _packets_apart(path: Path, index: int) -> int:
+    with av.open(str(path)) as container:
+        return _packets(container, container.streams[index])
+
+
+def _packets(container: av.container.InputContainer, stream: av.stream.Stream) -> int:
+    return sum(1 for packet in container.demux(stream) if packet.size)
+
+
+def _progressive(
+    frames: Iterator[av.VideoFrame], stream: av.VideoStream
+) -> Iterator[av.VideoFrame]:
+    """The frames as they are, or, of interlaced film, with both fields made whole."""
+    judged = list(islice(frames, _JUDGED_FRAMES))
+    every = chain(judged, frames)
+    if not any(frame.interlaced_frame for frame in judged):
+        yield from every
+        return
+    graph = av.filter.Graph()
+    source = graph.add_buffer(template=stream, time_base=stream.time_base)
+    graph.link_nodes(source, graph.add("bwdif", "mode=send_frame"), graph.add("buffersink"))
+    graph.configure()
+    for frame in every:
+        graph.push(frame)
+        yield from _ready(graph)
+    graph.push(None)
+    yield from _ready(graph)
+
+
+def _ready(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+    while True:
+        try:
+            yield graph.vpull()
+        except (av.BlockingIOError, av.EOFError):
+            return
+
+
+def _remarks(first: VideoFrame) -> tuple[str, ...]:
+    found = []
+    transfer = first.decoded.color_trc
+    if transfer in tuple(colour.Transfer):
+        name = colour.Transfer(transfer).name
+        found.append(f"film of high dynamic range ({name}): tone-mapped to standard range")
+    elif first.is_converted:
+        found.append("film in a wide colour space: converted to sRGB")
+    if first.pixel_aspect != 1:
+        ratio = f"{first.pixel_aspect.numerator}:{first.pixel_aspect.denominator}"
+        found.append(f"film with pixels of {ratio}: stretched to square ones")
+    if first.decoded.interlaced_frame:
+        found.append("interlaced film: deinterlaced")
+    return tuple(found)
 
 
 def _duration_s(

@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,7 +48,7 @@ class Contents:
 
     def __init__(self, scene: Scene, frames: Sequence[Frame]) -> None:
         self._scene, self._frames = scene, frames
-        self._masks = mask_paths(scene)
+        self._masks = mask_paths(scene, frames)
         self._cached = lru_cache(None)(self._digest)
 
     def __call__(self, number: int) -> str:
@@ -62,7 +61,7 @@ class Contents:
 
     def _digest(self, number: int) -> str:
         frame = self._frames[number]
-        mask = self._masks.get(Path(frame.file_path).stem)
+        mask = self._masks[number]
         files = [self._scene.root / frame.file_path, *([mask] if mask else [])]
         told = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
         return digest([*told, frame.world_from_cam.tolist(), asdict(frame.intrinsics)])

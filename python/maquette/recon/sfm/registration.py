@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from maquette.errors import BadInput
-from maquette.recon.sfm import colmap, features, mapping, masks, matching, pairs, preemption
+from maquette.recon.sfm import colmap, features, mapping, matching, pairs, preemption
 from maquette.recon.sfm import principal_point as middle
 from maquette.recon.sfm.features import Effort, FeatureOptions
 from maquette.recon.sfm.mapping import MAX_ERROR_PX, MappingOptions, Quality
+from maquette.recon.sfm.masks import for_colmap
 from maquette.scene import originals
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -179,7 +180,7 @@ METHODS: tuple[tuple[str, str, Method], ...] = (
 
 def _extracted(workspace: Workspace, name: str, effort: Effort) -> Path:
     names, database = colmap.image_names(workspace.scene.database), workspace.work / f"{name}.db"
-    with masks.for_colmap(workspace.scene) as mask_folder:
+    with for_colmap(workspace.scene) as mask_folder:
         features.extract(
             database,
             workspace.pictures,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from maquette.errors import BadInput
+from maquette.scene import masks
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame
 
@@ -56,25 +57,26 @@ def reduced(size: Size, long_side: int | None, scale: float = 1.0) -> Size:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def mask_paths(scene: Scene) -> dict[str, Path]:
-    """The files of `masks/` by the image's stem: `000001.png` and `000001.jpg.png` for 000001."""
-    found: dict[str, Path] = {}
-    for path in sorted(scene.masks.iterdir()) if scene.masks.is_dir() else ():
-        words = path.name.split(".")
-        for count in range(1, len(words)):
-            found.setdefault(".".join(words[:count]), path)
-    return found
+def mask_paths(scene: Scene, frames: Sequence[Frame]) -> list[Path | None]:
+    """The file of each frame's mask; None where all of its pixels are used.
+
+    Raises:
+        BadInput: there are masks, but none belongs to a picture.
+    """
+    names = [Path(frame.file_path).name for frame in frames]
+    found = masks.straight(scene, names)
+    return [found.get(name) for name in names]
 
 
 def mask_reader(
     scene: Scene, frames: Sequence[Frame], long_side: int
 ) -> Callable[[int], NDArray[np.bool_] | None]:
     """A function from a frame's number to its mask, reduced to a long side; None without one."""
-    paths = mask_paths(scene)
+    paths = mask_paths(scene, frames)
 
     def read(number: int) -> NDArray[np.bool_] | None:
         lens = frames[number].intrinsics
-        path = paths.get(Path(frames[number].file_path).stem)
+        path = paths[number]
         return (
             None if path is None else read_mask(path, reduced((lens.width, lens.height), long_side))
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ class Views:
     """Photographs, cameras and masks by number, 0 to len - 1.
 
     Args:
-        scene: Where the photographs lie; in `masks/` beside them, black excludes pixels.
+        scene: Where the photographs lie; black pixels of their masks are not used.
         long_side: Larger photographs are reduced to this, in pixels; None = as they are.
         limit_bytes: Memory for pixels that may be asked for again; None = a share of what the
             machine has.
@@ -44,8 +43,7 @@ class Views:
             replace(frame, intrinsics=frame.intrinsics.scaled(*size))
             for frame, size in zip(frames, sizes, strict=True)
         ]
-        masks = mask_paths(scene)
-        self._masks = [masks.get(Path(frame.file_path).stem) for frame in frames]
+        self._masks = mask_paths(scene, frames)
         limit = cache_bytes(torch.device("cpu")) if limit_bytes is None else limit_bytes
         self.cache = ArrayCache(limit)
 

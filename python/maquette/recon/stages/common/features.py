@@ -7,8 +7,10 @@ from pathlib import Path
 
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
-from maquette.recon.sfm import colmap, features, masks
+from maquette.recon.sfm import colmap, features
 from maquette.recon.sfm.features import Effort, FeatureOptions
+from maquette.recon.sfm.masks import for_colmap
+from maquette.scene import masks
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.stage import Report, Stage
@@ -17,19 +19,23 @@ from maquette.stages.stage import Report, Stage
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     """Find the features of every picture of `images_raw/`."""
     names = sorted(path.name for path in scene.images_raw.glob("*.jpg"))
-    with replacing_file(scene.database) as database, masks.for_colmap(scene) as mask_folder:
+    with replacing_file(scene.database) as database, for_colmap(scene) as mask_folder:
         effort = Effort.usual(len(names))
         chosen = FeatureOptions(options.camera_model, options.camera_params, options.seed)
         features.extract(database, scene.images_raw, names, chosen, effort, mask_folder, progress)
         colmap.settle(database)
         numbers = features.counts(database)
-    numbers["masks"] = len(masks.by_picture(scene))
-    return Report((), mutable=[scene.database], numbers=numbers)
+    matched = masks.raw(scene)
+    numbers["masks"] = len(matched.by_picture)
+    for remark in matched.remarks():
+        progress.say(remark)
+    return Report((), mutable=[scene.database], numbers=numbers, remarks=matched.remarks())
 
 
 def mask_files(scene: Scene, options: PrepareOptions) -> Iterable[Path]:
-    """Masks are the person's: they are part of the key."""
-    return masks.files(scene)
+    """Masks are part of the key: the person's, and those that came with the photos."""
+    folders = (scene.masks, scene.masks_input)
+    return sorted(path for folder in folders for path in folder.glob("*.png"))
 
 
 STAGE = Stage(

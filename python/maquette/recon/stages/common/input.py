@@ -8,7 +8,7 @@ from pathlib import Path
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames import intake, sources
 from maquette.scene.events import Progress
-from maquette.scene.input_source import files_below
+from maquette.scene.input_source import everything_below
 from maquette.scene.paths import Scene
 from maquette.stages.stage import Report, Stage
 
@@ -24,13 +24,13 @@ def bring(scene: Scene, options: PrepareOptions, progress: Progress) -> None:
 
 def files(scene: Scene, options: PrepareOptions) -> Iterable[Path]:
     """List what `input/` holds."""
-    return files_below(scene.input)
+    return everything_below(scene.input)
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     """Check every photo, or the video, of `input/`."""
     source = sources.examine(scene.input)
-    size_bytes = sum(path.stat().st_size for path in files_below(scene.input))
+    size_bytes = sum(path.stat().st_size for path in everything_below(scene.input))
     numbers: dict[str, object] = {"size_bytes": size_bytes}
     if source.facts is not None:
         numbers |= {
@@ -44,7 +44,7 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         numbers |= {"kind": "photos", "photos": len(source.photos)}
     for remark in source.remarks:
         progress.say(remark)
-    return Report(files_below(scene.input), numbers=numbers, remarks=source.remarks)
+    return Report(everything_below(scene.input), numbers=numbers, remarks=source.remarks)
 
 
 STAGE = Stage(

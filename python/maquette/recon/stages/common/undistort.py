@@ -6,8 +6,9 @@ import shutil
 
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import put_in_place, recover, replacing_folder
-from maquette.recon.sfm import masks, undistortion
+from maquette.recon.sfm import undistortion
 from maquette.recon.sfm.colmap import pycolmap
+from maquette.scene import masks
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.stage import Report, Stage
@@ -40,13 +41,14 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
 
 
 def _masks(scene: Scene) -> int:
-    found = masks.by_picture(scene)
-    folder = scene.root / "masks_undistorted"
+    found = masks.raw(scene).by_picture
     if not found:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(scene.masks_undistorted, ignore_errors=True)
         return 0
-    with replacing_folder(folder) as target:
-        return len(undistortion.undistort_masks(scene.distorted, found, target))
+    with replacing_folder(scene.masks_undistorted) as target:
+        made = undistortion.undistort_masks(scene.distorted, dict(found), target)
+        masks.note_sources(target, found)
+        return len(made)
 
 
 STAGE = Stage(
