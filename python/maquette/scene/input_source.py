@@ -27,10 +27,19 @@ def everything_below(folder: Path) -> list[Path]:
 
     Of pictures that are there in several sizes the largest.
     """
-    every = (path for path in folder.rglob("*") if path.is_file())
-    found = sorted(path for path in every if not is_noise(path.relative_to(folder)))
+    found = _found_below(folder)
     copies = smaller_copies(found)
     return [path for path in found if path not in copies]
+
+
+def copies_below(folder: Path) -> list[str]:
+    """Folders whose pictures `everything_below` leaves out as smaller copies."""
+    return sorted({path.parent.name for path in smaller_copies(_found_below(folder))})
+
+
+def _found_below(folder: Path) -> list[Path]:
+    every = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in every if not is_noise(path.relative_to(folder)))
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -128,6 +128,8 @@ def _gather_folder(source: Path, folder: Path, progress: Progress) -> None:
         raise BadInput(
             f"the folder is empty: `{source}`", hint="set INPUT= to a folder that holds photos"
         )
+    if copies := input_source.copies_below(source):
+        progress.say(f"smaller copies of the same pictures, left out: {', '.join(copies)}")
     for done, path in enumerate(files, start=1):
         target = folder / names.place(path.relative_to(source))
         target.parent.mkdir(exist_ok=True)

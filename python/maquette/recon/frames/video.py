@@ -37,6 +37,7 @@ class VideoFrame:
     decoded: av.VideoFrame
     pixel_aspect: Fraction
     index: int
+    was_interlaced: bool = False
 
     @property
     def time_s(self) -> float:
@@ -107,9 +108,13 @@ def decode(path: Path, rate: int = 1) -> Iterator[VideoFrame]:
             stream = _film(container, path)
             stream.thread_type = "AUTO"
             aspect = display.pixel_aspect(stream)
-            for index, frame in enumerate(_progressive(container.decode(stream), stream)):
+            frames = container.decode(stream)
+            first = list(islice(frames, _JUDGED_FRAMES))
+            is_interlaced = any(frame.interlaced_frame for frame in first)
+            every = chain(first, frames)
+            for index, frame in enumerate(_whole(every, stream) if is_interlaced else every):
                 if index % rate == 0:
-                    yield VideoFrame(frame, aspect, index)
+                    yield VideoFrame(frame, aspect, index, is_interlaced)
     except av.FFmpegError as error:
         if index < 0:
             raise BadInput(
@@ -156,20 +161,13 @@ def _packets(container: av.container.InputContainer, stream: av.stream.Stream) -
     return sum(1 for packet in container.demux(stream) if packet.size)
 
 
-def _progressive(
-    frames: Iterator[av.VideoFrame], stream: av.VideoStream
-) -> Iterator[av.VideoFrame]:
-    """The frames as they are, or, of interlaced film, with both fields made whole."""
-    judged = list(islice(frames, _JUDGED_FRAMES))
-    every = chain(judged, frames)
-    if not any(frame.interlaced_frame for frame in judged):
-        yield from every
-        return
+def _whole(frames: Iterator[av.VideoFrame], stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    """Interlaced frames with the first field's time, both halves made whole."""
     graph = av.filter.Graph()
     source = graph.add_buffer(template=stream, time_base=stream.time_base)
     graph.link_nodes(source, graph.add("bwdif", "mode=send_frame"), graph.add("buffersink"))
     graph.configure()
-    for frame in every:
+    for frame in frames:
         graph.push(frame)
         yield from _ready(graph)
     graph.push(None)
@@ -195,7 +193,7 @@ def _remarks(first: VideoFrame) -> tuple[str, ...]:
     if first.pixel_aspect != 1:
         ratio = f"{first.pixel_aspect.numerator}:{first.pixel_aspect.denominator}"
         found.append(f"film with pixels of {ratio}: stretched to square ones")
-    if first.decoded.interlaced_frame:
+    if first.was_interlaced:
         found.append("interlaced film: deinterlaced")
     return tuple(found)
 
