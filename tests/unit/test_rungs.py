@@ -45,7 +45,13 @@ def mapped_to(
 
 def test_the_ladder_climbs_from_seconds_to_minutes() -> None:
     names = [name for name, _, _ in registration.METHODS]
-    assert names == ["incremental", "exhaustive", "more-features", "faint-features"]
+    assert names == [
+        "incremental",
+        "exhaustive",
+        "no-exif-focal",
+        "more-features",
+        "faint-features",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,9 @@ def _mapping(scene: Scene) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def camera(scene: Scene) -> tuple[str, str] | None:
+    """COLMAP's model and parameters of the pictures' camera, where prepare made them itself."""
+    found = _mapping(scene).get("camera")
+    return (found["model"], found["params"]) if found else None

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from maquette.errors import BadInput
-from maquette.recon.frames import content, deep, exif, profiles
+from maquette.recon.frames import content, deep, exif, panorama, profiles
 from maquette.recon.frames.deep import Depth, White
 
 JPEG_QUALITY = 95
@@ -22,12 +22,18 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Photo:
-    """Facts of one readable photo; width and height are after its EXIF turn."""
+    """Facts of one readable photo; width and height are after its EXIF turn.
+
+    Attributes:
+        depth: Of a photo of more than 8 bits a channel.
+        goes_round: It looks like a 360° panorama.
+    """
 
     path: Path
     width: int
     height: int
     depth: Depth | None = None
+    goes_round: bool = False
 
 
 def read_facts(path: Path) -> Photo:
@@ -44,7 +50,9 @@ def read_facts(path: Path) -> Photo:
         if values is None:
             image.draft("RGB", (_CHECK_SIDE_PX, _CHECK_SIDE_PX))
         image.load()
-    return Photo(path, width, height, None if values is None else deep.depth_of(values))
+        goes_round = values is None and panorama.is_panorama(image)
+    depth = None if values is None else deep.depth_of(values)
+    return Photo(path, width, height, depth, goes_round)
 
 
 def check(paths: Sequence[Path]) -> list[Photo]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from maquette.recon.frames import photos, video
+from maquette.recon.frames import content, panorama, photos, video
 from maquette.recon.frames.deep import White
 from maquette.recon.frames.sharpness import sharpness
 from maquette.recon.frames.sources import Source
@@ -45,6 +45,8 @@ def from_photos(
         masks: Where the masks of photos with transparent pixels are written.
     """
     chosen = [source.photos[index].path for index in photos.evenly(len(source.photos), count)]
+    if source.is_panoramic:
+        return list(_from_panoramas(chosen, folder, progress))
     made: list[Picture] = []
     with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
         targets = [folder / picture_name(position) for position in range(len(chosen))]
@@ -53,6 +55,18 @@ def from_photos(
             made.append(picture)
             progress.step("photos", len(made), len(chosen))
     return made
+
+
+def _from_panoramas(chosen: list[Path], folder: Path, progress: Progress) -> Iterator[Picture]:
+    """Write usual views of each panorama."""
+    for done, path in enumerate(chosen):
+        with Image.open(path, formats=content.PHOTO_FORMATS) as image:
+            cut = list(panorama.views(image))
+        for number, view in enumerate(cut):
+            name = picture_name(done * panorama.VIEWS + number)
+            view.save(folder / name, quality=photos.JPEG_QUALITY)
+            yield Picture(name, path.name, round(sharpness(view), 3))
+        progress.step("panoramas", done + 1, len(chosen))
 
 
 def from_video(
@@ -90,7 +104,12 @@ def as_document(source: Source, made: list[Picture]) -> dict[str, object]:
     images = [asdict(picture) for picture in made]
     for image in images:
         del image["remark"]  # of the one run that made the pictures
-    return {"schema_version": 1, "source": kind, "images": images}
+    document: dict[str, object] = {"schema_version": 1, "source": kind, "images": images}
+    sides = {photo.height for photo in source.photos if source.is_panoramic}
+    if len(sides) == 1:
+        model, params = panorama.camera(panorama.side(sides.pop()))
+        document["camera"] = {"model": model, "params": params}
+    return document
 
 
 def _from_photo(path: Path, target: Path, masks: Path, white: White) -> Picture:

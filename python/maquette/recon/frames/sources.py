@@ -8,7 +8,7 @@ from pathlib import Path
 
 from maquette.counting import counted
 from maquette.errors import BadInput, NotFound
-from maquette.recon.frames import content, photos, video
+from maquette.recon.frames import content, panorama, photos, video
 from maquette.recon.frames.deep import White
 from maquette.recon.frames.photos import Photo
 from maquette.recon.frames.video import VideoFacts
@@ -39,6 +39,11 @@ class Source:
     def white(self) -> White:
         """What becomes 255 in photos of more than 8 bits: one for all of them."""
         return White.of(photo.depth for photo in self.photos)
+
+    @property
+    def is_panoramic(self) -> bool:
+        """Whether most photos are 360° panoramas."""
+        return 2 * sum(photo.goes_round for photo in self.photos) > len(self.photos)
 
 
 def examine(folder: Path, shown: str = "") -> Source:
@@ -87,6 +92,11 @@ def _photo_source(by_kind: dict[str, list[Path]]) -> Source:
         beside = counted(len(by_kind["video"]), "video")
         remarks.append(f"{beside} beside the photos: not used")
     remarks += _other_remark(by_kind["other"] + by_kind["zip"])
+    if 2 * sum(photo.goes_round for photo in found) > len(found):
+        remarks.append(
+            f"the photos look like 360° panoramas: each is cut into {panorama.VIEWS} views of 90° "
+            "around the horizon"
+        )
     portrait = sum(photo.height > photo.width for photo in found)
     if 0 < portrait < len(found):
         remarks.append(

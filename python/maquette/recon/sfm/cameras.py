@@ -11,6 +11,8 @@ from PIL import ExifTags, Image
 
 from maquette.errors import ConfigError
 from maquette.recon.sfm.colmap import pycolmap
+from maquette.scene import originals
+from maquette.scene.paths import Scene
 
 # Without an undistorted pinhole view, or no model at all.
 _UNUSABLE = frozenset({"INVALID", "EQUIRECTANGULAR"})
@@ -34,6 +36,11 @@ def _camera_key(path: Path) -> tuple[object, ...]:
             for tag in (ExifTags.Base.FocalLength, ExifTags.Base.FocalLengthIn35mmFilm)
         ]
         return (*image.size, *(str(tag) for tag in tags))
+
+
+def known(scene: Scene, model: str, params: str) -> tuple[str, str]:
+    """Model and parameters that a person gave, else those of pictures that prepare made itself."""
+    return (model, params) if params.strip() else originals.camera(scene) or (model, params)
 
 
 def check_model(name: str) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from maquette.errors import BadInput, ConfigError
 from maquette.recon.frames.photos import evenly
-from maquette.recon.sfm import colmap
+from maquette.recon.sfm import colmap, lens
 from maquette.recon.sfm.cameras import check_model, check_parameters, group_by_camera
 from maquette.recon.sfm.colmap import pycolmap
 from maquette.scene.events import Progress
@@ -99,6 +99,8 @@ def extract(
     pycolmap.set_random_seed(options.seed)
     for group in groups:  # ids follow the names, not the order in which threads finish
         pycolmap.import_images(database, folder, pycolmap.CameraMode.SINGLE, group, reader)
+    if not numbers:
+        lens.forget_focals(database, only_impossible=True)
     done = 0
     for group in groups:
         search = _search(folder, group, effort)

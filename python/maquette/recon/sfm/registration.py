@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from maquette.errors import BadInput
-from maquette.recon.sfm import colmap, features, mapping, matching, pairs, preemption
+from maquette.recon.sfm import colmap, features, lens, mapping, matching, pairs, preemption
 from maquette.recon.sfm import principal_point as middle
 from maquette.recon.sfm.features import Effort, FeatureOptions
 from maquette.recon.sfm.mapping import MAX_ERROR_PX, MappingOptions, Quality
@@ -109,7 +109,7 @@ def register(workspace: Workspace) -> Attempt:
         if best is None or attempt.quality > best.quality:
             best = attempt
         if best.quality.passes(workspace.options.min_registered):
-            return _with_its_principal_point(workspace, best)
+            return _with_its_principal_point(workspace, _with_its_lens(workspace, best))
     assert best is not None
     raise _failed(workspace, best, tried)
 
@@ -149,6 +149,34 @@ def _exhaustively(workspace: Workspace, name: str, begun: Begun) -> Attempt | No
     return _mapped_both_ways(workspace, name, database)
 
 
+def _without_exif_focal(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
+    """EXIF's focal length is wrong where a picture was cropped, or an old lens told nothing."""
+    told = lens.known_focals(workspace.scene.database)
+    if not told or workspace.options.mapping.intrinsics_known:
+        return None
+    begun()
+    database = _with_other_cameras(workspace, name, workspace.scene.database, lens.forget_focals)
+    attempt = _mapped_both_ways(workspace, name, database)
+    shown = ", ".join(f"{focal:.0f}" for focal in sorted(set(told))[:3])
+    attempt.remarks.append(f"EXIF's focal length ({shown} px) does not fit the pictures: left out")
+    return attempt
+
+
+def _with_other_cameras(
+    workspace: Workspace, name: str, database: Path, change: Callable[[Path], None]
+) -> Path:
+    """A copy with changed cameras: pairs are matched again, for cameras decide what agrees."""
+    other = workspace.work / f"{name}.db"
+    colmap.copy(database, other)
+    names = colmap.image_names(other)
+    wanted = list(matching.matches(other, names))
+    change(other)
+    matching.clear(other)
+    matching.match(other, names, wanted, workspace.options.seed, workspace.progress)
+    colmap.settle(other)
+    return other
+
+
 def _with_more_features(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
     before = features.counts(workspace.scene.database)
     if before["features_per_image"] > _MANY_FEATURES:
@@ -169,6 +197,11 @@ Method = Callable[[Workspace, str, Begun], "Attempt | None"]
 METHODS: tuple[tuple[str, str, Method], ...] = (
     ("incremental", "", _as_matched),
     ("exhaustive", "matching every picture with every other", _exhaustively),
+    (
+        "no-exif-focal",
+        "leaving out the focal length that EXIF tells",
+        _without_exif_focal,
+    ),
     ("more-features", "looking for smaller features", _with_more_features),
     (
         "faint-features",
@@ -241,6 +274,33 @@ def _globally(workspace: Workspace, name: str, database: Path) -> list[Any]:
     colmap.copy(database, calibrated)
     folder, options = _folder(workspace, name), workspace.options.mapping
     return mapping.map_globally(calibrated, workspace.pictures, folder, options)
+
+
+def _with_its_lens(workspace: Workspace, attempt: Attempt) -> Attempt:
+    """Map again with a fisheye, where the lens that was found bends too much for a usual one."""
+    is_known = workspace.options.mapping.intrinsics_known
+    if attempt.mapper is None or is_known or lens.is_fisheye(attempt.model):
+        return attempt
+    wide = lens.widening(attempt.model)
+    if wide <= lens.BENDS:
+        return attempt
+    name = f"{attempt.method}-fisheye"
+    workspace.progress.say("the lens seems to be a fisheye's: trying that")
+    database = _with_other_cameras(workspace, name, attempt.database, lens.take_for_fisheye)
+    found = _mapped(workspace, name, database, attempt.mapper)
+    if found.quality > attempt.quality:
+        found.remarks.append(f"the lens is a fisheye's: taken as CAMERA_MODEL={lens.FISHEYE}")
+        found = replace(found, method=attempt.method)
+    else:
+        found = attempt
+        if wide > lens.IMPOSSIBLE:
+            found.remarks.append(
+                f"no lens bends like the one that was found (straight pictures would be "
+                f"{wide:.1f} times as large): the poses are hardly right"
+            )
+    if found.remarks:
+        workspace.progress.say(found.remarks[-1])
+    return found
 
 
 def _with_its_principal_point(workspace: Workspace, attempt: Attempt) -> Attempt:

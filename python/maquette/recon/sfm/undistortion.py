@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,6 +13,8 @@ from maquette.recon.sfm import colmap
 from maquette.recon.sfm.colmap import pycolmap
 
 _JPEG_QUALITY = 96
+_TRACE = 1e-7  # of distortion: far less than a pixel, yet COLMAP warps pictures for it
+_FISHEYE = "FISHEYE"
 
 
 def undistort(model: Path, pictures: Path, workspace: Path) -> None:
@@ -20,9 +23,13 @@ def undistort(model: Path, pictures: Path, workspace: Path) -> None:
     The frame of the world, the poses and the points stay as they are. Several cameras keep
     their own intrinsics.
     """
+    clear = workspace / "clear"
+    clear.mkdir()
+    _clear(pycolmap.Reconstruction(model)).write_binary(clear)
     pycolmap.undistort_images(
-        workspace, model, pictures, jpeg_quality=_JPEG_QUALITY, num_threads=colmap.threads()
+        workspace, clear, pictures, jpeg_quality=_JPEG_QUALITY, num_threads=colmap.threads()
     )
+    shutil.rmtree(clear)
     made, target = workspace / "sparse", workspace / "sparse-0"
     made.replace(target)
     made.mkdir()
@@ -39,7 +46,7 @@ def undistort_masks(model: Path, masks: dict[str, Path], folder: Path) -> list[P
         masks: Picture name → mask file, of the picture's shape.
         folder: Where `<picture's stem>.png` are written.
     """
-    reconstruction = pycolmap.Reconstruction(model)
+    reconstruction = _clear(pycolmap.Reconstruction(model))
     options = pycolmap.UndistortCameraOptions()
     options.warp_options.interpolation = pycolmap.WarpImageOptions.Interpolation.NEAREST_NEIGHBOR
     written = []
@@ -57,3 +64,24 @@ def undistort_masks(model: Path, masks: dict[str, Path], folder: Path) -> list[P
         Image.fromarray(np.asarray(straight.to_array()).squeeze()).save(target)
         written.append(target)
     return written
+
+
+def _clear(model: Any) -> Any:
+    """Name cameras without any distortion so that COLMAP's undistortion does the right thing.
+
+    It copies pictures and camera where all distortion is 0: right for a lens that is a pinhole
+    under another name, wrong for a fisheye, whose projection bends without a coefficient.
+    """
+    for camera in model.cameras.values():
+        distortion = camera.params[list(camera.extra_params_idxs())]
+        if camera.model == pycolmap.CameraModelId.PINHOLE or any(distortion):
+            continue
+        if _FISHEYE in camera.model.name:
+            params = camera.params.copy()
+            params[next(iter(camera.extra_params_idxs()))] = _TRACE
+            camera.params = params
+            continue
+        matrix = camera.calibration_matrix()
+        camera.model = pycolmap.CameraModelId.PINHOLE
+        camera.params = [matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]]
+    return model

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
-from maquette.recon.sfm import colmap, features
+from maquette.recon.sfm import cameras, colmap, features
 from maquette.recon.sfm.features import Effort, FeatureOptions
 from maquette.recon.sfm.masks import for_colmap
 from maquette.scene import masks
@@ -21,7 +21,8 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     names = sorted(path.name for path in scene.images_raw.glob("*.jpg"))
     with replacing_file(scene.database) as database, for_colmap(scene) as mask_folder:
         effort = Effort.usual(len(names))
-        chosen = FeatureOptions(options.camera_model, options.camera_params, options.seed)
+        camera = cameras.known(scene, options.camera_model, options.camera_params)
+        chosen = FeatureOptions(*camera, options.seed)
         features.extract(database, scene.images_raw, names, chosen, effort, mask_folder, progress)
         colmap.settle(database)
         numbers = features.counts(database)

@@ -6,11 +6,16 @@ from maquette.counting import counted
 from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
-from maquette.recon.sfm import colmap, matching, pairs, preemption
+from maquette.recon.sfm import colmap, matching, pairs, plausibility, preemption
 from maquette.scene import originals
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.stage import Report, Stage
+
+_STILL = (
+    "most of what the pictures share stands still: the camera did not move, or an object turned "
+    "before a background that stands; masks of the object help (docs/inputs.md)"
+)
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
@@ -28,6 +33,7 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         search = preemption.match if preemptive else matching.match
         search(database, names, wanted, options.seed, progress)
         colmap.settle(database)
+        moved = plausibility.motion(database)
         numbers = {
             "matcher": method,
             "preemptive": preemptive,
@@ -39,7 +45,17 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
             f"no two of the {len(names)} pictures show the same thing",
             hint="pictures must overlap by two thirds; check that INPUT is one scene",
         )
-    return Report((), mutable=[scene.database], numbers=numbers)
+    if moved.only_turns:
+        raise BadInput(
+            f"the camera only turned on the spot: its {len(names)} pictures show no depth",
+            detail=f"a turn explains all {counted(moved.pairs, 'pair')}, "
+            f"with a focal length near {moved.focal_px:.0f} px",
+            hint="walk around the object, or sideways along it, and film again",
+        )
+    remarks = [_STILL] if moved.stands_still else []
+    for remark in remarks:
+        progress.say(remark)
+    return Report((), mutable=[scene.database], numbers=numbers, remarks=remarks)
 
 
 STAGE = Stage(

@@ -8,7 +8,7 @@ from typing import Any
 from maquette.errors import ConfigError
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file, replacing_folder
-from maquette.recon.sfm import registration
+from maquette.recon.sfm import cameras, registration
 from maquette.recon.sfm.features import FeatureOptions
 from maquette.recon.sfm.registration import Attempt, PoseOptions, Workspace
 from maquette.scene import originals
@@ -32,7 +32,7 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     with replacing_folder(scene.distorted.parent) as folder:
         work = folder / "work"
         work.mkdir()
-        chosen = _options(options, originals.is_video(scene))
+        chosen = _options(scene, options)
         best = registration.register(Workspace(scene, work, chosen, progress))
         (folder / "0").mkdir()
         best.model.write_binary(folder / "0")
@@ -52,10 +52,14 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     return Report(outputs, mutable=[scene.database], numbers=numbers, remarks=remarks)
 
 
-def _options(options: PrepareOptions, is_video: bool) -> PoseOptions:
-    features = FeatureOptions(options.camera_model, options.camera_params, options.seed)
+def _options(scene: Scene, options: PrepareOptions) -> PoseOptions:
+    camera = cameras.known(scene, options.camera_model, options.camera_params)
     return PoseOptions(
-        features, options.refine_principal_point, options.min_registered, options.seed, is_video
+        FeatureOptions(*camera, options.seed),
+        options.refine_principal_point,
+        options.min_registered,
+        options.seed,
+        originals.is_video(scene),
     )
 
 

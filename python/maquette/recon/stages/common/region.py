@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.pictures import points
 from maquette.recon.sfm.colmap import pycolmap
@@ -27,6 +28,12 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     remarks = [text for text in (remark, "" if kept else found.remark) if text]
     for text in remarks:
         progress.say(text)
+    if kept is None and not found.region.contains(model.points).any():
+        raise BadInput(
+            f"no region was found: none of {len(model.points)} points lies where the cameras look",
+            detail="so it is where pictures show too little depth to tell how far things are",
+            hint="film again walking around the object; `make adjust MODEL=…` sets one by hand",
+        )
     region, rule = (kept, "user") if kept else (found.region, found.rule)
     _write(scene, model, region, "user" if kept else "auto")
     title = f"{scene.name} · {options.scene_type}, region by {rule}"
