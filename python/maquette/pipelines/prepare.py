@@ -8,6 +8,7 @@ from typing import Literal
 from maquette.pipelines.options import StepOptions, option
 from maquette.pipelines.pipeline import Step
 
+Poses = Literal["auto", "given", "refine", "find"]
 SceneType = Literal["object", "indoor", "outdoor"]
 Matcher = Literal["auto", "exhaustive", "sequential"]
 PrincipalPoint = bool | Literal["auto"]
@@ -26,6 +27,9 @@ class PrepareOptions(StepOptions):
     camera_params: str = option("", "known intrinsics in COLMAP's order, e.g. f,cx,cy,k")
     refine_principal_point: PrincipalPoint = option(
         "auto", "auto: mapping moves cx, cy where pictures are cropped; 1: always, 0: never"
+    )
+    poses: Poses = option(
+        "auto", "given: those that came with the photos; refine: these, adjusted; find: new ones"
     )
     auto_exposure_wb: bool = option(False, "1: exposure or white balance varies")
     min_registered: float = option(

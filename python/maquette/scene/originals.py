@@ -37,6 +37,11 @@ def names(scene: Scene, posed: Sequence[str]) -> list[str]:
     return [known.get(name, name) for name in posed]
 
 
+def by_picture(scene: Scene) -> dict[str, str]:
+    """The person's own name of each picture."""
+    return {str(entry["name"]): str(entry["original"]) for entry in _mapping(scene)["images"]}
+
+
 def sentence(names: Sequence[str], images: int) -> str:
     """Say which of the photos have no pose."""
     shown = ", ".join(names[:SHOWN])

@@ -83,7 +83,7 @@ class _Line:
         """Return the record of a stage, which runs unless its content key stands."""
         if stage.bring is not None:
             self._attempt(stage, stage.bring)
-        parameters = {name: getattr(self.options, name) for name in stage.parameters}
+        parameters = stage.keyed(self.options)
         inputs = _input_keys(stage, self.scene, DeclaredOptions(stage, self.options))
         key = stage_records.content_key(stage.name, stage.version, parameters, inputs)
         record = stage_records.read(self.scene, stage.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ class Stage:
         run: Does the work, whole or in shards; writes outputs atomically.
         parameters: Names of the options that change the result.
         reads: Names of the options that it reads besides, and that do not. It can read no others.
+        added: Such options that came later: at their default they leave the key as it was.
         after: Stages of this or an earlier step whose results it reads.
         facts: What it reads of `maquette.scene.facts`.
         files: Files it reads that no stage makes: hashed by content, named by their place below
@@ -82,6 +83,18 @@ class Stage:
     bring: Bring | None = None
     reads: Sequence[str] = ()
     facts: Sequence[str] = ()
+    added: Sequence[str] = ()
+
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """The names of all options that it can read."""
+        return (*self.parameters, *self.added, *self.reads)
+
+    def keyed(self, options: StepOptions) -> dict[str, Any]:
+        """The options that count in its key, with their values."""
+        defaults = {field.name: field.default for field in fields(options)}
+        changed = [name for name in self.added if getattr(options, name) != defaults[name]]
+        return {name: getattr(options, name) for name in (*self.parameters, *changed)}
 
 
 class DeclaredOptions:
@@ -93,11 +106,11 @@ class DeclaredOptions:
     def declared(self) -> dict[str, Any]:
         """All of them, by name."""
         stage: Stage = self._stage
-        return {name: getattr(self._options, name) for name in (*stage.parameters, *stage.reads)}
+        return {name: getattr(self._options, name) for name in stage.declared}
 
     def __getattr__(self, name: str) -> Any:
         stage: Stage = self._stage
-        if name not in (*stage.parameters, *stage.reads):
+        if name not in stage.declared:
             raise AttributeError(
                 f"stage {stage.name} reads the option `{name}`, which it does not declare"
             )

@@ -12,6 +12,7 @@ from maquette.recon.frames import content, panorama, photos, video
 from maquette.recon.frames.deep import White
 from maquette.recon.frames.photos import Photo
 from maquette.recon.frames.video import VideoFacts
+from maquette.scene import pose_files
 from maquette.scene.input_source import files_below
 from maquette.scene.paths import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
@@ -91,7 +92,9 @@ def _photo_source(by_kind: dict[str, list[Path]]) -> Source:
     if by_kind["video"]:
         beside = counted(len(by_kind["video"]), "video")
         remarks.append(f"{beside} beside the photos: not used")
-    remarks += _other_remark(by_kind["other"] + by_kind["zip"])
+    unknown = by_kind["other"] + by_kind["zip"]
+    poses = pose_files.among(unknown)
+    remarks += _other_remark([path for path in unknown if path not in poses])
     if 2 * sum(photo.goes_round for photo in found) > len(found):
         remarks.append(
             f"the photos look like 360° panoramas: each is cut into {panorama.VIEWS} views of 90° "

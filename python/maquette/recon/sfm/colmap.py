@@ -71,6 +71,12 @@ def image_names(database: Path) -> list[str]:
         return sorted(image.name for image in handle.read_all_images())
 
 
+def image_ids(database: Path) -> dict[str, int]:
+    """The number of each image of a database, by name."""
+    with opened(database) as handle:
+        return {image.name: image.image_id for image in handle.read_all_images()}
+
+
 def settle(database: Path) -> None:
     """Fold SQLite's log into the file, so that the one file is the whole database."""
     connection = sqlite3.connect(database)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Any
 
-from maquette.errors import ConfigError
-from maquette.pipelines.prepare import PrepareOptions
+from PIL import Image
+
+from maquette.errors import BadInput, ConfigError
+from maquette.pipelines.prepare import Poses, PrepareOptions
 from maquette.recon.frames.folders import replacing_file, replacing_folder
-from maquette.recon.sfm import cameras, registration
+from maquette.recon.sfm import cameras, colmap, mapping, registration
 from maquette.recon.sfm.features import FeatureOptions
+from maquette.recon.sfm.given import model, reading
 from maquette.recon.sfm.registration import Attempt, PoseOptions, Workspace
 from maquette.scene import originals
 from maquette.scene.events import Progress
+from maquette.scene.input_source import files_below
 from maquette.scene.paths import Scene
 from maquette.stages.stage import Report, Stage
 
@@ -33,7 +38,8 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         work = folder / "work"
         work.mkdir()
         chosen = _options(scene, options)
-        best = registration.register(Workspace(scene, work, chosen, progress))
+        workspace = Workspace(scene, work, chosen, progress)
+        best = _given(workspace, options.poses) or registration.register(workspace)
         (folder / "0").mkdir()
         best.model.write_binary(folder / "0")
         if best.database != scene.database:
@@ -46,10 +52,54 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         numbers["without_pose"] = unposed
         remarks.append(originals.sentence(unposed, best.quality.images))
         progress.say(remarks[-1])
-    if best.method != "incremental":
+    if best.method not in ("incremental", "given", "refined"):
         remarks.append(f"the usual way left pictures out; `{best.method}` found their poses")
     outputs = [scene.distorted / name for name in _FILES]
     return Report(outputs, mutable=[scene.database], numbers=numbers, remarks=remarks)
+
+
+def _given(workspace: Workspace, wanted: Poses) -> Attempt | None:
+    """The model of the poses that came with the photos, if there are any and they are wanted."""
+    scene = workspace.scene
+    if wanted == "find" or originals.is_video(scene):
+        return None
+    pictures = originals.by_picture(scene)
+    sizes = {name: _size(scene.images_raw / name) for name in pictures}
+    in_order = [sizes[name] for name in sorted(pictures)]
+    names = [pictures[name] for name in sorted(pictures)]
+    given = reading.read(files_below(scene.input), names, lambda number: in_order[number])
+    if given is None:
+        if wanted != "auto":
+            raise BadInput(
+                f"POSES={wanted}, but no poses came with the photos",
+                hint="put transforms.json, or COLMAP's cameras and images, beside the photos; "
+                "POSES=find finds poses",
+            )
+        return None
+    cameras = model.by_picture(given, pictures)
+    refine = wanted == "refine" or model.needs_refining(list(cameras.values()))
+    remark = f"poses of {given.program} (`{given.file}`) are used"
+    workspace.progress.say(remark + (", and adjusted" if refine else ""))
+    posed, database = (
+        model.build(cameras, colmap.image_ids(scene.database), sizes),
+        workspace.work / "given.db",
+    )
+    model.database_of(posed, scene.database, database)
+    found = model.triangulate(
+        posed,
+        database,
+        scene.images_raw,
+        workspace.work / "given",
+        workspace.options.mapping,
+        refine,
+    )
+    quality = mapping.quality_of(found, len(pictures))
+    return Attempt("refined" if refine else "given", database, found, quality, [remark])
+
+
+def _size(picture: Path) -> tuple[int, int]:
+    with Image.open(picture) as image:
+        return image.size
 
 
 def _options(scene: Scene, options: PrepareOptions) -> PoseOptions:
@@ -90,6 +140,7 @@ STAGE = Stage(
         "min_registered",
         "seed",
     ),
+    added=("poses",),
     after=("frames", "features", "matches"),
     packages=("pycolmap",),
 )
