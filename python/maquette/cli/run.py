@@ -134,6 +134,7 @@ def finish(document: dict[str, Any], ledger: StepLedger, settings: Settings, as_
     Raises:
         MaquetteError: the job failed; carries the step's own words and exit code.
     """
+    from maquette.cli.engine_results import take_over
     from maquette.runners import tracking
 
     if settings.pull:
@@ -142,24 +143,11 @@ def finish(document: dict[str, Any], ledger: StepLedger, settings: Settings, as_
         except MaquetteError:
             if tracking.is_complete(document):
                 raise  # else how the job failed matters more
-    _note_licence(document, settings)
+    take_over(document, settings, as_json)
     if as_json:
         print(json.dumps(document))
     _say_cost(document)
     raise_for_end(document, ledger)
-
-
-def _note_licence(document: dict[str, Any], settings: Settings) -> None:
-    """Write whose program computed into the report, where it was an upstream one."""
-    from maquette.pipelines.pipeline import NATIVE
-    from maquette.runners.tracking import is_complete
-    from maquette.scene.paths import Scene
-    from maquette.scene.report import note_licence
-
-    ours = document["maquette"]
-    if is_complete(document) and ours.get("engine", NATIVE) != NATIVE:
-        scene = Scene(settings.scene_dir, ours["pipeline"])
-        note_licence(scene, ours["step"], ours["licence"])
 
 
 def submit(job: JobSpec, settings: Settings, as_json: bool) -> dict[str, Any]:
