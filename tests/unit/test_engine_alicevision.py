@@ -38,7 +38,8 @@ COMMANDS = {
     f"--output {PLACE}/published --cache {PLACE}/cache --save {PLACE}/project.mg "
     "--toNode Meshing --forceStatus --paramOverrides DepthMap:downscale=2",
     "extract": f"cd {PLACE} && rm -rf published && {BATCH} --pipeline {PLACE}/project.mg "
-    f"--input /photos --output {PLACE}/published --cache {PLACE}/cache --forceStatus "
+    f"--input /photos --output {PLACE}/published --cache {PLACE}/cache "
+    f"--save {PLACE}/extracted.mg --forceStatus "
     "--paramOverrides MeshFiltering:smoothingIterations=5 "
     "MeshFiltering:filterLargeTrianglesFactor=60.0 MeshFiltering:keepLargestMeshOnly=False "
     "Texturing:textureSide=8192 Texturing:padding=15 Texturing:useUDIM=False "
@@ -156,6 +157,22 @@ def test_axes_that_another_version_writes_are_found_out(tmp_path: Path) -> None:
     scene = write_scene(tmp_path / "thing", count=6)
     write_meshroom(scene, is_turned=False)
     scene.stages.mkdir()
+    take_over(scene)
+    assert off_the_ball(scene.results / "filtered.ply") < 0.05
+
+
+def test_of_several_runs_the_last_one_counts(tmp_path: Path) -> None:
+    """Meshroom took up again what an earlier run had made: newer files are of another one."""
+    scene = write_scene(tmp_path / "thing", count=6)
+    folder = write_meshroom(scene)
+    scene.stages.mkdir()
+    other = folder / "cache" / "MeshFiltering" / "ffff" / "mesh.obj"
+    other.parent.mkdir()
+    other.write_text("not a mesh")
+    with pytest.raises(BadInput, match=r"holds no triangles|not a readable mesh"):
+        take_over(scene)
+    nodes = {"MeshFiltering_1": {"nodeType": "MeshFiltering", "uid": "3f2a"}}
+    (folder / "extracted.mg").write_text(json.dumps({"graph": nodes}))
     take_over(scene)
     assert off_the_ball(scene.results / "filtered.ply") < 0.05
 

@@ -1,10 +1,12 @@
 """Stage `meshroom`: what Meshroom made comes under our names, into the scene's world and region.
 
-Meshroom's files lie in `meshroom/<GROUP>/` of the scene: `cache/<node>/<key>/`, `published/`.
+Meshroom's files lie in `meshroom/<GROUP>/` of the scene: `cache/<node>/<uid>/`, `published/`, and
+the project of its last run, `extracted.mg`, which tells the nodes' uids.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -83,28 +85,44 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
 
 
 def _files(scene: Scene, options: DeclaredOptions) -> tuple[Path, Path, Path, Path]:
-    """The newest raw mesh, filtered mesh, textured mesh and cameras.
+    """The raw mesh, filtered mesh, textured mesh and cameras of Meshroom's last run.
 
     Raises:
         NotFound: one of them is not there.
     """
     folder = scene.root / "meshroom" / options.group
     return (
-        _newest(folder, "cache/Meshing/*/mesh.obj"),
-        _newest(folder, "cache/MeshFiltering/*/mesh.obj"),
-        _newest(folder, "published/texturedMesh.obj"),
-        _newest(folder, "cache/*/*/cameras.sfm"),
+        _of_last_run(folder, "cache/Meshing/*/mesh.obj"),
+        _of_last_run(folder, "cache/MeshFiltering/*/mesh.obj"),
+        _of_last_run(folder, "published/texturedMesh.obj"),
+        _of_last_run(folder, "cache/*/*/cameras.sfm"),
     )
 
 
-def _newest(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
+def _of_last_run(folder: Path, pattern: str) -> Path:
+    """The newest file of the last run's nodes; the newest of all where these are not known.
+
+    The cache keeps what runs with other settings made, which a later run may take up again.
+    """
+    uids = _uids(folder / "extracted.mg")
+    found = sorted(
+        folder.glob(pattern), key=lambda path: (path.parent.name in uids, path.stat().st_mtime_ns)
+    )
     if not found:
         raise NotFound(
             f"Meshroom left no `{pattern}` in `meshroom/{folder.name}/` of the scene",
             hint="its own log is beside the job's document: `make extract-logs`",
         )
     return found[-1]
+
+
+def _uids(project: Path) -> frozenset[str]:
+    """The uids of a project's nodes; none where it does not tell."""
+    try:
+        nodes = json.loads(project.read_text(encoding="utf-8"))["graph"].values()
+        return frozenset(str(node["uid"]) for node in nodes)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return frozenset()
 
 
 def _inputs(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
