@@ -61,7 +61,7 @@ def test_meshrooms_own_command_runs_in_its_image(step: str, tmp_path: Path) -> N
     assert "Mozilla Public License 2.0" in job.licence
     scene = str(tmp_path.resolve() / "scenes" / "thing")
     mounts = {mount["target"]: mount["source"] for mount in request["mounts"]}
-    assert mounts["/scene"] == scene and mounts["/photos"] == f"{scene}/images"
+    assert mounts["/scene"] == scene and mounts["/photos"] == f"{scene}/images_raw"
 
 
 def test_settings_with_a_counterpart_are_passed_on(tmp_path: Path) -> None:
@@ -95,10 +95,10 @@ def test_prepare_is_ours(tmp_path: Path) -> None:
 
 def test_a_step_too_early_names_the_one_before(tmp_path: Path) -> None:
     runner = DockerRunner()
-    with pytest.raises(NotFound, match="`images/` is not in the scene") as early:
+    with pytest.raises(NotFound, match="`images_raw/` is not in the scene") as early:
         runner.submit(runner.plan(build_job("process", asked(tmp_path))))
     assert "make prepare MODEL=thing" in early.value.hint
-    (tmp_path / "scenes" / "thing" / "images").mkdir(parents=True)
+    (tmp_path / "scenes" / "thing" / "images_raw").mkdir(parents=True)
     with pytest.raises(NotFound, match="`meshroom/` is not in the scene") as early:
         runner.submit(runner.plan(build_job("extract", asked(tmp_path))))
     assert "make process PIPELINE=photogrammetry MODEL=thing" in early.value.hint

@@ -151,7 +151,7 @@ class LivePrinter:
 
 
 def choose_printer(as_json: bool, chart: bool = False) -> Printer:
-    """JSON if asked for, with points of a chart or not; bars on a terminal, plain lines elsewhere."""
+    """JSON if asked for, with a chart's points or not; bars on a terminal, else plain lines."""
     if as_json:
         return JsonPrinter(chart)
     return LivePrinter() if sys.stdout.isatty() else PlainPrinter()
