@@ -23,6 +23,7 @@ from maquette.recon.step import run_step
 from maquette.recon.texture.obj_reading import read_textured_obj
 from maquette.recon.texture.renderer import open_renderer
 from maquette.runners.docker.runner import DockerRunner
+from maquette.runners.ovh import spec
 from maquette.scene import outputs, stage_records, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -62,6 +63,13 @@ def test_meshrooms_own_command_runs_in_its_image(step: str, tmp_path: Path) -> N
     scene = str(tmp_path.resolve() / "scenes" / "thing")
     mounts = {mount["target"]: mount["source"] for mount in request["mounts"]}
     assert mounts["/scene"] == scene and mounts["/photos"] == f"{scene}/images_raw"
+
+
+def test_where_it_could_not_find_the_photos_nothing_is_paid(tmp_path: Path) -> None:
+    job = build_job("process", asked(tmp_path, backend="ovh"))
+    with pytest.raises(ConfigError, match="ENGINE=alicevision needs folders") as refused:
+        spec.body_of(job)
+    assert "BACKEND=docker" in refused.value.hint
 
 
 def test_settings_with_a_counterpart_are_passed_on(tmp_path: Path) -> None:

@@ -189,8 +189,9 @@ def _earlier_step(request: Request) -> str:
     labels = request["labels"]
     pipeline, step = labels["maquette-pipeline"], labels["maquette-step"]
     verb = get_pipeline(pipeline).verb_for(step)
+    how = "" if get_pipeline(pipeline).steps[verb].is_shared else " with the same ENGINE"
     names = naming(pipeline, verb, labels["maquette-model"], labels["maquette-group"])
-    return f"`make {verb} {names}` comes before it, by the same engine where that has one"
+    return f"`make {verb} {names}`{how} makes it"
 
 
 def _prepare_scene(request: Request) -> None:
