@@ -85,7 +85,7 @@ def _job_definitions() -> list[str]:
     found = []
     for pipeline in all_pipelines():
         for step in pipeline.steps:
-            for engine in pipeline.engines:
+            for engine in (one for one in pipeline.engines if one.computes(step)):
                 if not (path := definition_of(pipeline.name, step, engine)).is_file():
                     found.append(f"`{path.relative_to(ROOT)}` is missing")
         for name, by_step in pipeline.settings().items():

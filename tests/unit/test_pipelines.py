@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from maquette.config.settings import Settings
 from maquette.errors import ConfigError
 from maquette.jobs.inputs import Input
 from maquette.pipelines.neuralangelo.options import parse_overrides
+from maquette.pipelines.options import options_of
 from maquette.pipelines.registry import all_pipelines
 from maquette.planning import building
 from maquette.planning.definitions import definition_of
@@ -45,11 +47,23 @@ def test_a_text_that_looks_like_a_number_stays_text() -> None:
 
 
 def test_an_upstream_engine_reads_what_its_job_definitions_name() -> None:
-    """Declared beside the engine, so that settings are checked without reading the definitions."""
+    """Declared beside the engine, so that settings are checked without reading the definitions.
+
+    It reads what the steps that are left to ours read, too, and what takes over its results.
+    """
     for pipeline in all_pipelines():
         for engine in (one for one in pipeline.engines if not one.is_ours):
-            paths = [definition_of(pipeline.name, step, engine) for step in pipeline.steps]
+            computed = [step for step in pipeline.steps if engine.computes(step)]
+            paths = [definition_of(pipeline.name, step, engine) for step in computed]
             named = set().union(*(_variables(path) for path in paths))
+            named |= {
+                name.upper()
+                for step in computed
+                for stage in engine.collects.get(step, ())
+                for name in import_module(stage, "maquette.recon.stages").STAGE.parameters
+            }
+            ours = [pipeline.steps[step].options for step in pipeline.steps if step not in computed]
+            named |= {option.setting for kind in ours for option in options_of(kind)}
             assert named & set(pipeline.settings()) == engine.reads
 
 

@@ -17,6 +17,7 @@ SettingWords = Annotated[
 ]
 Step = Annotated[str, typer.Argument(help="prepare, process or extract")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
+AsChart = Annotated[bool, typer.Option("--chart", help="--json, with points of a progress chart")]
 
 
 def load_settings(words: list[str] | None, *kinds: type[Any]) -> Settings:

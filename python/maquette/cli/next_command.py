@@ -26,17 +26,18 @@ def print_next(settings: Settings, step: str, *, is_measured: bool = False) -> N
 
 def next_commands(settings: Settings, step: str, is_measured: bool = False) -> list[str]:
     """One line a command, in make's form; see `print_next`."""
-    from maquette.pipelines.pipeline import NATIVE
     from maquette.pipelines.registry import get_pipeline
 
     pipeline = get_pipeline(settings.pipeline)
     which, asked = _which(settings, _CARRIED), named_in_questions(settings)
     following = pipeline.verb_after(step)
     needed = settings.scene_dir / pipeline.needs(following) if following else settings.scene_dir
-    if settings.pull and not needed.exists():  # UNTIL ended it before
+    # Of what is not here, or an upstream program's, nothing is known.
+    is_known = settings.pull and pipeline.engine_for(step, settings.engine).is_ours
+    if is_known and not needed.exists():  # UNTIL ended it before
         return [f"next: `make {step} {which}` does the rest of it"]
     lines = []
-    if settings.pull and settings.engine == NATIVE:  # else what it speaks of is not here
+    if is_known:
         scene = shown_path(settings.scene_dir)
         lines = pipeline.steps[step].advice.format(scene=scene, which=asked).splitlines()
     if following:

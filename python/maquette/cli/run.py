@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from maquette.cli.arguments import AsJson, SettingWords, Step, check_step, load_settings
+from maquette.cli.arguments import AsChart, AsJson, SettingWords, Step, check_step, load_settings
 from maquette.errors import (
     ExitCode,
     Interrupted,
@@ -31,9 +31,11 @@ def add_to(app: typer.Typer) -> None:
     app.command("demo")(demo)
 
 
-def run(step: Step, settings: SettingWords = None, as_json: AsJson = False) -> None:
+def run(
+    step: Step, settings: SettingWords = None, as_json: AsJson = False, chart: AsChart = False
+) -> None:
     """Run a step as a job and follow it (WAIT=0: return at once)."""
-    run_step(step, load_settings(settings), as_json)
+    run_step(step, load_settings(settings), as_json or chart, chart=chart)
 
 
 def plan(step: Step, settings: SettingWords = None) -> None:
@@ -78,8 +80,13 @@ def _look_for_sample(settings: Settings) -> None:
         )
 
 
-def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True) -> None:
+def run_step(
+    step: str, settings: Settings, as_json: bool, *, table: bool = True, chart: bool = False
+) -> None:
     """Submit a step and, unless WAIT=0, follow it to its end.
+
+    Args:
+        chart: With `as_json`: also points of a chart of its progress.
 
     Raises:
         UsageError: the step already runs, or finished training would get stale.
@@ -109,7 +116,7 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
         if not as_json:
             print(f"{step} of {settings.model}: job {job.id} on {settings.backend}", flush=True)
         if settings.wait:
-            document = follow(ledger, as_json)
+            document = follow(ledger, as_json, chart)
     except KeyboardInterrupt:
         print(f"\n{what}", file=sys.stderr)
         _say_how_to_follow(step, settings)
@@ -134,6 +141,7 @@ def finish(document: dict[str, Any], ledger: StepLedger, settings: Settings, as_
     Raises:
         MaquetteError: the job failed; carries the step's own words and exit code.
     """
+    from maquette.cli.engine_results import take_over
     from maquette.runners import tracking
 
     if settings.pull:
@@ -142,24 +150,11 @@ def finish(document: dict[str, Any], ledger: StepLedger, settings: Settings, as_
         except MaquetteError:
             if tracking.is_complete(document):
                 raise  # else how the job failed matters more
-    _note_licence(document, settings)
+    take_over(document, settings, as_json)
     if as_json:
         print(json.dumps(document))
     _say_cost(document)
     raise_for_end(document, ledger)
-
-
-def _note_licence(document: dict[str, Any], settings: Settings) -> None:
-    """Write whose program computed into the report, where it was an upstream one."""
-    from maquette.pipelines.pipeline import NATIVE
-    from maquette.runners.tracking import is_complete
-    from maquette.scene.paths import Scene
-    from maquette.scene.report import note_licence
-
-    ours = document["maquette"]
-    if is_complete(document) and ours.get("engine", NATIVE) != NATIVE:
-        scene = Scene(settings.scene_dir, ours["pipeline"])
-        note_licence(scene, ours["step"], ours["licence"])
 
 
 def submit(job: JobSpec, settings: Settings, as_json: bool) -> dict[str, Any]:
@@ -183,7 +178,7 @@ def _say_cost(document: dict[str, Any]) -> None:
         print(f"cost: at most {cost['at_most']:.2f} EUR ({minutes})", file=sys.stderr)
 
 
-def follow(ledger: StepLedger, as_json: bool) -> dict[str, Any]:
+def follow(ledger: StepLedger, as_json: bool, chart: bool = False) -> dict[str, Any]:
     """Show a job's progress until it has ended; returns its last document."""
     from maquette.runners import tracking
     from maquette.runners.base import get_runner
@@ -191,7 +186,7 @@ def follow(ledger: StepLedger, as_json: bool) -> dict[str, Any]:
 
     document = tracking.refresh(ledger)
     ours = document["maquette"]
-    printer = choose_printer(as_json)
+    printer = choose_printer(as_json, chart)
     try:
         for line in get_runner(ours["backend"]).logs(ours["handle"] or {}, follow=True):
             printer.line(line)

@@ -70,6 +70,7 @@ def _complete(step: str, settings: Settings, after: str) -> tuple[str, Settings]
 
 def _already(step: str, settings: Settings, ledger: StepLedger, after: str) -> str:
     """When this step ended, if it is done or its running job comes to a good end; else ""."""
+    from maquette.cli.engine_results import take_over
     from maquette.cli.run import finish, follow
     from maquette.jobs.states import has_ended
     from maquette.runners import tracking
@@ -90,6 +91,7 @@ def _already(step: str, settings: Settings, ledger: StepLedger, after: str) -> s
         return ""
     if settings.pull:
         tracking.collect(ledger)
+    take_over(document, settings, as_json=False)  # nobody did, if the job ran with WAIT=0
     print(f"{step} of {settings.model}: done, job {document['id']}")
     return ended
 

@@ -63,12 +63,21 @@ class Engine:
         licence: Its licence's name, with whose it is.
         is_commercial: The licence lets people use it for money.
         reads: The settings of the pipeline's steps that it understands; None: all of them.
+        steps: The verbs that it computes, the others are left to ours; None: all of them.
+        collects: By verb, the stages of ours that run here when its job has ended well: they bring
+            what it made under our names.
     """
 
     name: str
     licence: str
     is_commercial: bool
     reads: frozenset[str] | None = None
+    steps: frozenset[str] | None = None
+    collects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def computes(self, verb: str) -> bool:
+        """Whether it is this engine's program that runs a step."""
+        return self.steps is None or verb in self.steps
 
     @property
     def is_ours(self) -> bool:
@@ -107,6 +116,15 @@ class Pipeline:
             for option in options_of(step.options):
                 found.setdefault(option.setting, {})[verb] = option
         return found
+
+    def engine_for(self, verb: str, name: str) -> Engine:
+        """Who computes a step where the engine of that name is chosen, which the pipeline has."""
+        chosen = next(engine for engine in self.engines if engine.name == name)
+        return chosen if chosen.computes(verb) else OURS
+
+    def stages_of(self, verb: str, engine: Engine) -> tuple[str, ...]:
+        """The stages of ours that a step runs with an engine."""
+        return self.steps[verb].stages if engine.is_ours else engine.collects.get(verb, ())
 
     def needs(self, step: str) -> str:
         """What has to be in the scene before a step: a path below it."""

@@ -44,31 +44,31 @@ def build_job(step: str, settings: Settings, job_id: str = "") -> JobSpec:
         input=resolve_input(settings) if "input" in options else inputs.NO_INPUT,
         spec=spec,
         backend_options=settings.public_backend_options(),
-        engine=engine_of(settings),
+        engine=engine_of(step, settings),
         input_place=definition.get("input_place", ""),
     )
 
 
 def _definition(step: str, settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
     """The rendered definition of the wanted engine, and the step's options."""
-    values, engine = variables(step, settings), engine_of(settings)
+    values, engine = variables(step, settings), engine_of(step, settings)
     path = definition_of(settings.pipeline, step, engine)
     definition = render_file(path, values)
     known = set() if engine.is_ours else {"input_place"}
     if unknown := definition.keys() - known - {"command", "spec"}:
         raise ConfigError(f"`{path.name}` has unknown keys: {', '.join(sorted(unknown))}")
-    if not engine.is_ours:  # an upstream program has its own command line, and may need the input
+    if not (engine.is_ours or engine.collects):  # it has its own command line, and may need INPUT
         return definition, {"input": values["input"]} if definition.get("input_place") else {}
     return definition, asdict(step_options(step, settings))
 
 
-def engine_of(settings: Settings) -> Engine:
-    """Whose program computes.
+def engine_of(step: str, settings: Settings) -> Engine:
+    """Whose program computes a step.
 
     Raises:
         ConfigError: LICENSE_MODE forbids it.
     """
-    engine = next(e for e in get_pipeline(settings.pipeline).engines if e.name == settings.engine)
+    engine = get_pipeline(settings.pipeline).engine_for(step, settings.engine)
     if settings.license_mode == "commercial" and not engine.is_commercial:
         raise ConfigError(
             f"ENGINE={engine.name} can not be used with LICENSE_MODE=commercial",

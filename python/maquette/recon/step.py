@@ -25,12 +25,12 @@ from maquette.errors import (
     missing_part,
 )
 from maquette.pipelines import options as step_options
-from maquette.pipelines.pipeline import OURS, Pipeline
+from maquette.pipelines.pipeline import NATIVE, Pipeline
 from maquette.pipelines.registry import as_setting, get_pipeline, naming, owner_of
 from maquette.recon import stopping
 from maquette.recon.gpu_memory import TorchMeter
 from maquette.recon.processes import spread
-from maquette.scene import layout
+from maquette.scene import layout, outputs
 from maquette.scene.events import Progress
 from maquette.scene.layout import open_scene
 from maquette.scene.paths import Scene
@@ -50,7 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         scene.stages.mkdir(parents=True, exist_ok=True)
         progress = Progress(scene.events)
-        run_step(arguments.pipeline, arguments.step, scene, arguments.options, progress)
+        run_step(
+            arguments.pipeline, arguments.step, scene, arguments.options, progress,
+            arguments.engine,
+        )  # fmt: skip
     except MaquetteError as error:
         return _fail(progress, error)
     except OSError as error:
@@ -64,12 +67,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_step(
-    pipeline: str, step: str, scene: Scene, options_path: Path, progress: Progress
+    pipeline: str,
+    step: str,
+    scene: Scene,
+    options_path: Path,
+    progress: Progress,
+    engine: str = NATIVE,
 ) -> None:
     """Run the stages of one step in a scene that nobody else writes to meanwhile.
 
+    Args:
+        engine: Whose program has computed: of an upstream one, what it made is taken over.
+
     Raises:
-        ConfigError: unknown pipeline or step, or unusable options.
+        ConfigError: unknown pipeline, step or engine, or unusable options.
         JobFailed: another step holds the scene.
         MaquetteError: a stage failed.
     """
@@ -79,18 +90,26 @@ def run_step(
             f"there is no step `{step}` of pipeline `{pipeline}`",
             hint=f"its steps: {', '.join(method.steps)}",
         )
-    stages = method.steps[step].stages
+    if engine not in (known.name for known in method.engines):
+        raise ConfigError(f"there is no engine `{engine}` of pipeline `{pipeline}`")
+    chosen = method.engine_for(step, engine)
+    stages = method.stages_of(step, chosen)
     options = step_options.read(method.steps[step].options, options_path)
     if getattr(options, "gpus", None) == 0:
         _hide_gpus()
     with _scene_lock(scene, progress):
         open_scene(scene.root, pipeline, is_locked=True, say=progress.warn)
-        _look_for_needs(scene, method, step)
+        if chosen.is_ours:
+            _look_for_needs(scene, method, step)
         layout.mark(scene)
         progress.event("step", step=step, stages=[name.rpartition(".")[2] for name in stages])
         owner = owner_of(pipeline, step)
         run_stages(_load(stages), step, scene, options, progress, owner, spread, TorchMeter())
-        write_report(scene, step, OURS.licence)
+        replaced = [name for other in method.engines for name in method.stages_of(step, other)]
+        outputs.replace(
+            scene, owner, {name.rpartition(".")[2] for name in replaced if name not in stages}
+        )
+        write_report(scene, step, chosen.licence)
 
 
 def _hide_gpus() -> None:
@@ -173,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("step", help="prepare, process or extract")
     parser.add_argument("--scene", type=Path, required=True, help="the scene folder")
     parser.add_argument("--options", type=Path, required=True, help="a JSON file")
+    parser.add_argument("--engine", default=NATIVE, help="take over what this one made")
     return parser
 
 

@@ -6,7 +6,7 @@ It is written from the stages' records, and again when it is missing or damaged.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,23 @@ def read(scene: Scene) -> list[Output]:
     found = [output for output in known if (scene.root / output.path).is_file()]
     listed = {output.path for output in found}
     return [*found, *(other for other in _others(scene) if other.path not in listed)]
+
+
+def replace(scene: Scene, owner: str, stages: Iterable[str]) -> None:
+    """Drop what stages made that others have now made in their place, by another engine.
+
+    Their records go, and those of their results that the others did not write anew.
+    """
+    earlier = [record for name in sorted(stages) if (record := stage_records.read(scene, name))]
+    if not earlier:
+        return
+    for record in earlier:
+        stage_records.forget(scene, owner, record.stage)
+    standing = {output.path for output in _recorded(scene)}
+    for path in {path for record in earlier for path in record.outputs} - standing:
+        if path.startswith(scene.relative(scene.results)):
+            (scene.root / path).unlink(missing_ok=True)
+    write(scene)
 
 
 def pipelines_of(root: Path) -> list[str]:

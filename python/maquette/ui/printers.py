@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from maquette.scene.events import parse_log_line
 from maquette.ui import text
+from maquette.ui.chart import Chart
 from maquette.ui.pace import Pace
 
 if TYPE_CHECKING:
@@ -67,12 +68,20 @@ class PlainPrinter:
 
 
 class JsonPrinter:
-    """Each event as one JSON object a line."""
+    """Each event as one JSON object a line.
+
+    Args:
+        chart: Also the points of a chart, each as one more line.
+    """
+
+    def __init__(self, chart: bool = False) -> None:
+        self._chart = Chart() if chart else None
 
     def line(self, line: str) -> None:
         event = parse_log_line(line)
         if event is not None:
-            print(json.dumps(event, ensure_ascii=False), flush=True)
+            for shown in (event, *(self._chart.lines(event) if self._chart else ())):
+                print(json.dumps(shown, ensure_ascii=False), flush=True)
 
     def close(self) -> None:
         pass
@@ -141,8 +150,8 @@ class LivePrinter:
             self._task = None
 
 
-def choose_printer(as_json: bool) -> Printer:
-    """JSON if asked for, bars on a terminal, plain lines elsewhere."""
+def choose_printer(as_json: bool, chart: bool = False) -> Printer:
+    """JSON if asked for, with a chart's points or not; bars on a terminal, else plain lines."""
     if as_json:
-        return JsonPrinter()
+        return JsonPrinter(chart)
     return LivePrinter() if sys.stdout.isatty() else PlainPrinter()

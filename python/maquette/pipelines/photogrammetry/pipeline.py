@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from maquette.pipelines.options import options_of
 from maquette.pipelines.photogrammetry.options import ExtractOptions, ProcessOptions
-from maquette.pipelines.pipeline import Images, Pipeline, Step
+from maquette.pipelines.pipeline import OURS, Engine, Images, Pipeline, Step
 from maquette.pipelines.prepare import PREPARE
 
 _USUAL_LONG_SIDE, _ASPECT = 1200, 0.75
+_OF_PREPARE = frozenset(option.setting for option in options_of(PREPARE.options))
+MESHROOM_READS = frozenset({
+    "PRESET", "SOURCE_VIEWS",
+    "LONG_FACES", "KEEP_LCC", "SMOOTH", "FACES", "DECIMATE", "TEXTURE_SIZE", "TEXTURE_DILATION",
+}) | _OF_PREPARE  # fmt: skip
 
 
 def _pixels(options: Mapping[str, Any], images: Images) -> float:
@@ -52,5 +58,16 @@ PIPELINE = Pipeline(
             needs="dense/",
         ),
     },
+    engines=(
+        OURS,
+        Engine(
+            "alicevision",
+            "AliceVision and Meshroom: Mozilla Public License 2.0; on NVIDIA GPUs",
+            is_commercial=True,
+            reads=MESHROOM_READS,
+            steps=frozenset({"process", "extract"}),
+            collects={"extract": (".dense.meshroom",)},
+        ),
+    ),
     renderer="maquette.recon.texture.renderer",
 )

@@ -26,6 +26,7 @@ from maquette.containers.daemon import Daemon, connected, daemon_of
 from maquette.errors import BadInput, JobFailed, NotFound, shown_path
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
+from maquette.pipelines.registry import get_pipeline, naming
 from maquette.runners import scene_store
 from maquette.runners.agent_command import SECRETS_FILE
 from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Status
@@ -175,7 +176,22 @@ def _require_sources(request: Request) -> None:
                 hint=f"`git clone --recursive {origin} {shown_path(source)}`, "
                 "under its own licence",
             )
+        if Path(request["scene"]) in source.parents:
+            raise NotFound(
+                f"`{source.name}/` is not in the scene: `{shown_path(source.parent)}`",
+                hint=_earlier_step(request),
+            )
         raise NotFound(f"there is no `{source}`", hint="look at INPUT")
+
+
+def _earlier_step(request: Request) -> str:
+    """The command that makes what a step needs."""
+    labels = request["labels"]
+    pipeline, step = labels["maquette-pipeline"], labels["maquette-step"]
+    verb = get_pipeline(pipeline).verb_for(step)
+    how = "" if get_pipeline(pipeline).steps[verb].is_shared else " with the same ENGINE"
+    names = naming(pipeline, verb, labels["maquette-model"], labels["maquette-group"])
+    return f"`make {verb} {names}`{how} makes it"
 
 
 def _prepare_scene(request: Request) -> None:

@@ -11,11 +11,13 @@ from maquette.containers.options import ImageOptions
 from maquette.containers.variants import check_fit
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec
+from maquette.pipelines.pipeline import NATIVE
 from maquette.runners.agent_command import has_agent
 from maquette.runners.ovh import agent_job, prices
 from maquette.runners.ovh.labels import HOST_LABEL, JOB_LABEL, TOOL_LABEL, USER_LABEL
 from maquette.runners.ovh.options import OvhOptions
 from maquette.runners.ovh.redaction import placeholder
+from maquette.runners.registry import with_images
 from maquette.scene.data_location import DataLocation
 from maquette.storage.scene_bucket import bucket_name
 
@@ -30,9 +32,15 @@ def body_of(job: JobSpec, store: dict[str, Any] | None = None) -> dict[str, Any]
         store: Where an agent in the job finds the scene; None: it is the job's volume.
 
     Raises:
-        ConfigError: MAX_COST is given and nobody knows the flavor's price, or VARIANT has no code
-            for its GPU.
+        ConfigError: MAX_COST is given and nobody knows the flavor's price, VARIANT has no code
+            for its GPU, or an upstream program wants folders of the scene in places of its own.
     """
+    if job.spec.get("mounts"):
+        raise ConfigError(
+            f"ENGINE={job.engine.name} needs folders of the scene mounted in places of its own",
+            detail="a job here has the scene in one place, so it would fail on a paid machine",
+            hint=f"BACKEND={with_images()} with a daemon of this machine, or ENGINE={NATIVE}",
+        )
     scene = agent_job.scene_path(job.model) if store else mount_path(job.model)
     paths = {"{scene}": scene, "{options}": f"{scene}/{job.options_file}"}
     command = [paths.get(word, word) for word in job.command]

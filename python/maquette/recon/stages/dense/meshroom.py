@@ -1,0 +1,195 @@
+"""Stage `meshroom`: what Meshroom made comes under our names, into the scene's world and region.
+
+Meshroom's files lie in `meshroom/<GROUP>/` of the scene: `cache/<node>/<uid>/`, `published/`, and
+the project of its last run, `extracted.mg`, which tells the nodes' uids.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maquette.errors import ConfigError, JobFailed, NotFound
+from maquette.recon.mesh.decimation import decimated
+from maquette.recon.mesh.reading import read_mesh
+from maquette.recon.mesh.triangles import TriangleMesh, keep_faces, renumbered, vertex_normals
+from maquette.recon.mesh.writing import counts, write_both
+from maquette.recon.sfm.alicevision import Placement, place, read_centers
+from maquette.recon.texture.obj_reading import read_textured_obj
+from maquette.recon.texture.publishing import write_files
+from maquette.recon.texture.textured_mesh import TexturedMesh
+from maquette.scene import colmap_model, outputs, transforms
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+from maquette.scene.region import Region
+from maquette.stages.stage import DeclaredOptions, Report, Stage
+
+_SMALL_SHARE = 0.02  # of the region's radius, by which its cameras or surface may be off
+_ROUNDS = 4
+
+
+def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+    """Write `mesh`, `filtered`, `textured.obj` and the .glb, and `decimated` where it is wanted.
+
+    Raises:
+        NotFound: Meshroom left no mesh.
+        BadInput: it has too few cameras in common with the scene, or a file is damaged.
+        JobFailed: nothing of its mesh lies in the region.
+        ConfigError: FACES and DECIMATE are both given.
+    """
+    if options.faces and options.decimate:
+        raise ConfigError(
+            f"FACES={options.faces} and DECIMATE={options.decimate:g} both ask for a size",
+            hint="give one of the two",
+        )
+    raw_path, filtered_path, textured_path, sfm = _files(scene, options)
+    cameras = transforms.read(scene.transforms)
+    progress.step("cameras", 0, _ROUNDS)
+    filtered = read_mesh(filtered_path)
+    placement = place(
+        read_centers(sfm),
+        {Path(frame.file_path).name: frame.world_from_cam[:3, 3] for frame in cameras.frames},
+        np.asarray(filtered.vertices, dtype=np.float64),
+        _points(scene, cameras.region),
+    )
+    kinds: dict[Path, str] = {}
+    progress.step("mesh", 1, _ROUNDS)
+    raw = _brought(read_mesh(raw_path), placement, cameras.region)
+    kinds |= dict.fromkeys(write_both(scene.results / "mesh", raw), outputs.MESH)
+    progress.step("filtered", 2, _ROUNDS)
+    filtered = _brought(filtered, placement, cameras.region)
+    kinds |= dict.fromkeys(write_both(scene.results / "filtered", filtered), outputs.MESH)
+    if wanted := int(options.faces or round(options.decimate * len(filtered.faces))):
+        small = write_both(scene.results / "decimated", decimated(filtered, wanted))
+        kinds |= dict.fromkeys(small, outputs.REDUCED_MESH)
+    progress.step("textured", 3, _ROUNDS)
+    textured = _brought_textured(read_textured_obj(textured_path), placement, cameras.region)
+    obj, glb = scene.results / "textured.obj", scene.results / f"{scene.name}.glb"
+    files = write_files(textured, cameras.frames, obj, glb, scene.name)
+    kinds |= {obj: outputs.MESH, glb: outputs.MESH}
+    progress.step("textured", _ROUNDS, _ROUNDS)
+    numbers = {
+        **counts(filtered),
+        "pages": len(textured.pages),
+        "cameras": placement.cameras,
+        "cameras_off": round(placement.camera_error / cameras.region.radius, 5),
+        "points_off": round(placement.point_error / cameras.region.radius, 5),
+    }
+    made = [*dict.fromkeys([*kinds, *files])]
+    return Report(made, numbers=numbers, remarks=_remarks(numbers), kinds=kinds)
+
+
+def _files(scene: Scene, options: DeclaredOptions) -> tuple[Path, Path, Path, Path]:
+    """The raw mesh, filtered mesh, textured mesh and cameras of Meshroom's last run.
+
+    Raises:
+        NotFound: one of them is not there.
+    """
+    folder = scene.root / "meshroom" / options.group
+    return (
+        _of_last_run(folder, "cache/Meshing/*/mesh.obj"),
+        _of_last_run(folder, "cache/MeshFiltering/*/mesh.obj"),
+        _of_last_run(folder, "published/texturedMesh.obj"),
+        _of_last_run(folder, "cache/*/*/cameras.sfm"),
+    )
+
+
+def _of_last_run(folder: Path, pattern: str) -> Path:
+    """The newest file of the last run's nodes; the newest of all where these are not known.
+
+    The cache keeps what runs with other settings made, which a later run may take up again.
+    """
+    uids = _uids(folder / "extracted.mg")
+    found = sorted(
+        folder.glob(pattern), key=lambda path: (path.parent.name in uids, path.stat().st_mtime_ns)
+    )
+    if not found:
+        raise NotFound(
+            f"Meshroom left no `{pattern}` in `meshroom/{folder.name}/` of the scene",
+            hint="its own log is beside the job's document: `make extract-logs`",
+        )
+    return found[-1]
+
+
+def _uids(project: Path) -> frozenset[str]:
+    """The uids of a project's nodes; none where it does not tell."""
+    try:
+        nodes = json.loads(project.read_text(encoding="utf-8"))["graph"].values()
+        return frozenset(str(node["uid"]) for node in nodes)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return frozenset()
+
+
+def _inputs(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
+    files = _files(scene, options)
+    beside = files[2].parent
+    return [*files, *sorted(beside.glob("*.mtl")), *sorted(beside.glob("*.png"))]
+
+
+def _points(scene: Scene, region: Region) -> NDArray[np.float64]:
+    """The scene's points in the region, [P, 3]."""
+    points = colmap_model.read(scene.sparse).points
+    return points[region.contains(points)]
+
+
+def _brought(mesh: TriangleMesh, placement: Placement, region: Region) -> TriangleMesh:
+    """A mesh file's part in the region, in the scene's world."""
+    moved = TriangleMesh(placement.apply(mesh.vertices), mesh.faces, None, mesh.colors)
+    kept = keep_faces(moved, _inside(moved, region))
+    return replace(kept, normals=vertex_normals(kept))
+
+
+def _brought_textured(textured: TexturedMesh, placement: Placement, region: Region) -> TexturedMesh:
+    moved = TriangleMesh(placement.apply(textured.mesh.vertices), textured.mesh.faces)
+    kept = _inside(moved, region)
+    used, corners = renumbered(textured.corners[kept], len(textured.coordinates))
+    return TexturedMesh(
+        keep_faces(moved, kept),
+        textured.coordinates[used],
+        corners,
+        textured.page_of_face[kept],
+        textured.pages,
+    )
+
+
+def _inside(mesh: TriangleMesh, region: Region) -> NDArray[np.bool_]:
+    """Which faces [F] lie in the region with all their corners.
+
+    Raises:
+        JobFailed: none.
+    """
+    inside = np.asarray(region.contains(mesh.vertices)[mesh.faces].all(axis=1))
+    if not inside.any():
+        raise JobFailed(
+            f"nothing of Meshroom's {len(mesh.faces):,} faces lies in the region",
+            hint="look at the region with `make adjust`",
+        )
+    return inside
+
+
+def _remarks(numbers: dict[str, object]) -> list[str]:
+    """Sentences about a mesh that may lie in the wrong place."""
+    said = {"cameras_off": "cameras lie", "points_off": "surface lies"}
+    return [
+        f"Meshroom's {what} {share:.1%} of the region's radius off the scene's own, in the median: "
+        "compare them with `make view`"
+        for name, what in said.items()
+        if isinstance(share := numbers[name], float) and share > _SMALL_SHARE
+    ]
+
+
+STAGE = Stage(
+    name="meshroom",
+    version=1,
+    run=run,
+    parameters=("faces", "decimate"),
+    reads=("group",),
+    files=_inputs,
+    facts=("cameras", "region"),
+    packages=("pillow", "plyfile", "scipy", "trimesh"),
+)
