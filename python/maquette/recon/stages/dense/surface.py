@@ -59,14 +59,18 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     mesh = to_world(grey_where_unseen(colored), work.region)
     paths = write_both(scene.results / "mesh", mesh)
     numbers = {"mesher": mesher, "resolution": work.resolution, **counts(mesh)}
-    remarks = [treated.remark] if treated.remark else []
+    remarks = [*filter(None, [work.remark, treated.remark])]
     kinds = dict.fromkeys(paths, outputs.MESH)
     return Report(paths, numbers=numbers | treated.numbers, remarks=remarks, kinds=kinds)
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What a mesher needs; the cloud's points and all meshes are in unit space."""
+    """What a mesher needs; the cloud's points and all meshes are in unit space.
+
+    Attributes:
+        remark: What a person should know of the resolution that was chosen for them.
+    """
 
     scene: Scene
     options: DeclaredOptions
@@ -76,6 +80,7 @@ class _Work:
     cloud: PointCloud
     maps: DepthMaps
     resolution: int
+    remark: str = ""
 
     @classmethod
     def of(cls, scene: Scene, options: DeclaredOptions, progress: Progress) -> _Work:
@@ -90,13 +95,13 @@ class _Work:
             return found.depth, found.normals
 
         maps = DepthMaps.of([material.frames[v] for v in plan.views], read, region)
-        width = maps.footprint(region)
-        resolution = options.resolution
+        resolution, remark = options.resolution, ""
         if not resolution:
-            cells = 2.0 / (_CELL_PX * width) if width else _CELLS[0]
-            resolution = int(np.clip(np.ceil(cells), *_CELLS))
+            resolution, remark = resolution_for(maps.footprint(region))
+        if remark:
+            progress.say(remark)
         check_limits(resolution, options.block_res)
-        return cls(scene, options, progress, material, region, cloud, maps, resolution)
+        return cls(scene, options, progress, material, region, cloud, maps, resolution, remark)
 
     def by_tsdf(self) -> TriangleMesh:
         """The surface on which depth maps agree; open where no photo looked."""
@@ -128,6 +133,22 @@ class _Work:
             self.progress.warn(treated.remark)
         self.progress.step("unseen", 1, 1)
         return treated
+
+
+def resolution_for(width: float) -> tuple[int, str]:
+    """The cells along the sphere's diameter that suit the photos, and a remark where they are few.
+
+    Args:
+        width: Of a pixel where it meets the region, unit space; 0: none meets it.
+    """
+    wanted = int(np.ceil(2.0 / (_CELL_PX * width))) if width else _CELLS[0]
+    chosen = int(np.clip(wanted, *_CELLS))
+    if wanted <= chosen:
+        return chosen, ""
+    return chosen, (
+        f"RESOLUTION=0 goes up to {chosen:,} cells along the region, the photos would fill "
+        f"{wanted:,}: RESOLUTION={wanted} keeps their detail, and takes more memory and time"
+    )
 
 
 def _cloud(scene: Scene, path: Path, region: Region) -> PointCloud:
