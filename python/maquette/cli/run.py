@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from maquette.errors import (
     ExitCode,
     Interrupted,
     MaquetteError,
+    UsageError,
     from_exit_code,
     shown_path,
 )
@@ -31,9 +32,21 @@ def add_to(app: typer.Typer) -> None:
     app.command("demo")(demo)
 
 
-def run(step: Step, settings: SettingWords = None, as_json: AsJson = False) -> None:
+def run(
+    step: Step,
+    settings: SettingWords = None,
+    as_json: AsJson = False,
+    chart: Annotated[
+        bool, typer.Option("--chart", help="with --json, also lines for a chart of the progress")
+    ] = False,
+) -> None:
     """Run a step as a job and follow it (WAIT=0: return at once)."""
-    run_step(step, load_settings(settings), as_json)
+    if chart and not as_json:
+        raise UsageError(
+            "--chart adds lines to those of --json, which is not given",
+            hint=f"`maquette run {step} --json --chart …`",
+        )
+    run_step(step, load_settings(settings), as_json, chart=chart)
 
 
 def plan(step: Step, settings: SettingWords = None) -> None:
@@ -78,8 +91,14 @@ def _look_for_sample(settings: Settings) -> None:
         )
 
 
-def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True) -> None:
+def run_step(
+    step: str, settings: Settings, as_json: bool, *, table: bool = True, chart: bool = False
+) -> None:
     """Submit a step and, unless WAIT=0, follow it to its end.
+
+    Args:
+        table: Print what the step made, when it has ended.
+        chart: Add lines for a chart to the JSON.
 
     Raises:
         UsageError: the step already runs, or finished training would get stale.
@@ -109,7 +128,7 @@ def run_step(step: str, settings: Settings, as_json: bool, *, table: bool = True
         if not as_json:
             print(f"{step} of {settings.model}: job {job.id} on {settings.backend}", flush=True)
         if settings.wait:
-            document = follow(ledger, as_json)
+            document = follow(ledger, as_json, chart)
     except KeyboardInterrupt:
         print(f"\n{what}", file=sys.stderr)
         _say_how_to_follow(step, settings)
@@ -183,7 +202,7 @@ def _say_cost(document: dict[str, Any]) -> None:
         print(f"cost: at most {cost['at_most']:.2f} EUR ({minutes})", file=sys.stderr)
 
 
-def follow(ledger: StepLedger, as_json: bool) -> dict[str, Any]:
+def follow(ledger: StepLedger, as_json: bool, chart: bool = False) -> dict[str, Any]:
     """Show a job's progress until it has ended; returns its last document."""
     from maquette.runners import tracking
     from maquette.runners.base import get_runner
@@ -191,7 +210,7 @@ def follow(ledger: StepLedger, as_json: bool) -> dict[str, Any]:
 
     document = tracking.refresh(ledger)
     ours = document["maquette"]
-    printer = choose_printer(as_json)
+    printer = choose_printer(as_json, chart)
     try:
         for line in get_runner(ours["backend"]).logs(ours["handle"] or {}, follow=True):
             printer.line(line)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from maquette.scene.events import parse_log_line
 from maquette.ui import text
+from maquette.ui.chart import ChartLines
 from maquette.ui.pace import Pace
 
 if TYPE_CHECKING:
@@ -67,12 +68,22 @@ class PlainPrinter:
 
 
 class JsonPrinter:
-    """Each event as one JSON object a line."""
+    """Each event as one JSON object a line.
+
+    Args:
+        chart: After events of which a chart is drawn, also its lines.
+    """
+
+    def __init__(self, chart: bool = False) -> None:
+        self._chart = ChartLines() if chart else None
 
     def line(self, line: str) -> None:
         event = parse_log_line(line)
-        if event is not None:
-            print(json.dumps(event, ensure_ascii=False), flush=True)
+        if event is None:
+            return
+        print(json.dumps(event, ensure_ascii=False), flush=True)
+        for point in self._chart.of(event) if self._chart else ():
+            print(json.dumps(point), flush=True)
 
     def close(self) -> None:
         pass
@@ -141,8 +152,8 @@ class LivePrinter:
             self._task = None
 
 
-def choose_printer(as_json: bool) -> Printer:
+def choose_printer(as_json: bool, chart: bool = False) -> Printer:
     """JSON if asked for, bars on a terminal, plain lines elsewhere."""
     if as_json:
-        return JsonPrinter()
+        return JsonPrinter(chart)
     return LivePrinter() if sys.stdout.isatty() else PlainPrinter()
