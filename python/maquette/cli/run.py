@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -170,6 +171,7 @@ def finish(document: dict[str, Any], ledger: StepLedger, settings: Settings, as_
 
 def _note_licence(document: dict[str, Any], settings: Settings) -> None:
     """Write whose program computed into the report, where it was an upstream one."""
+    from maquette.cli.scenes import write_page
     from maquette.pipelines.pipeline import NATIVE
     from maquette.runners.tracking import is_complete
     from maquette.scene.paths import Scene
@@ -179,6 +181,8 @@ def _note_licence(document: dict[str, Any], settings: Settings) -> None:
     if is_complete(document) and ours.get("engine", NATIVE) != NATIVE:
         scene = Scene(settings.scene_dir, ours["pipeline"])
         note_licence(scene, ours["step"], ours["licence"])
+        with suppress(MaquetteError, RuntimeError):  # the page can be written later
+            write_page(settings)
 
 
 def submit(job: JobSpec, settings: Settings, as_json: bool) -> dict[str, Any]:

@@ -91,6 +91,15 @@ def run_step(
         owner = owner_of(pipeline, step)
         run_stages(_load(stages), step, scene, options, progress, owner, spread, TorchMeter())
         write_report(scene, step, OURS.licence)
+        _write_page(scene, progress)
+
+
+def _write_page(scene: Scene, progress: Progress) -> None:
+    try:
+        from maquette.recon.report_page.writing import write_after
+    except ModuleNotFoundError:  # stages of another package may do without our libraries
+        return
+    write_after(scene, progress)
 
 
 def _hide_gpus() -> None:
