@@ -86,6 +86,8 @@ def test_a_resolution_that_is_held_back_is_said(
     assert chosen == 1024 and "1,024 cells" in remark and "RESOLUTION=1873 " in remark
     assert surface.resolution_for(2.0 / 1.5 / 1000.0) == (1000, "")
     assert surface.resolution_for(0.0) == (64, "")
+    assert surface.octree_remark(1800, 2.0) == ""
+    assert "1,861 cells" in surface.octree_remark(2500, 2.0)
     monkeypatch.setattr(surface, "_CELLS", (16, 24))
     log = io.StringIO()
     scene = Scene(root, "photogrammetry")

@@ -53,7 +53,8 @@ def scene(tmp_path: Path) -> Scene:
     (root / "images_raw.json").write_text(json.dumps(mapping))
     poses = {"registered": 8, "images": 9, "points": 300, "without_pose": [NAME]}
     for made in (
-        record("input", 1, step="prepare", remarks=["not used: notes.txt"]),
+        record("input", 1, step="prepare", numbers={"photos": 12}, remarks=["not used: notes.txt"]),
+        record("frames", 1, step="prepare", numbers={"images": 9, "width": 64, "height": 48}),
         record("poses", 2, step="prepare", numbers=poses, versions={"pycolmap": "4.2"},
                parameters={"min_registered": 0.4, "seed": 0}, peak_bytes=500_000_000),
     ):  # fmt: skip
@@ -114,7 +115,8 @@ def test_the_page_tells_all_of_a_scene_and_asks_for_nothing_outside(made: Scene)
     page = compose(made)
     read = Reader(page)
     for words in (
-        "8 of 9", "1,234,567", "500 MB", NAME, "No pose was found for the other 1",
+        "8 of 9", "Prepare took 9 of the 12 photographs given",
+        "1,234,567", "500 MB", NAME, "No pose was found for the other 1",
         "not used: notes.txt", "unseen share 3.12 %", "size 2 MB",
         "<i>few</i> photos", "0.159% of the radius", "no view is", "RESOLUTION=700",
         "maquette: Apache-2.0", "4.2", "Views (shoe_views.png, by stage pictures)",

@@ -51,7 +51,8 @@ class Photos:
 def photographs(scene: Scene, common: Work, album: Album) -> Html:
     """Which photographs count, which do not, and why."""
     photos = Photos.of(scene)
-    parts = [element("h2", "Photographs"), element("p", _counts(scene, common, photos))]
+    told = f"{_counts(scene, common, photos)}{_given(common)}"
+    parts = [element("h2", "Photographs"), element("p", told)]
     parts.append(bullets(_input_remarks(common)))
     shown = photos.used[:: max(1, -(-len(photos.used) // _MOST_SHOWN))]
     cells = [_cell(scene, name, photos.titles[name], album, is_used=True) for name in shown]
@@ -78,6 +79,17 @@ def _counts(scene: Scene, common: Work, photos: Photos) -> str:
         f"No pose was found for the other {len(photos.unused):,}: they show too little of what "
         "the rest shows, or are not sharp enough."
     )
+
+
+def _given(common: Work) -> str:
+    """How many of the input's pictures prepare took, where these are not all, and masks."""
+    given, taken = common.numbers("input"), common.numbers("frames").get("images", 0)
+    words = ""
+    for name, noun in (("frames", "frames of the video"), ("photos", "photographs given")):
+        if taken and given.get(name, 0) > taken:
+            words += f" Prepare took {taken:,} of the {given[name]:,} {noun}."
+    masks = common.numbers("features").get("masks")
+    return words + (f" Masks hide parts of {masks:,} of them." if masks else "")
 
 
 def _input_remarks(common: Work) -> list[str]:

@@ -28,8 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         with progress.stage("texture"):
             progress.event("started")
             clock = time.monotonic()
+            from maquette.recon.report_page.writing import write_after
+
             scene = open_scene(arguments.scene.resolve(), arguments.pipeline)
             numbers = run(scene, arguments.mesh, arguments.options, progress)
+            write_after(scene, progress)
             wall_s = round(time.monotonic() - clock, 3)
             progress.event("finished", numbers=numbers, wall_s=wall_s)
     except ModuleNotFoundError as error:

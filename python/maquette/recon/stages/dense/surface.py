@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from maquette.recon.mesh.blocks import check_limits
 from maquette.recon.mesh.cleaning import drop_degenerate
 from maquette.recon.mesh.clipping import clip_to_ball, clip_to_box
 from maquette.recon.mesh.coloring import colored_by_points
-from maquette.recon.mesh.poisson import PoissonOptions, depth_for, reconstruct
+from maquette.recon.mesh.poisson import PoissonOptions, depth_for, finest_cell, reconstruct
 from maquette.recon.mesh.triangles import TriangleMesh, vertex_normals
 from maquette.recon.mesh.tsdf import DepthMaps, TsdfOptions, extract_from_maps
 from maquette.recon.mesh.unseen import Treated, grey_where_unseen, treat_unseen
@@ -59,7 +59,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     mesh = to_world(grey_where_unseen(colored), work.region)
     paths = write_both(scene.results / "mesh", mesh)
     numbers = {"mesher": mesher, "resolution": work.resolution, **counts(mesh)}
-    remarks = [*filter(None, [work.remark, treated.remark])]
+    remarks = [*work.remarks, *filter(None, [treated.remark])]
     kinds = dict.fromkeys(paths, outputs.MESH)
     return Report(paths, numbers=numbers | treated.numbers, remarks=remarks, kinds=kinds)
 
@@ -69,7 +69,7 @@ class _Work:
     """What a mesher needs; the cloud's points and all meshes are in unit space.
 
     Attributes:
-        remark: What a person should know of the resolution that was chosen for them.
+        remarks: What a person should know of the resolution.
     """
 
     scene: Scene
@@ -80,7 +80,7 @@ class _Work:
     cloud: PointCloud
     maps: DepthMaps
     resolution: int
-    remark: str = ""
+    remarks: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, scene: Scene, options: DeclaredOptions, progress: Progress) -> _Work:
@@ -98,10 +98,16 @@ class _Work:
         resolution, remark = options.resolution, ""
         if not resolution:
             resolution, remark = resolution_for(maps.footprint(region))
-        if remark:
-            progress.say(remark)
         check_limits(resolution, options.block_res)
-        return cls(scene, options, progress, material, region, cloud, maps, resolution, remark)
+        work = cls(scene, options, progress, material, region, cloud, maps, resolution)
+        work.tell(remark)
+        return work
+
+    def tell(self, remark: str) -> None:
+        """Say a remark, and keep it for the report; "" is none."""
+        if remark:
+            self.progress.say(remark)
+            self.remarks.append(remark)
 
     def by_tsdf(self) -> TriangleMesh:
         """The surface on which depth maps agree; open where no photo looked."""
@@ -117,6 +123,7 @@ class _Work:
         self.progress.step("poisson", 0, 1)
         extent = float(np.ptp(self.cloud.points, axis=0).max())
         reach = 0.0 if self.options.unseen == "fill" else PoissonOptions.reach
+        self.tell(octree_remark(self.resolution, extent))
         chosen = PoissonOptions(depth_for(2.0 / self.resolution, extent), reach=reach)
         mesh = clip_to_box(clip_to_ball(reconstruct(self.cloud, chosen)), self.region.unit_box())
         self.progress.step("poisson", 1, 1)
@@ -148,6 +155,17 @@ def resolution_for(width: float) -> tuple[int, str]:
     return chosen, (
         f"RESOLUTION=0 goes up to {chosen:,} cells along the region, the photos would fill "
         f"{wanted:,}: RESOLUTION={wanted} keeps their detail, and takes more memory and time"
+    )
+
+
+def octree_remark(resolution: int, extent: float) -> str:
+    """What to say where COLMAP's octree is coarser than RESOLUTION asks; `extent` of the points."""
+    finest = int(2.0 / finest_cell(extent))
+    if resolution <= finest:
+        return ""
+    return (
+        f"MESHER=poisson goes up to {finest:,} cells along the region here, not "
+        f"RESOLUTION={resolution}: MESHER=tsdf has no such limit"
     )
 
 
