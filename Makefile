@@ -44,6 +44,8 @@ texture: $(READY) ## Give a mesh the photos' colours: MESH=edited.ply, or the ne
 	@$(CLI) texture
 evaluate: $(READY) ## Measure the result, against ground truth where there is one
 	@$(CLI) evaluate
+report: $(READY) ## Write report.html of MODEL anew: what became of it, on one page
+	@$(CLI) report
 
 ##@ Look and adjust
 adjust: $(READY) ## Set the region by hand (VIEW=blender or browser)
@@ -127,6 +129,6 @@ $(READY): python/pyproject.toml python/constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e 'python[recon,view,emulator,dev]' -c python/constraints.txt
 	@touch $(READY)
 
-.PHONY: all estimate login-check flavors sweep emulator demo help settings prepare process extract texture evaluate adjust view region blender-addon jobs \
+.PHONY: all estimate login-check flavors sweep emulator demo help settings prepare process extract texture evaluate report adjust view region blender-addon jobs \
   images push-images check-image clean-containers push-data data-push pull-data clear-data store clean test test-docker test-pages test-all check wheel lock \
   $(foreach step,prepare process extract,$(step)-job $(step)-status $(step)-logs $(step)-stop $(step)-push plan-$(step))

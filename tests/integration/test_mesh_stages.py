@@ -79,6 +79,27 @@ def test_meshes_lie_on_the_surface_in_the_region_and_in_colour(root: Path) -> No
     assert extract(root) == numbers  # nothing runs again
 
 
+def test_a_resolution_that_is_held_back_is_said(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen, remark = surface.resolution_for(2.0 / 1.5 / 1873.0)
+    assert chosen == 1024 and "1,024 cells" in remark and "RESOLUTION=1873 " in remark
+    assert surface.resolution_for(2.0 / 1.5 / 1000.0) == (1000, "")
+    assert surface.resolution_for(0.0) == (64, "")
+    assert surface.octree_remark(1800, 2.0) == ""
+    assert "1,861 cells" in surface.octree_remark(2500, 2.0)
+    monkeypatch.setattr(surface, "_CELLS", (16, 24))
+    log = io.StringIO()
+    scene = Scene(root, "photogrammetry")
+    (_, laid) = run_stages(
+        STAGES[:2], "extract", scene, replace(ExtractOptions(), until_stage="surface"),
+        Progress(log=log),
+    )  # fmt: skip
+    assert laid.numbers["resolution"] == 24
+    assert laid.remarks[0].startswith("RESOLUTION=0 goes up to 24 cells")
+    assert laid.remarks[0] in log.getvalue()
+
+
 def test_a_smaller_copy_is_made_and_not_evaluated(root: Path) -> None:
     pytest.importorskip("fast_simplification", reason="`make lock` names the library's version")
     numbers = extract(root, decimate=0.2)["filtered"]

@@ -9,9 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from browsing import CENTER, LIMIT_S, SIZE, Window, in_browser, until
+from maquette.recon.mesh.triangles import TriangleMesh
+from maquette.recon.mvs.colmap_files import write_fused
+from maquette.recon.mvs.fusion import Points
+from maquette.recon.report_page.writing import write_page
+from maquette.recon.texture.gltf import write_textured_glb
+from maquette.recon.texture.textured_mesh import TexturedMesh
+from maquette.scene import outputs, stage_records
+from maquette.scene.paths import Scene
+from maquette.scene.stage_records import StageRecord
 from maquette.scene.workspace import open_workspace
 
 pytest.importorskip("viser", reason="pip install -e 'python[view]'")
@@ -22,6 +32,31 @@ from maquette.viewer.serving import Address
 from maquette.viewer.view_page import ViewPage
 
 pytestmark = in_browser
+
+
+BLUE, GREEN = (40, 60, 200), (30, 170, 60)
+
+
+def write_textured(path: Path, ball: trimesh.Trimesh, color: tuple[int, int, int]) -> None:
+    """A mesh whose texture is one colour."""
+    mesh = TriangleMesh(np.asarray(ball.vertices, np.float32), np.asarray(ball.faces, np.int32))
+    places = np.full((len(mesh.vertices), 2), 0.5, np.float32)
+    page = np.full((8, 8, 3), color, np.uint8)
+    no_page = np.zeros(len(mesh.faces), np.int32)
+    textured = TexturedMesh(mesh, places, mesh.faces, no_page, [page])
+    write_textured_glb(path, textured, np.array([0.0, -1.0, 0.0]), "blue")
+
+
+def write_cloud(scene: Scene, points: np.ndarray, color: tuple[int, int, int]) -> None:
+    """Fused points of a stage that tells of them."""
+    path = scene.dense("experiments") / "fused.ply"
+    path.parent.mkdir(parents=True)
+    rows = len(points)
+    place, colors = points.astype(np.float32), np.full((rows, 3), color, np.uint8)
+    write_fused(path, [Points(place, 0 * place, colors, np.zeros((rows, 1), np.int32))])
+    kinds = {scene.relative(path): outputs.POINTS}
+    record = StageRecord("fuse", "process", "k", {}, {}, {}, "2026", 1.0, kinds=kinds)
+    stage_records.write(scene, scene.pipeline, record)
 
 
 def fetch(url: str, **fields: str) -> int:
@@ -63,8 +98,6 @@ def test_listening_elsewhere_wants_the_token(browser: object, workspace: Path) -
 def test_view_follows_runs_and_previews_and_shows_the_mesh(
     browser: object, workspace: Path
 ) -> None:
-    import trimesh
-
     scene = open_workspace(workspace).scene.of("neuralangelo")
     scene.results.mkdir(parents=True)
     ball = trimesh.creation.icosphere(radius=0.6)
@@ -94,6 +127,22 @@ def test_view_follows_runs_and_previews_and_shows_the_mesh(
             return bool(red[:, :600].sum() > 3000)
 
         until(is_red)
+        write_textured(scene.results / "blue.glb", ball, BLUE)
+        pages[0].refresh()
+        pages[0].mesh.value = "blue.glb"
+        pages[0].refresh()
+
+        def shows(color: tuple[int, int, int], least: int) -> bool:
+            """Whether so many pixels have a colour; a texture's comes as it is in the file."""
+            off = window.shot("view")[:, :600].astype(int) - color
+            return bool((np.abs(off).max(axis=-1) < 35).sum() > least)
+
+        until(lambda: shows(BLUE, 3000))
+        write_cloud(scene, CENTER + 0.6 * np.random.default_rng(0).normal(size=(4000, 3)), GREEN)
+        pages[0].refresh()
+        content.get_by_role("combobox", name="points").click()
+        content.get_by_role("option", name="fused.ply", exact=True).click()
+        until(lambda: shows(GREEN, 1000))
         with open(scene.results / "huge.ply", "wb") as file:
             file.truncate(10**9)
         pages[0].refresh()
@@ -106,6 +155,25 @@ def test_view_follows_runs_and_previews_and_shows_the_mesh(
             assert picture.size[0] > 300
     finally:
         server.stop()
+
+
+def test_the_report_opens_from_a_disk_fits_a_phone_and_prints(
+    browser: object, workspace: Path
+) -> None:
+    path = write_page(open_workspace(workspace).scene)
+    content = browser.new_page(viewport={"width": 390, "height": 800})
+    asked, complaints = [], []
+    content.on("request", lambda request: asked.append(request.url))
+    content.on("console", lambda message: complaints.append(message.text))
+    content.goto(path.as_uri())
+    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+    assert content.get_by_role("heading", name="owlet").is_visible()
+    assert content.evaluate("document.documentElement.scrollWidth") <= 390
+    assert content.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+    drawn = content.locator("svg image").first.bounding_box()
+    assert drawn["width"] > 300 and not complaints
+    assert content.pdf(prefer_css_page_size=True).startswith(b"%PDF-")
+    content.close()
 
 
 def test_addresses() -> None:

@@ -203,7 +203,7 @@ def test_a_dry_run_changes_nothing_on_either_side(
 def test_selection(scene: Path, tmp_path: Path, bucket: ObjectStore) -> None:
     files = {
         "results/a/thing.ply": b"m", "results/a/thing_views.png": b"p", "report.json": b"{}",
-        CHECKPOINT: b"c", f"{RUN}/{POINTER}": b"x", "images/1.jpg": b"1",
+        "report.html": b"<p>", CHECKPOINT: b"c", f"{RUN}/{POINTER}": b"x", "images/1.jpg": b"1",
         "images/.tmp-half.jpg": b"half", "notes/secret.txt": b"s", "notes/keep.txt": b"k",
     }  # fmt: skip
     write_scene(scene, files)
@@ -214,8 +214,9 @@ def test_selection(scene: Path, tmp_path: Path, bucket: ObjectStore) -> None:
     there = set(bucket.objects()) - {MANIFEST}
     hidden = {"notes/secret.txt", "images/.tmp-half.jpg"}
     assert there == (set(files) | {".maquetteignore", ".ovhaiignore"}) - hidden
+    results = {"results/a/thing.ply", "results/a/thing_views.png", "report.json", "report.html"}
     for only, wanted in (
-        ("results", {"results/a/thing.ply", "results/a/thing_views.png", "report.json"}),
+        ("results", results),
         ("checkpoints", {CHECKPOINT, f"{RUN}/{POINTER}"}),
         ("*.ply", {"results/a/thing.ply"}),
     ):

@@ -69,6 +69,12 @@ def test_all_verbs_beside_another_pipeline(base: Path, photos: Path) -> None:
     report = json.loads((scene / "report.json").read_text())
     assert report["results"]["toy"] == {"thing.ply": "results/toy/thing.ply"}
     assert report["licences"]["toy"].keys() == {"process", "extract"}
+    page = scene / "report.html"
+    told = page.read_text()
+    assert "A ball where each camera was." in told and "results/toy/thing.ply" in told
+    page.unlink()
+    assert call(base, "report").strip().endswith("scenes/thing/report.html")
+    assert page.read_text() == told
 
     assert call(base, "status", "process").strip() == "DONE"
     assert "2 cameras" not in call(base, "logs", "extract")
@@ -154,6 +160,8 @@ def test_its_results_move_are_listed_and_measured(base: Path, tmp_path: Path) ->
     assert (scene / "results" / "toy" / "thing.ply").read_bytes() == kept
     call(base, "data", "pull")
     assert "this pipeline renders no views" in call(base, "evaluate")
+    told = (scene / "report.html").read_text()
+    assert "Quality" in told and "this pipeline renders no views" in told
 
 
 @pytest.mark.timeout(300)

@@ -13,6 +13,7 @@ from maquette.recon import gpus
 from maquette.recon.mvs import shards
 from maquette.recon.mvs.plan import PRESETS, VIEWS, Plan, read_plan, taken_views, write_plan
 from maquette.recon.mvs.view_records import ViewRecords
+from maquette.recon.stages.dense.neighbours import size_remark
 
 PLAN = Plan(
     1200, (3, 3, 2), ("a.jpg", "b.jpg", "c.jpg"), ((1.0, 2.5), None, (0.5, 4.0)),
@@ -30,6 +31,11 @@ def test_a_plan_comes_back_and_a_damaged_one_says_how_to_make_it_again(tmp_path:
         with pytest.raises(BadInput, match=r"views\.json") as caught:
             read_plan(tmp_path)
         assert "FORCE_STAGE=neighbours" in caught.value.hint
+
+
+def test_maps_smaller_than_the_photos_are_said() -> None:
+    assert size_remark(1200, 1200) == ""
+    assert "DENSE_SIZE=1987 " in size_remark(1200, 1987)
 
 
 def test_views_are_thinned_where_there_are_many_and_shared_out_in_groups() -> None:

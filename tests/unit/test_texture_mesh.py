@@ -25,7 +25,7 @@ from maquette.recon.texture import texturing
 from maquette.recon.texture.__main__ import main
 from maquette.recon.texture.gltf import read_textured_glb
 from maquette.recon.texture.options import TexturingOptions
-from maquette.recon.texture.publishing import write_files
+from maquette.recon.texture.publishing import shortfall, write_files
 from maquette.recon.texture.renderer import TexturedRenderer, open_renderer
 from maquette.recon.texture.texturing import Texturing, texture_mesh
 from maquette.recon.views.views import Views
@@ -185,6 +185,7 @@ def test_small_pages_are_many_or_coarse(scene: Scene) -> None:
     assert len(many.textured.pages) > 2 and many.numbers["texels_per_pixel"] == 1.0
     one = texture_mesh(ball(), views_of(scene), TexturingOptions(size=128, pages=1))
     assert len(one.textured.pages) == 1 and 0.2 < one.numbers["texels_per_pixel"] < 0.95
+    assert not shortfall(many.numbers) and "TEXTURE_SIZE" in shortfall(one.numbers)
     for made, limit in ((many, 96), (one, 128)):
         assert all(max(page.shape[:2]) <= limit for page in made.textured.pages)
         assert made.textured.coordinates.min() >= 0 and made.textured.coordinates.max() <= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ def take_over(document: dict[str, Any], settings: Settings, as_json: bool) -> No
     Raises:
         MaquetteError: what the program left can not be used.
     """
+    from maquette.cli.scenes import write_page
+    from maquette.errors import MaquetteError
     from maquette.pipelines.pipeline import NATIVE
     from maquette.pipelines.registry import get_pipeline
     from maquette.runners.tracking import is_complete
@@ -30,6 +33,8 @@ def take_over(document: dict[str, Any], settings: Settings, as_json: bool) -> No
     if pipeline.stages_of(step, pipeline.engine_for(step, ours["engine"])):
         _run_stages(scene, step, ours["engine"], as_json)
     note_licence(scene, step, ours["licence"])
+    with suppress(MaquetteError, RuntimeError):  # the page can be written later
+        write_page(settings)
 
 
 def _run_stages(scene: Scene, step: str, engine: str, as_json: bool) -> None:

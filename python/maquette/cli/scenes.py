@@ -1,4 +1,4 @@
-"""Commands about scenes and settings: evaluate, clean, settings, and the results of a step."""
+"""Commands about scenes: evaluate, report, clean, settings, and the results of a step."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
     app.command("evaluate")(evaluate)
+    app.command("report")(report)
     app.command("clean")(clean)
     app.command("settings")(settings_table)
 
@@ -32,6 +33,11 @@ def evaluate(settings: SettingWords = None, as_json: AsJson = False) -> None:
         print(json.dumps(run_evaluation(chosen)))
     else:
         print_evaluation(chosen)
+
+
+def report(settings: SettingWords = None) -> None:
+    """Write the page `report.html` of MODEL's scene anew, and print where it is."""
+    print(shown_path(write_page(load_settings(settings))))
 
 
 def clean(settings: SettingWords = None) -> None:
@@ -92,6 +98,26 @@ def print_results(settings: Settings, steps: tuple[str, ...]) -> None:
             if (scene.root / place).exists():
                 print(f"{name:<22} {shown_path(scene.root / place)}")
     print(f"{'report':<22} {shown_path(scene.report)}")
+    if scene.report_page.is_file():
+        print(f"{'report, to look at':<22} {shown_path(scene.report_page)}")
+
+
+def write_page(settings: Settings) -> Path:
+    """Have the data plane write `report.html`; returns where it is.
+
+    Raises:
+        NotFound: there is no such scene.
+        MaquetteError: it was not written; carries its own words.
+    """
+    from maquette.scene.paths import Scene
+
+    _look_for_scene(settings)
+    argv = [sys.executable, "-m", "maquette.recon.report_page"]
+    argv += ["--scene", str(settings.scene_dir), "--pipeline", settings.pipeline]
+    done = _run_while_here(argv)
+    if done.returncode != 0:
+        raise _reported(done, "writing the report")
+    return Scene(settings.scene_dir).report_page
 
 
 def print_evaluation(settings: Settings) -> None:
@@ -123,11 +149,7 @@ def run_evaluation(settings: Settings) -> dict[str, Any]:
     from maquette.scene.paths import Scene
 
     scene = settings.scene_dir
-    if not scene.is_dir():
-        raise NotFound(
-            f"there is no scene `{settings.model}`",
-            hint=f"`make prepare MODEL={settings.model} INPUT=…` makes it",
-        )
+    _look_for_scene(settings)
     argv = [sys.executable, "-m", "maquette.recon.evaluate", "--scene", str(scene)]
     argv += ["--pipeline", settings.pipeline, "--group", settings.group]
     argv += ["--renderer", get_pipeline(settings.pipeline).renderer]
@@ -136,10 +158,23 @@ def run_evaluation(settings: Settings) -> dict[str, Any]:
         argv += ["--truth", str(truth)]
     done = _run_while_here(argv)
     if done.returncode != 0:
-        raise _reported(done)
+        raise _reported(done, "the evaluation")
     written = Scene(scene, settings.pipeline).evaluation
     result: dict[str, Any] = json.loads(written.read_text(encoding="utf-8"))
     return result
+
+
+def _look_for_scene(settings: Settings) -> None:
+    """Make sure that there is one.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if not settings.scene_dir.is_dir():
+        raise NotFound(
+            f"there is no scene `{settings.model}`",
+            hint=f"`make prepare MODEL={settings.model} INPUT=…` makes it",
+        )
 
 
 def ground_truth_folder(settings: Settings) -> Path | None:
@@ -174,7 +209,7 @@ def _run_while_here(argv: list[str]) -> subprocess.CompletedProcess[str]:
         os.close(write_end)
 
 
-def _reported(done: subprocess.CompletedProcess[str]) -> Exception:
+def _reported(done: subprocess.CompletedProcess[str], what: str) -> Exception:
     from maquette.scene.events import parse_log_line
 
     for line in reversed(done.stdout.splitlines()):
@@ -183,7 +218,7 @@ def _reported(done: subprocess.CompletedProcess[str]) -> Exception:
             return from_exit_code(
                 event["code"], event["what"], detail=event["detail"], hint=event["hint"]
             )
-    return RuntimeError(f"the evaluation ended with {done.returncode}:\n{done.stderr}")
+    return RuntimeError(f"{what} ended with {done.returncode}:\n{done.stderr}")
 
 
 def _refuse_while_running(settings: Settings) -> None:

@@ -110,6 +110,15 @@ def run_step(
             scene, owner, {name.rpartition(".")[2] for name in replaced if name not in stages}
         )
         write_report(scene, step, chosen.licence)
+        _write_page(scene, progress)
+
+
+def _write_page(scene: Scene, progress: Progress) -> None:
+    try:
+        from maquette.recon.report_page.writing import write_after
+    except ModuleNotFoundError:  # stages of another package may do without our libraries
+        return
+    write_after(scene, progress)
 
 
 def _hide_gpus() -> None:

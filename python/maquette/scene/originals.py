@@ -42,6 +42,15 @@ def by_picture(scene: Scene) -> dict[str, str]:
     return {str(entry["name"]): str(entry["original"]) for entry in _mapping(scene)["images"]}
 
 
+def titles(scene: Scene) -> dict[str, str]:
+    """What a person calls each picture in `images_raw/`: a photo's own name, a frame's time."""
+    found = {}
+    for entry in _mapping(scene).get("images", ()):
+        name, time_s = str(entry["name"]), entry.get("time_s")
+        found[name] = f"{name}, {time_s:.2f} s" if time_s is not None else str(entry["original"])
+    return found
+
+
 def sentence(names: Sequence[str], images: int) -> str:
     """Say which of the photos have no pose."""
     shown = ", ".join(names[:SHOWN])

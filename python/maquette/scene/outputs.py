@@ -18,7 +18,7 @@ from maquette.scene.paths import Scene
 SCHEMA_VERSION = 1
 FILE = "outputs.json"
 MESH, POINTS, PICTURE, OTHER = "mesh", "points", "picture", "other"
-REDUCED_MESH = "reduced_mesh"  # a copy of a mesh with fewer faces: shown to nobody who has that
+REDUCED_MESH = "reduced_mesh"  # a copy of a mesh with fewer faces: never measured in its place
 _BY_SUFFIX = {".ply": MESH, ".glb": MESH, ".obj": MESH, ".png": PICTURE, ".jpg": PICTURE}
 _BOOKKEEPING = (FILE, "evaluation.json")
 

@@ -111,6 +111,11 @@ class Scene:
         return self.root / "report.json"
 
     @property
+    def report_page(self) -> Path:
+        """The same for the eye: one file that opens in any browser."""
+        return self.root / "report.html"
+
+    @property
     def evaluation(self) -> Path:
         return self.results / "evaluation.json"
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from maquette.scene.checkpoints import CHECKSUM_SUFFIX, POINTER
 from maquette.storage.diffing import Difference, Kind
+from maquette.storage.selection import REPORTS
 
 Direction = Literal["push", "pull"]
 Prefer = Literal["", "local", "remote"]
@@ -134,4 +135,4 @@ def phase(path: str) -> int:
     if path.rpartition("/")[2] == POINTER:
         return 2
     is_record = path.startswith("stages/") and path.endswith(".json")
-    return int(path == "report.json" or is_record or path.endswith(CHECKSUM_SUFFIX))
+    return int(path in REPORTS or is_record or path.endswith(CHECKSUM_SUFFIX))

@@ -13,7 +13,8 @@ from pathlib import Path
 from maquette.scene.paths import OWN_FOLDER
 
 IGNORE_FILES = (".maquetteignore", ".ovhaiignore")
-RESULTS = ("results/*", "report.json", "stages/region.png")
+REPORTS = ("report.json", "report.html")
+RESULTS = ("results/*", *REPORTS, "stages/region.png")
 CHECKPOINTS = ("runs/*",)
 _BY_WORD = {"results": RESULTS, "checkpoints": CHECKPOINTS}
 _LEFTOVERS = (".tmp-", ".gathered-input", ".DS_Store")

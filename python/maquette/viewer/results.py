@@ -1,4 +1,4 @@
-"""What a scene has to show: meshes, and the previews and figures of its training runs."""
+"""What a scene has to show: meshes, points, and the previews and figures of its training runs."""
 
 from __future__ import annotations
 
@@ -30,16 +30,30 @@ class Preview:
 def meshes(scene: Scene) -> dict[str, Path]:
     """The meshes of all pipelines, newest first, each by a name that tells it.
 
-    Coloured ones are PLY files, and textured ones glTF.
+    Coloured ones are PLY files, and textured ones glTF. Copies with fewer faces come last.
     """
-    files = [
+    whole, reduced = (
+        [path for path in _made(scene, kind) if path.suffix == ".ply" or has_texture(path)]
+        for kind in (outputs.MESH, outputs.REDUCED_MESH)
+    )
+    newest_first = _named([*whole, *reduced])
+    is_reduced = dict.fromkeys(reduced, True)
+    return dict(sorted(newest_first.items(), key=lambda item: is_reduced.get(item[1], False)))
+
+
+def clouds(scene: Scene) -> dict[str, Path]:
+    """The points that pipelines made, newest first, each by a name that tells it."""
+    return _named([path for path in _made(scene, outputs.POINTS) if path.suffix == ".ply"])
+
+
+def _made(scene: Scene, kind: str) -> list[Path]:
+    """What all pipelines made of one kind."""
+    return [
         scene.root / output.path
         for pipeline in outputs.pipelines_of(scene.root)
         for output in outputs.read(scene.of(pipeline))
-        if output.kind == outputs.MESH
-        and (output.path.endswith(".ply") or has_texture(scene.root / output.path))
+        if output.kind == kind
     ]
-    return _named(files)
 
 
 def has_texture(path: Path) -> bool:

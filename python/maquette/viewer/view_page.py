@@ -9,21 +9,27 @@ from typing import Any
 import numpy as np
 import trimesh
 import viser
+from numpy.typing import NDArray
 
 from maquette.counting import counted
+from maquette.errors import MaquetteError
 from maquette.scene import colmap_model
 from maquette.scene.color_space import linear_from_srgb
 from maquette.scene.paths import Scene
+from maquette.scene.region import FloatArray, Region
 from maquette.viewer import results, scenery
 from maquette.viewer.display import Display
 from maquette.viewer.photos import PhotoPanel
-from maquette.viewer.point_cloud import PointCloud
+from maquette.viewer.ply_points import read_points
+from maquette.viewer.point_cloud import MOST_UNASKED, PointCloud
 from maquette.viewer.scenery import RegionShapes
 from maquette.viewer.screenshot import add_screenshot_button
 
 _POLL_S = 2.0
 _MOST_POINTS = 100_000
 _NO_MESH, _NO_RUN = "no mesh yet", "no run yet"
+_NO_POINTS = "none"
+_POINTS = (_NO_POINTS, "found by prepare")
 _LATEST = "follow the newest"
 
 
@@ -34,6 +40,7 @@ class ViewPage:
         self.server, self.scene = server, scene
         cameras, region = results.cameras_and_region(scene)
         self.display = Display(region)
+        self._points_drawn = _NO_POINTS
         self._drawn: tuple[Path, float] | None = None
         self._previewed: tuple[Path, float] | None = None
         self._lock = threading.RLock()
@@ -60,6 +67,7 @@ class ViewPage:
         with self._lock:
             meshes, runs = results.meshes(self.scene), results.runs(self.scene)
             _offer(self.mesh, list(meshes) or [_NO_MESH])
+            _offer(self.points, [*_POINTS, *results.clouds(self.scene)])
             _offer(self.run, list(runs) or [_NO_RUN])
             run = runs.get(self.run.value)
             found = results.previews(run) if run else []
@@ -84,30 +92,52 @@ class ViewPage:
         for part in (self.run, self.iteration):
             part.on_update(self._chosen)
 
-    def _add_layers(self, region: Any) -> None:
+    def _add_layers(self, region: Region) -> None:
         gui = self.server.gui
         with gui.add_folder("Show"):
             mesh = gui.add_checkbox("mesh", True)
-            points = gui.add_checkbox("points", False)
+            self.points = gui.add_dropdown("points", _POINTS)
+            self.points_remark = gui.add_markdown("")
             shapes = gui.add_checkbox("region", False)
         self._mesh_is_shown = mesh
         mesh.on_update(lambda _: self._show_mesh())
         shapes.on_update(lambda _: self.shapes.switch(shapes.value))
-        points.on_update(lambda _: self._show_points(points.value, region))
+        self.points.on_update(lambda _: self._show_points(region))
         self.shapes.switch(False)
 
     def _chosen(self, event: Any) -> None:
         if event.client is not None:
             self.refresh()
 
-    def _show_points(self, shown: bool, region: Any) -> None:
-        if shown:
-            model = colmap_model.read(self.scene.sparse)
-            cloud = PointCloud(self.server, self.display, model.points, model.colors)
-            cloud.thin(_MOST_POINTS)
-            cloud.draw(region)
-        else:
-            self.server.scene.remove_by_name("/points")
+    def _show_points(self, region: Region) -> None:
+        """Send the chosen points, when they are others than the page has."""
+        if self.points.value == self._points_drawn:
+            return
+        self._points_drawn = self.points.value
+        self.server.scene.remove_by_name("/points")
+        self.points_remark.content = ""
+        if self.points.value == _NO_POINTS:
+            return
+        try:
+            points, colors = self._read_points(self.points.value)
+        except MaquetteError as error:
+            self.points_remark.content = f"{error.what}."
+            return
+        cloud = PointCloud(self.server, self.display, points, colors)
+        cloud.thin(_MOST_POINTS)
+        cloud.draw(region)
+
+    def _read_points(self, name: str) -> tuple[FloatArray, NDArray[np.uint8]]:
+        """Points by the name under which they are offered, thinned out where there are many.
+
+        Raises:
+            BadInput: they are damaged.
+        """
+        path = results.clouds(self.scene).get(name)
+        if path is not None:
+            return read_points(path, MOST_UNASKED)
+        model = colmap_model.read(self.scene.sparse)
+        return model.points, model.colors
 
     def _show_mesh(self) -> None:
         """Send the chosen mesh, when it is another than the page has."""
@@ -127,6 +157,7 @@ class ViewPage:
         self.server.scene.remove_by_name("/mesh")
         for number, mesh in enumerate(results.read_parts(path)):
             _make_linear(mesh)
+            _make_shine(mesh)
             mesh.vertices = self.display.points(mesh.vertices)
             self.server.scene.add_mesh_trimesh(
                 f"/mesh/{number}", mesh, cast_shadow=False, receive_shadow=False
@@ -151,6 +182,16 @@ def _make_linear(mesh: trimesh.Trimesh) -> None:
         colors = mesh.visual.vertex_colors.copy()
         colors[:, :3] = np.round(255 * linear_from_srgb(colors[:, :3] / 255))
         mesh.visual.vertex_colors = colors
+
+
+def _make_shine(mesh: trimesh.Trimesh) -> None:
+    """Have a texture shine by itself: it holds the photos' light, which lamps would add to."""
+    texture = getattr(getattr(mesh.visual, "material", None), "baseColorTexture", None)
+    if texture is not None:
+        mesh.visual.material = trimesh.visual.material.PBRMaterial(
+            emissiveTexture=texture, emissiveFactor=[1.0, 1.0, 1.0], metallicFactor=0.0,
+            baseColorFactor=[0, 0, 0, 255], roughnessFactor=1.0, doubleSided=True,
+        )  # fmt: skip
 
 
 def _offer(choice: Any, options: list[str]) -> None:

@@ -25,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     progress = Progress()
     try:
         from maquette.recon.evaluate.evaluation import KEYS, run
+        from maquette.recon.report_page.writing import write_after
     except ModuleNotFoundError as error:
         return progress.failed(missing_part("recon", "an evaluation", error))
     try:
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             scene = open_scene(arguments.scene.resolve(), arguments.pipeline)
             opener = open_named(arguments.renderer)
             result = run(scene, arguments.group, progress, arguments.truth, opener)
+            write_after(scene, progress)
             progress.event("finished", numbers={key: result[key] for key in KEYS})
     except MaquetteError as error:
         return progress.failed(error)

@@ -53,6 +53,11 @@ def depth_for(cell: float, extent: float) -> int:
     return int(np.clip(np.floor(np.log2(_MARGIN * extent / cell)), *_DEPTHS))
 
 
+def finest_cell(extent: float) -> float:
+    """The smallest cell that the deepest octree has, for points of an extent."""
+    return float(_MARGIN * extent / 2 ** _DEPTHS[1])
+
+
 def reconstruct(cloud: PointCloud, options: PoissonOptions) -> TriangleMesh:
     """Lay a surface through points with normals.
 

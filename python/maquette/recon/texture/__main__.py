@@ -28,8 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         with progress.stage("texture"):
             progress.event("started")
             clock = time.monotonic()
+            from maquette.recon.report_page.writing import write_after
+
             scene = open_scene(arguments.scene.resolve(), arguments.pipeline)
             numbers = run(scene, arguments.mesh, arguments.options, progress)
+            write_after(scene, progress)
             wall_s = round(time.monotonic() - clock, 3)
             progress.event("finished", numbers=numbers, wall_s=wall_s)
     except ModuleNotFoundError as error:
@@ -59,7 +62,7 @@ def run(
     """
     from maquette.recon.texture.given_mesh import check_seen, read_given
     from maquette.recon.texture.options import PIXELS_KEPT_BYTES, TexturingOptions, told_by
-    from maquette.recon.texture.publishing import fidelity, write_files
+    from maquette.recon.texture.publishing import fidelity, shortfall, write_files
     from maquette.recon.texture.texturing import texture_mesh
     from maquette.recon.views.views import Views
 
@@ -71,6 +74,8 @@ def run(
     options = told_by(settings) if settings else TexturingOptions()
     made = texture_mesh(mesh, views, options, progress.step)
     check_seen(path.name, made.numbers["textured_share"])
+    if remark := shortfall(made.numbers):
+        progress.say(remark)
     close = fidelity(made.textured, views, partial(progress.step, "fidelity"))
     obj = scene.results / f"{path.stem}_textured.obj"
     files = write_files(made.textured, cameras.frames, obj, obj.with_suffix(".glb"), path.stem)

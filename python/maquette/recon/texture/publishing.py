@@ -42,6 +42,17 @@ def write_files(
     return [*files, glb]
 
 
+def shortfall(numbers: dict[str, Any]) -> str:
+    """What to say of a texture that holds less than the photos give; "" where it holds all."""
+    scale = numbers["texels_per_pixel"]
+    if scale >= 1.0:
+        return ""
+    return (
+        f"the texture holds {scale:.0%} of the photos' resolution; a larger TEXTURE_SIZE or "
+        "more TEXTURE_PAGES keep more"
+    )
+
+
 def fidelity(
     textured: TexturedMesh, views: Views, told: Callable[[int, int], None]
 ) -> dict[str, Any]:

@@ -51,6 +51,8 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     numbers = _numbers(plan)
     alone = len(taken) - numbers["views"]
     remarks = [f"{counted(alone, 'photo')} without a neighbour: no depth map"] if alone else []
+    if not options.dense_size and effort.scale == 1.0:
+        remarks += filter(None, [size_remark(plan.long_side, _largest(frames))])
     for remark in remarks:
         progress.say(remark)
     return Report(files, numbers=numbers, remarks=remarks)
@@ -100,8 +102,26 @@ def _long_side(frames: list[Frame], options: DeclaredOptions, effort: Effort) ->
     if options.dense_size:
         return int(options.dense_size)
     suggested = _ON_GPU if gpus.device_of(options.gpus).type == "cuda" else _ON_CPU
-    largest = max(max(f.intrinsics.width, f.intrinsics.height) for f in frames)
-    return round(min(suggested, largest) * effort.scale)
+    return round(min(suggested, _largest(frames)) * effort.scale)
+
+
+def _largest(frames: list[Frame]) -> int:
+    return max(max(frame.intrinsics.width, frame.intrinsics.height) for frame in frames)
+
+
+def size_remark(chosen: int, largest: int) -> str:
+    """What to say where depth maps are smaller than the photos and nobody asked for that.
+
+    Args:
+        chosen: Their long side, pixels.
+        largest: The photos'.
+    """
+    if chosen >= largest:
+        return ""
+    return (
+        f"depth maps of {chosen:,} pixels along the long side, the photos have {largest:,}: "
+        f"DENSE_SIZE={largest} uses them whole, and takes longer"
+    )
 
 
 def _sweeps(options: DeclaredOptions, effort: Effort) -> tuple[int, ...]:

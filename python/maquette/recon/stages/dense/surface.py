@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from maquette.recon.mesh.blocks import check_limits
 from maquette.recon.mesh.cleaning import drop_degenerate
 from maquette.recon.mesh.clipping import clip_to_ball, clip_to_box
 from maquette.recon.mesh.coloring import colored_by_points
-from maquette.recon.mesh.poisson import PoissonOptions, depth_for, reconstruct
+from maquette.recon.mesh.poisson import PoissonOptions, depth_for, finest_cell, reconstruct
 from maquette.recon.mesh.triangles import TriangleMesh, vertex_normals
 from maquette.recon.mesh.tsdf import DepthMaps, TsdfOptions, extract_from_maps
 from maquette.recon.mesh.unseen import Treated, grey_where_unseen, treat_unseen
@@ -59,14 +59,18 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     mesh = to_world(grey_where_unseen(colored), work.region)
     paths = write_both(scene.results / "mesh", mesh)
     numbers = {"mesher": mesher, "resolution": work.resolution, **counts(mesh)}
-    remarks = [treated.remark] if treated.remark else []
+    remarks = [*work.remarks, *filter(None, [treated.remark])]
     kinds = dict.fromkeys(paths, outputs.MESH)
     return Report(paths, numbers=numbers | treated.numbers, remarks=remarks, kinds=kinds)
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What a mesher needs; the cloud's points and all meshes are in unit space."""
+    """What a mesher needs; the cloud's points and all meshes are in unit space.
+
+    Attributes:
+        remarks: What a person should know of the resolution.
+    """
 
     scene: Scene
     options: DeclaredOptions
@@ -76,6 +80,7 @@ class _Work:
     cloud: PointCloud
     maps: DepthMaps
     resolution: int
+    remarks: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, scene: Scene, options: DeclaredOptions, progress: Progress) -> _Work:
@@ -90,13 +95,19 @@ class _Work:
             return found.depth, found.normals
 
         maps = DepthMaps.of([material.frames[v] for v in plan.views], read, region)
-        width = maps.footprint(region)
-        resolution = options.resolution
+        resolution, remark = options.resolution, ""
         if not resolution:
-            cells = 2.0 / (_CELL_PX * width) if width else _CELLS[0]
-            resolution = int(np.clip(np.ceil(cells), *_CELLS))
+            resolution, remark = resolution_for(maps.footprint(region))
         check_limits(resolution, options.block_res)
-        return cls(scene, options, progress, material, region, cloud, maps, resolution)
+        work = cls(scene, options, progress, material, region, cloud, maps, resolution)
+        work.tell(remark)
+        return work
+
+    def tell(self, remark: str) -> None:
+        """Say a remark, and keep it for the report; "" is none."""
+        if remark:
+            self.progress.say(remark)
+            self.remarks.append(remark)
 
     def by_tsdf(self) -> TriangleMesh:
         """The surface on which depth maps agree; open where no photo looked."""
@@ -112,6 +123,7 @@ class _Work:
         self.progress.step("poisson", 0, 1)
         extent = float(np.ptp(self.cloud.points, axis=0).max())
         reach = 0.0 if self.options.unseen == "fill" else PoissonOptions.reach
+        self.tell(octree_remark(self.resolution, extent))
         chosen = PoissonOptions(depth_for(2.0 / self.resolution, extent), reach=reach)
         mesh = clip_to_box(clip_to_ball(reconstruct(self.cloud, chosen)), self.region.unit_box())
         self.progress.step("poisson", 1, 1)
@@ -128,6 +140,33 @@ class _Work:
             self.progress.warn(treated.remark)
         self.progress.step("unseen", 1, 1)
         return treated
+
+
+def resolution_for(width: float) -> tuple[int, str]:
+    """The cells along the sphere's diameter that suit the photos, and a remark where they are few.
+
+    Args:
+        width: Of a pixel where it meets the region, unit space; 0: none meets it.
+    """
+    wanted = int(np.ceil(2.0 / (_CELL_PX * width))) if width else _CELLS[0]
+    chosen = int(np.clip(wanted, *_CELLS))
+    if wanted <= chosen:
+        return chosen, ""
+    return chosen, (
+        f"RESOLUTION=0 goes up to {chosen:,} cells along the region, the photos would fill "
+        f"{wanted:,}: RESOLUTION={wanted} keeps their detail, and takes more memory and time"
+    )
+
+
+def octree_remark(resolution: int, extent: float) -> str:
+    """What to say where COLMAP's octree is coarser than RESOLUTION asks; `extent` of the points."""
+    finest = int(2.0 / finest_cell(extent))
+    if resolution <= finest:
+        return ""
+    return (
+        f"MESHER=poisson goes up to {finest:,} cells along the region here, not "
+        f"RESOLUTION={resolution}: MESHER=tsdf has no such limit"
+    )
 
 
 def _cloud(scene: Scene, path: Path, region: Region) -> PointCloud:

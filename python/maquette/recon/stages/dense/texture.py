@@ -10,7 +10,7 @@ from maquette.errors import NotFound
 from maquette.pipelines.texture import TextureOptions
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.texture.options import PIXELS_KEPT_BYTES, told_by
-from maquette.recon.texture.publishing import fidelity, write_files
+from maquette.recon.texture.publishing import fidelity, shortfall, write_files
 from maquette.recon.texture.texturing import texture_mesh
 from maquette.recon.views.views import Views
 from maquette.scene import outputs, stage_records, transforms
@@ -48,8 +48,11 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     files = write_files(made.textured, cameras.frames, obj, glb, scene.name)
     progress.step("write", 1, 1)
     numbers = {"mesh": path.name, "faces": len(mesh.faces)} | made.numbers | close
+    remarks = [*filter(None, [shortfall(made.numbers)])]
+    for remark in remarks:
+        progress.say(remark)
     kinds = {obj: outputs.MESH, glb: outputs.MESH}
-    return Report(files, numbers=numbers, remarks=remarks(made.numbers), kinds=kinds)
+    return Report(files, numbers=numbers, remarks=remarks, kinds=kinds)
 
 
 def chosen_mesh(scene: Scene) -> Path:
@@ -66,17 +69,6 @@ def chosen_mesh(scene: Scene) -> Path:
         f"there is no mesh to texture in `{scene.name}`",
         hint=f"`make extract PIPELINE={scene.pipeline} MODEL={scene.name}` makes one",
     )
-
-
-def remarks(numbers: dict[str, object]) -> list[str]:
-    """Sentences about a texture that is less than the photos give."""
-    scale = numbers["texels_per_pixel"]
-    if isinstance(scale, float) and scale < 1.0:
-        return [
-            f"the texture holds {scale:.0%} of the photos' resolution; a larger TEXTURE_SIZE or "
-            "more TEXTURE_PAGES keep more"
-        ]
-    return []
 
 
 STAGE = Stage(
