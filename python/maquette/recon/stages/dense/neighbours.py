@@ -12,7 +12,7 @@ from maquette.counting import counted
 from maquette.errors import BadInput, NotFound
 from maquette.recon import gpus
 from maquette.recon.mvs.neighbours import Pairs, Scoring, choose_sources, depth_spans
-from maquette.recon.mvs.plan import PRESETS, Effort, Plan, taken_views, write_plan
+from maquette.recon.mvs.plan import PRESETS, Effort, Plan, long_side, taken_views, write_plan
 from maquette.scene import colmap_model, transforms
 from maquette.scene.colmap_model import Tracks
 from maquette.scene.events import Progress
@@ -101,7 +101,7 @@ def _long_side(frames: list[Frame], options: DeclaredOptions, effort: Effort) ->
         return int(options.dense_size)
     suggested = _ON_GPU if gpus.device_of(options.gpus).type == "cuda" else _ON_CPU
     largest = max(max(f.intrinsics.width, f.intrinsics.height) for f in frames)
-    return round(min(suggested, largest) * effort.scale)
+    return long_side(min(suggested, largest), effort)
 
 
 def _sweeps(options: DeclaredOptions, effort: Effort) -> tuple[int, ...]:
@@ -130,7 +130,7 @@ def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
 
 STAGE = Stage(
     "neighbours",
-    1,
+    2,
     run,
     parameters=("group", "preset", "dense_size", "source_views", "sweeps", "min_views"),
     reads=("gpus",),
