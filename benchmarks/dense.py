@@ -3,34 +3,39 @@
     .venv/bin/python benchmarks/dense.py [--json] [--width 480]         # one map, exact truth
     .venv/bin/python benchmarks/dense.py --peer FOLDER/bin/python       # and the peer of that venv
     .venv/bin/python benchmarks/dense.py --scene scenes/owl PRESET=…    # the sample's process
+    .venv/bin/python benchmarks/dense.py --scene scenes/owl --mesh REFINE=1    # and its extract
 
 One map has four source views, 12 and 45 degrees apart. The scene is rendered, so depths are exact;
 all pixels count, those too that no source sees. The peer is pyarchinit-photogrammetry-core (GPL),
 which is tried in a venv of its own and never imported here. The sample is prepared before, and is
-processed in a copy; its points are compared with the truth in samples/owl.
+processed in a copy; its points, and with --mesh its mesh and texture, are compared with the truth
+in samples/owl.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from dense_scene import Seen, frames_around, render
-from maquette.pipelines.photogrammetry.options import ProcessOptions
+from maquette.pipelines.photogrammetry.options import ExtractOptions, ProcessOptions
 from maquette.recon.evaluate import evaluation
 from maquette.recon.mvs.kernels.checks import make_kernels
 from maquette.recon.mvs.patch_match import estimate, refine
 from maquette.recon.mvs.stacks import GreyView
+from maquette.recon.texture.renderer import open_renderer
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from rows import Row, print_rows
@@ -43,7 +48,9 @@ _MEASURES = {
     "completeness_relative": ("completeness", 100, "%"),
     "f_score": ("F within 1 %", 1, ""),
     "f_score_fine": ("F within 0.25 %", 1, ""),
+    "psnr_db": ("PSNR", 1, "dB"),
 }
+STEPS = {"process": ProcessOptions, "extract": ExtractOptions}
 # Runs in the peer's venv: images, intrinsics and source_from_reference in, depths and CPU time out.
 _PEER = """
 import sys, time
@@ -57,6 +64,15 @@ depth, *_ = ppg_core.patchmatch_depth(
     np.ascontiguousarray(images[0]), lens, sources, tuple(given["span"]), min_views=2)
 np.savez(sys.argv[2], depth=depth, cpu_s=time.process_time() - start)
 """
+# Runs a step: its processor time, children included, and its own most memory come last.
+_STEP = """
+import os, sys
+from maquette.recon.step import main
+code = main(sys.argv[1:])
+lines = open("/proc/self/status").read().split("\\n")
+print(sum(os.times()[:4]), next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+sys.exit(code)
+"""
 
 
 def main() -> None:
@@ -65,11 +81,12 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=480)
     parser.add_argument("--peer", type=Path, help="Python of the peer's own venv")
     parser.add_argument("--scene", type=Path, help="the sample, prepared")
-    parser.add_argument("settings", nargs="*", help="of process, e.g. PRESET=preview")
+    parser.add_argument("--mesh", action="store_true", help="of --scene: extract too")
+    parser.add_argument("settings", nargs="*", help="of both steps, e.g. PRESET=preview")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.scene:
-        rows = sample(arguments.scene.resolve(), arguments.settings)
+        rows = sample(arguments.scene.resolve(), arguments.settings, arguments.mesh)
     else:
         rows = maps(arguments.width, arguments.peer)
     print_rows(rows, arguments.json)
@@ -138,30 +155,58 @@ def span_of(truth: np.ndarray) -> tuple[float, float]:
     return 0.75 * float(truth.min()), 1.25 * float(truth.max())
 
 
-def sample(folder: Path, settings: list[str]) -> list[Row]:
-    """The process of a prepared scene, and its points beside the truth."""
-    kinds = {name: type(getattr(ProcessOptions(), name)) for name in ProcessOptions.__annotations__}
-    pairs = [word.lower().partition("=")[::2] for word in settings]
-    options = {name: kinds.get(name, int)(value) for name, value in pairs}
-    case = " ".join(["process", *settings])
+def sample(folder: Path, settings: list[str], with_mesh: bool) -> list[Row]:
+    """The steps of a prepared scene, and what they leave beside the truth."""
+    rows = []
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary) / folder.name
         shutil.copytree(folder, root, ignore=shutil.ignore_patterns("dense", "results", "runs"))
-        (Path(temporary) / "options.json").write_text(json.dumps(options))
-        argv = [sys.executable, "-m", "maquette.recon.step", "photogrammetry", "process"]
-        argv += ["--scene", str(root), "--options", str(Path(temporary) / "options.json")]
-        child = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(child.pid, 0)
-        if status:
-            raise SystemExit(f"process failed: {os.waitstatus_to_exitcode(status)}")
+        shutil.rmtree(root / "stages" / "photogrammetry", ignore_errors=True)
         scene = Scene(root, "photogrammetry")
-        found = evaluation.run(scene, "experiments", Progress(), ROOT / "samples" / folder.name)
+        for step, known in list(STEPS.items())[: 2 if with_mesh else 1]:
+            rows += run_step(scene, step, chosen(settings, known), " ".join([step, *settings]))
+    return rows
+
+
+def chosen(settings: list[str], known: Any) -> dict[str, Any]:
+    """Those of the settings that a step has, as its options.
+
+    Raises:
+        SystemExit: no step has one of them.
+    """
+    pairs = [word.partition("=")[::2] for word in settings]
+    names = {field.name for step in STEPS.values() for field in fields(step)}
+    unknown = sorted({name for name, _ in pairs if name.lower() not in names})
+    if unknown:
+        raise SystemExit(f"no option of process or extract: {', '.join(unknown)}")
+    found = {}
+    for name, value in ((name.lower(), value) for name, value in pairs):
+        if name in {field.name for field in fields(known)}:
+            kind = type(getattr(known(), name))
+            found[name] = bool(int(value)) if kind is bool else kind(value)
+    return found
+
+
+def run_step(scene: Scene, step: str, options: dict[str, Any], case: str) -> list[Row]:
+    """Run a step in a process of its own; what it took, and its result beside the truth."""
+    told = scene.root.parent / "options.json"
+    told.write_text(json.dumps(options))
+    argv = [sys.executable, "-c", _STEP, scene.pipeline, step, "--scene", str(scene.root)]
+    run = subprocess.run([*argv, "--options", str(told)], stdout=subprocess.PIPE, text=True)
+    if run.returncode:
+        raise SystemExit(f"{step} failed: {run.returncode}")
+    spent_s, most_kib = map(float, run.stdout.split()[-2:])
+    truth = ROOT / "samples" / scene.name
+    renderer = open_renderer if step == "extract" else None
+    quiet = Progress(log=io.StringIO())
+    found = evaluation.run(scene, "experiments", quiet, truth, renderer)
     return [
-        Row(case, "maquette", "cpu", usage.ru_utime + usage.ru_stime, "s"),
-        Row(case, "maquette", "memory", usage.ru_maxrss / 2**20, "GiB"),
+        Row(case, "maquette", "cpu", spent_s, "s"),
+        Row(case, "maquette", "memory", most_kib / 2**20, "GiB"),
         *(
             Row(case, "maquette", name, scale * found[key], unit)
             for key, (name, scale, unit) in _MEASURES.items()
+            if found[key] is not None
         ),
     ]
 

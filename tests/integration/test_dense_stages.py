@@ -266,7 +266,13 @@ def test_photos_that_show_no_depth_are_refused(
         process(root)
 
 
-def test_a_preview_takes_half_the_size(ready: Path, tmp_path: Path) -> None:
+def test_a_full_run_after_a_preview_gives_what_it_gives_alone(
+    ready: Path, fused: Path, tmp_path: Path
+) -> None:
     root = linked_copy(ready, tmp_path / "scene")
-    numbers = process(root, preset="preview", until_stage="neighbours")["neighbours"]
-    assert numbers["long_side"] == 48 and numbers["views"] == VIEWS
+    quick = process(root, preset="preview", dense_size=48, sweeps="2", source_views=0)
+    assert quick["neighbours"]["long_side"] == 48 and quick["neighbours"]["views"] == VIEWS
+    assert process(root) == process(fused)
+    alone, after = (folder / "dense" / "experiments" for folder in (fused, root))
+    for file in ["fused.ply", "fused.ply.vis", *(f"stereo/{name}" for name in maps(fused))]:
+        assert (after / file).read_bytes() == (alone / file).read_bytes(), file

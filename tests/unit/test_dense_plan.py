@@ -11,7 +11,15 @@ import torch
 from maquette.errors import BadInput
 from maquette.recon import gpus
 from maquette.recon.mvs import shards
-from maquette.recon.mvs.plan import PRESETS, VIEWS, Plan, read_plan, taken_views, write_plan
+from maquette.recon.mvs.plan import (
+    PRESETS,
+    VIEWS,
+    Plan,
+    long_side,
+    read_plan,
+    taken_views,
+    write_plan,
+)
 from maquette.recon.mvs.view_records import ViewRecords
 from maquette.recon.stages.dense.neighbours import size_remark
 
@@ -43,6 +51,12 @@ def test_views_are_thinned_where_there_are_many_and_shared_out_in_groups() -> No
     assert taken_views(80, PRESETS["preview"]) == list(range(0, 80, 2))
     assert taken_views(80, PRESETS["auto"]) == list(range(80))
     assert shards.split([0, 2, 4, 6, 8], 2) == [[0, 2], [4, 6], [8]]
+
+
+@pytest.mark.parametrize(("suggested", "preview"), [(1200, 600), (478, 360), (320, 320)])
+def test_a_preview_has_half_the_size_but_no_tiny_maps(suggested: int, preview: int) -> None:
+    assert long_side(suggested, PRESETS["preview"]) == preview
+    assert long_side(suggested, PRESETS["auto"]) == suggested
 
 
 def test_a_view_stands_for_its_key_while_its_files_are_whole(tmp_path: Path) -> None:

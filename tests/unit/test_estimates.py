@@ -13,6 +13,8 @@ from maquette.agent import machine
 from maquette.cli.main import app
 from maquette.config.settings import setting_names
 from maquette.errors import JobFailed
+from maquette.pipelines.pipeline import Images
+from maquette.pipelines.registry import get_pipeline
 from maquette.planning.estimating import Run, fit, memory_gib
 
 GIB = 1 << 30
@@ -100,3 +102,21 @@ def test_what_the_scene_took_stands_beside_it() -> None:
 def test_machines_that_nobody_knows_are_no_guess() -> None:
     result = CliRunner().invoke(app, ["estimate", "MODEL=shoe", "BACKEND=docker"])
     assert "nothing is known of the machines of BACKEND=docker" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "count", "megapixels", "work"),
+    [
+        ({}, 50, 1.92, 50 * 1.08),  # no more than 1200 pixels
+        ({"preset": "preview"}, 50, 1.92, 25 * 0.27),
+        ({"preset": "preview"}, 16, 1.92, 16 * 0.27),  # few photos all count
+        ({"preset": "preview"}, 80, 0.1714, 40 * 0.0972),  # no map below 360 pixels
+        ({"preset": "preview", "dense_size": 1600}, 50, 1.92, 25 * 1.92),
+    ],
+)
+def test_dense_work_is_the_pixels_of_its_maps(
+    words: dict[str, object], count: int, megapixels: float, work: float
+) -> None:
+    step = get_pipeline("photogrammetry").steps["process"]
+    options = {"preset": "auto", "dense_size": 0} | words
+    assert step.work(options, Images(count, megapixels)) == pytest.approx(work, rel=0.01)

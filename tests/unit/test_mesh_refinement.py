@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 from maquette.recon.kernel_checks import compare
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.mesh_refinement.agreement import Window, evaluate
-from maquette.recon.mesh_refinement.data_term import in_threads
+from maquette.recon.mesh_refinement.data_term import Photos, in_threads
 from maquette.recon.mesh_refinement.kernels import checks
+from maquette.recon.mesh_refinement.pictures import Pictures, parts
 from maquette.recon.mesh_refinement.refinement import Refinement, refine
 from maquette.recon.mesh_refinement.subdivision import split_long_edges
 from maquette.recon.mvs.stacks import GreyView
@@ -81,7 +83,7 @@ def test_slope_is_the_energy_s_change_with_a_move_outwards() -> None:
 
 def test_the_surface_moves_to_where_the_photos_agree() -> None:
     start, shown = ball(1.0), in_front()
-    found = refine(start, views(), PAIRS, Refinement(rounds=(4,)))
+    found = refine(start, Pictures.of(views()), PAIRS, Refinement(rounds=(4,)))
     assert off_px(start)[shown].mean() > 0.25
     assert off_px(found.mesh)[shown].mean() < 0.25 * off_px(start)[shown].mean()
     assert off_px(found.mesh)[shown].max() < 0.5
@@ -89,18 +91,19 @@ def test_the_surface_moves_to_where_the_photos_agree() -> None:
 
 def test_what_no_photo_sees_and_what_has_no_texture_stays() -> None:
     start = ball(1.0)
-    found = refine(start, views(), PAIRS, Refinement(rounds=(2,), edge_px=0)).mesh
+    found = refine(start, Pictures.of(views()), PAIRS, Refinement(rounds=(2,), edge_px=0)).mesh
     behind = directions()[0][:, 2] > 0.3
     assert np.abs(found.vertices[behind] - start.vertices[behind]).max() < 1e-12
     blank = [replace(view, image=np.full_like(view.image, 128)) for view in views()]
-    same = refine(start, blank, PAIRS, Refinement(rounds=(2,), edge_px=0)).mesh
+    same = refine(start, Pictures.of(blank), PAIRS, Refinement(rounds=(2,), edge_px=0)).mesh
     assert np.abs(same.vertices - start.vertices).max() < 1e-3 * PIXEL
 
 
 def test_masked_pixels_say_nothing() -> None:
     hidden = [replace(view, mask=np.zeros(view.image.shape, bool)) for view in views()]
     start = ball(1.0)
-    found = refine(start, [views()[0], *hidden[1:]], PAIRS, Refinement(rounds=(1,), edge_px=0))
+    shown = Pictures.of([views()[0], *hidden[1:]])
+    found = refine(start, shown, PAIRS, Refinement(rounds=(1,), edge_px=0))
     assert np.abs(found.mesh.vertices - start.vertices).max() < 1e-9
     assert np.isnan(found.energies[0])
 
@@ -109,7 +112,7 @@ def test_an_open_border_goes_with_what_is_next_to_it() -> None:
     start, cap = ball(1.0), in_front()
     kept = cap[start.faces].all(1)
     found = refine(
-        TriangleMesh(start.vertices, start.faces[kept]), views(), PAIRS,
+        TriangleMesh(start.vertices, start.faces[kept]), Pictures.of(views()), PAIRS,
         Refinement(rounds=(4,), edge_px=0),
     )  # fmt: skip
     rim = np.unique(start.faces[~kept & cap[start.faces].any(1)])
@@ -135,7 +138,22 @@ def test_results_come_in_order_from_any_number_of_threads() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        assert list(in_threads(lambda number: number**2, 7, CPU)) == [n**2 for n in range(7)]
+        assert list(in_threads(lambda number: number**2, range(7), CPU)) == [n**2 for n in range(7)]
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("held", "expected"), [(1, 5), (3, 3), (5, 1)])
+def test_few_photos_in_memory_say_what_all_say(held: int, expected: int) -> None:
+    pairs, mesh = [[1], [0, 2], [1, 3], [2, 4], []], ball(1.0)
+    limit_bytes = held * 5 * 128 * 96
+    frames = [view.frame for view in views()]
+    found = list(parts(frames, pairs, limit_bytes))
+    assert len(found) == expected and list(chain(*found)) == [0, 1, 2, 3, 4]
+    given = (torch.from_numpy(mesh.vertices.astype(np.float32)), torch.from_numpy(mesh.faces))
+    whole, by_parts = (
+        Photos(Pictures.of(views()), pairs, CPU, limit).pull(*given, Window())
+        for limit in (1 << 30, limit_bytes)
+    )
+    assert np.array_equal(whole.slope, by_parts.slope) and whole.energy == by_parts.energy

@@ -10,7 +10,9 @@ from maquette.pipelines.photogrammetry.options import ExtractOptions, ProcessOpt
 from maquette.pipelines.pipeline import OURS, Engine, Images, Pipeline, Step
 from maquette.pipelines.prepare import PREPARE
 
-_USUAL_LONG_SIDE, _ASPECT = 1200, 0.75
+_ASPECT = 0.75
+_USUAL_SIDE, _LEAST_SIDE = 1200, 360  # of a map, pixels: at most, and of a preview at least
+_THINNED = 24  # photos of which a preview leaves out every other one
 _OF_PREPARE = frozenset(option.setting for option in options_of(PREPARE.options))
 MESHROOM_READS = frozenset({
     "PRESET", "SOURCE_VIEWS",
@@ -19,10 +21,14 @@ MESHROOM_READS = frozenset({
 
 
 def _pixels(options: Mapping[str, Any], images: Images) -> float:
-    """Millions of pixels of all depth maps; a preview has an eighth of them."""
-    long_side = options["dense_size"] or _USUAL_LONG_SIDE
-    share = 0.125 if options["preset"] == "preview" else 1.0
-    return images.count * min(images.megapixels, long_side**2 * _ASPECT / 1e6) * share
+    """Millions of pixels of all depth maps."""
+    own = (images.megapixels * 1e6 / _ASPECT) ** 0.5  # long side of a photo
+    count, side = images.count, min(own, options["dense_size"] or _USUAL_SIDE)
+    if options["preset"] == "preview":
+        count = count // 2 if count >= _THINNED else count
+        if not options["dense_size"]:
+            side = min(side, max(0.5 * side, _LEAST_SIDE))
+    return count * _ASPECT * side**2 / 1e6
 
 
 PIPELINE = Pipeline(

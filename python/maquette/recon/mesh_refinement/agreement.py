@@ -73,10 +73,10 @@ class Reference:
 
 @dataclass(frozen=True)
 class Sources:
-    """The pictures that a reference is compared with; the first three are those of all views.
+    """The pictures that a reference is compared with, out of some that lie together.
 
     Attributes:
-        greys: [T] uint8, all views' pixels one after the other.
+        greys: [T] uint8, these pictures' pixels one after the other.
         depths: [T] float32, the surface's depth; 0 where there is none or a mask excludes it.
         layout: [N, 3] int64: where a view begins, its width and height.
         chosen: [S] int32, which views these are.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -15,12 +15,26 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from maquette.recon.mesh_refinement.agreement import MARGIN, Reference, Sources, Window, evaluate
+from maquette.recon.mesh_refinement.pictures import Pictures, needed_for, parts
 from maquette.recon.mesh_refinement.visible_faces import planes_and_weights, see
-from maquette.recon.mvs.stacks import GreyView
 from maquette.scene.transforms import Frame
 
 Result = TypeVar("Result")
 _LANES = 16  # a reference's width is a multiple of it
+_LIMIT_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class _Photo:
+    """A picture and the mesh's depth in it.
+
+    Attributes:
+        grey: [H, W] uint8.
+        depth: [H, W] float32, 0 where there is no mesh or a mask excludes it.
+    """
+
+    grey: Tensor
+    depth: Tensor
 
 
 @dataclass(frozen=True)
@@ -44,29 +58,22 @@ class Pull:
 
 
 class Photos:
-    """Pictures of one size level in the form that the data term reads.
+    """Pictures of one size level and what they say of a mesh, few in memory at a time.
 
     Args:
-        views: Grey pictures with cameras and masks.
-        pairs: For each view its sources' numbers; a view with none is compared with no other.
+        pictures: Grey pictures with cameras and masks.
+        pairs: For each picture its sources' numbers; one with none is compared with no other.
+        limit_bytes: Of pictures and depths in memory, which hold those of a part of the views
+            and their sources; what two parts need is drawn for each of them.
     """
 
     def __init__(
-        self, views: Sequence[GreyView], pairs: Sequence[Sequence[int]], device: torch.device
-    ) -> None:
-        self.device = device
-        self.frames = [view.frame for view in views]
-        self._masks = [None if view.mask is None else torch.from_numpy(view.mask).to(device)
-                       for view in views]  # fmt: skip
-        sizes = [view.image.size for view in views]
-        starts = np.cumsum([0, *sizes])
-        shapes = [(int(starts[n]), *view.image.shape[::-1]) for n, view in enumerate(views)]
-        greys = torch.from_numpy(np.concatenate([view.image.ravel() for view in views]))
-        self._layout = torch.tensor(shapes, dtype=torch.int64, device=device)
-        self._greys = greys.to(device)
-        self._depths = torch.zeros(int(starts[-1]), device=device)
-        self._parts = [slice(int(a), int(b)) for a, b in pairwise(starts)]
-        self._sources = [self._of(number, chosen) for number, chosen in enumerate(pairs)]
+        self, pictures: Pictures, pairs: Sequence[Sequence[int]], device: torch.device,
+        limit_bytes: int = _LIMIT_BYTES,
+    ) -> None:  # fmt: skip
+        self.device, self.frames = device, pictures.frames
+        self._pictures, self._pairs = pictures, pairs
+        self._parts = list(parts(pictures.frames, pairs, limit_bytes))
 
     def pull(
         self, vertices: Tensor, faces: Tensor, window: Window,
@@ -79,58 +86,65 @@ class Photos:
             faces: [F, 3] int32.
             told: Called with (views done, views in all).
         """
-
-        def look(number: int) -> None:
-            depth = see(vertices, faces, self.frames[number]).depth
-            mask = self._masks[number]
-            self._depths[self._parts[number]] = (depth if mask is None else depth * mask).view(-1)
-
-        def compare(number: int) -> Tensor | None:
-            return self._of_view(number, vertices, faces, window)
-
         total = torch.zeros(6, len(vertices), dtype=torch.float64, device=faces.device)
-        for _ in in_threads(look, len(self.frames), faces.device):
-            pass
-        for number, part in enumerate(in_threads(compare, len(self.frames), faces.device)):
-            if part is not None:
-                total += part
-            told(number + 1, len(self.frames))
+        held: dict[int, _Photo] = {}
+        for part in self._parts:
+            needed = needed_for(part, self._pairs)
+            held = {number: held[number] for number in needed if number in held}
+            missing = [number for number in needed if number not in held]
+            drawn = in_threads(partial(self._drawn, vertices, faces), missing, faces.device)
+            held |= dict(zip(missing, drawn, strict=True))
+            compare = partial(self._of_view, held, vertices, faces, window)
+            for number, found in zip(part, in_threads(compare, part, faces.device), strict=True):
+                if found is not None:
+                    total += found
+                told(number + 1, len(self.frames))
         return _pull(total.cpu().numpy())
 
-    def _of(self, number: int, chosen: Sequence[int]) -> Sources | None:
-        if not chosen:
-            return None
-        device = self._greys.device
+    def _drawn(self, vertices: Tensor, faces: Tensor, number: int) -> _Photo:
+        view = self._pictures.read(number)
+        depth = see(vertices, faces, self.frames[number]).depth
+        if view.mask is not None:
+            depth = depth * torch.tensor(view.mask, device=self.device)
+        return _Photo(torch.tensor(view.image, device=self.device), depth)
+
+    def _sources(self, held: Mapping[int, _Photo], number: int) -> Sources:
+        chosen = self._pairs[number]
+        photos = [held[other] for other in chosen]
+        starts = np.cumsum([0, *(photo.grey.numel() for photo in photos)])
+        layout = [
+            (start, *photo.grey.shape[::-1])
+            for start, photo in zip(starts[:-1], photos, strict=True)
+        ]
         cameras = np.stack([_camera(self.frames[number], self.frames[other]) for other in chosen])
         return Sources(
-            self._greys, self._depths, self._layout,
-            torch.tensor(chosen, dtype=torch.int32, device=device),
-            torch.tensor(cameras, dtype=torch.float32, device=device),
-        )  # fmt: skip
+            torch.cat([photo.grey.view(-1) for photo in photos]),
+            torch.cat([photo.depth.view(-1) for photo in photos]),
+            torch.tensor(np.array(layout), dtype=torch.int64, device=self.device),
+            torch.arange(len(chosen), dtype=torch.int32, device=self.device),
+            torch.tensor(cameras, dtype=torch.float32, device=self.device),
+        )
 
     def _of_view(
-        self, number: int, vertices: Tensor, faces: Tensor, window: Window
-    ) -> Tensor | None:
+        self, held: Mapping[int, _Photo], vertices: Tensor, faces: Tensor, window: Window,
+        number: int,
+    ) -> Tensor | None:  # fmt: skip
         """Sums over one view's pixels, [6, V] float64; None where it sees nothing.
 
         They are energy, τ, slope, curvature, weight, and the pixel's size times the weight.
         """
-        sources, frame = self._sources[number], self.frames[number]
-        if sources is None:
+        if not self._pairs[number]:
             return None
-        seen = see(vertices, faces, frame)
-        used = seen.face >= 0
-        mask = self._masks[number]
-        pixels = torch.nonzero((used if mask is None else used & mask).view(-1))[:, 0]
+        photo, frame = held[number], self.frames[number]
+        pixels = torch.nonzero(photo.depth.view(-1))[:, 0]
         if not len(pixels):
             return None
+        seen, sources = see(vertices, faces, frame), self._sources(held, number)
         planes, shares = planes_and_weights(seen, faces, frame, pixels)
         box = _Box.around(pixels, frame.intrinsics.width)
-        part = slice(self._parts[number].start, self._parts[number].stop)
-        picture = self._greys[part].view(seen.face.shape)
         lens = frame.intrinsics
         reference = Reference(
-            box.cut(picture.float()), box.scattered(pixels, planes, lens.width), box.left,
+            box.cut(photo.grey.float()), box.scattered(pixels, planes, lens.width), box.left,
             box.top, (lens.fl_x, lens.fl_y, lens.cx, lens.cy),
         )  # fmt: skip
         values = evaluate(reference, sources, window).view(5, -1)[:, box.places(pixels, lens.width)]
@@ -142,19 +156,21 @@ class Photos:
         return total
 
 
-def in_threads(work: Callable[[int], Result], count: int, device: torch.device) -> Iterator[Result]:
-    """Results of 0 … count − 1, in this order; on a CPU each thread does whole ones alone.
+def in_threads(
+    work: Callable[[int], Result], numbers: Sequence[int], device: torch.device
+) -> Iterator[Result]:
+    """Results for some numbers, in their order; on a CPU each thread does whole ones alone.
 
     So no thread waits for another after each small step, and sums are the same each time.
     """
     threads = torch.get_num_threads() if device.type == "cpu" else 1
     if threads == 1:
-        yield from map(work, range(count))
+        yield from map(work, numbers)
         return
     torch.set_num_threads(1)
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield from pool.map(work, range(count))
+            yield from pool.map(work, numbers)
     finally:
         torch.set_num_threads(threads)
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from maquette.recon.mesh.triangles import FaceArray, FloatArray, TriangleMesh, vertex_normals
 from maquette.recon.mesh_refinement.agreement import Window
 from maquette.recon.mesh_refinement.data_term import Photos, Pull
+from maquette.recon.mesh_refinement.pictures import Pictures
 from maquette.recon.mesh_refinement.smoothness import Neighbours, best_move, with_border
 from maquette.recon.mesh_refinement.subdivision import split_long_edges
-from maquette.recon.mvs.stacks import GreyView
 
 Floats = NDArray[np.float64]
 Told = Callable[[int, int, float], None]
@@ -54,7 +54,7 @@ class Refined:
 
 
 def refine(
-    mesh: TriangleMesh, views: Sequence[GreyView], pairs: Sequence[Sequence[int]],
+    mesh: TriangleMesh, pictures: Pictures, pairs: Sequence[Sequence[int]],
     refinement: Refinement | None = None, device: torch.device | None = None,
     told: Told = lambda done, total, energy: None,
 ) -> Refined:  # fmt: skip
@@ -64,8 +64,8 @@ def refine(
     less moves half as far from then on, so none runs away.
 
     Args:
-        views: The photos with cameras in the mesh's world, and masks.
-        pairs: For each view the numbers of those it is compared with.
+        pictures: The photos with cameras in the mesh's world, and masks.
+        pairs: For each photo the numbers of those it is compared with.
         told: Called with (rounds done, rounds in all, energy).
     """
     refinement = refinement or Refinement()
@@ -75,8 +75,7 @@ def refine(
     course = _Course(told, sum(refinement.rounds))
     for level, rounds in enumerate(refinement.rounds):
         factor = 2 ** (len(refinement.rounds) - 1 - level)
-        near = [_moved(view.reduced(factor), origin) for view in views]
-        photos = Photos(near, pairs, device)
+        photos = Photos(pictures.reduced(factor).around(origin), pairs, device)
         shape = _descend(shape, photos, rounds, refinement, course)
     finished = TriangleMesh(shape.vertices + origin, shape.faces)
     finished = replace(finished, normals=vertex_normals(finished))
@@ -146,9 +145,3 @@ def _stepped(shape: _Shape, pull: Pull, smoothness: float, step: Floats) -> _Sha
     move = with_border(np.clip(move, -step, step), shape.neighbours)
     moved = shape.vertices + normals * (move * pull.pixel)[:, None]
     return replace(shape, vertices=moved)
-
-
-def _moved(view: GreyView, origin: Floats) -> GreyView:
-    pose = view.frame.world_from_cam.copy()
-    pose[:3, 3] -= origin
-    return replace(view, frame=replace(view.frame, world_from_cam=pose))

@@ -90,31 +90,42 @@ def fuse(
     agreement, device = agreement or Agreement(), device or torch.device("cpu")
     order = list(range(len(frames)) if views is None else views)
     last = {number: step for step, view in enumerate(order) for number in (view, *pairs[view])}
-    taken: dict[int, torch.Tensor] = {}  # by view [H·W], its pixels that are part of a point
+    taken: dict[int, NDArray[np.uint8]] = {}  # by view, in bits: pixels that are part of a point
     for step, view in enumerate(order):
         numbers = [view, *pairs[view]]
         maps = [read_map(number) for number in numbers]
-        for number, found in zip(numbers, maps, strict=True):
-            taken.setdefault(number, torch.zeros(found.depth.size, dtype=torch.bool))
         sources = [(m, frames[number]) for m, number in zip(maps[1:], numbers[1:], strict=True)]
         stack = MapStack.of(maps[0], frames[view], sources, device)
         at = compare(stack, agreement)
-        for row, source in zip(at, pairs[view], strict=True):
-            busy = taken[source].to(device)[row.clamp(min=0).long()]
-            row[busy] = -1
+        own, *others = [
+            _unpacked(taken.get(number), found.depth.size).to(device)
+            for number, found in zip(numbers, maps, strict=True)
+        ]
+        for row, busy in zip(at, others, strict=True):
+            row[busy[row.clamp(min=0).long()]] = -1
         complete = (at >= 0).sum(0) >= agreement.views
-        complete &= ~taken[view].to(device) & (stack.depth[: len(complete)] > 0)
+        complete &= ~own & (stack.depth[: len(complete)] > 0)
         chosen = complete.nonzero()[:, 0]
         members = at[:, chosen]
-        taken[view][chosen.cpu()] = True
-        for row, source in zip(members, pairs[view], strict=True):
-            taken[source][row[row >= 0].long().cpu()] = True
+        own[chosen] = True
+        for row, busy in zip(members, others, strict=True):
+            busy[row[row >= 0].long()] = True
+        taken |= {
+            number: np.packbits(busy.cpu().numpy())
+            for number, busy in zip(numbers, (own, *others), strict=True)
+        }
         colors = [read_image(number).reshape(-1, 3) for number in numbers]
         joined = medians(
             stack, torch.from_numpy(np.concatenate(colors)).to(device), at, chosen.int()
         )
         yield _points(joined.cpu().numpy(), members.cpu().numpy(), numbers)
         taken = {number: pixels for number, pixels in taken.items() if last[number] > step}
+
+
+def _unpacked(bits: NDArray[np.uint8] | None, count: int) -> torch.Tensor:
+    if bits is None:
+        return torch.zeros(count, dtype=torch.bool)
+    return torch.from_numpy(np.unpackbits(bits, count=count).astype(bool))
 
 
 def _points(

@@ -35,6 +35,7 @@ STANDARD = Effort(1, 6, (3, 3, 2), 1.0)
 PREVIEW = Effort(2, 4, (3, 2), 0.5)
 PRESETS = {"auto": STANDARD, "standard": STANDARD, "preview": PREVIEW}
 _LEAST_VIEWS = 24  # a preview of fewer views takes all
+_LEAST_SIDE = 360  # pixels: smaller maps lose more than they save
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ class Plan:
 def taken_views(count: int, effort: Effort) -> list[int]:
     """The numbers of the views, of some, that get a depth map."""
     return list(range(0, count, effort.every if count >= _LEAST_VIEWS else 1))
+
+
+def long_side(suggested: int, effort: Effort) -> int:
+    """The long side of the maps, pixels: an effort's part of what suits photos and machine."""
+    return min(suggested, max(round(suggested * effort.scale), _LEAST_SIDE))
 
 
 def write_plan(folder: Path, plan: Plan) -> list[Path]:

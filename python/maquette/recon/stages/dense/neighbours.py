@@ -12,7 +12,7 @@ from maquette.counting import counted
 from maquette.errors import BadInput, NotFound
 from maquette.recon import gpus
 from maquette.recon.mvs.neighbours import Pairs, Scoring, choose_sources, depth_spans
-from maquette.recon.mvs.plan import PRESETS, Effort, Plan, taken_views, write_plan
+from maquette.recon.mvs.plan import PRESETS, Effort, Plan, long_side, taken_views, write_plan
 from maquette.scene import colmap_model, transforms
 from maquette.scene.colmap_model import Tracks
 from maquette.scene.events import Progress
@@ -102,7 +102,7 @@ def _long_side(frames: list[Frame], options: DeclaredOptions, effort: Effort) ->
     if options.dense_size:
         return int(options.dense_size)
     suggested = _ON_GPU if gpus.device_of(options.gpus).type == "cuda" else _ON_CPU
-    return round(min(suggested, _largest(frames)) * effort.scale)
+    return long_side(min(suggested, _largest(frames)), effort)
 
 
 def _largest(frames: list[Frame]) -> int:
@@ -150,7 +150,7 @@ def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
 
 STAGE = Stage(
     "neighbours",
-    1,
+    2,
     run,
     parameters=("group", "preset", "dense_size", "source_views", "sweeps", "min_views"),
     reads=("gpus",),

@@ -14,9 +14,9 @@ from maquette.recon.mesh.obj import write_obj
 from maquette.recon.mesh.ply import write_ply
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.triangles import TriangleMesh
+from maquette.recon.mesh_refinement.pictures import Pictures
 from maquette.recon.mesh_refinement.refinement import Refined, Refinement, refine
 from maquette.recon.mvs.shards import Material
-from maquette.recon.mvs.stacks import GreyView
 from maquette.scene import outputs
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -64,7 +64,8 @@ def _refine(
         [place[other] for other in plan.sources(view) if other in place][:_SOURCES]
         for view in views
     ]
-    pictures: list[GreyView] = [material.grey(view) for view in views]
+    frames = [material.frames[view] for view in views]
+    pictures = Pictures(frames, lambda number: material.grey(views[number]))
     refinement = Refinement(
         rounds=tuple(map(int, options.refine_rounds.split())),
         smoothness=options.refine_smoothness,
