@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from maquette.recon.stopping import deferred
 from maquette.recon.training import checkpoint_files, weights_and_biases
+from maquette.recon.training.configuration import write_tree
 from maquette.recon.training.loop import Loop
 from maquette.recon.training.metrics import MetricsWriter
 from maquette.recon.training.options import RunOptions
@@ -21,7 +20,6 @@ from maquette.recon.training.trainable import Method, SupportsDescription, Train
 from maquette.recon.training.weights_and_biases import WeightsAndBiases
 from maquette.recon.training.workers import launched
 from maquette.scene import checkpoints
-from maquette.scene.atomic import write_text
 from maquette.scene.checkpoints import Choice
 from maquette.scene.events import Progress
 
@@ -101,8 +99,7 @@ def _describe(trainable: Trainable, run: Path, progress: Progress) -> None:
     """Let the method say what it is about to do, and write its settings to `config.yaml`."""
     if not isinstance(trainable, SupportsDescription):
         return
-    text = yaml.safe_dump(trainable.settings(), indent=4, sort_keys=False)
-    write_text(run / "config.yaml", text)
+    write_tree(run / "config.yaml", trainable.settings())
     for sentence in trainable.sentences():
         progress.say(sentence)
 
