@@ -98,3 +98,9 @@ def test_a_method_that_can_not_share_a_batch_says_so() -> None:
     begin(alone, None)
     with pytest.raises(ConfigError, match="GPU=2, but this method trains on one GPU"):
         begin(alone, None, ProcessGroup(0, 2))
+
+
+def test_a_batch_that_can_not_be_shared_is_refused() -> None:
+    assert ProcessGroup(2, 3).share_of(96, "model.rays") == 32
+    with pytest.raises(ConfigError, match=r"model\.rays is 96 and can not be shared by GPU=5"):
+        ProcessGroup(0, 5).share_of(96, "model.rays")

@@ -156,7 +156,8 @@ class Loop:
         if ended or due or self._stopping or (every and iteration % every == 0):
             self._save(ended)
         marks = {max(1, round(total * share)) for share in _PREVIEW_AT}
-        if iteration in marks or time.monotonic() - self._shown_at >= _PREVIEW_S:
+        shows = iteration in marks or time.monotonic() - self._shown_at >= _PREVIEW_S
+        if shows and not self._stopping:  # who asks to stop does not wait for long
             self._show(ended)
 
     def _show(self, ended: bool) -> None:
