@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,11 @@ import psutil
 import pytest
 import torch
 
-from maquette.errors import ConfigError, JobFailed
-from maquette.recon.surface import distributed, engine, states, training
-from maquette.recon.surface.distributed import ProcessGroup
+from maquette.recon.surface import engine, states, training
 from maquette.recon.surface.options import TrainingOptions
-from maquette.recon.surface.trainer import Trainer, share_of_rays
+from maquette.recon.training import workers
+from maquette.recon.training.process_group import ProcessGroup
+from maquette.recon.training.starting import begin
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -59,14 +57,14 @@ def gradients_after_one_step(root: Path, rank: int, world: int) -> dict[str, tor
     trainer = training.build(
         Scene(root, "neuralangelo"), options(10, world), ProcessGroup(rank, world)
     )
-    training.begin(trainer, None)
+    begin(trainer, None, ProcessGroup(rank, world))
     trainer.step()
     return {name: p.grad for name, p in trainer.model.named_parameters() if p.grad is not None}
 
 
 def _one_of_two(rank: int, meeting: Path, root: Path, result: Path) -> None:
     torch.set_num_threads(1)
-    distributed.join(torch.distributed.FileStore(str(meeting), 2), rank, 2)
+    workers.join(torch.distributed.FileStore(str(meeting), 2), rank, 2)
     torch.save(gradients_after_one_step(root, rank, 2), result / f"{rank}.pt")
 
 
@@ -96,33 +94,9 @@ def test_a_run_of_two_processes_equals_a_run_of_one(scene: Scene) -> None:
     assert not _workers()
 
 
-def test_a_dead_worker_ends_the_run_with_a_sentence(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    step = Trainer.step
-
-    def then_kill(self: Trainer) -> dict[str, float]:
-        if self.iteration == 3:
-            for worker in _workers():
-                os.kill(worker.pid, signal.SIGKILL)
-        return step(self)
-
-    monkeypatch.setattr(Trainer, "step", then_kill)
-    with pytest.raises(JobFailed, match="one of the training processes ended early"):
-        engine.train(scene, scene.run("experiments"), options(50, 2), Progress())
-    assert not _workers()
-
-
-def test_rays_that_can_not_be_shared_are_refused() -> None:
-    assert share_of_rays(96, 3) == 32
-    with pytest.raises(ConfigError, match="can not be shared by GPU=5") as caught:
-        share_of_rays(96, 5)
-    assert "rand_rays=95" in caught.value.hint
-
-
 def _workers() -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process().children()
-        if child.status() != psutil.STATUS_ZOMBIE and "surface.worker" in " ".join(child.cmdline())
+        if child.status() != psutil.STATUS_ZOMBIE and "training.worker" in " ".join(child.cmdline())
     ]

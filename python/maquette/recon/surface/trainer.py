@@ -2,78 +2,49 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from maquette.errors import ConfigError, JobFailed
-from maquette.recon.surface import losses, merging, states
+from maquette.recon.gpus import has_bfloat16
+from maquette.recon.surface import losses, states
 from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.dataset import PixelDataset
-from maquette.recon.surface.distributed import ProcessGroup
-from maquette.recon.surface.draws import Draws
+from maquette.recon.surface.dense_points import DensePoints
+from maquette.recon.surface.fitting import fit, free_points
 from maquette.recon.surface.model import Phase, SurfaceModel
-from maquette.recon.surface.replay import Replay
+from maquette.recon.surface.optimizer import clear_gradients, optimizer_of
+from maquette.recon.surface.previews import Preview
 from maquette.recon.surface.schedule import Schedule
 from maquette.recon.surface.surface_points import SurfacePoints
+from maquette.recon.surface.trained import TrainedSurface
+from maquette.recon.training import failures
+from maquette.recon.training.configuration import to_mapping
+from maquette.recon.training.draws import Draws
+from maquette.recon.training.process_group import ProcessGroup
+from maquette.recon.training.random_state import random_state, restore_random_state
+from maquette.recon.training.replay import Replay
+from maquette.recon.training.trainable import Metrics
 from maquette.scene.region import Region
 
-_FREE_POINTS = 0.5  # random points a ray at which the gradient's length is also asked for
-
-_LARGE = 1 << 16  # entries from which a gradient keeps its memory
-_VALUES = ("loss", "render", "eikonal", "curvature", "psnr", "s")
-_FIT_BATCH = 1024
-_FIT_EIKONAL, _FIT_SHARPNESS = 0.02, 0.42
-
+LOWER_RATE = "OVERRIDES='optim.params.lr=0.001'"
 
 Kind = tuple[int, bool, int]  # active levels, whether the shape stands still, rays
 
 
-@dataclass(frozen=True)
-class Metrics:
-    """What an iteration found; the values may still be on their way from a GPU.
-
-    Attributes:
-        iteration: Iterations done, this one included.
-        values: loss, render, eikonal, curvature, psnr, s; one tensor on the trainer's device.
-    """
-
-    iteration: int
-    values: torch.Tensor
-    lr: float
-    active_levels: int
-
-
-def read(found: Sequence[Metrics]) -> list[dict[str, float]]:
-    """The numbers of some iterations, by name; waits for the device once.
-
-    Raises:
-        JobFailed: a loss is not a number.
-    """
-    rows = torch.stack([metrics.values for metrics in found]).tolist()
-    for metrics, row in zip(found, rows, strict=True):
-        if not math.isfinite(row[0]):
-            raise Trainer.not_a_number(metrics.iteration - 1)
-    return [
-        dict(zip(_VALUES, row, strict=True))
-        | {"lr": metrics.lr, "active_levels": metrics.active_levels}
-        for metrics, row in zip(found, rows, strict=True)
-    ]
-
-
 class Trainer:
-    """The model with its optimiser, schedule and random numbers.
+    """The model with its optimiser, schedule and random numbers; a `Trainable`.
 
     Attributes:
         iteration: Iterations done so far.
         rays: Rays of one iteration in this process.
         is_prompt: Results are there when a call returns: nothing is gained by not looking.
-        finals: Names of the checkpoints that ended a run; pruning keeps them.
     """
+
+    metric_names = ("loss", "render", "eikonal", "curvature", "psnr", "s")
 
     def __init__(
         self,
@@ -84,7 +55,9 @@ class Trainer:
         seed: int,
         points: SurfacePoints | None = None,
         processes: ProcessGroup | None = None,
+        shown: Preview | None = None,
     ) -> None:
+        self.shown = shown
         self.processes = processes or ProcessGroup()
         self.config, self.dataset, self.region, self.device = config, dataset, region, device
         self.points = points
@@ -94,10 +67,9 @@ class Trainer:
         self.model = SurfaceModel(config.model, len(dataset), start).to(device)
         self.sampler = torch.Generator(device=device).manual_seed(seed + 1)
         self.draws = Draws(self.sampler, self.processes.rank, self.processes.world)
-        self.rays = share_of_rays(config.model.render.rand_rays, self.processes.world)
-        self.optimizer = _optimizer(self.model, config)
+        self.rays = self.processes.share_of(config.model.render.rand_rays, "model.render.rand_rays")
+        self.optimizer = optimizer_of(self.model, config)
         self.iteration = 0
-        self.finals: list[str] = []
         self.is_prompt = device.type == "cpu"
         self._dials = torch.zeros(3, device=device)  # floor, freedom, the points' weight
         self._not_finite = torch.zeros((), device=device)
@@ -106,6 +78,10 @@ class Trainer:
         graphs = config.trainer.cuda_graphs and self.processes.world == 1
         self._replay = Replay(self._differentiate, device, self.sampler, graphs)
         self._reached = Phase(1)  # a longer schedule never takes levels away again
+
+    @property
+    def total(self) -> int:
+        return self.config.max_iter
 
     @property
     def phase(self) -> Phase:
@@ -123,39 +99,20 @@ class Trainer:
     def prepare(self) -> None:
         """Bring a new model's surface to the points, and fill its sampling cache."""
         if self.points is not None and self.config.trainer.loss_weight.landmark > 0:
-            self._fit(self.points)
+            alone = Draws(self.sampler)  # every process does the same
+            rays = self.rays * self.processes.world
+            self._reached = fit(self.model.sdf, self.points, self.config, alone, rays)
         self.model.cache.rebuild(lambda points: self.model.distance(points, self.phase))
 
-    def _fit(self, points: SurfacePoints) -> None:
-        """Fit the distance field alone to the points, and sharpen it accordingly."""
-        field, rates = self.model.sdf, self.config.optim.params
-        start = self.config.model.object.sdf.encoding.coarse2fine.init_active_level
-        active = min(start + points.reliance.fit_levels, field.grid.levels)
-        rest = [p for p in field.parameters() if p is not field.grid.table]
-        optimizer = torch.optim.Adam(
-            [{"params": rest, "lr": 5e-3}, {"params": [field.grid.table], "lr": rates.lr_encoding}],
-            betas=(0.9, 0.99), fused=True,
-        )  # fmt: skip
-        alone = Draws(self.sampler)  # every process does the same
-        for _ in range(points.reliance.fit_iterations):
-            probe = field.probe(self._free_points(alone, self.rays * self.processes.world), active)
-            contradiction = points.loss(lambda x: field(x, active)[0], _FIT_BATCH, alone)
-            loss = contradiction + _FIT_EIKONAL * losses.eikonal(probe.gradient)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-        self._reached = Phase(active, _FIT_SHARPNESS)
-
-    def goes_on(self, wanted: bool) -> bool:
-        """Whether all processes do another iteration: the leader's wish decides."""
-        return self.processes.agree(wanted, self.device)
-
-    def halve_rays(self) -> int:
-        """Train with half the rays from now on, to need less memory; returns how many."""
-        self.rays = max(1, self.rays // 2)
+    def shrink(self) -> str | None:
+        """Train with half the rays from now on, to need less memory."""
+        before = self.rays
+        if before < 2:
+            return None
+        self.rays = before // 2
         self._replay.forget()
         self.optimizer.zero_grad(set_to_none=True)
-        return self.rays
+        return f"{self.rays} rays an iteration, not {before}"
 
     def step(self) -> Metrics:
         """Do one iteration; a GPU may still be busy with it when this returns.
@@ -176,7 +133,7 @@ class Trainer:
         values = self._replay.run((phase.active, stands, self.rays))
         self.processes.largest(self._not_finite)
         if self.is_prompt and self._not_finite > 0:
-            raise self.not_a_number(self.iteration)
+            raise failures.diverged(self.iteration, LOWER_RATE)
         self.processes.average_gradients(p for p in self.model.parameters() if p.requires_grad)
         self.optimizer.step()
         if not stands:
@@ -187,7 +144,8 @@ class Trainer:
         self.iteration += 1
         self.dataset.advance(self.iteration, self.config.max_iter)
         values[0] = torch.where(self._not_finite > 0, torch.nan, values[0])  # of any process
-        return Metrics(self.iteration, values, self.optimizer.param_groups[0]["lr"], phase.active)
+        rate = self.optimizer.param_groups[0]["lr"]
+        return Metrics(self.iteration, values, {"lr": rate, "active_levels": phase.active})
 
     def _differentiate(self, kind: Kind) -> torch.Tensor:
         """Draw a batch and leave the gradient of its loss; returns the values of `Metrics`.
@@ -198,10 +156,10 @@ class Trainer:
         active, stands, rays = kind
         phase = Phase(active, self._dials[0], self._dials[1])
         model, weight = self.model, self.config.trainer.loss_weight
-        self._clear_gradients()
+        clear_gradients(self.model)
         focus = 0.0 if self.inside_out or stands else self.config.data.train.focus
         batch = self.dataset.draw(rays, self.draws, focus)
-        points = None if stands else self._free_points(self.draws, rays)
+        points = None if stands else free_points(self.draws, rays)
         with self._mixed_precision():
             shaded = model.shade(batch.rays, batch.image, phase, self.draws, points, self._fixed)
         mean = (
@@ -229,49 +187,64 @@ class Trainer:
         """Whether shapes are the same each time: dear, unless waiting for the device is dearer."""
         return not self.is_prompt and self.processes.world == 1
 
-    def _clear_gradients(self) -> None:
-        """Forget gradients; those of large tables keep their memory."""
-        for parameter in self.model.parameters():
-            is_kept = parameter.requires_grad and parameter.numel() >= _LARGE
-            if is_kept and parameter.grad is not None:
-                parameter.grad.zero_()
-            else:
-                parameter.grad = None
-
     def state(self) -> dict[str, Any]:
         """Everything that decides the rest of the run."""
         return {
-            "format": states.FORMAT,
             "model": self.model.state_dict(),
             "optim": self.optimizer.state_dict(),
-            "sched": {
-                "max_iter": self.config.max_iter,
-                "rate": self.schedule.rate(self.iteration),
-            },
+            "sched": {"rate": self.schedule.rate(self.iteration)},
             "phase": {
                 "active": self._reached.active,
                 "sharpness_floor": self._reached.sharpness_floor,
             },
-            "random": states.random_state(self.sampler),
+            "random": random_state(self.sampler),
             "epoch": self.epoch,
-            "iteration": self.iteration,
             "region": states.region_to(self.region),
-            "settings": merging.to_mapping(self.config),
+            "settings": to_mapping(self.config),
             "images": len(self.dataset),
             "views": self.dataset.state(),
             "rays": self.rays,
-            "finals": list(self.finals),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a state that fits, with a dataset that was made to continue it too."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optim"])
-        states.restore_random_state(state["random"], self.sampler)
-        self.iteration, self.finals = state["iteration"], list(state["finals"])
+        restore_random_state(state["random"], self.sampler)
+        self.iteration = state["iteration"]
         if state["settings"]["model"]["render"]["rand_rays"] == self.config.model.render.rand_rays:
             self.rays = min(self.rays, state["rays"])  # it may have been halved for want of memory
         self._reached = Phase(state["phase"]["active"], state["phase"]["sharpness_floor"])
+
+    def shared_tensors(self) -> Iterable[torch.Tensor]:
+        """Parameters and buffers of the model."""
+        return self.model.state_dict().values()
+
+    def sentences(self) -> list[str]:
+        """The schedule, and what holds the surface."""
+        told = [self.schedule.describe()]
+        if isinstance(self.points, DensePoints):
+            told.append(f"held by {len(self.points.points):,} points of dense stereo")
+        return told
+
+    def settings(self) -> dict[str, Any]:
+        """The configuration in the nested form of D2."""
+        return to_mapping(self.config)
+
+    def preview(self, folder: Path) -> list[Path]:
+        """Photo, render and normals of a view side by side, and a coarse mesh."""
+        return [] if self.shown is None else self.shown.write(self._surface(), folder)
+
+    def held_out(self) -> dict[str, float]:
+        """Mean PSNR in dB of some held-out views, at reduced size."""
+        psnr = None if self.shown is None else self.shown.psnr(self._surface())
+        return {} if psnr is None else {"psnr": psnr}
+
+    def is_finite(self) -> bool:
+        return all(bool(torch.isfinite(p).all()) for p in self.model.parameters())
+
+    def _surface(self) -> TrainedSurface:
+        return TrainedSurface(self.model, self.phase, self.region, self.iteration)
 
     def _hold_shape(self) -> bool:
         """Let the coming iteration change the shape, or colours only; says whether only these."""
@@ -304,13 +277,6 @@ class Trainer:
             lambda points: self.model.distance(points, phase), count, self.draws
         )
 
-    def _free_points(self, draws: Draws, rays: int) -> torch.Tensor:
-        """Random points in the unit ball, [N, 3], for a batch of so many rays."""
-        noise = draws.normal(max(1, int(rays * _FREE_POINTS)), 4)
-        direction = torch.nn.functional.normalize(noise[:, :3], dim=1)
-        radius = torch.special.ndtr(noise[:, 3:]).pow(1 / 3)
-        return direction * radius
-
     def _smoothing(self, phase: Phase) -> float:
         """Curvature's factor: falls with the cell as levels join (Neuralangelo section 3.3)."""
         grid = self.model.sdf.grid
@@ -318,47 +284,3 @@ class Trainer:
             self.config.model.object.sdf.encoding.coarse2fine.init_active_level, grid.levels
         )
         return grid.cell_size(phase.active) / grid.cell_size(start)
-
-    @staticmethod
-    def not_a_number(iteration: int) -> JobFailed:
-        """The error of a run that diverged."""
-        return JobFailed(
-            f"training diverged: the loss is not a number at iteration {iteration}",
-            detail="the learning rate is probably too high; the last good checkpoint stays",
-            hint="try again with a lower rate, e.g. OVERRIDES='optim.params.lr=0.001'",
-        )
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is worth computing with: GPUs since compute capability 8.0."""
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-
-
-def share_of_rays(rays: int, world: int) -> int:
-    """Rays of one process, of `rays` in all.
-
-    Raises:
-        ConfigError: they can not be divided evenly.
-    """
-    if rays % world:
-        raise ConfigError(
-            f"model.render.rand_rays is {rays} and can not be shared by GPU={world} evenly",
-            hint=f"try OVERRIDES='model.render.rand_rays={rays // world * world}'",
-        )
-    return rays // world
-
-
-def _optimizer(model: SurfaceModel, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW or Adam with one rate for hash tables and one for the rest; no decay on s."""
-    rates = config.optim.params
-    tables = [p for name, p in model.named_parameters() if name.endswith("grid.table")]
-    single = [model.variance, model.embedding]
-    known = {id(p) for p in tables + single}
-    rest = [p for p in model.parameters() if id(p) not in known]
-    groups = [
-        {"params": rest, "base_lr": rates.lr, "weight_decay": rates.weight_decay},
-        {"params": single, "base_lr": rates.lr, "weight_decay": 0.0},
-        {"params": tables, "base_lr": rates.lr_encoding, "weight_decay": rates.weight_decay},
-    ]
-    kind = torch.optim.AdamW if config.optim.type == "AdamW" else torch.optim.Adam
-    return kind(groups, lr=rates.lr, betas=(0.9, 0.99), eps=1e-15, fused=True)
