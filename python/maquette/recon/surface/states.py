@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from maquette.errors import BadInput, NotFound
+from maquette.errors import BadInput, MaquetteError, NotFound
 from maquette.recon.surface import merging
 from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.model import SurfaceModel
@@ -63,6 +63,8 @@ def read(path: Path) -> dict[str, Any]:
         raise NotFound(f"no checkpoint `{path}`", hint="run `make process` first")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except MaquetteError:
+        raise
     except Exception as error:  # torch raises many kinds for a damaged file
         raise BadInput(f"the checkpoint is damaged: `{path}`", detail=str(error)[:300],
                        hint=_START_AFRESH) from error  # fmt: skip

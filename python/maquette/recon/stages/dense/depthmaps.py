@@ -52,7 +52,7 @@ def run(
         ]
         return digest([options.group, *settings, *told, digest(points[view].tolist())])
 
-    for view, key in done.missing(views, plan.names, key_of):
+    for view, key in done.missing(views, plan.names, key_of, progress.say):
         progress.step("photos", plan.views.index(view), len(plan.views))
         sources = [material.grey(number) for number in plan.sources(view)]
         span = plan.spans[view]
