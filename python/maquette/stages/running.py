@@ -179,7 +179,8 @@ class _Line:
         try:
             return work(self.scene, DeclaredOptions(stage, self.options), self.progress)
         except OSError as error:
-            raise from_os_error(error, f"running stage {stage.name}") from error
+            place = str(self.scene.root)
+            raise from_os_error(error, f"running stage {stage.name}", place) from error
         except MaquetteError as error:
             if not error.detail.startswith("at stage"):
                 detail = f": {error.detail}" if error.detail else ""
