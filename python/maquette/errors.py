@@ -118,14 +118,15 @@ def missing_part(part: str, what: str, error: ModuleNotFoundError) -> MaquetteEr
     )
 
 
-def from_os_error(error: OSError, doing: str) -> MaquetteError:
+def from_os_error(error: OSError, doing: str, place: str = "the working folder") -> MaquetteError:
     """Say an operating-system error (full disk, read-only folder …) as a sentence.
 
     Args:
         error: What the system raised.
         doing: What was being done, as in "writing the checkpoint".
+        place: Where it was done, which is told where the system names no file.
     """
-    where = str(error.filename) if error.filename else "the working folder"
+    where = str(error.filename) if error.filename else place
     if error.errno == errno.ENOSPC or error.errno == errno.EDQUOT:
         return JobFailed(
             f"{NO_SPACE} while {doing}: `{where}`",

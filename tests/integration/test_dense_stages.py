@@ -13,7 +13,7 @@ import pycolmap
 import pytest
 from PIL import Image
 
-from maquette.errors import BadInput, Interrupted
+from maquette.errors import BadInput, ConfigError, Interrupted
 from maquette.pipelines.photogrammetry.options import ProcessOptions
 from maquette.recon.geometry.points import read_points
 from maquette.recon.mvs.colmap_files import filtered_file, map_files
@@ -135,7 +135,9 @@ def test_a_damaged_map_is_made_again_alone(fused: Path, tmp_path: Path) -> None:
     whole, before = damaged.read_bytes(), maps(root)
     damaged.unlink()
     damaged.write_bytes(whole[:-100])
-    process(root)
+    log = io.StringIO()
+    process(root, Progress(log=log))
+    assert "`0004.png`: a map of it is gone or damaged, and is made again alone" in log.getvalue()
     after = maps(root)
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {f"{kind}_maps/0004.png.photometric.bin" for kind in ("depth", "normal")}
@@ -249,9 +251,37 @@ def keep(root: Path, numbers: list[int]) -> None:
     model.write(root / "sparse" / "0")
 
 
+def black_masks(root: Path) -> None:
+    (root / "masks").mkdir()
+    for picture in (root / "images").iterdir():
+        Image.new("L", (96, 72)).save(root / "masks" / picture.name)
+
+
+def unseeing(root: Path, name: str) -> None:
+    """Take from a photo all points that it sees."""
+    model = pycolmap.Reconstruction(root / "sparse" / "0")
+    (image,) = [image for image in model.images.values() if image.name == name]
+    for number, point in enumerate(image.points2D):
+        if point.has_point3D():
+            model.delete_observation(image.image_id, number)
+    (root / "sparse" / "0" / "points3D.bin").unlink()
+    (root / "sparse" / "0" / "images.bin").unlink()
+    model.write(root / "sparse" / "0")
+
+
+def test_a_photo_without_a_neighbour_is_skipped_by_its_name(ready: Path, tmp_path: Path) -> None:
+    root = linked_copy(ready, tmp_path / "scene")
+    unseeing(root, "0003.png")
+    log = io.StringIO()
+    numbers = process(root, Progress(log=log))
+    assert "1 photo (0003.png) without a neighbour: no depth map" in log.getvalue()
+    assert numbers["depthmaps"]["views"] == VIEWS - 1 and numbers["fuse"]["points"] > 2_000
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
+        (black_masks, "`masks/` excludes every pixel of 12 photos"),
         (two_photos, "2 photos with a pose: a point counts when 2 other photos agree"),
         (same_way, "no two show the same points from directions 3 to 60 degrees apart"),
         (lambda root: (root / "sparse/0/points3D.bin").unlink(), "has no points yet"),
@@ -264,6 +294,12 @@ def test_photos_that_show_no_depth_are_refused(
     spoil(root)
     with pytest.raises(Exception, match=sentence):
         process(root)
+
+
+def test_maps_too_small_to_match_are_refused(ready: Path, tmp_path: Path) -> None:
+    root = linked_copy(ready, tmp_path / "scene")
+    with pytest.raises(ConfigError, match=r"DENSE_SIZE=5 is too small .* at least 32 pixels"):
+        process(root, dense_size=5)
 
 
 def test_a_full_run_after_a_preview_gives_what_it_gives_alone(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dense_workspace import write_workspace
+from dense_workspace import VIEWS, write_workspace
 from maquette.errors import BadInput, ConfigError, JobFailed
 from maquette.pipelines.photogrammetry.options import ExtractOptions
 from maquette.recon.evaluate.results import find_surface
@@ -31,7 +31,8 @@ def fuse(scene: Scene, options: Any, progress: Progress) -> Report:
     return Report([scene.dense(options.group) / "fused.ply"])
 
 
-STAGES = [Stage("fuse", 1, fuse, parameters=("group",)), surface.STAGE, filtered.STAGE]
+FUSE = Stage("fuse", 1, fuse, parameters=("group",), facts=("cameras",))
+STAGES = [FUSE, surface.STAGE, filtered.STAGE]
 
 
 @pytest.fixture
@@ -53,6 +54,20 @@ def narrow(root: Path, region: Region) -> None:
     cameras = transforms.read(path)
     path.unlink()
     transforms.write(path, replace(cameras, region=region))
+
+
+def move_cameras(root: Path, count: int) -> None:
+    """Leave some of the cameras, moved a little."""
+    path = root / "transforms.json"
+    cameras = transforms.read(path)
+    path.unlink()
+    moved = np.eye(4)
+    moved[0, 3] = 0.1
+    frames = [
+        replace(frame, world_from_cam=moved @ frame.world_from_cam)
+        for frame in cameras.frames[:count]
+    ]
+    transforms.write(path, replace(cameras, frames=tuple(frames)))
 
 
 def off_surface(root: Path, name: str) -> np.ndarray:
@@ -133,7 +148,34 @@ def test_a_region_beside_the_points_is_refused(root: Path) -> None:
     assert "make adjust" in caught.value.hint
 
 
-def test_nothing_left_names_the_option(root: Path) -> None:
-    with pytest.raises(JobFailed, match="nothing of the") as caught:
+def test_nothing_left_names_the_option_that_dropped_it(root: Path) -> None:
+    with pytest.raises(JobFailed, match=r"is left: each has an edge of LONG_FACES=1e-06") as caught:
         extract(root, long_faces=1e-6)
-    assert "LONG_FACES" in caught.value.hint
+    assert "LONG_FACES=60" in caught.value.hint
+    with pytest.raises(JobFailed, match=r"is left: all lie in parts of fewer than 20") as caught:
+        narrow(root, Region.around(CENTER, 12.0))
+        extract(root, resolution=16)
+    assert "RESOLUTION" in caught.value.hint
+
+
+def test_a_region_too_large_for_any_cell_to_show_a_surface_is_named(root: Path) -> None:
+    narrow(root, Region.around(CENTER, 2000.0))
+    with pytest.raises(JobFailed, match="no surface of") as caught:
+        extract(root, resolution=16)
+    assert "pixels wide" in caught.value.detail and "smaller" in caught.value.hint
+    narrow(root, Region.around(CENTER, 20.0))
+    with pytest.raises(JobFailed, match="no surface of") as caught:
+        extract(root, resolution=8)
+    assert "try RESOLUTION=1" in caught.value.hint
+
+
+def test_maps_of_other_cameras_are_not_meshed(root: Path) -> None:
+    extract(root, until_stage="fuse")
+    move_cameras(root, VIEWS)
+    with pytest.raises(BadInput, match="changed after its depth maps were made") as caught:
+        extract(root, from_stage="surface")
+    assert "make process PIPELINE=photogrammetry" in caught.value.hint
+    move_cameras(root, VIEWS - 1)
+    with pytest.raises(BadInput, match=r"is of 16 photos, not of the 15 photos that") as caught:
+        extract(root, from_stage="surface")
+    assert "make process PIPELINE=photogrammetry" in caught.value.hint

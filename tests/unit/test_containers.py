@@ -165,6 +165,20 @@ def test_a_machine_taken_away_is_a_failure_and_a_persons_stop_is_not(
         raise_for_end(document, StepLedger(tmp_path, "group", "thing", "neuralangelo", "process"))
 
 
+def test_how_a_job_failed_is_told_also_where_the_disk_is_too_full_to_note_it(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(model="lego", base_dir=tmp_path)
+    job = build_job("process", settings)
+    ledger = ledger_of(job)
+    document = ledger.create(job, "local", {}, lambda current: None)  # and stays so on the disk
+    change_state(document, "FAILED", "no space left", exit_code=12)
+    document["maquette"]["reason"] = {"what": "no space left", "code": 12, "hint": "free space"}
+    with pytest.raises(JobFailed, match="no space left") as caught:
+        finish(document, ledger, settings, as_json=False)
+    assert caught.value.hint == "free space"
+
+
 @pytest.mark.parametrize(
     ("address", "words"),
     [

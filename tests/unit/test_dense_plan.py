@@ -63,14 +63,20 @@ def test_a_view_stands_for_its_key_while_its_files_are_whole(tmp_path: Path) -> 
     records, file = ViewRecords(tmp_path / "records", tmp_path), tmp_path / "a.bin"
     file.write_bytes(b"123")
     records.write("a.jpg", "key", [file], kept=0.5)
-    assert records.stands("a.jpg", "key") and not records.stands("a.jpg", "other")
+    keys, said = {0: "key", 1: "key of b"}, list[str]()
+
+    def missing(numbers: list[int]) -> list[tuple[int, str]]:
+        return list(records.missing(numbers, ["a.jpg", "b.jpg"], keys.__getitem__, said.append))
+
     assert records.key("a.jpg") == "key" and records.numbers("a.jpg") == {"kept": 0.5}
-    keys = {0: "key", 1: "key of b"}
-    assert list(records.missing([0, 1], ["a.jpg", "b.jpg"], keys.__getitem__)) == [(1, "key of b")]
+    assert missing([0, 1]) == [(1, "key of b")] and not said
     file.write_bytes(b"12")
-    assert not records.stands("a.jpg", "key")
+    assert missing([0]) == [(0, "key")]
+    assert said == ["`a.jpg`: a map of it is gone or damaged, and is made again alone"]
+    keys[0] = "other"
+    assert missing([0]) == [(0, "other")] and len(said) == 1, "another key is no damage"
     (tmp_path / "records" / "a.jpg.json").write_text("[]")
-    assert not records.stands("a.jpg", "key") and records.key("a.jpg") == ""
+    assert missing([0]) == [(0, "other")] and records.key("a.jpg") == ""
 
 
 def test_parts_take_the_gpus_in_turns_and_the_processor_where_none_may_be_used(

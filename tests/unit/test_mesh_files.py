@@ -1,10 +1,12 @@
 """What is written to disk: PLY and GLB, colours, normals and the way up."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import trimesh
 
-from maquette.errors import BadInput, NotFound
+from maquette.errors import BadInput, Interrupted, NotFound
 from maquette.recon.mesh.attributes import field_normals, to_world, with_colors, with_normals
 from maquette.recon.mesh.gltf import write_glb
 from maquette.recon.mesh.marching import extract_surface
@@ -109,6 +111,41 @@ def test_unreadable_meshes_are_said(tmp_path):
     (tmp_path / "bad.ply").write_bytes(b"ply\nnonsense")
     with pytest.raises(BadInput):
         read_mesh(tmp_path / "bad.ply")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("4 0 1 2 3", "4 0 1 2 7", "names vertex 7 of 4"),
+        ("4 0 1 2 3", "4 0 1 2 -3", "names vertex -3 of 4"),
+        ("1 1 0\n", "1 nan 0\n", "1 of 4 vertices are at no place"),
+        ("1 1 0\n", "inf 1 0\n", "1 of 4 vertices are at no place"),
+        ("\nelement face 1\nproperty list uchar int vertex_index", "", "holds no triangles"),
+        ("4 0 1 2 3", "", "is not a readable mesh"),
+    ],
+)
+def test_a_mesh_on_which_nothing_can_work_is_refused_with_its_reason(old, new, said, tmp_path):
+    path = tmp_path / "m.ply"
+    path.write_text(SQUARE.replace("list uchar uint", "list uchar int").replace(old, new))
+    with pytest.raises(BadInput, match=said) as caught:
+        read_mesh(path)
+    assert "export it again" in caught.value.hint
+
+
+def test_a_damaged_face_of_a_mapped_file_is_found(mesh, tmp_path):
+    write_ply(tmp_path / "m.ply", mesh)
+    content = (tmp_path / "m.ply").read_bytes()
+    (tmp_path / "m.ply").write_bytes(content[:-4] + b"\xff\xff\xff\x7f")
+    with pytest.raises(BadInput, match="names vertex 2147483647"):
+        read_mesh(tmp_path / "m.ply")
+
+
+def test_a_request_to_stop_is_not_taken_for_a_damaged_file(tmp_path, monkeypatch):
+    (tmp_path / "m.obj").write_text("v 0 0 0")
+    stop = Interrupted("stopped on request")
+    monkeypatch.setattr(trimesh, "load_mesh", Mock(side_effect=stop))
+    with pytest.raises(Interrupted):
+        read_mesh(tmp_path / "m.obj")
 
 
 def test_glb_stands_upright_and_keeps_world_coordinates(mesh, tmp_path):

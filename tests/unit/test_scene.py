@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from maquette.errors import BadInput, ConfigError, NotFound
 from maquette.pipelines import options
 from maquette.pipelines.neuralangelo.options import ExtractOptions, ProcessOptions
 from maquette.pipelines.prepare import PrepareOptions
-from maquette.scene import atomic, checkpoints, transforms
+from maquette.scene import atomic, checkpoints, stage_records, transforms
+from maquette.scene.paths import Scene
 from maquette.scene.region import Region
+from maquette.scene.stage_records import StageRecord
 from maquette.scene.transforms import Frame, Intrinsics, Transforms
 
 finite = st.floats(-1e3, 1e3)
@@ -32,6 +35,29 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         raise RuntimeError
     assert json.loads(path.read_text()) == {"a": 1}
     assert [item.name for item in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_what_killed_processes_left_goes_when_nobody_writes_it_any_more(tmp_path: Path) -> None:
+    folder = tmp_path / "stereo" / "depth_maps"
+    with pytest.raises(RuntimeError), atomic.replacing(folder / "0001.png.bin") as temporary:
+        prefix = temporary.name[:5]
+        raise RuntimeError
+    old, new, ours = (folder / name for name in (f"{prefix}a.bin", f"{prefix}b.bin", "c.bin"))
+    for path in (old, new, ours):
+        path.write_bytes(b"half")
+    for path in (old, ours):
+        os.utime(path, (1e9, 1e9))
+    assert atomic.remove_abandoned(tmp_path) == 1
+    assert sorted(folder.iterdir()) == [new, ours]
+
+
+def test_half_a_record_of_a_killed_process_is_none(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, "photogrammetry")
+    record = StageRecord("surface", "extract", "key", {}, {}, {}, "2026", 1.0)
+    stage_records.write(scene, "photogrammetry", record)
+    written = scene.records("photogrammetry") / "surface.json"
+    (written.parent / ".tmp-abc.json").write_bytes(written.read_bytes())
+    assert stage_records.read_all(scene, "photogrammetry") == [record]
 
 
 @given(st.tuples(finite, finite, finite), st.floats(1e-3, 1e3), st.tuples(finite, finite, finite))

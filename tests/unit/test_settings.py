@@ -10,6 +10,7 @@ from maquette.config.loading import MAKE_OVERRIDES, load
 from maquette.config.settings import setting_names
 from maquette.containers.options import ImageOptions
 from maquette.errors import ConfigError
+from maquette.pipelines.texture import TextureOptions
 from maquette.runners.docker.options import DockerOptions
 from maquette.runners.ovh.options import OvhOptions
 
@@ -79,6 +80,28 @@ def refused(*words: str) -> str:
         load(words)
     assert caught.value.exit_code == 10
     return caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("word", "wanted"),
+    [
+        ("SWEEPS=many", "e.g. '3 3 2'"),
+        ("SWEEPS=0", "e.g. '3 3 2'"),
+        ("SWEEPS=33", "e.g. '3 3 2'"),
+        ("REFINE_ROUNDS=1 1 1 1 1", "at most four sizes"),
+        ("LONG_FACES=inf", "finite"),
+        ("MAX_REPROJ_ERROR=nan", "finite"),
+    ],
+)
+def test_a_value_that_no_step_can_use_is_refused_before_any_starts(word: str, wanted: str) -> None:
+    detail = refused(word, "PIPELINE=photogrammetry")
+    assert detail.startswith(f"command line: {word}") and wanted in detail
+
+
+def test_an_option_that_two_classes_declare_is_told_of_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(["TEXTURE_SIZE=5", "PIPELINE=photogrammetry"], TextureOptions)
+    assert caught.value.detail.count("TEXTURE_SIZE") == 1
 
 
 def test_what_the_backend_does_not_use_is_refused_on_the_command_line() -> None:

@@ -5,17 +5,25 @@ from __future__ import annotations
 import io
 import shutil
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from maquette.errors import ConfigError, JobFailed, MaquetteError, NotFound
+from maquette.errors import ConfigError, Interrupted, JobFailed, MaquetteError, NotFound
 from maquette.pipelines.neuralangelo.options import ProcessOptions
+from maquette.pipelines.photogrammetry.options import ExtractOptions
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.scene import stage_records
-from maquette.scene.events import Progress
+from maquette.scene.events import Progress, parse_log_line
 from maquette.scene.paths import Scene
+from maquette.scene.stage_records import StageRecord
 from maquette.stages.running import run_stages
 from maquette.stages.stage import Report, Stage
+
+
+def events(log: io.StringIO) -> list[dict[str, Any]]:
+    return [event for line in log.getvalue().splitlines() if (event := parse_log_line(line))]
 
 
 def photo(scene: Scene, options: PrepareOptions) -> list[Path]:
@@ -89,6 +97,37 @@ def test_a_missing_or_changed_output_is_made_again(line: Line) -> None:
     assert line.go() == ["b", "c"]
     (line.scene.root / "c").write_text("longer")
     assert line.go() == ["c"]
+
+
+def test_what_was_damaged_is_said(line: Line) -> None:
+    line.go()
+    (line.scene.root / "b").write_text("longer")
+    log = io.StringIO()
+    run_stages(line.stages(), "prepare", line.scene, PrepareOptions(), Progress(None, log))
+    (told,) = [event["text"] for event in events(log) if event["event"] == "note"]
+    assert told == "`b` is gone, or has not the size it had: made again"
+
+
+def test_results_that_are_gone_name_the_step_that_makes_them(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "scene", "photogrammetry")
+    fused = scene.dense("experiments") / "fused.ply"
+    record = StageRecord("fuse", "process", "key", {}, {}, {scene.relative(fused): 3}, "", 1.0)
+    wanted = Stage("surface", 1, lambda *given: Report([]), after=("fuse",))
+    stage_records.write(scene, "photogrammetry", record)
+    for known in (True, False):
+        with pytest.raises(NotFound, match="surface needs the results of stage fuse") as caught:
+            run_stages([wanted], "extract", scene, ExtractOptions(), Progress(None, io.StringIO()))
+        assert ("fused.ply" in caught.value.detail) is known
+        assert "`make process PIPELINE=photogrammetry MODEL=scene`" in caught.value.hint
+        stage_records.forget(scene, "photogrammetry", "fuse")
+
+
+def test_a_stop_that_a_library_swallowed_comes_again_with_the_next_progress() -> None:
+    asked = Mock(side_effect=[None, Interrupted("stopped on request")])
+    progress = Progress(None, io.StringIO(), check=asked)
+    progress.step("photos", 0, 9)
+    with pytest.raises(Interrupted):
+        progress.step("photos", 1, 9)
 
 
 def test_forcing_runs_the_stage_and_all_after_it_even_if_interrupted(line: Line) -> None:

@@ -23,6 +23,7 @@ from maquette.recon.mesh.upright import up_direction
 from maquette.recon.stages.dense import texture as texture_stage
 from maquette.recon.texture import texturing
 from maquette.recon.texture.__main__ import main
+from maquette.recon.texture.given_mesh import doubt
 from maquette.recon.texture.gltf import read_textured_glb
 from maquette.recon.texture.options import TexturingOptions
 from maquette.recon.texture.publishing import shortfall, write_files
@@ -202,6 +203,21 @@ def test_a_texture_larger_than_memory_is_refused(
     assert "TEXTURE_SIZE=4096" in caught.value.hint
 
 
+def test_pages_too_few_for_the_margins_of_charts_are_refused(scene: Scene) -> None:
+    with pytest.raises(ConfigError, match=r"pieces of the texture do not fit on 1 of 16") as caught:
+        texture_mesh(ball(), views_of(scene), TexturingOptions(size=16, pages=1))
+    assert "TEXTURE_SIZE=256" in caught.value.hint
+
+
+def test_masks_that_hide_all_are_named(scene: Scene, tmp_path: Path) -> None:
+    hidden = write_scene(tmp_path / "hidden", 3)
+    hidden.masks.mkdir()
+    for picture in hidden.images.iterdir():
+        Image.new("L", (96, 72)).save(hidden.masks / picture.name)
+    with pytest.raises(BadInput, match=r"none of 3 photos shows any .* `masks/`"):
+        texture_mesh(ball(2), views_of(hidden), TexturingOptions())
+
+
 def test_other_programs_read_the_files_with_the_right_colours(
     made: Texturing, scene: Scene, tmp_path: Path
 ) -> None:
@@ -320,6 +336,34 @@ def test_a_mesh_that_a_person_edited_is_textured(
     assert numbers["files"][0] == "results/neuralangelo/edited_textured.obj"
     assert all((own.root / name).is_file() for name in numbers["files"])
     assert numbers["psnr_inside_db"] > 25
+
+
+def test_a_mesh_may_have_any_name(
+    own: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_ply(tmp_path / "Löwe 2.ply", ball(2))
+    numbers = run_command(own, capsys, "--mesh", str(tmp_path / "Löwe 2.ply"))["numbers"]
+    painted = trimesh.load(own.root / numbers["files"][0], process=False)
+    assert painted.visual.material.image.size == tuple(numbers["page_size"])
+
+
+def test_a_mesh_that_photos_do_not_agree_on_is_painted_with_a_warning(
+    own: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mesh = ball(2)
+    mesh = replace(mesh, vertices=mesh.vertices[:, [0, 2, 1]] * [1, -1, 1])
+    write_ply(tmp_path / "edited.ply", mesh)
+    words = ["--scene", str(own.root), "--pipeline", "neuralangelo"]
+    code = main([*words, "--mesh", str(tmp_path / "edited.ply")])
+    told = [parse_log_line(line) for line in capsys.readouterr().out.splitlines()]
+    (warning,) = [event["text"] for event in told if event and event["event"] == "warning"]
+    assert code == 0 and "of the faces of `edited.ply`" in warning and "turned" in warning
+
+
+def test_a_mesh_that_photos_show_and_match_is_not_doubted() -> None:
+    assert not doubt("edited.ply", 0.4, 24.0)
+    assert "show 12% of the faces" in doubt("edited.ply", 0.12, 24.0)
+    assert "match them to 15.0 dB" in doubt("edited.ply", 0.9, 15.0)
 
 
 def test_an_edited_gltf_is_turned_back_into_the_scenes_world(

@@ -11,7 +11,7 @@ from PIL import Image
 from maquette.errors import BadInput
 from maquette.recon.views.cache import ArrayCache
 from maquette.recon.views.checks import check
-from maquette.recon.views.images import read_image
+from maquette.recon.views.images import read_image, read_mask
 from maquette.recon.views.memory import memory_bytes
 from maquette.recon.views.split import split
 from maquette.recon.views.views import Views
@@ -94,6 +94,36 @@ def test_a_mask_belongs_to_the_image_of_its_name(tmp_path: Path, suffix: str) ->
     found = views.mask(1)
     assert views.has_masks and views.mask(0) is None and found is not None
     assert found.shape == (12, 16) and found[:6].all() and not found[6:].any()
+
+
+def test_a_photo_that_can_not_be_used_is_named_without_the_place_where_it_lies(
+    tmp_path: Path,
+) -> None:
+    scene = write_posed_scene(tmp_path, 4, 16, 12)
+    frames = transforms.read(scene.transforms).frames
+    path = scene.root / frames[1].file_path
+    path.unlink()
+    with pytest.raises(BadInput, match=r"can not read .*0001.png`: no such file") as caught:
+        Views(scene, frames)
+    assert str(tmp_path) not in caught.value.what and "make prepare" in caught.value.hint
+    path.write_bytes(b"")
+    with pytest.raises(BadInput, match=r"can not read .*0001.png`: it is no picture"):
+        Views(scene, frames)
+    Image.new("RGB", (12, 16)).save(path)
+    with pytest.raises(BadInput, match=r"0001.png` of 12 × 16 pixels has another shape than its"):
+        Views(scene, frames)
+    Image.new("RGB", (8, 6)).save(path)
+    assert Views(scene, frames).size(1) == (8, 6), "smaller copies are fine"
+
+
+def test_a_mask_that_can_not_be_used_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "0001.png"
+    path.write_bytes(b"no picture")
+    with pytest.raises(BadInput, match=r"can not read the mask `masks/0001.png`: it is no picture"):
+        read_mask(path, (16, 12))
+    Image.new("L", (12, 16)).save(path)
+    with pytest.raises(BadInput, match=r"mask `masks/0001.png` of 12 × 16 .* another shape"):
+        read_mask(path, (16, 12))
 
 
 def test_a_containers_limit_counts_where_it_is_less_than_the_machine_has(tmp_path: Path) -> None:

@@ -142,11 +142,14 @@ def finish(document: dict[str, Any], ledger: StepLedger, settings: Settings, as_
         MaquetteError: the job failed; carries the step's own words and exit code.
     """
     from maquette.cli.engine_results import take_over
+    from maquette.jobs.states import has_ended
     from maquette.runners import tracking
 
     if settings.pull:
         try:
-            document = tracking.collect(ledger)
+            collected = tracking.collect(ledger)
+            if has_ended(collected["status"]):  # else the disk was too full to write the end down
+                document = collected
         except MaquetteError:
             if tracking.is_complete(document):
                 raise  # else how the job failed matters more

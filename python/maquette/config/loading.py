@@ -30,6 +30,7 @@ MAKE_OVERRIDES = "MAQUETTE_MAKE_OVERRIDES"
 
 
 Values = Mapping[str, tuple[Any, str]]  # each with where it was given
+_NONE: Mapping[str, str] = {}
 
 
 def load(arguments: Iterable[str] = (), *kinds: type[Any], folder: Path | None = None) -> Settings:
@@ -127,7 +128,8 @@ def _checked(model: type[BaseModel], values: Values, problems: list[str]) -> dic
     try:
         return model(**given).model_dump()
     except ValidationError as error:
-        _explain(error, values, problems)
+        helps = {name: field.description or "" for name, field in model.model_fields.items()}
+        _explain(error, values, problems, helps)
         return {}
 
 
@@ -148,12 +150,20 @@ def _why_unused(key: str, pipeline: str, backend: str) -> str:
     return f"{key} means nothing to {' and to '.join(sentences)}"
 
 
-def _explain(error: ValidationError, values: Values, problems: list[str]) -> None:
+def _explain(
+    error: ValidationError, values: Values, problems: list[str], helps: Mapping[str, str] = _NONE
+) -> None:
+    """Add a sentence for each mistake; `helps` says what is wanted, by name in small letters."""
     for problem in error.errors():
         key = str(problem["loc"][0]).upper()
         source = values.get(key, ("", "defaults"))[1]
         shown = "…" if key in secret_names() else problem["input"]
-        problems.append(f"{source}: {key}={shown}: {problem['msg']}")
+        wrong = problem["msg"]
+        if problem["type"] == "string_pattern_mismatch" and key.lower() in helps:
+            wrong = f"not of the form that is wanted: {helps[key.lower()]}"
+        told = f"{source}: {key}={shown}: {wrong}"
+        if told not in problems:  # steps, backend and command may share an option
+            problems.append(told)
 
 
 def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:

@@ -67,10 +67,11 @@ def _model(options: Iterable[Option]) -> type[BaseModel]:
     for option in options:
         bounds = {
             "ge": option.low, "le": option.high, "gt": option.above,
-            "pattern": option.pattern or None,
+            "pattern": (option.pattern and rf"\A(?:{option.pattern})\z") or None,
         }  # fmt: skip
         known: dict[str, Any] = {key: x for key, x in bounds.items() if x is not None}
         fields[option.setting.lower()] = (
             option.kind, Field(option.default, description=option.help, **known)
         )  # fmt: skip
-    return create_model("Options", __config__=ConfigDict(extra="forbid"), **fields)
+    config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    return create_model("Options", __config__=config, **fields)

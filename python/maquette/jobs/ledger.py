@@ -163,7 +163,8 @@ def find_all(logs: Path) -> list[StepLedger]:
 
 def copies(logs: Path) -> list[Path]:
     """The copy of every job's document."""
-    return sorted([*logs.glob("*/*/history/*.json"), *logs.glob("*/*/*/history/*.json")])
+    file = "history/[!.]*.json"  # a killed process leaves hidden ones
+    return sorted([*logs.glob(f"*/*/{file}"), *logs.glob(f"*/*/*/{file}")])
 
 
 def _ledger_of(logs: Path, path: Path) -> StepLedger:

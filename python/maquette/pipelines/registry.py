@@ -60,6 +60,15 @@ def owner_of(pipeline: str, step: str) -> str:
     return COMMON if get_pipeline(pipeline).steps[step].is_shared else pipeline
 
 
+def step_of(pipeline: str, stage: str) -> str:
+    """The step of a pipeline that has a stage; "" where none is known to have it."""
+    known = get_pipeline(pipeline).steps if pipeline in names() else {}
+    for verb, step in known.items():
+        if stage in [name.rpartition(".")[2] for name in step.stages]:
+            return verb
+    return ""
+
+
 def shared_steps() -> frozenset[str]:
     """The steps that all pipelines share."""
     return frozenset(verb for verb, step in get_pipeline(DEFAULT).steps.items() if step.is_shared)

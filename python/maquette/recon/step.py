@@ -31,6 +31,7 @@ from maquette.recon import stopping
 from maquette.recon.gpu_memory import TorchMeter
 from maquette.recon.processes import spread
 from maquette.scene import layout, outputs
+from maquette.scene.atomic import remove_abandoned
 from maquette.scene.events import Progress
 from maquette.scene.layout import open_scene
 from maquette.scene.paths import Scene
@@ -44,12 +45,12 @@ LOCK_WAIT_S = 60.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a step and return its exit code; see `maquette.errors.ExitCode`."""
     arguments = _parser().parse_args(argv)
-    stopping.install()
     scene = Scene(arguments.scene.resolve(), arguments.pipeline)
     progress = Progress(None)
     try:
+        stopping.install()
         scene.stages.mkdir(parents=True, exist_ok=True)
-        progress = Progress(scene.events)
+        progress = Progress(scene.events, check=stopping.check)
         run_step(
             arguments.pipeline, arguments.step, scene, arguments.options, progress,
             arguments.engine,
@@ -102,6 +103,7 @@ def run_step(
         if chosen.is_ours:
             _look_for_needs(scene, method, step)
         layout.mark(scene)
+        remove_abandoned(scene.root)
         progress.event("step", step=step, stages=[name.rpartition(".")[2] for name in stages])
         owner = owner_of(pipeline, step)
         run_stages(_load(stages), step, scene, options, progress, owner, spread, TorchMeter())

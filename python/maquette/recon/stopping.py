@@ -1,10 +1,15 @@
-"""A polite stop: SIGTERM or Ctrl-C ends a step at once, or, inside `deferred`, when it saved."""
+"""A polite stop: SIGTERM or Ctrl-C ends a step at once, or, inside `deferred`, when it saved.
+
+The signal raises `Interrupted` wherever the step is. A library that catches all that is raised can
+lose it there: `check`, which progress calls, raises it again.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -13,10 +18,12 @@ from maquette.errors import Interrupted
 
 LIFELINE = "MAQUETTE_LIFELINE_FD"
 ORPHAN_GRACE_S = 30.0
+_UNWINDING_S = 5.0  # in which the same request again must not disturb what ends tidily
 
 
 class _State:
     requested = False
+    raised_at = float("-inf")
     deferrals = 0
 
 
@@ -37,6 +44,17 @@ def stop_requested() -> bool:
     return _state.requested
 
 
+def check() -> None:
+    """End this step where a stop was requested and is not deferred.
+
+    Raises:
+        Interrupted: it is so.
+    """
+    if _state.requested and not _state.deferrals:
+        _state.raised_at = time.monotonic()
+        raise Interrupted("stopped on request", hint="run the same command again: it continues")
+
+
 @contextmanager
 def deferred() -> Iterator[None]:
     """Inside the block a stop request only sets the flag; the block must look at it."""
@@ -49,8 +67,8 @@ def deferred() -> Iterator[None]:
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
     _state.requested = True
-    if not _state.deferrals:
-        raise Interrupted("stopped on request", hint="run the same command again: it continues")
+    if time.monotonic() - _state.raised_at > _UNWINDING_S:
+        check()
 
 
 def _watch(descriptor: int) -> None:

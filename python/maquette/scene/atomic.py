@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+_PREFIX = ".tmp-"
+_ABANDONED_S = 600.0  # nobody writes for so long to a file of which nothing has come
 
 
 @contextmanager
@@ -19,7 +23,7 @@ def replacing(path: Path) -> Iterator[Path]:
     format by it. On any error the temporary is removed and `path` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=_PREFIX, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -30,6 +34,17 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> int:
+    """Remove, at any depth, the temporary files of processes that were killed; returns how many."""
+    limit, count = time.time() - _ABANDONED_S, 0
+    for path in folder.rglob(f"{_PREFIX}*"):
+        with suppress(OSError):  # whose it is may rename it now
+            if path.is_file() and path.stat().st_mtime < limit:
+                path.unlink()
+                count += 1
+    return count
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,16 +39,22 @@ class Progress:
     Args:
         path: The events file, appended to; None writes to the log only.
         log: Where prefixed lines go (standard output by default).
+        check: Called at each step of the work; may raise to end it.
     """
 
-    def __init__(self, path: Path | None = None, log: TextIO | None = None) -> None:
+    def __init__(
+        self, path: Path | None = None, log: TextIO | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         self._path = path
         self._log = log
+        self._check = check
         self._stage = ""
         self._last_progress = 0.0
 
     def step(self, name: str, done: int, total: int, **metrics: float | int | str) -> None:
         """Report `done` of `total` of the work called `name`; cheap enough for inner loops."""
+        self._check()
         clock = time.monotonic()
         if done < total and clock - self._last_progress < _MIN_INTERVAL_S:
             return

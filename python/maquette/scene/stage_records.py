@@ -76,7 +76,8 @@ def parse(content: dict[str, Any]) -> StageRecord | None:
 
 def read_all(scene: Scene, owner: str) -> list[StageRecord]:
     """The records of all finished stages of a pipeline, or of the COMMON ones, oldest first."""
-    names = sorted(path.stem for path in scene.records(owner).glob("*.json"))
+    files = scene.records(owner).glob("[!.]*.json")  # a killed process leaves hidden ones
+    names = sorted(path.stem for path in files)
     found = [read(scene.of(owner), name) for name in names]
     return sorted((record for record in found if record), key=lambda record: record.started_at)
 
@@ -123,8 +124,13 @@ def _json_object(path: Path) -> dict[str, Any] | None:
 
 def outputs_stand(scene: Scene, record: StageRecord) -> bool:
     """Whether every output is still there with the size it had."""
+    return not spoilt_output(scene, record)
+
+
+def spoilt_output(scene: Scene, record: StageRecord) -> str:
+    """The first output, below the scene, that is gone or has another size; "" where all stand."""
     for relative, size in record.outputs.items():
         path = scene.root / relative
         if not path.exists() or (size >= 0 and path.stat().st_size != size):
-            return False
-    return True
+            return relative
+    return ""

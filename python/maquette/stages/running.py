@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from maquette.errors import ConfigError, MaquetteError, NotFound, from_os_error
+from maquette.pipelines import registry
 from maquette.pipelines.options import StepOptions
 from maquette.scene import facts, outputs, stage_records
 from maquette.scene.events import Progress, now
@@ -84,12 +85,15 @@ class _Line:
         if stage.bring is not None:
             self._attempt(stage, stage.bring)
         parameters = stage.keyed(self.options)
-        inputs = _input_keys(stage, self.scene, DeclaredOptions(stage, self.options))
+        inputs = self._input_keys(stage)
         key = stage_records.content_key(stage.name, stage.version, parameters, inputs)
         record = stage_records.read(self.scene, stage.name)
-        if record and record.key == key and stage_records.outputs_stand(self.scene, record):
-            self.progress.event("skipped", numbers=record.numbers, wall_s=record.wall_s)
-            return record
+        if record and record.key == key:
+            spoilt = stage_records.spoilt_output(self.scene, record)
+            if not spoilt:
+                self.progress.event("skipped", numbers=record.numbers, wall_s=record.wall_s)
+                return record
+            self.progress.say(f"`{spoilt}` is gone, or has not the size it had: made again")
         self.forget(stage.name)
         self.progress.event("started")
         started_at, clock = now(), time.monotonic()
@@ -119,6 +123,38 @@ class _Line:
         self.progress.event("finished", numbers=record.numbers, wall_s=record.wall_s)
         return record
 
+    def _input_keys(self, stage: Stage) -> dict[str, str]:
+        """Digests of what a stage reads, by name.
+
+        Raises:
+            NotFound: a stage before it has never finished, or its files are gone.
+        """
+        scene, keys = self.scene, {}
+        for name in stage.after:
+            record = stage_records.read(scene, name)
+            if record is None or stage_records.spoilt_output(scene, record):
+                raise self._lacking(stage, name, record)
+            keys[f"stage:{name}"] = record.key + _again(record)
+        for fact in stage.facts:
+            source = stage_records.read(scene, facts.SOURCES.get(fact, ""))
+            keys[f"fact:{fact}"] = facts.digest(scene, fact) + _again(source)
+        for path in stage.files(scene, DeclaredOptions(stage, self.options)):
+            keys[scene.relative(path)] = hash_file(path)
+        return keys
+
+    def _lacking(self, stage: Stage, name: str, record: StageRecord | None) -> NotFound:
+        """What is said where the results of stage `name`, that another needs, do not stand."""
+        pipeline, hint = self.scene.pipeline, f"run it without FROM, or with FROM={name}"
+        step = registry.step_of(pipeline, name)
+        if step not in ("", self.step):
+            hint = f"`make {step} {registry.naming(pipeline, step, self.scene.name)}` makes them"
+        spoilt = stage_records.spoilt_output(self.scene, record) if record else ""
+        return NotFound(
+            f"stage {stage.name} needs the results of stage {name}, which are not there",
+            detail=f"`{spoilt}` is gone, or has not the size it had" if spoilt else "",
+            hint=hint,
+        )
+
     def _work_of(self, stage: Stage, key: str) -> RunStage:
         if not isinstance(stage.run, Sharding):
             return stage.run
@@ -143,7 +179,8 @@ class _Line:
         try:
             return work(self.scene, DeclaredOptions(stage, self.options), self.progress)
         except OSError as error:
-            raise from_os_error(error, f"running stage {stage.name}") from error
+            place = str(self.scene.root)
+            raise from_os_error(error, f"running stage {stage.name}", place) from error
         except MaquetteError as error:
             if not error.detail.startswith("at stage"):
                 detail = f": {error.detail}" if error.detail else ""
@@ -155,24 +192,6 @@ def hash_file(path: Path) -> str:
     """SHA-256 of a file's content."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _input_keys(stage: Stage, scene: Scene, options: DeclaredOptions) -> dict[str, str]:
-    keys = {}
-    for name in stage.after:
-        record = stage_records.read(scene, name)
-        if record is None or not stage_records.outputs_stand(scene, record):
-            raise NotFound(
-                f"stage {stage.name} needs the results of stage {name}, which are not there",
-                hint=f"run it without FROM, or with FROM={name}",
-            )
-        keys[f"stage:{name}"] = record.key + _again(record)
-    for fact in stage.facts:
-        source = stage_records.read(scene, facts.SOURCES.get(fact, ""))
-        keys[f"fact:{fact}"] = facts.digest(scene, fact) + _again(source)
-    for path in stage.files(scene, options):
-        keys[scene.relative(path)] = hash_file(path)
-    return keys
 
 
 def _again(record: StageRecord | None) -> str:

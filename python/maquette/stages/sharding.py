@@ -89,7 +89,8 @@ def run_shards(
     if failures:
         first, *others = failures
         count = f"{1 + len(others)} of {len(shards)} shards failed, the others are done"
-        detail = "\n".join(filter(None, (first["detail"], count)))
+        told = (first["detail"], count if len(shards) > 1 else "")
+        detail = "\n".join(filter(None, told))
         raise from_exit_code(**{**first, "detail": detail})
     return stage.run.merge(scene, declared, progress)
 

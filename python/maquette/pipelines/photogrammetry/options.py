@@ -29,7 +29,7 @@ class ProcessOptions(ShardedStepOptions):
     )
     sweeps: str = option(
         "", "over a photo at each size, small to full, e.g. '3 3 2'; empty: by PRESET",
-        pattern=r"([1-9] ?)*",
+        pattern=r"([1-9]( [1-9]){0,4})?",
     )  # fmt: skip
     geometric_sweeps: int = option(1, "sweeps with the other photos' depths", low=1, high=9)
     planar_prior: bool = option(
@@ -83,7 +83,7 @@ class ExtractOptions(TextureOptions, StepOptions):
     decimate: float = option(0.0, "the same as a share, e.g. 0.1", low=0.0, high=1.0)
     refine: bool = option(False, "1: move the mesh to where the photos agree on it best")
     refine_rounds: str = option(
-        "4", "rounds at each size of the photos, small to full, each twice the one before",
+        "4", "rounds at each size of the photos, small to full, at most four sizes, e.g. '2 4'",
         pattern=r"[1-9][0-9]?( [1-9][0-9]?){0,3}",
     )  # fmt: skip
     refine_smoothness: float = option(

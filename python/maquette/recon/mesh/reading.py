@@ -10,8 +10,13 @@ import trimesh
 from numpy.typing import NDArray
 from plyfile import PlyData, PlyElement, PlyParseError
 
-from maquette.errors import BadInput, NotFound
+from maquette.errors import BadInput, MaquetteError, NotFound, shown_path
 from maquette.recon.mesh.triangles import TriangleMesh
+
+_HINT = (
+    "export it again as triangles (.ply, .obj, .stl, .glb); one that `make extract` made comes "
+    "again when it is removed"
+)
 
 
 def read_mesh(path: Path) -> TriangleMesh:
@@ -22,11 +27,29 @@ def read_mesh(path: Path) -> TriangleMesh:
 
     Raises:
         NotFound: there is no such file.
-        BadInput: it holds no triangles or is not a mesh file.
+        BadInput: it holds no triangles, is damaged, or is no mesh file.
     """
     if not path.is_file():
-        raise NotFound(f"no mesh: `{path}`", hint="run `make extract` first")
-    return _read_triangles(path) or _read_any(path)
+        raise NotFound(f"no mesh: `{shown_path(path)}`", hint="run `make extract` first")
+    mesh = _read_triangles(path) or _read_any(path)
+    _check(path, mesh)
+    return mesh
+
+
+def _check(path: Path, mesh: TriangleMesh) -> None:
+    """Refuse what no algorithm can work on."""
+    count, low, high = len(mesh.vertices), int(mesh.faces.min()), int(mesh.faces.max())
+    if low < 0 or high >= count:
+        wrong = high if high >= count else low
+        raise _unusable(path, f"is damaged: a face names vertex {wrong} of {count:,}")
+    finite = np.isfinite(mesh.vertices).all(axis=1)
+    if not finite.all():
+        lost = f"{int((~finite).sum()):,} of {count:,} vertices are at no place (NaN)"
+        raise _unusable(path, f"is damaged: {lost}")
+
+
+def _unusable(path: Path, why: str) -> BadInput:
+    return BadInput(f"`{shown_path(path)}` {why}", hint=_HINT)
 
 
 def _read_triangles(path: Path) -> TriangleMesh | None:
@@ -58,10 +81,13 @@ def _columns(element: PlyElement, *names: str) -> NDArray[Any] | None:
 def _read_any(path: Path) -> TriangleMesh:
     try:
         loaded = trimesh.load_mesh(path, process=False)
+    except (MaquetteError, MemoryError):  # a request to stop may come here too
+        raise
     except Exception as error:  # trimesh's readers raise whatever they stumble over
-        raise BadInput(f"`{path}` is not a readable mesh: {error}") from error
+        raise _unusable(path, f"is not a readable mesh: {error}") from error
     if not isinstance(loaded, trimesh.Trimesh) or len(loaded.faces) == 0:
-        raise BadInput(f"`{path}` holds no triangles")
+        raise _unusable(path, "holds no triangles; points alone are no mesh")
+    _check(path, TriangleMesh(np.asarray(loaded.vertices), np.asarray(loaded.faces)))
     colors = None
     if loaded.visual.kind == "vertex":
         colors = np.asarray(loaded.visual.vertex_colors)[:, :3] / 255.0

@@ -115,7 +115,9 @@ def write_fused(path: Path, parts: Iterable[Points]) -> int:
     Parts are written as they come. Returns how many points there are.
     """
     count = 0
-    with tempfile.TemporaryFile() as vertices, tempfile.TemporaryFile() as seen:
+    folder = path.parent  # the system's own one for temporary files may be small
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as vertices, tempfile.TemporaryFile(dir=folder) as seen:
         for part in parts:
             count += len(part.points)
             rows = np.empty(len(part.points), _VERTEX)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from maquette.counting import counted
+from maquette.errors import BadInput
 from maquette.recon.mvs.grey_views import Contents, GreyViews
 from maquette.recon.mvs.plan import Plan, read_plan
 from maquette.recon.mvs.view_records import ViewRecords
@@ -41,12 +43,18 @@ class Material:
         """Open a scene whose plan is made.
 
         Raises:
-            BadInput: something is missing or damaged.
+            BadInput: something is missing or damaged, or of other photos.
         """
         folder = scene.dense(group)
         plan = read_plan(folder)
         cameras = transforms.read(scene.transforms).frames
         frames = sorted(cameras, key=lambda frame: frame.file_path)
+        if plan.names != tuple(Path(frame.file_path).name for frame in frames):
+            raise BadInput(
+                f"`{scene.relative(folder)}` is of {counted(len(plan.names), 'photo')}, not of the "
+                f"{counted(len(frames), 'photo')} that `{scene.transforms.name}` names",
+                hint=f"`make process PIPELINE={scene.pipeline} MODEL={scene.name}` renews it",
+            )
         views = Views(scene, frames, plan.long_side)
         contents = Contents(scene, frames)
         return cls(scene, folder, plan, views.frames, views, GreyViews(views), contents)

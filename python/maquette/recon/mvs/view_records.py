@@ -25,24 +25,31 @@ class ViewRecords:
     def __init__(self, folder: Path, root: Path) -> None:
         self._folder, self._root = folder, root
 
-    def stands(self, name: str, key: str) -> bool:
-        """Whether a view was finished for this key and its files have the sizes they had."""
-        record = self._read(name)
+    def missing(
+        self, numbers: Sequence[int], names: Sequence[str], key_of: Callable[[int], str],
+        say: Callable[[str], None],
+    ) -> Iterator[tuple[int, str]]:  # fmt: skip
+        """The views, of some numbers, that are not done for their keys, with these.
+
+        Args:
+            say: Is told of those that were done, but whose files are no longer as they were.
+        """
+        for number in numbers:
+            key, record = key_of(number), self._read(names[number])
+            was_done = record.get("key") == key
+            if was_done and self._stand(record):
+                continue
+            if was_done:
+                say(f"`{names[number]}`: a map of it is gone or damaged, and is made again alone")
+            yield number, key
+
+    def _stand(self, record: dict[str, Any]) -> bool:
+        """Whether the files of a view have the sizes they had."""
         try:
-            return record["key"] == key and all(
-                (self._root / path).stat().st_size == size for path, size in record["files"].items()
-            )
+            files = record["files"].items()
+            return all((self._root / path).stat().st_size == size for path, size in files)
         except (OSError, KeyError, AttributeError):
             return False
-
-    def missing(
-        self, numbers: Sequence[int], names: Sequence[str], key_of: Callable[[int], str]
-    ) -> Iterator[tuple[int, str]]:
-        """The views, of some numbers, that are not done for their keys, with these."""
-        for number in numbers:
-            key = key_of(number)
-            if not self.stands(names[number], key):
-                yield number, key
 
     def write(self, name: str, key: str, files: Sequence[Path], **numbers: float) -> None:
         """Note that a view is done."""

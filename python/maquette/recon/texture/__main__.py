@@ -22,9 +22,9 @@ from maquette.scene.paths import Scene
 def main(argv: Sequence[str] | None = None) -> int:
     """Texture a mesh, telling progress as events; return the exit code (`maquette.errors`)."""
     arguments = _parser().parse_args(argv)
-    stopping.install()
-    progress = Progress()
+    progress = Progress(check=stopping.check)
     try:
+        stopping.install()
         with progress.stage("texture"):
             progress.event("started")
             clock = time.monotonic()
@@ -60,7 +60,7 @@ def run(
         NotFound: there is no mesh, or no camera yet.
         BadInput: the mesh is not in this scene's world.
     """
-    from maquette.recon.texture.given_mesh import check_seen, read_given
+    from maquette.recon.texture.given_mesh import check_seen, doubt, read_given
     from maquette.recon.texture.options import PIXELS_KEPT_BYTES, TexturingOptions, told_by
     from maquette.recon.texture.publishing import fidelity, shortfall, write_files
     from maquette.recon.texture.texturing import texture_mesh
@@ -77,6 +77,9 @@ def run(
     if remark := shortfall(made.numbers):
         progress.say(remark)
     close = fidelity(made.textured, views, partial(progress.step, "fidelity"))
+    doubted = doubt(path.name, made.numbers["textured_share"], close["psnr_inside_db"])
+    if doubted:
+        progress.warn(doubted)
     obj = scene.results / f"{path.stem}_textured.obj"
     files = write_files(made.textured, cameras.frames, obj, obj.with_suffix(".glb"), path.stem)
     names = [scene.relative(file) for file in files]

@@ -18,6 +18,7 @@ from maquette.scene.transforms import Frame
 _UPRIGHT = (".glb", ".gltf")
 _Y_UP = np.array([0.0, 1.0, 0.0])
 _FARTHEST, _LARGEST, _SMALLEST = 3.0, 30.0, 1e-3  # region radii
+_SEEN_WELL, _MATCHES_DB = 0.3, 18.0  # below it a mesh is likely turned, moved or scaled
 _HINT = "export it as it was imported, without moving or scaling it; .ply keeps its world"
 
 
@@ -69,3 +70,18 @@ def check_seen(name: str, share: float, least: float = 0.05) -> None:
             f"photos show {share:.1%} of the faces of `{name}`: it is hardly in this scene's world",
             hint=_HINT,
         )
+
+
+def doubt(name: str, share: float, psnr_db: float | None) -> str:
+    """A sentence where photos show little of a mesh, or do not agree on it; else empty.
+
+    Args:
+        share: Of its faces that photos show.
+        psnr_db: Of the photos inside the mesh; None where nothing of it was compared.
+    """
+    if share >= _SEEN_WELL and (psnr_db is None or psnr_db >= _MATCHES_DB):
+        return ""
+    told = f"photos show {share:.0%} of the faces of `{name}`"
+    if psnr_db is not None:
+        told += f" and match them to {psnr_db:.1f} dB"
+    return f"{told}: look whether it was turned (Y up in place of Z?), moved, scaled or inside out"

@@ -32,7 +32,7 @@ def write_textured_obj(path: Path, textured: TexturedMesh) -> list[Path]:
             Image.fromarray(page).save(temporary, compress_level=_PNG_LEVEL)
     materials = path.with_suffix(".mtl")
     write_text(materials, "\n".join(_material(number, name) for number, name in enumerate(names)))
-    with replacing(path) as temporary, open(temporary, "w", encoding="ascii") as file:
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.writelines(_lines(textured, materials.name))
     return [path, materials, *pages]
 

@@ -31,6 +31,7 @@ from maquette.recon.views.views import Views
 _BAND_PX = 5.0  # half the width over which one photograph fades into the next
 _MOST_RINGS = 6
 _SMALLER = 0.97
+_LEAST_SCALE = 1e-3  # texels a pixel: smaller, margins alone are left of charts
 _BYTES_A_TEXEL = 7  # of the page that is baked: twice its colours, and which are there
 _SHARE_OF_MEMORY = 0.7
 
@@ -61,9 +62,11 @@ def texture_mesh(
     """
     found = gather(mesh, views, partial(told, "views of faces"))
     if not found.is_seen.any():
+        masks = ", as far as `masks/` let them" if views.has_masks else ""
         raise BadInput(
-            f"none of {len(views)} photos shows any of the mesh's {len(mesh.faces)} faces",
-            hint="give a mesh in this scene's world: COLMAP's, as in `results/`",
+            f"none of {len(views)} photos shows any of the mesh's {len(mesh.faces):,} faces{masks}",
+            hint="give a mesh in this scene's world, COLMAP's as in `results/`, with its faces "
+            "turned outwards",
         )
     gains = find_gains(found, len(views)) if options.compensate else _no_gains(views)
     found = compensated(found, gains)
@@ -131,14 +134,23 @@ def _lay_out(
     neighbours: NDArray[np.int32], corners: NDArray[np.float64], kind: NDArray[np.int64],
     label: NDArray[np.int16], options: TexturingOptions,
 ) -> _Laid:  # fmt: skip
-    """Charts packed on as many pages as are allowed, at the largest scale that fits, at most 1."""
+    """Charts packed on as many pages as are allowed, at the largest scale that fits, at most 1.
+
+    Raises:
+        ConfigError: they do not fit at any, as each chart has a margin.
+    """
     scale = 1.0
-    while True:
+    while scale > _LEAST_SCALE:
         charts = chart_making.make_charts(neighbours, scale * corners, kind, label, options.size)
         packing = pack(charts.size, charts.view.astype(np.int64), options.size)
         if len(packing.sizes) <= options.pages:
             return _Laid(charts, packing, scale)
         scale *= _SMALLER * min(1.0, np.sqrt(options.pages / (len(packing.sizes) - 0.5)))
+    raise ConfigError(
+        f"the {len(charts.view):,} pieces of the texture do not fit on {options.pages} of "
+        f"{options.size} × {options.size} texels",
+        hint=f"try TEXTURE_SIZE={min(16 * options.size, 16384)}",
+    )
 
 
 def _check_memory(sizes: list[tuple[int, int]], longest: int) -> None:

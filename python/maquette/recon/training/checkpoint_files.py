@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from maquette.errors import BadInput, NotFound
+from maquette.errors import BadInput, MaquetteError, NotFound
 from maquette.recon.training.trainable import Trainable
 from maquette.scene import checkpoints
 from maquette.scene.atomic import replacing
@@ -75,6 +75,8 @@ def read(path: Path, form: int | str) -> dict[str, Any]:
         raise NotFound(f"no checkpoint `{path}`", hint="run `make process` first")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except MaquetteError:
+        raise  # a stop that was asked for meanwhile
     except Exception as error:  # torch raises many kinds for a damaged file
         raise BadInput(f"the checkpoint is damaged: `{path}`", detail=str(error)[:300],
                        hint=START_AFRESH) from error  # fmt: skip

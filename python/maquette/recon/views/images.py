@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from maquette.errors import BadInput
 from maquette.scene import masks
@@ -16,6 +16,7 @@ from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame
 
 Size = tuple[int, int]
+_MASK_SHAPE = 0.1  # relative; taking distortion out changes a photo's shape a little
 
 
 def read_image(
@@ -57,6 +58,12 @@ def reduced(size: Size, long_side: int | None, scale: float = 1.0) -> Size:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
+def has_same_shape(one: Size, other: Size, tolerance: float) -> bool:
+    """Whether two pictures have the same proportions, but for rounding of their sizes."""
+    rounding = 1 / min(*one, *other)
+    return abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= tolerance + rounding
+
+
 def mask_paths(scene: Scene, frames: Sequence[Frame]) -> list[Path | None]:
     """The file of each frame's mask; None where all of its pixels are used.
 
@@ -92,9 +99,19 @@ def read_mask(path: Path, size: Size) -> NDArray[np.bool_]:
     """
     try:
         with Image.open(path) as opened:
+            given = opened.size
             mask = opened.convert("L").resize(size, Image.Resampling.NEAREST)
     except OSError as error:
-        raise BadInput(f"can not read the mask `{path.name}`: {error}") from error
+        raise BadInput(
+            f"can not read the mask `masks/{path.name}`: {_reason(error)}",
+            hint="make it again, black where nothing counts, or remove it",
+        ) from error
+    if not has_same_shape(given, size, _MASK_SHAPE):
+        raise BadInput(
+            f"the mask `masks/{path.name}` of {given[0]} × {given[1]} pixels has another shape "
+            f"than its photo, {size[0]} × {size[1]}",
+            hint="make it of the photo as it lies in `images/`, not turned or cut",
+        )
     kept: NDArray[np.bool_] = np.asarray(mask) >= 128
     return kept
 
@@ -105,4 +122,15 @@ def _opened(scene: Scene, frame: Frame) -> Iterator[Image.Image]:
         with Image.open(scene.root / frame.file_path) as opened:
             yield opened
     except OSError as error:
-        raise BadInput(f"can not read the image `{frame.file_path}`: {error}") from error
+        raise BadInput(
+            f"can not read the image `{frame.file_path}`: {_reason(error)}",
+            hint=f"put it back, or make all again: `make prepare MODEL={scene.name} "
+            "FORCE_STAGE=undistort`",
+        ) from error
+
+
+def _reason(error: OSError) -> str:
+    """Why a file is no picture, without the path, which says where another person keeps it."""
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no picture"
+    return error.strerror.lower() if error.strerror else str(error)

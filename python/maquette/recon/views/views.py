@@ -9,11 +9,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from maquette.errors import BadInput
 from maquette.recon.views.cache import ArrayCache
-from maquette.recon.views.images import image_size, mask_paths, read_image, read_mask
+from maquette.recon.views.images import (
+    has_same_shape,
+    image_size,
+    mask_paths,
+    read_image,
+    read_mask,
+)
 from maquette.recon.views.memory import cache_bytes
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame
+
+_SHAPE = 0.03  # relative
 
 
 class Views:
@@ -30,7 +39,7 @@ class Views:
         cache: What is kept of the pixels.
 
     Raises:
-        BadInput: a file is no image.
+        BadInput: a file is no image, or has another shape than its camera tells.
     """
 
     def __init__(
@@ -39,6 +48,8 @@ class Views:
     ) -> None:  # fmt: skip
         self._scene, self._long_side = scene, long_side
         sizes = [image_size(scene, frame, long_side) for frame in frames]
+        for frame, size in zip(frames, sizes, strict=True):
+            _check_shape(frame, size)
         self.frames = [
             replace(frame, intrinsics=frame.intrinsics.scaled(*size))
             for frame, size in zip(frames, sizes, strict=True)
@@ -80,3 +91,18 @@ class Views:
         """
         path = self._masks[index]
         return None if path is None else read_mask(path, self.size(index))
+
+
+def _check_shape(frame: Frame, size: tuple[int, int]) -> None:
+    """Refuse a photograph that was turned or cut after its camera was found.
+
+    Raises:
+        BadInput: it was.
+    """
+    lens = frame.intrinsics
+    if not has_same_shape(size, (lens.width, lens.height), _SHAPE):
+        raise BadInput(
+            f"`{frame.file_path}` of {size[0]} × {size[1]} pixels has another shape than its "
+            f"camera, {lens.width} × {lens.height}",
+            hint="put the photo back as it was, or run `make prepare` again",
+        )

@@ -44,7 +44,7 @@ def run(
             [_VERSION, asdict(matching), options.max_matching_cost, plan.spans[view], *told]
         )
 
-    for view, key in done.missing(views, plan.names, key_of):
+    for view, key in done.missing(views, plan.names, key_of, progress.say):
         progress.step("photos", plan.views.index(view), len(plan.views))
         name, span = plan.names[view], plan.spans[view]
         assert span is not None

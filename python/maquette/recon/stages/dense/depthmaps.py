@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from maquette.counting import counted
 from maquette.errors import BadInput
 from maquette.recon import gpus
 from maquette.recon.mvs import shards
@@ -52,7 +53,7 @@ def run(
         ]
         return digest([options.group, *settings, *told, digest(points[view].tolist())])
 
-    for view, key in done.missing(views, plan.names, key_of):
+    for view, key in done.missing(views, plan.names, key_of, progress.say):
         progress.step("photos", plan.views.index(view), len(plan.views))
         sources = [material.grey(number) for number in plan.sources(view)]
         span = plan.spans[view]
@@ -80,13 +81,25 @@ def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     names = [plan.names[view] for view in plan.views]
     kept = statistics.fmean(done.numbers(name).get("kept", 0.0) for name in names)
     if not kept:
-        raise BadInput(
-            f"no pixel of {len(names)} photos matches its neighbours: each costs more than "
-            f"MAX_MATCHING_COST={options.max_matching_cost:g}",
-            hint="blurred photos, or all masked: look at them; MAX_MATCHING_COST=1.2 keeps more",
-        )
+        raise _nothing_matches(scene, options)
     files = [path for name in names for path in map_files(folder / "stereo", name, "photometric")]
     return Report(files, numbers={"views": len(names), "pixels_with_depth": round(kept, 3)})
+
+
+def _nothing_matches(scene: Scene, options: DeclaredOptions) -> BadInput:
+    material = Material.of(scene, options.group)
+    views, masks = material.plan.views, map(material.views.mask, material.plan.views)
+    if all(mask is not None and not mask.any() for mask in masks):
+        return BadInput(
+            f"`masks/` excludes every pixel of {counted(len(views), 'photo')}",
+            hint="white is used, black is not: turn the masks' colours round, or remove `masks/`",
+        )
+    return BadInput(
+        f"no pixel of {counted(len(views), 'photo')} matches its neighbours: each costs more than "
+        f"MAX_MATCHING_COST={options.max_matching_cost:g}",
+        hint="the photos may be blurred or without any texture: look at them; "
+        "MAX_MATCHING_COST=1.2 keeps more",
+    )
 
 
 STAGE = Stage(

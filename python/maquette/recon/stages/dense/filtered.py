@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from maquette.counting import counted
 from maquette.errors import ConfigError, JobFailed
 from maquette.recon.mesh.cleaning import drop_crumbs, drop_long, largest_component
 from maquette.recon.mesh.decimation import decimated
@@ -35,10 +36,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     progress.step("mesh", 0, _ROUNDS)
     filtered, numbers = _filtered(raw, options)
     if not len(filtered.faces):
-        raise JobFailed(
-            f"nothing of the {len(raw.faces):,} faces of `mesh.ply` is left",
-            hint=f"LONG_FACES={options.long_faces:g} may be too small; its default is 60",
-        )
+        raise _nothing_left(len(raw.faces), numbers, options)
     progress.step("mesh", 1, _ROUNDS)
     kinds = dict.fromkeys(write_both(scene.results / "filtered", filtered), outputs.MESH)
     progress.step("mesh", 2, _ROUNDS)
@@ -70,6 +68,20 @@ def _filtered(raw: TriangleMesh, options: DeclaredOptions) -> tuple[TriangleMesh
         "closed_holes": holes,
     }
     return smooth(closed, options.smooth), numbers
+
+
+def _nothing_left(faces: int, numbers: dict[str, Any], options: DeclaredOptions) -> JobFailed:
+    what = f"nothing of the {counted(faces, 'face')} of `mesh.ply` is left"
+    if numbers["long_faces"] == faces:
+        return JobFailed(
+            f"{what}: each has an edge of LONG_FACES={options.long_faces:g} times the usual one",
+            hint="its default is LONG_FACES=60",
+        )
+    return JobFailed(
+        f"{what}: all lie in parts of fewer than {_LEAST_FACES} faces",
+        hint="more cells along the region find more of them: a larger RESOLUTION, or a smaller "
+        "region (`make adjust`)",
+    )
 
 
 def _check(options: DeclaredOptions) -> None:

@@ -107,7 +107,7 @@ class _Fusion:
             told = [before.key(plan.names[number]) for number in (view, *plan.sources(view))]
             return digest([_VERSION, asdict(self.agreement), *told])
 
-        for view, key in done.missing(plan.views, plan.names, key_of):
+        for view, key in done.missing(plan.views, plan.names, key_of, self._progress.say):
             self._progress.step("filtered", plan.views.index(view), len(plan.views))
             kept, name = self.filtered(view, self.agreement).depth, plan.names[view]
             write_filtered(self.material.stereo, name, kept)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from maquette.counting import counted
-from maquette.errors import BadInput, NotFound
+from maquette.errors import BadInput, ConfigError, NotFound
 from maquette.recon import gpus
 from maquette.recon.mvs.neighbours import Pairs, Scoring, choose_sources, depth_spans
 from maquette.recon.mvs.plan import PRESETS, Effort, Plan, long_side, taken_views, write_plan
@@ -21,6 +21,8 @@ from maquette.scene.transforms import Frame
 from maquette.stages.stage import DeclaredOptions, Report, Stage
 
 _ON_CPU, _ON_GPU = 1200, 2000  # long side of depth maps, pixels
+_LEAST = 32  # of it: less holds few windows to compare
+_NAMED = 5  # photos that are skipped
 
 
 def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
@@ -28,6 +30,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
 
     Raises:
         BadInput: the photos can not show depth.
+        ConfigError: DENSE_SIZE is too small.
     """
     frames = sorted(transforms.read(scene.transforms).frames, key=lambda frame: frame.file_path)
     tracks = _tracks(scene, frames)
@@ -49,13 +52,19 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     )  # fmt: skip
     files = write_plan(scene.dense(options.group), plan)
     numbers = _numbers(plan)
-    alone = len(taken) - numbers["views"]
-    remarks = [f"{counted(alone, 'photo')} without a neighbour: no depth map"] if alone else []
+    alone = [plan.names[number] for number in taken if plan.spans[number] is None]
+    remarks = [f"{_listed(alone)} without a neighbour: no depth map"] if alone else []
     if not options.dense_size and effort.scale == 1.0:
         remarks += filter(None, [size_remark(plan.long_side, _largest(frames))])
     for remark in remarks:
         progress.say(remark)
     return Report(files, numbers=numbers, remarks=remarks)
+
+
+def _listed(names: list[str]) -> str:
+    """How many photos, and the names of some."""
+    more = " …" if len(names) > _NAMED else ""
+    return f"{counted(len(names), 'photo')} ({', '.join(names[:_NAMED])}{more})"
 
 
 def _tracks(scene: Scene, frames: list[Frame]) -> Tracks:
@@ -98,8 +107,18 @@ def _pairs(tracks: Tracks, frames: list[Frame], taken: list[int], count: int) ->
 
 
 def _long_side(frames: list[Frame], options: DeclaredOptions, effort: Effort) -> int:
-    """DENSE_SIZE, or what suits the machine, of which a preset may take a part."""
+    """DENSE_SIZE, or what suits the machine, of which a preset may take a part.
+
+    Raises:
+        ConfigError: DENSE_SIZE is too small to match anything.
+    """
     if options.dense_size:
+        if options.dense_size < _LEAST:
+            raise ConfigError(
+                f"DENSE_SIZE={options.dense_size} is too small to match photos, "
+                f"at least {_LEAST} pixels are needed",
+                hint="leave it out, or try DENSE_SIZE=800",
+            )
         return int(options.dense_size)
     suggested = _ON_GPU if gpus.device_of(options.gpus).type == "cuda" else _ON_CPU
     return long_side(min(suggested, _largest(frames)), effort)

@@ -10,7 +10,7 @@ import numpy as np
 from maquette.errors import BadInput, JobFailed
 from maquette.recon.geometry.points import PointCloud, read_points
 from maquette.recon.mesh.attributes import to_world
-from maquette.recon.mesh.blocks import check_limits
+from maquette.recon.mesh.blocks import RESOLUTION_LIMITS, check_limits
 from maquette.recon.mesh.cleaning import drop_degenerate
 from maquette.recon.mesh.clipping import clip_to_ball, clip_to_box
 from maquette.recon.mesh.coloring import colored_by_points
@@ -22,13 +22,14 @@ from maquette.recon.mesh.writing import counts, write_both
 from maquette.recon.mvs.colmap_files import read_filtered
 from maquette.recon.mvs.shards import Material
 from maquette.recon.views.images import mask_reader
-from maquette.scene import outputs, transforms
+from maquette.scene import facts, outputs, stage_records, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.stages.stage import DeclaredOptions, Report, Stage
 
 _CELL_PX = 1.5  # pixels' widths along a cell
+_USUAL_PX = (0.3, 20.0)  # pixels along a cell with which a surface can be found
 _CELLS = (64, 1024)  # along the sphere's diameter, where RESOLUTION does not say
 _LEAST_POINTS = 1000
 _MARGIN = 1.05  # of the ball in which points are taken, so that a closed surface reaches its rim
@@ -49,11 +50,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         mesher = "poisson" if options.unseen == "fill" else "tsdf"
     laid = work.by_poisson() if mesher == "poisson" else work.by_tsdf()
     if not len(laid.faces):
-        raise JobFailed(
-            f"no surface of `{scene.name}` lies in the region",
-            detail=f"{len(work.cloud.points):,} points there, MESHER={mesher}",
-            hint="look at the points with `make view`, and at the region with `make adjust`",
-        )
+        raise work.no_surface(mesher)
     treated = work.treat_unseen(replace(laid, normals=vertex_normals(laid)))
     colored = colored_by_points(treated.mesh, work.cloud)
     mesh = to_world(grey_where_unseen(colored), work.region)
@@ -85,6 +82,7 @@ class _Work:
     @classmethod
     def of(cls, scene: Scene, options: DeclaredOptions, progress: Progress) -> _Work:
         material = Material.of(scene, options.group)
+        _check_cameras(scene)
         region = transforms.read(scene.transforms).region
         cloud = _cloud(scene, material.folder / "fused.ply", region)
         plan, stereo = material.plan, material.stereo
@@ -129,6 +127,21 @@ class _Work:
         self.progress.step("poisson", 1, 1)
         return drop_degenerate(mesh)
 
+    def no_surface(self, mesher: str) -> JobFailed:
+        """What is said where a mesher finds nothing, which the size of its cells may explain."""
+        told = f"{len(self.cloud.points):,} points there, MESHER={mesher}"
+        hint = "look at the points with `make view`, and at the region with `make adjust`"
+        width = self.maps.footprint(self.region)
+        cells_px = 2.0 / self.resolution / width if width else 1.0
+        if not _USUAL_PX[0] <= cells_px <= _USUAL_PX[1]:
+            told += f", RESOLUTION={self.resolution}: a cell is {cells_px:.3g} pixels wide"
+            fitting = round(2.0 / (_CELL_PX * width))
+            hint = f"try RESOLUTION={fitting}"
+            if not RESOLUTION_LIMITS[0] <= fitting <= RESOLUTION_LIMITS[1]:
+                hint = f"make the region smaller: `make adjust MODEL={self.scene.name}`"
+        what = f"no surface of `{self.scene.name}` lies in the region"
+        return JobFailed(what, detail=told, hint=hint)
+
     def treat_unseen(self, mesh: TriangleMesh) -> Treated:
         """What UNSEEN asks for."""
         self.progress.step("unseen", 0, 1)
@@ -167,6 +180,21 @@ def octree_remark(resolution: int, extent: float) -> str:
         f"MESHER=poisson goes up to {finest:,} cells along the region here, not "
         f"RESOLUTION={resolution}: MESHER=tsdf has no such limit"
     )
+
+
+def _check_cameras(scene: Scene) -> None:
+    """Refuse maps that were made with other cameras than the scene has now.
+
+    Raises:
+        BadInput: they were.
+    """
+    fuse = stage_records.read(scene, "fuse")
+    made_of = fuse.inputs.get("fact:cameras", "").partition("+")[0] if fuse else ""
+    if made_of and made_of != facts.digest(scene, "cameras"):
+        raise BadInput(
+            f"the cameras of `{scene.name}` changed after its depth maps were made",
+            hint=f"`make process PIPELINE={scene.pipeline} MODEL={scene.name}` renews the maps",
+        )
 
 
 def _cloud(scene: Scene, path: Path, region: Region) -> PointCloud:
