@@ -17,7 +17,7 @@ def some(count: int = 5, degree: int = 1) -> Gaussians:
 
 def test_activation_gives_scales_rotations_and_opacities_in_range() -> None:
     splats = some(9)
-    assert (splats.scales > 0).all() and ((0 < splats.opacities) & (splats.opacities < 1)).all()
+    assert (splats.scales > 0).all() and ((splats.opacities > 0) & (splats.opacities < 1)).all()
     assert splats.rotations.norm(dim=1) == pytest.approx(1.0)
     assert torch.tensor(logit(0.3)).sigmoid() == pytest.approx(0.3)
 
