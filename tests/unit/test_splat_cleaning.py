@@ -127,7 +127,8 @@ def test_a_limit_that_nothing_fits_is_told_in_a_sentence() -> None:
 
 def facts(**changes: object) -> Facts:
     given = Facts(
-        files={"sog": "a.sog", "splat": "a.splat"}, sizes={"sog": 1, "splat": 5_000_000}, best="sog",
+        files={"sog": "a.sog", "splat": "a.splat"}, sizes={"sog": 1, "splat": 5_000_000},
+        best="sog",
         region=REGION, frames=FRAMES, up=np.array([0.0, -2.0, 0.0]), scale=1.0,
         provenance={"iteration": 7},
     )  # fmt: skip
