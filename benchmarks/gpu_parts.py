@@ -17,10 +17,11 @@ from maquette.recon import kernel_checks
 from maquette.recon.evaluate import evaluation
 from maquette.recon.stages.surface import mesh
 from maquette.recon.surface import training
-from maquette.recon.surface.distributed import ProcessGroup
 from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.renderer import open_renderer
 from maquette.recon.surface.trainer import Trainer
+from maquette.recon.training.process_group import ProcessGroup
+from maquette.recon.training.starting import begin
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from rows import Row
@@ -172,7 +173,7 @@ PARTS: dict[str, tuple[float, Callable[[Place], Iterator[Row]]]] = {
 def _trainer(place: Place, preset: str, overrides: dict[str, Any]) -> Trainer:
     options = TrainingOptions(preset=preset, iterations=_LONG, overrides=overrides)
     trainer = training.build(Scene(place.scene, "neuralangelo"), options, ProcessGroup())
-    training.begin(trainer, None)
+    begin(trainer, None)
     wait()
     return trainer
 

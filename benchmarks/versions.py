@@ -125,14 +125,14 @@ def _trainer(arguments: argparse.Namespace) -> Any:
         return _warmed_up(Scene(arguments.scene))
     scene = Scene(arguments.scene, "neuralangelo")
     from maquette.recon.surface import states
-    from maquette.recon.surface.distributed import ProcessGroup
+    from maquette.recon.training.process_group import ProcessGroup, use_threads
     from maquette.scene import checkpoints
 
     pairs = (word.split("=") for word in arguments.overrides.split())
     overrides = {name: yaml.safe_load(value) for name, value in pairs}
     options = TrainingOptions(iterations=ITERATIONS, preset="preview", overrides=overrides)
     trainer = training.build(scene, options, ProcessGroup())
-    training.use_threads()
+    use_threads()
     trainer.restore(states.read(checkpoints.newest(scene.run(arguments.group)).path))
     trainer.iteration = arguments.work
     return trainer

@@ -13,10 +13,12 @@ import pytest
 import torch
 
 from maquette.errors import ConfigError, JobFailed
-from maquette.recon.surface import distributed, engine, states, training
-from maquette.recon.surface.distributed import ProcessGroup
+from maquette.recon.surface import engine, states, training
 from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.trainer import Trainer, share_of_rays
+from maquette.recon.training import workers
+from maquette.recon.training.process_group import ProcessGroup
+from maquette.recon.training.starting import begin
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -59,14 +61,14 @@ def gradients_after_one_step(root: Path, rank: int, world: int) -> dict[str, tor
     trainer = training.build(
         Scene(root, "neuralangelo"), options(10, world), ProcessGroup(rank, world)
     )
-    training.begin(trainer, None)
+    begin(trainer, None, ProcessGroup(rank, world))
     trainer.step()
     return {name: p.grad for name, p in trainer.model.named_parameters() if p.grad is not None}
 
 
 def _one_of_two(rank: int, meeting: Path, root: Path, result: Path) -> None:
     torch.set_num_threads(1)
-    distributed.join(torch.distributed.FileStore(str(meeting), 2), rank, 2)
+    workers.join(torch.distributed.FileStore(str(meeting), 2), rank, 2)
     torch.save(gradients_after_one_step(root, rank, 2), result / f"{rank}.pt")
 
 
@@ -124,5 +126,5 @@ def _workers() -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process().children()
-        if child.status() != psutil.STATUS_ZOMBIE and "surface.worker" in " ".join(child.cmdline())
+        if child.status() != psutil.STATUS_ZOMBIE and "training.worker" in " ".join(child.cmdline())
     ]

@@ -13,9 +13,9 @@ from PIL import Image
 
 from maquette.errors import BadInput
 from maquette.recon.surface.dataset import PixelDataset
-from maquette.recon.surface.draws import Draws
 from maquette.recon.surface.pixels import AllPixels
 from maquette.recon.surface.working_set import WorkingSet
+from maquette.recon.training.draws import Draws
 from maquette.recon.views.views import Views
 from maquette.scene import transforms
 from maquette.scene.paths import Scene

@@ -18,7 +18,7 @@ from maquette.recon.mvs.colmap_files import (
 from maquette.recon.mvs.fusion import Points
 from maquette.recon.stages.surface import train
 from maquette.recon.surface import dense_points
-from maquette.recon.surface.draws import Draws
+from maquette.recon.training.draws import Draws
 from maquette.scene import transforms
 from maquette.scene.paths import Scene
 from synthetic_scene import write_posed_scene

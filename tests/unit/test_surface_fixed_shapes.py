@@ -11,12 +11,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from maquette.errors import JobFailed
-from maquette.recon.surface import trainer as trainers
 from maquette.recon.surface import training
-from maquette.recon.surface.distributed import ProcessGroup
 from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.sparse_points import SparsePoints
 from maquette.recon.surface.trainer import Trainer
+from maquette.recon.training.process_group import ProcessGroup
+from maquette.recon.training.starting import begin
+from maquette.recon.training.trainable import read
 from maquette.scene.paths import Scene
 from synthetic_scene import write_landmarks, write_posed_scene
 
@@ -64,7 +65,7 @@ def made(
     assert isinstance(trainer.points, SparsePoints)
     little = replace(trainer.points.reliance, fit_iterations=5)
     trainer.points = replace(trainer.points, reliance=little)
-    training.begin(trainer, None)
+    begin(trainer, None)
     return trainer
 
 
@@ -75,7 +76,7 @@ def test_fixed_shapes_give_the_same_step(scene: Scene, monkeypatch: pytest.Monke
         for _ in range(3):
             metrics = trainer.step()
         gradients = {n: p.grad for n, p in trainer.model.named_parameters() if p.grad is not None}
-        found.append((trainers.read([metrics])[0], gradients))
+        found.append((read([metrics], Trainer.metric_names)[0], gradients))
     (numbers, gradients), (fixed_numbers, fixed_gradients) = found
     assert numbers == pytest.approx(fixed_numbers, rel=1e-3)
     assert gradients.keys() == fixed_gradients.keys()
@@ -135,4 +136,4 @@ def test_a_loss_that_is_no_number_leaves_the_parameters(
     for name, parameter in trainer.model.named_parameters():
         assert torch.equal(parameter, before[name]), name
     with pytest.raises(JobFailed, match="not a number at iteration 1"):
-        trainers.read([metrics])
+        read([metrics], Trainer.metric_names)

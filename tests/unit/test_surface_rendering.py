@@ -8,7 +8,6 @@ import torch
 from cuda_device import DEVICES
 from maquette.recon.geometry.rays import Rays
 from maquette.recon.surface.config import NumSamples, Render
-from maquette.recon.surface.draws import Draws
 from maquette.recon.surface.rendering import (
     composite_weights,
     crossing,
@@ -16,6 +15,7 @@ from maquette.recon.surface.rendering import (
     section_opacity,
 )
 from maquette.recon.surface.sampling import DistanceCache, draw, sample_rays
+from maquette.recon.training.draws import Draws
 
 
 def draws(seed: int) -> Draws:

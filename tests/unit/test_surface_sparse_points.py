@@ -9,7 +9,7 @@ import torch
 
 from maquette.errors import BadInput
 from maquette.recon.surface import sparse_points
-from maquette.recon.surface.draws import Draws
+from maquette.recon.training.draws import Draws
 from maquette.scene import transforms
 from maquette.scene.region import Region
 from synthetic_scene import signed_distance, write_landmarks, write_posed_scene

@@ -1,4 +1,4 @@
-"""Runs: resumed exactly, stopped with their state saved, never silently mixed or lost."""
+"""Runs of the surface: resumed exactly and never silently mixed (all runs: test_training_runs)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import torch
 import trimesh
 
 from maquette.errors import BadInput, Interrupted, JobFailed
-from maquette.recon.surface import engine, loop, states, trainer
+from maquette.recon.surface import engine, states, trainer
 from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.trainer import Trainer
+from maquette.recon.training import loop
 from maquette.scene import checkpoints, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -160,27 +161,6 @@ def test_more_iterations_continue_and_the_schedule_follows(scene: Scene) -> None
     assert any("nothing to do" in text for text in again.said)
 
 
-def test_damaged_newest_checkpoint_is_passed_over_and_said(scene: Scene) -> None:
-    train(scene, options(4))
-    train(scene, options(6))
-    newest = checkpoints.chosen(scene.run("experiments")).path
-    newest.write_bytes(newest.read_bytes()[:-500])
-    listener = Listener()
-    train(scene, options(6), listener)
-    assert any("damaged" in text and "iteration_000000004" in text for text in listener.said)
-    assert state(scene)["iteration"] == 6
-
-
-def test_fresh_keeps_the_old_run_under_another_name(scene: Scene) -> None:
-    train(scene, options(3))
-    before = state(scene)
-    train(scene, options(4, fresh=True))
-    train(scene, options(2, fresh=True))
-    assert state(scene)["iteration"] == 2
-    assert same(state(scene, "experiments.1")["model"], before["model"])
-    assert state(scene, "experiments.2")["iteration"] == 4
-
-
 def test_changed_region_and_network_are_refused(scene: Scene) -> None:
     train(scene, options(2))
     wider = replace(options(3), overrides=TINY | {"model.object.sdf.mlp.hidden_dim": 12})
@@ -212,23 +192,6 @@ def test_nan_ends_the_run_and_keeps_the_last_good_checkpoint(
     with pytest.raises(JobFailed, match="not a number at iteration 4"):
         train(scene, options(12))
     assert state(scene)["iteration"] == 3
-
-
-def test_pruning_keeps_the_newest_and_those_that_ended_a_run(scene: Scene) -> None:
-    train(scene, options(2))
-    saving = replace(options(12), overrides=TINY | {"checkpoint.save_iter": 1})
-    train(scene, saving)
-    kept = [
-        checkpoints.iteration_of(path.name) for path in checkpoints.listed(scene.run("experiments"))
-    ]
-    assert kept == [12, 11, 10, 2]
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full: only Linux has it")
-def test_a_full_disk_is_no_bug_of_torch() -> None:
-    """Torch tells a RuntimeError of its own and hides what the system said."""
-    with pytest.raises(OSError, match="No space left"):
-        states._write({"big": torch.zeros(1 << 20)}, Path("/dev/full"))
 
 
 def test_loaded_surface_answers_in_the_promised_shapes(scene: Scene) -> None:

@@ -16,7 +16,7 @@ from maquette.viewer.scenery import Camera
 
 _TAIL_BYTES = 4096
 _LARGEST_MESH_BYTES = 200_000_000  # a browser and this process take many times that in memory
-_SHOWN = ("iteration", "psnr", "loss", "it_per_s")
+_SHOWN = ("iteration", "psnr", "held_out_psnr", "loss", "it_per_s")
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def previews(run: Path) -> list[Preview]:
 
 
 def figures(run: Path) -> str:
-    """The newest figures of a run in one line, or "" before there are any."""
+    """The newest of each figure of a run in one line, or "" before there are any."""
     path = run / "metrics.jsonl"
     try:
         with open(path, "rb") as file:
@@ -105,14 +105,14 @@ def figures(run: Path) -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    for line in reversed(lines):
+    newest: dict[str, float] = {}
+    for line in lines:
         try:
             values = json.loads(line)
         except ValueError:
-            continue  # half a line, while training writes it
-        if isinstance(values, dict):
-            return " · ".join(f"{key} {values[key]:g}" for key in _SHOWN if key in values)
-    return ""
+            continue  # half a line: cut off here, or while training writes it
+        newest |= values if isinstance(values, dict) else {}
+    return " · ".join(f"{key} {newest[key]:g}" for key in _SHOWN if key in newest)
 
 
 def cameras_and_region(scene: Scene) -> tuple[list[Camera], Region]:

@@ -33,12 +33,14 @@ class Footprints:
     """What a rendering leaves behind about its Gaussians; the last two after backward.
 
     Attributes:
+        size: Width and height of the picture, pixels.
         touched: [N] int32, how many tiles each reaches; 0 = not drawn.
         score: [H, W] to be set before backward: what pixels are worth.
         sums: [N, 16] gradients by ellipse, undefined where not drawn: of x, y (per pixel), of
             the conic, opacity, colour, depth, and last what it covers of `score`, in its share.
     """
 
+    size: tuple[int, int]
     touched: Tensor
     score: Tensor | None = None
     sums: Tensor | None = None
@@ -74,7 +76,7 @@ def render(splats: Gaussians, camera: Camera, antialias: bool = True) -> Renderi
             them, so that other resolutions show the same.
     """
     center = camera.center
-    footprints = Footprints(torch.empty(0, dtype=torch.int32))
+    footprints = Footprints((camera.width, camera.height), torch.empty(0, dtype=torch.int32))
     planes: Tensor = _Rasterise.apply(  # type: ignore[no-untyped-call]
         *(tensor for _, tensor in splats.tensors()), camera.rotation, camera.translation, center,
         replace(camera, rotation=camera.rotation.detach(), translation=camera.translation.detach()),

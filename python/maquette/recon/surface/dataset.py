@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from maquette.recon.geometry.rays import Cameras, Rays
-from maquette.recon.surface.draws import Draws
 from maquette.recon.surface.pixels import AllPixels, Pixels
 from maquette.recon.surface.working_set import WorkingSet
+from maquette.recon.training.draws import Draws
 from maquette.recon.views.memory import cache_bytes
 from maquette.recon.views.views import Views
 from maquette.scene.region import Region

@@ -16,8 +16,8 @@ from torch import Tensor
 from maquette.errors import BadInput
 from maquette.recon.geometry.points import read_points
 from maquette.recon.mvs.colmap_files import fused_file, read_visibility, visibility_file
-from maquette.recon.surface.draws import Draws
 from maquette.recon.surface.surface_points import Reliance
+from maquette.recon.training.draws import Draws
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame

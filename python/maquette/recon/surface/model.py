@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from maquette.recon.geometry.rays import Rays
 from maquette.recon.surface.background import BackgroundField, inverse_radii
 from maquette.recon.surface.config import Model as ModelConfig
-from maquette.recon.surface.draws import Draws, uniform
 from maquette.recon.surface.field import ColorField, Probe, SdfField
 from maquette.recon.surface.hash_grid import HashGrid
 from maquette.recon.surface.rendering import (
@@ -20,6 +19,7 @@ from maquette.recon.surface.rendering import (
     section_opacity,
 )
 from maquette.recon.surface.sampling import DistanceCache, sample_rays
+from maquette.recon.training.draws import Draws, uniform
 
 _SHADED_WEIGHT = 1e-3  # places below this weight get no colour
 _SHADED_SHARE = 0.05  # the same, relative to the heaviest place of the ray

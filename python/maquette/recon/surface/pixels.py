@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maquette.errors import BadInput
-from maquette.recon.surface.draws import Draws
+from maquette.recon.training.draws import Draws
 from maquette.recon.views.views import Views
 
 _PIXEL_BYTES, _NUMBER_BYTES = 3, 8

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from maquette.recon.geometry.rays import Rays, sphere_span
 from maquette.recon.surface.config import Render
-from maquette.recon.surface.draws import Draws, uniform
 from maquette.recon.surface.rendering import composite_weights, section_opacity
+from maquette.recon.training.draws import Draws, uniform
 
 _PROBES = 64
 _ADDED = 32  # probes that each further pass adds

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from maquette.errors import BadInput
-from maquette.recon.surface.draws import Draws
 from maquette.recon.surface.surface_points import Reliance
+from maquette.recon.training.draws import Draws
 from maquette.scene import colmap_model
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region

@@ -1,24 +1,19 @@
-"""The tensors inside a checkpoint: what is saved, how it is read, when it does not fit."""
+"""What the checkpoint of a surface holds, and when it does not fit."""
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from maquette.errors import BadInput, NotFound
+from maquette.errors import BadInput
 from maquette.recon.surface import merging
 from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.model import SurfaceModel
-from maquette.scene import checkpoints
-from maquette.scene.atomic import replacing
+from maquette.recon.training import checkpoint_files
+from maquette.recon.training.checkpoint_files import START_AFRESH
 from maquette.scene.region import Region
 
 FORMAT = 2
-_START_AFRESH = "FRESH=1 starts a new run and keeps the old one under another name"
 _ARCHITECTURE = (
     "model.object.sdf.mlp",
     "model.object.sdf.encoding.levels",
@@ -31,44 +26,13 @@ _ARCHITECTURE = (
 )
 
 
-def save(run: Path, state: dict[str, Any], keep: int) -> Path:
-    """Write a checkpoint, then the pointer, then prune: never fewer whole files than before."""
-    path = run / checkpoints.checkpoint_name(state["epoch"], state["iteration"])
-    with replacing(path) as temporary:
-        _write(state, temporary)
-    checkpoints.write_pointer(run, path.name)
-    for old in checkpoints.listed(run)[keep:]:
-        if old.name not in state["finals"] and old != path:
-            old.unlink(missing_ok=True)
-    return path
-
-
-def _write(state: dict[str, Any], path: Path) -> None:
-    try:
-        with open(path, "wb") as file:
-            torch.save(state, file)
-    except RuntimeError as error:
-        if isinstance(error.__context__, OSError):  # torch hides that the disk is full
-            raise error.__context__ from None
-        raise
-
-
 def read(path: Path) -> dict[str, Any]:
-    """Read a checkpoint to the CPU; only tensors and plain values are accepted.
+    """Read a checkpoint of a surface to the CPU.
 
     Raises:
         NotFound, BadInput.
     """
-    if not path.is_file():
-        raise NotFound(f"no checkpoint `{path}`", hint="run `make process` first")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise BadInput(f"the checkpoint is damaged: `{path}`", detail=str(error)[:300],
-                       hint=_START_AFRESH) from error  # fmt: skip
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise BadInput(f"not a checkpoint of the native engine: `{path}`", hint=_START_AFRESH)
-    return state
+    return checkpoint_files.read(path, FORMAT)
 
 
 def check_fits(state: dict[str, Any], region: Region, config: TrainingConfig, images: int) -> None:
@@ -83,7 +47,7 @@ def check_fits(state: dict[str, Any], region: Region, config: TrainingConfig, im
             "the region was changed after training: the checkpoint no longer fits it",
             detail=f"trained: center {trained.center}, radius {trained.radius:g}; "
             f"now: center {region.center}, radius {region.radius:g}",
-            hint=_START_AFRESH,
+            hint=START_AFRESH,
         )
     before, now = architecture(merging.from_mapping(state["settings"])), architecture(config)
     changed = [f"{key}: {before[key]} -> {now[key]}" for key in now if before.get(key) != now[key]]
@@ -93,7 +57,7 @@ def check_fits(state: dict[str, Any], region: Region, config: TrainingConfig, im
         raise BadInput(
             "the network's settings differ from those of the checkpoint",
             detail="\n".join(changed),
-            hint=_START_AFRESH,
+            hint=START_AFRESH,
         )
 
 
@@ -122,26 +86,3 @@ def region_to(region: Region) -> dict[str, Any]:
         "center": list(region.center), "radius": region.radius,
         "box": [list(limits) for limits in region.box], "digest": region.digest,
     }  # fmt: skip
-
-
-def random_state(sampler: torch.Generator) -> dict[str, Any]:
-    """The state of every random generator in the process, and of the run's own."""
-    _, keys, position, has_gauss, gauss = np.random.get_state()
-    version, internal, gauss_next = random.getstate()
-    return {
-        "sampler": sampler.get_state(),
-        "torch": torch.get_rng_state(),
-        "numpy": [torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, gauss],
-        "python": [version, list(internal), gauss_next],
-    }
-
-
-def restore_random_state(state: dict[str, Any], sampler: torch.Generator) -> None:
-    """Undo `random_state`; a sampler of another device keeps its own state."""
-    if state["sampler"].shape == sampler.get_state().shape:
-        sampler.set_state(state["sampler"])
-    torch.set_rng_state(state["torch"])
-    keys, position, has_gauss, gauss = state["numpy"]
-    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, gauss))
-    version, internal, gauss_next = state["python"]
-    random.setstate((version, tuple(internal), gauss_next))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from maquette.recon.surface.draws import Draws
+from maquette.recon.training.draws import Draws
 
 
 @dataclass(frozen=True)

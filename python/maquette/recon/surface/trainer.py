@@ -2,78 +2,52 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from maquette.errors import ConfigError, JobFailed
+from maquette.errors import ConfigError
 from maquette.recon.surface import losses, merging, states
 from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.dataset import PixelDataset
-from maquette.recon.surface.distributed import ProcessGroup
-from maquette.recon.surface.draws import Draws
+from maquette.recon.surface.dense_points import DensePoints
 from maquette.recon.surface.model import Phase, SurfaceModel
-from maquette.recon.surface.replay import Replay
+from maquette.recon.surface.previews import Preview
 from maquette.recon.surface.schedule import Schedule
 from maquette.recon.surface.surface_points import SurfacePoints
+from maquette.recon.surface.trained import TrainedSurface
+from maquette.recon.training import failures
+from maquette.recon.training.draws import Draws
+from maquette.recon.training.process_group import ProcessGroup
+from maquette.recon.training.random_state import random_state, restore_random_state
+from maquette.recon.training.replay import Replay
+from maquette.recon.training.trainable import Metrics
 from maquette.scene.region import Region
 
 _FREE_POINTS = 0.5  # random points a ray at which the gradient's length is also asked for
 
 _LARGE = 1 << 16  # entries from which a gradient keeps its memory
-_VALUES = ("loss", "render", "eikonal", "curvature", "psnr", "s")
 _FIT_BATCH = 1024
 _FIT_EIKONAL, _FIT_SHARPNESS = 0.02, 0.42
+LOWER_RATE = "OVERRIDES='optim.params.lr=0.001'"
 
 
 Kind = tuple[int, bool, int]  # active levels, whether the shape stands still, rays
 
 
-@dataclass(frozen=True)
-class Metrics:
-    """What an iteration found; the values may still be on their way from a GPU.
-
-    Attributes:
-        iteration: Iterations done, this one included.
-        values: loss, render, eikonal, curvature, psnr, s; one tensor on the trainer's device.
-    """
-
-    iteration: int
-    values: torch.Tensor
-    lr: float
-    active_levels: int
-
-
-def read(found: Sequence[Metrics]) -> list[dict[str, float]]:
-    """The numbers of some iterations, by name; waits for the device once.
-
-    Raises:
-        JobFailed: a loss is not a number.
-    """
-    rows = torch.stack([metrics.values for metrics in found]).tolist()
-    for metrics, row in zip(found, rows, strict=True):
-        if not math.isfinite(row[0]):
-            raise Trainer.not_a_number(metrics.iteration - 1)
-    return [
-        dict(zip(_VALUES, row, strict=True))
-        | {"lr": metrics.lr, "active_levels": metrics.active_levels}
-        for metrics, row in zip(found, rows, strict=True)
-    ]
-
-
 class Trainer:
-    """The model with its optimiser, schedule and random numbers.
+    """The model with its optimiser, schedule and random numbers; a `Trainable`.
 
     Attributes:
         iteration: Iterations done so far.
         rays: Rays of one iteration in this process.
         is_prompt: Results are there when a call returns: nothing is gained by not looking.
-        finals: Names of the checkpoints that ended a run; pruning keeps them.
     """
+
+    metric_names = ("loss", "render", "eikonal", "curvature", "psnr", "s")
 
     def __init__(
         self,
@@ -84,7 +58,9 @@ class Trainer:
         seed: int,
         points: SurfacePoints | None = None,
         processes: ProcessGroup | None = None,
+        shown: Preview | None = None,
     ) -> None:
+        self.shown = shown
         self.processes = processes or ProcessGroup()
         self.config, self.dataset, self.region, self.device = config, dataset, region, device
         self.points = points
@@ -97,7 +73,6 @@ class Trainer:
         self.rays = share_of_rays(config.model.render.rand_rays, self.processes.world)
         self.optimizer = _optimizer(self.model, config)
         self.iteration = 0
-        self.finals: list[str] = []
         self.is_prompt = device.type == "cpu"
         self._dials = torch.zeros(3, device=device)  # floor, freedom, the points' weight
         self._not_finite = torch.zeros((), device=device)
@@ -106,6 +81,10 @@ class Trainer:
         graphs = config.trainer.cuda_graphs and self.processes.world == 1
         self._replay = Replay(self._differentiate, device, self.sampler, graphs)
         self._reached = Phase(1)  # a longer schedule never takes levels away again
+
+    @property
+    def total(self) -> int:
+        return self.config.max_iter
 
     @property
     def phase(self) -> Phase:
@@ -146,16 +125,15 @@ class Trainer:
             optimizer.step()
         self._reached = Phase(active, _FIT_SHARPNESS)
 
-    def goes_on(self, wanted: bool) -> bool:
-        """Whether all processes do another iteration: the leader's wish decides."""
-        return self.processes.agree(wanted, self.device)
-
-    def halve_rays(self) -> int:
-        """Train with half the rays from now on, to need less memory; returns how many."""
-        self.rays = max(1, self.rays // 2)
+    def shrink(self) -> str | None:
+        """Train with half the rays from now on, to need less memory."""
+        before = self.rays
+        if before < 2:
+            return None
+        self.rays = before // 2
         self._replay.forget()
         self.optimizer.zero_grad(set_to_none=True)
-        return self.rays
+        return f"{self.rays} rays an iteration, not {before}"
 
     def step(self) -> Metrics:
         """Do one iteration; a GPU may still be busy with it when this returns.
@@ -176,7 +154,7 @@ class Trainer:
         values = self._replay.run((phase.active, stands, self.rays))
         self.processes.largest(self._not_finite)
         if self.is_prompt and self._not_finite > 0:
-            raise self.not_a_number(self.iteration)
+            raise failures.diverged(self.iteration, LOWER_RATE)
         self.processes.average_gradients(p for p in self.model.parameters() if p.requires_grad)
         self.optimizer.step()
         if not stands:
@@ -187,7 +165,8 @@ class Trainer:
         self.iteration += 1
         self.dataset.advance(self.iteration, self.config.max_iter)
         values[0] = torch.where(self._not_finite > 0, torch.nan, values[0])  # of any process
-        return Metrics(self.iteration, values, self.optimizer.param_groups[0]["lr"], phase.active)
+        rate = self.optimizer.param_groups[0]["lr"]
+        return Metrics(self.iteration, values, {"lr": rate, "active_levels": phase.active})
 
     def _differentiate(self, kind: Kind) -> torch.Tensor:
         """Draw a batch and leave the gradient of its loss; returns the values of `Metrics`.
@@ -241,37 +220,61 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """Everything that decides the rest of the run."""
         return {
-            "format": states.FORMAT,
             "model": self.model.state_dict(),
             "optim": self.optimizer.state_dict(),
-            "sched": {
-                "max_iter": self.config.max_iter,
-                "rate": self.schedule.rate(self.iteration),
-            },
+            "sched": {"rate": self.schedule.rate(self.iteration)},
             "phase": {
                 "active": self._reached.active,
                 "sharpness_floor": self._reached.sharpness_floor,
             },
-            "random": states.random_state(self.sampler),
+            "random": random_state(self.sampler),
             "epoch": self.epoch,
-            "iteration": self.iteration,
             "region": states.region_to(self.region),
             "settings": merging.to_mapping(self.config),
             "images": len(self.dataset),
             "views": self.dataset.state(),
             "rays": self.rays,
-            "finals": list(self.finals),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a state that fits, with a dataset that was made to continue it too."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optim"])
-        states.restore_random_state(state["random"], self.sampler)
-        self.iteration, self.finals = state["iteration"], list(state["finals"])
+        restore_random_state(state["random"], self.sampler)
+        self.iteration = state["iteration"]
         if state["settings"]["model"]["render"]["rand_rays"] == self.config.model.render.rand_rays:
             self.rays = min(self.rays, state["rays"])  # it may have been halved for want of memory
         self._reached = Phase(state["phase"]["active"], state["phase"]["sharpness_floor"])
+
+    def shared_tensors(self) -> Iterable[torch.Tensor]:
+        """Parameters and buffers of the model."""
+        return self.model.state_dict().values()
+
+    def sentences(self) -> list[str]:
+        """The schedule, and what holds the surface."""
+        told = [self.schedule.describe()]
+        if isinstance(self.points, DensePoints):
+            told.append(f"held by {len(self.points.points):,} points of dense stereo")
+        return told
+
+    def settings(self) -> dict[str, Any]:
+        """The configuration in the nested form of D2."""
+        return merging.to_mapping(self.config)
+
+    def preview(self, folder: Path) -> list[Path]:
+        """Photo, render and normals of a view side by side, and a coarse mesh."""
+        return [] if self.shown is None else self.shown.write(self._surface(), folder)
+
+    def held_out(self) -> dict[str, float]:
+        """Mean PSNR in dB of some held-out views, at reduced size."""
+        psnr = None if self.shown is None else self.shown.psnr(self._surface())
+        return {} if psnr is None else {"psnr": psnr}
+
+    def is_finite(self) -> bool:
+        return all(bool(torch.isfinite(p).all()) for p in self.model.parameters())
+
+    def _surface(self) -> TrainedSurface:
+        return TrainedSurface(self.model, self.phase, self.region, self.iteration)
 
     def _hold_shape(self) -> bool:
         """Let the coming iteration change the shape, or colours only; says whether only these."""
@@ -318,15 +321,6 @@ class Trainer:
             self.config.model.object.sdf.encoding.coarse2fine.init_active_level, grid.levels
         )
         return grid.cell_size(phase.active) / grid.cell_size(start)
-
-    @staticmethod
-    def not_a_number(iteration: int) -> JobFailed:
-        """The error of a run that diverged."""
-        return JobFailed(
-            f"training diverged: the loss is not a number at iteration {iteration}",
-            detail="the learning rate is probably too high; the last good checkpoint stays",
-            hint="try again with a lower rate, e.g. OVERRIDES='optim.params.lr=0.001'",
-        )
 
 
 def has_bfloat16(device: torch.device) -> bool:

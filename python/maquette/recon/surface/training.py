@@ -1,36 +1,38 @@
-"""Train a scene from its last checkpoint, or afresh, to the wanted iteration."""
+"""The neural surface as a method that trains: what a scene and the options make of it."""
 
 from __future__ import annotations
 
-import json
-import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from maquette.recon.stopping import deferred
-from maquette.recon.surface import dense_points, merging, previews, sparse_points, states
+from maquette.recon.surface import dense_points, merging, sparse_points, states
 from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.dataset import PixelDataset
-from maquette.recon.surface.dense_points import DensePoints
-from maquette.recon.surface.distributed import ProcessGroup, launched, place
-from maquette.recon.surface.loop import Loop
 from maquette.recon.surface.options import TrainingOptions
+from maquette.recon.surface.previews import Preview
 from maquette.recon.surface.surface_points import SurfacePoints
-from maquette.recon.surface.trainer import Trainer
+from maquette.recon.surface.trainer import LOWER_RATE, Trainer
+from maquette.recon.training import runs
+from maquette.recon.training.options import RunOptions
+from maquette.recon.training.process_group import ProcessGroup, place
+from maquette.recon.training.trainable import Method
 from maquette.recon.views.checks import check
 from maquette.recon.views.memory import cache_bytes
 from maquette.recon.views.split import split
 from maquette.recon.views.views import Views
-from maquette.scene import checkpoints, transforms
-from maquette.scene.checkpoints import Choice
+from maquette.scene import transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Transforms
 
-_MAX_THREADS = 16
+_SMALLER = (
+    "a smaller model needs FRESH=1: try PRESET=preview, or for a GPU of 8, 12 or 16 GB "
+    "PRESET=full-8gb, full-12gb or full-16gb"
+)
 
 
 def train(
@@ -49,24 +51,12 @@ def train(
         Interrupted: asked to stop; the state is saved.
         JobFailed: the loss became NaN.
     """
-    _checked(scene, options)  # before anything is moved or started
-    if options.fresh:
-        _set_aside(scene, run, progress)
-    choice = _previous(run, options.checkpoint, progress)
-    state = None if choice is None else states.read(choice.path)
-    arguments = worker_arguments(scene.root, options, choice)
-    with launched(max(options.gpus, 1), arguments) as processes:
-        use_threads(processes.world)
-        trainer = build(scene, options, processes, state)
-        _announce(trainer, state, run, progress)
-        begin(trainer, state)
-        kept, held_out = split(transforms.read(scene.transforms).frames)
-        shown = previews.Preview(scene, run, held_out or kept, trainer.config, trainer.device)
-        with deferred():
-            loop = Loop(trainer, run, options.save_minutes, shown, progress)
-            numbers = loop.run_to_end()
-    measured = {"held_out_psnr": shown.psnr(trainer)} if held_out else {}
-    return {**numbers, **measured}
+    config, _ = _checked(scene, options)  # before anything is moved or started
+    arguments = {"scene": str(scene.root), "options": asdict(options)}
+    done = runs.train(METHOD, arguments, run, _run_options(options, config), progress)
+    assert isinstance(done.trainable, Trainer)
+    rays = done.trainable.rays * done.trainable.processes.world
+    return {**done.numbers, "rays_per_s": round(done.numbers["it_per_s"] * rays)}
 
 
 def build(
@@ -84,7 +74,7 @@ def build(
         ConfigError, BadInput: configuration, scene or checkpoint are not usable.
     """
     config, cameras = _checked(scene, options)
-    kept, _ = split(cameras.frames)
+    kept, held_out = split(cameras.frames)
     if state is not None:
         states.check_fits(state, cameras.region, config, len(kept))
     device = place(processes.world, processes.rank) if options.gpus else torch.device("cpu")
@@ -95,7 +85,30 @@ def build(
     before = None if state is None else state.get("views")
     dataset = PixelDataset(views, cameras.region, device, limit, options.seed, before)
     points = _points(scene, options.dense_group, cameras, device)
-    return Trainer(config, dataset, cameras.region, device, options.seed, points, processes)
+    shown = Preview(scene, kept, held_out, config.data.val, device)
+    return Trainer(config, dataset, cameras.region, device, options.seed, points, processes, shown)
+
+
+def _build(
+    arguments: Mapping[str, Any], processes: ProcessGroup, state: dict[str, Any] | None
+) -> Trainer:
+    options = TrainingOptions(**arguments["options"])
+    return build(Scene(Path(arguments["scene"])), options, processes, state)
+
+
+METHOD = Method(__name__, states.FORMAT, _build, LOWER_RATE, _SMALLER)
+
+
+def _run_options(options: TrainingOptions, config: TrainingConfig) -> RunOptions:
+    return RunOptions(
+        gpus=options.gpus,
+        fresh=options.fresh,
+        checkpoint=options.checkpoint,
+        save_minutes=options.save_minutes,
+        save_iterations=config.checkpoint.save_iter,
+        keep=config.checkpoint.keep,
+        log_iterations=config.logging_iter,
+    )
 
 
 def _points(
@@ -118,65 +131,3 @@ def _checked(scene: Scene, options: TrainingOptions) -> tuple[TrainingConfig, Tr
     cameras = transforms.read(scene.transforms)
     check(scene, cameras.frames, cameras.region, config.model.object.sdf.mlp.inside_out)
     return config, cameras
-
-
-def begin(trainer: Trainer, state: dict[str, Any] | None) -> None:
-    """Continue from a state, or start; all processes of a run do this together."""
-    if state is None:
-        trainer.prepare()
-    else:
-        trainer.restore(state)
-    trainer.processes.share(trainer.model)
-
-
-def worker_arguments(root: Path, options: TrainingOptions, choice: Choice | None) -> list[str]:
-    """What worker.py needs to build the same trainer."""
-    words = ["--scene", str(root), "--options", json.dumps(asdict(options))]
-    return words if choice is None else [*words, "--checkpoint", str(choice.path)]
-
-
-def _announce(
-    trainer: Trainer, state: dict[str, Any] | None, run: Path, progress: Progress
-) -> None:
-    """Say what is about to be done, and bring the run's folder in order."""
-    run.mkdir(parents=True, exist_ok=True)
-    merging.write(run / "config.yaml", trainer.config)
-    progress.say(trainer.schedule.describe())
-    if isinstance(trainer.points, DensePoints):
-        progress.say(f"held by {len(trainer.points.points):,} points of dense stereo")
-    if trainer.processes.world > 1 and trainer.device.type == "cpu":
-        progress.warn(f"no GPU was found: {trainer.processes.world} processes share the CPU")
-    if state is None:
-        return
-    done, before, total = state["iteration"], state["sched"]["max_iter"], trainer.config.max_iter
-    progress.say(f"continuing at iteration {done} of {total}")
-    if before != total:
-        progress.say(f"the schedule was made for {before} iterations and now follows {total}")
-    if done >= total:
-        progress.say(f"trained to iteration {done} already; nothing to do")
-
-
-def _previous(run: Path, wanted: str, progress: Progress) -> Choice | None:
-    """The checkpoint to continue from, or None for a new run."""
-    choice = checkpoints.chosen(run, wanted) if wanted else checkpoints.newest(run)
-    if choice is not None and choice.remark:
-        progress.warn(choice.remark)
-    return choice
-
-
-def _set_aside(scene: Scene, run: Path, progress: Progress) -> None:
-    """Keep an earlier run beside it, under the next free name <GROUP>.<n>."""
-    if not run.exists():
-        return
-    number = 1
-    while (kept := run.with_name(f"{run.name}.{number}")).exists():
-        number += 1
-    run.rename(kept)
-    progress.say(f"the earlier run is kept as {scene.relative(kept)}")
-
-
-def use_threads(processes: int = 1) -> None:
-    """Use this process' part of the cores it may run on, unless the person chose a number."""
-    if "OMP_NUM_THREADS" not in os.environ:
-        cores = len(os.sched_getaffinity(0)) // processes
-        torch.set_num_threads(max(1, min(cores, _MAX_THREADS)))

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from maquette.recon.surface.draws import Draws
 from maquette.recon.surface.pixels import Copies, Pixels, no_pixels
+from maquette.recon.training.draws import Draws
 from maquette.recon.views.views import Views
 
 _ROUNDS = 4  # times that the window passes each view in a run
