@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from maquette.errors import ConfigError
-from maquette.recon.surface import losses, merging, states
+from maquette.recon.surface import losses, states
 from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.dataset import PixelDataset
 from maquette.recon.surface.dense_points import DensePoints
@@ -20,6 +20,7 @@ from maquette.recon.surface.schedule import Schedule
 from maquette.recon.surface.surface_points import SurfacePoints
 from maquette.recon.surface.trained import TrainedSurface
 from maquette.recon.training import failures
+from maquette.recon.training.configuration import to_mapping
 from maquette.recon.training.draws import Draws
 from maquette.recon.training.process_group import ProcessGroup
 from maquette.recon.training.random_state import random_state, restore_random_state
@@ -230,7 +231,7 @@ class Trainer:
             "random": random_state(self.sampler),
             "epoch": self.epoch,
             "region": states.region_to(self.region),
-            "settings": merging.to_mapping(self.config),
+            "settings": to_mapping(self.config),
             "images": len(self.dataset),
             "views": self.dataset.state(),
             "rays": self.rays,
@@ -259,7 +260,7 @@ class Trainer:
 
     def settings(self) -> dict[str, Any]:
         """The configuration in the nested form of D2."""
-        return merging.to_mapping(self.config)
+        return to_mapping(self.config)
 
     def preview(self, folder: Path) -> list[Path]:
         """Photo, render and normals of a view side by side, and a coarse mesh."""
