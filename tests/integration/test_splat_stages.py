@@ -20,7 +20,7 @@ from maquette.recon.splats.files.ply import read_ply
 from maquette.recon.splats.files.splat import read_splat
 from maquette.recon.splats.gaussians import SH_C0, Gaussians
 from maquette.recon.splats.renderer import open_renderer
-from maquette.recon.splats.trained import FILE, Trained, read_trained, write_trained
+from maquette.recon.splats.trained import GIVEN, Trained, read_trained, write_master
 from maquette.recon.stages.splat import clean, export, pictures
 from maquette.scene import outputs, transforms
 from maquette.scene.events import Progress
@@ -53,7 +53,7 @@ def surface_splats() -> Gaussians:
 
 def write_trained_scene(root: Path) -> None:
     scene = replace(write_posed_scene(root, count=14, width=96, height=72), pipeline="splat")
-    write_trained(scene.run("experiments") / FILE, Trained(surface_splats(), 700))
+    write_master(scene.run("experiments") / GIVEN, Trained(surface_splats(), 700))
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_scaled_scene_leaves_the_master_in_the_world(scene: Scene) -> None:
 def test_nothing_trained_nothing_left_and_damage_are_told_in_a_sentence(scene: Scene) -> None:
     with pytest.raises(JobFailed, match="nothing of the 6,020 splats"):
         extract(scene, min_opacity=0.99)
-    trained = scene.run("experiments") / FILE
+    trained = scene.run("experiments") / GIVEN
     content = trained.read_bytes()
     trained.unlink()
     trained.write_bytes(content[: len(content) // 2])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,7 +12,7 @@ from maquette.recon.evaluate.protocols import NotMeasured
 from maquette.recon.splats.cameras import Camera
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.rasteriser import render
-from maquette.recon.splats.trained import FILE, read_trained
+from maquette.recon.splats.trained import newest, read_trained
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame
 
@@ -23,10 +25,13 @@ class SplatRenderer:
     """
 
     def __init__(
-        self, gaussians: Gaussians, iteration: int | None = None, background: float = 0.0
+        self,
+        gaussians: Gaussians,
+        iteration: int | None = None,
+        background: Sequence[float] = (0.0, 0.0, 0.0),
     ) -> None:
-        self.iteration = iteration
-        self._gaussians, self._background = gaussians, background
+        self.iteration, self._gaussians = iteration, gaussians
+        self._background = torch.tensor(background, device=gaussians.device)[:, None, None]
 
     def render(self, frame: Frame) -> NDArray[np.float32]:
         """What the camera of a frame sees, [H, W, 3] sRGB 0..1."""
@@ -49,8 +54,8 @@ def open_renderer(scene: Scene, group: str) -> SplatRenderer:
         NotMeasured: there are none.
         BadInput: their file is damaged.
     """
-    path = scene.run(group) / FILE
-    if not path.is_file():
+    path = newest(scene.run(group))
+    if path is None:
         raise NotMeasured("no splats were trained yet: make process PIPELINE=splat")
     trained = read_trained(path)
-    return SplatRenderer(trained.gaussians, trained.iteration)
+    return SplatRenderer(trained.gaussians, trained.iteration, trained.background)

@@ -8,8 +8,8 @@ from pathlib import Path
 from maquette.errors import JobFailed, NotFound, shown_path
 from maquette.recon.splats.cleaning import CleaningOptions, clean
 from maquette.recon.splats.importance import pruned
-from maquette.recon.splats.trained import FILE, Trained, read_trained, write_trained
-from maquette.scene import outputs, transforms
+from maquette.recon.splats.trained import Trained, newest, read_trained, write_master
+from maquette.scene import checkpoints, outputs, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.stage import DeclaredOptions, Report, Stage
@@ -41,7 +41,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
             hint=f"`make region MODEL={scene.name}` shows the region; CROP=0 keeps all around it",
         )
     master = scene.results / f"{scene.name}.ply"
-    write_trained(master, Trained(left, trained.iteration))
+    write_master(master, Trained(left, trained.iteration))
     progress.step("clean", 1, 1)
     numbers = {
         "splats": len(left),
@@ -54,10 +54,16 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
 
 
 def _trained_file(scene: Scene, options: DeclaredOptions) -> Path:
-    path = scene.run(options.group) / FILE
-    if not path.is_file():
+    """The chosen checkpoint, or the newest.
+
+    Raises:
+        NotFound: there is none.
+    """
+    run = scene.run(options.group)
+    path = checkpoints.chosen(run, options.checkpoint).path if options.checkpoint else newest(run)
+    if path is None:
         raise NotFound(
-            f"no splats were trained yet: `{shown_path(path)}`",
+            f"no splats were trained yet: `{shown_path(run)}`",
             hint=f"run `make process PIPELINE={scene.pipeline} MODEL={scene.name}` first",
         )
     return path
@@ -71,7 +77,7 @@ STAGE = Stage(
     name="clean",
     version=1,
     run=run,
-    parameters=("group", "crop", "min_opacity", "max_elongation", "prune_ratio"),
+    parameters=("group", "checkpoint", "crop", "min_opacity", "max_elongation", "prune_ratio"),
     facts=("cameras", "region"),
     files=_files,
     packages=("scipy", "torch"),

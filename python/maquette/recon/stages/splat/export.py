@@ -85,7 +85,7 @@ def _manifest(
             "pipeline": scene.pipeline,
             "iteration": trained.iteration,
         },
-        license=options.license,
+        license=options.content_license,
     )
     return manifest(scale * trained.gaussians.means.double().numpy(), facts)
 
@@ -115,7 +115,7 @@ STAGE = Stage(
     name="export",
     version=1,
     run=run,
-    parameters=("formats", "size_limit", "scene_scale", "license", "seed"),
+    parameters=("formats", "size_limit", "scene_scale", "content_license", "seed"),
     after=("clean",),
     facts=("cameras", "region"),
     packages=("pillow", "torch"),

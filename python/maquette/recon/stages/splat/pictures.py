@@ -15,8 +15,8 @@ from maquette.recon.mesh.upright import up_direction
 from maquette.recon.pictures.contact_sheet import lay_out
 from maquette.recon.pictures.movie import write_movie
 from maquette.recon.splats.camera_paths import fly_through, sides
-from maquette.recon.splats.renderer import SplatRenderer
-from maquette.recon.splats.trained import FILE, read_trained
+from maquette.recon.splats.renderer import SplatRenderer, open_renderer
+from maquette.recon.splats.trained import read_trained
 from maquette.scene import outputs, transforms
 from maquette.scene.atomic import replacing
 from maquette.scene.events import Progress
@@ -26,7 +26,7 @@ from maquette.stages.stage import DeclaredOptions, Report, Stage
 
 _TILE_PX, _MOVIE_PX = 380, 960
 _FPS, _SECONDS = 24, 12
-_WHITE = 1.0
+_WHITE = (1.0, 1.0, 1.0)
 
 
 def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
@@ -37,10 +37,9 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     kinds = {_write_sides(scene, shown, progress): outputs.PICTURE}
     judges = held_out(frames)
     if judges:
-        trained = read_trained(scene.run(options.group) / FILE)
         path = scene.results / f"{scene.name}_photos.png"
         pairs = render_pairs(
-            scene, SplatRenderer(trained.gaussians), judges, partial(progress.step, "photos")
+            scene, open_renderer(scene, options.group), judges, partial(progress.step, "photos")
         )
         with replacing(path) as temporary:
             draw_pairs(pairs).save(temporary)
