@@ -13,7 +13,7 @@ from maquette.recon.training import checkpoint_files
 from maquette.scene import checkpoints
 
 GIVEN = "point_cloud.ply"  # in a run without checkpoints: splats of another program
-FORM = "splats 1"  # of checkpoints
+FORMAT = "splats-1"  # of checkpoints
 _ITERATION = "iteration"
 _PLY_SUFFIX = ".ply"
 
@@ -48,7 +48,7 @@ def read_trained(path: Path) -> Trained:
     """
     if path.suffix == _PLY_SUFFIX:
         return Trained(read_ply(path), _told_iteration(read_comments(path)))
-    state = checkpoint_files.read(path, FORM)
+    state = checkpoint_files.read(path, FORMAT)
     sky = state["corrections"]["values"]["sky"].clamp(0, 1).tolist()
     return Trained(Gaussians(**state["splats"]), int(state["iteration"]), sky)
 

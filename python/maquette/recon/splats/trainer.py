@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class SplatTrainer:
     ) -> None:  # fmt: skip
         self.options, self.device, self.iteration = options, device, 0
         self._scene, self._limit = scene, limit_bytes
+        self._shrunk: dict[str, int] = {}  # options that memory did not allow
         self._frames, judges = split(frames)
         if len(self._frames) < 2:
             raise BadInput(
@@ -159,9 +160,8 @@ class SplatTrainer:
             "corrections": self.corrections.state(),
             "generator": self._generator.get_state(),
             "order": list(self._order),
-            "cap": self.options.cap,
-            "long_side": self.options.long_side or 0,
-            "antialias": self.options.antialias,
+            "options": asdict(self.options),
+            "shrunk": dict(self._shrunk),
             "iteration": self.iteration,
         }
 
@@ -174,12 +174,13 @@ class SplatTrainer:
         self.corrections.restore(state["corrections"])
         self._generator.set_state(state["generator"].cpu())
         self._order = list(state["order"])
-        self._change(cap=int(state["cap"]), long_side=int(state["long_side"]) or None)
+        self._change(**state["shrunk"])
         self.iteration = int(state["iteration"])
 
-    def _change(self, **changes: Any) -> None:
-        """Change options on the way, and what depends on them."""
-        self.options = replace(self.options, **changes)
+    def _change(self, **changes: int) -> None:
+        """Make options smaller on the way, and what depends on them."""
+        self._shrunk |= changes
+        self.options = replace(self.options, **changes)  # type: ignore[arg-type]
         self.schedule = replace(self.schedule, options=self.options)
         self.strategy.schedule = self.schedule
         if "long_side" in changes:

@@ -1,119 +1,90 @@
-"""Splats as a method that trains: what a scene and the options make of it."""
+"""Gaussian splats as a method that trains: what a scene and the options make of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from maquette.errors import BadInput, ConfigError
+from maquette.errors import ConfigError
+from maquette.recon.splats.checks import check_cap, check_scene
 from maquette.recon.splats.options import SplatOptions
-from maquette.recon.splats.trained import FORM
+from maquette.recon.splats.trained import FORMAT
 from maquette.recon.splats.trainer import SplatTrainer
 from maquette.recon.training import runs
+from maquette.recon.training.checkpoint_files import START_AFRESH
 from maquette.recon.training.options import RunOptions
 from maquette.recon.training.process_group import ProcessGroup, place
 from maquette.recon.training.trainable import Method
-from maquette.recon.views.checks import check
-from maquette.recon.views.images import mask_paths, read_mask
-from maquette.recon.views.memory import memory_bytes
 from maquette.scene import transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.scene.transforms import Frame, Transforms
 
-_BYTES_OF_ONE = 2_000  # of a Gaussian of degree 3 while it trains, with its share of a rendering
-_SHARE_OF_MEMORY = 0.7
+_KEPT = ("strategy", "background", "exposure", "refine_poses")
 
 
 def train(
-    scene: Scene,
-    run: Path,
-    options: SplatOptions,
-    chosen: RunOptions,
-    progress: Progress,
+    scene: Scene, group: str, options: SplatOptions, run_options: RunOptions, progress: Progress
 ) -> dict[str, Any]:
     """Train the scene's splats to `options.iterations`, continuing what is there.
 
     Args:
-        run: The run's folder, for checkpoints, configuration, metrics and previews. Its name is
-            that of the group whose dense points training begins with, where there are any.
+        group: Of the run, and of the dense points that it may begin with.
 
     Returns:
-        iterations, gaussians, first (what training began with), psnr (last training photos),
-        held_out_psnr and held_out_ssim, it_per_s, seconds.
+        gaussians, first (what training began with), and what `runs.train` measures.
 
     Raises:
         ConfigError, BadInput: options, scene or checkpoint are not usable.
         Interrupted: asked to stop; the state is saved.
         JobFailed: the loss became NaN.
     """
-    _checked(scene)  # before anything is moved or started
-    _check_cap(options.cap, _device(chosen.gpus, 0))
+    cameras = transforms.read(scene.transforms)
+    check_scene(scene, cameras)
+    check_cap(options.cap, _device(run_options.gpus, ProcessGroup()))
     arguments = {
-        "scene": str(scene.root),
-        "group": run.name,
-        "gpus": chosen.gpus,
-        "options": asdict(options),
-    }
-    done = runs.train(METHOD, arguments, run, chosen, progress)
+        "scene": str(scene.root), "group": group, "options": asdict(options),
+        "gpus": run_options.gpus,
+    }  # fmt: skip
+    done = runs.train(METHOD, arguments, scene.run(group), run_options, progress)
+    assert isinstance(done.trainable, SplatTrainer)
     trainer = done.trainable
-    assert isinstance(trainer, SplatTrainer)
-    return {"gaussians": len(trainer.splats), "first": trainer.source} | done.numbers
+    return {**done.numbers, "gaussians": len(trainer.splats), "first": trainer.source}
 
 
-def _build(
+def build(
     arguments: Mapping[str, Any], processes: ProcessGroup, state: dict[str, Any] | None
 ) -> SplatTrainer:
-    scene, options = Scene(Path(arguments["scene"])), SplatOptions(**arguments["options"])
-    cameras = _checked(scene)
-    device = _device(arguments["gpus"], processes.rank)
+    """The trainer, from what the scene and the options say.
+
+    Raises:
+        ConfigError, BadInput: options, scene or checkpoint are not usable.
+    """
+    options = SplatOptions(**arguments["options"])
+    if state is not None:
+        _check_fits(state, options)
+    scene = Scene(Path(arguments["scene"]))
+    cameras = transforms.read(scene.transforms)
+    device = _device(arguments["gpus"], processes)
     return SplatTrainer(scene, arguments["group"], cameras.frames, cameras.region, options, device)
 
 
-METHOD = Method(__name__, FORM, _build, "ITERATIONS=…", "try CAP=30000, or PRESET=preview")
+def _device(gpus: int, processes: ProcessGroup) -> torch.device:
+    return place(processes.world, processes.rank) if gpus else torch.device("cpu")
 
 
-def largest_cap(free_bytes: int) -> int:
-    """How many Gaussians can be trained in some memory, rounded down to thousands."""
-    return int(_SHARE_OF_MEMORY * free_bytes / _BYTES_OF_ONE) // 1000 * 1000
+def _check_fits(state: dict[str, Any], options: SplatOptions) -> None:
+    """Raise ConfigError where a run can not go on with these options."""
+    before = state["options"]
+    for name in _KEPT:
+        if before[name] != getattr(options, name):
+            raise ConfigError(
+                f"the run was begun with {name} = {before[name]}, not {getattr(options, name)}",
+                hint=START_AFRESH,
+            )
 
 
-def _check_cap(cap: int, device: torch.device) -> None:
-    whole = (
-        torch.cuda.get_device_properties(device).total_memory
-        if device.type == "cuda"
-        else memory_bytes()
-    )
-    most = largest_cap(whole)
-    if cap > most:
-        raise ConfigError(
-            f"CAP={cap:,} is more than fits into {whole / 1e9:.1f} GB of memory",
-            hint=f"the largest that does is CAP={most}",
-        )
-
-
-def _device(gpus: int, rank: int) -> torch.device:
-    return place(gpus, rank) if gpus else torch.device("cpu")
-
-
-def _checked(scene: Scene) -> Transforms:
-    cameras = transforms.read(scene.transforms)
-    check(scene, cameras.frames, cameras.region, inside_out=True)
-    _check_masks(scene, cameras.frames)
-    return cameras
-
-
-def _check_masks(scene: Scene, frames: Sequence[Frame]) -> None:
-    masks = mask_paths(scene)
-    for frame in frames:
-        path = masks.get(Path(frame.file_path).stem)
-        if path is None or read_mask(path, (64, 64)).any():
-            return
-    raise BadInput(
-        f"all {len(frames)} masks are black: `{scene.masks}`",
-        hint="white is what counts: replace the files of `masks/`, or move them away",
-    )
+METHOD = Method(__name__, FORMAT, build, smaller="try CAP=30000 or PRESET=preview")

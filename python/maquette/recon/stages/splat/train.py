@@ -30,7 +30,8 @@ def _run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         if reason := gpus.why_unused():
             progress.warn(reason)
     run = scene.run(options.group)
-    numbers = train(scene, run, _splats(options), _run_options(scene, options), progress)
+    told = _splats(options), _run_options(scene, options)
+    numbers = train(scene, options.group, *told, progress)
     written = [run / checkpoints.POINTER, checkpoints.chosen(run).path]
     return Report(outputs=(), mutable=written, numbers=numbers)
 
