@@ -150,14 +150,15 @@ class Loop:
         """Look after previews, checkpoints and the stop, between two iterations."""
         iteration, total = self.trainable.iteration, self.trainable.total
         ended = iteration == total
-        marks = {max(1, round(total * share)) for share in _PREVIEW_AT}
-        if iteration in marks or time.monotonic() - self._shown_at >= _PREVIEW_S:
-            self._show(ended)
         due = time.monotonic() - self._saved_at >= self.options.save_minutes * 60
         every = self.options.save_iterations
         self._stopping = stop_requested() and not ended
         if ended or due or self._stopping or (every and iteration % every == 0):
             self._save(ended)
+        marks = {max(1, round(total * share)) for share in _PREVIEW_AT}
+        shows = iteration in marks or time.monotonic() - self._shown_at >= _PREVIEW_S
+        if shows and not self._stopping:  # who asks to stop does not wait for long
+            self._show(ended)
 
     def _show(self, ended: bool) -> None:
         """Write previews, and measure held-out views where that is wanted on the way."""

@@ -11,6 +11,7 @@ from typing import Any
 from maquette.recon.stopping import deferred
 from maquette.recon.training import checkpoint_files, weights_and_biases
 from maquette.recon.training.configuration import write_tree
+from maquette.recon.training.failures import memory_checked
 from maquette.recon.training.loop import Loop
 from maquette.recon.training.metrics import MetricsWriter
 from maquette.recon.training.options import RunOptions
@@ -64,7 +65,8 @@ def train(
         set_aside(run, progress)
     choice = _previous(run, options.checkpoint, progress)
     state = None if choice is None else checkpoint_files.read(choice.path, method.form)
-    with launched(max(options.gpus, 1), _worker_arguments(method, arguments, choice)) as processes:
+    others = _worker_arguments(method, arguments, choice)
+    with memory_checked(method.smaller), launched(max(options.gpus, 1), others) as processes:
         use_threads(processes.world)
         trainable = method.build(arguments, processes, state)
         run.mkdir(parents=True, exist_ok=True)
