@@ -21,7 +21,7 @@ def test_every_kernel_agrees_with_its_twin(device: str) -> None:
     results = [compare(case, where, runs=1) for case in cases(where)]
     assert {
         "hash grid", "hash grid gradient", "samples along rays", "PatchMatch sweep",
-        "agreement of depth maps", "fusion of depth maps",
+        "agreement of depth maps", "fusion of depth maps", "splats", "splats gradient",
     } <= {result.kernel for result in results}  # fmt: skip
     assert not [result for result in results if not result.agrees]
 

@@ -24,6 +24,7 @@ from maquette.viewer.ply_points import read_points
 from maquette.viewer.point_cloud import MOST_UNASKED, PointCloud
 from maquette.viewer.scenery import RegionShapes
 from maquette.viewer.screenshot import add_screenshot_button
+from maquette.viewer.splats import SplatLayer
 
 _POLL_S = 2.0
 _MOST_POINTS = 100_000
@@ -34,7 +35,7 @@ _LATEST = "follow the newest"
 
 
 class ViewPage:
-    """Mesh, cameras and photos in 3D; previews and figures of each run beside them."""
+    """Mesh, splats, cameras and photos in 3D; previews and figures of each run beside them."""
 
     def __init__(self, server: viser.ViserServer, scene: Scene) -> None:
         self.server, self.scene = server, scene
@@ -53,6 +54,7 @@ class ViewPage:
         self._add_mesh_choice()
         self._add_runs()
         self._add_layers(region)
+        self.splats = SplatLayer(server, scene, self.display)
         self.photos = PhotoPanel(server, cameras, self.display)
         add_screenshot_button(server, scene.name)
         self.refresh()
@@ -75,6 +77,7 @@ class ViewPage:
             self.figures.content = (results.figures(run) if run else "") or "*no figures*"
             self._show_preview(found)
             self._show_mesh()
+            self.splats.refresh()
 
     def _add_mesh_choice(self) -> None:
         self.mesh = self.server.gui.add_dropdown("mesh", (_NO_MESH,))

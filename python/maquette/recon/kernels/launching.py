@@ -18,6 +18,7 @@ wp.config.optimization_level = 3
 
 _streams: dict[int, Any] = {}  # Warp's face of each of torch's streams
 _LEAST_ITEMS = 256  # a CPU thread is not worth starting for fewer
+_SHARES = 4  # of unequal work, of each CPU thread
 
 
 def over_items(kernel: Any, count: int, device: torch.device, arguments: Sequence[Any]) -> None:
@@ -67,6 +68,29 @@ def over_levels(
             wp.launch(kernel, dim=(together, 1), inputs=inputs, device="cpu")
 
     _run_all(run, parts)
+
+
+def over_blocks(
+    kernel: Any, blocks: int, threads: int, device: torch.device, arguments: Sequence[Any]
+) -> None:
+    """Run a kernel for `blocks` pieces of work that are large and of unequal size.
+
+    Its first parameter is the first thread's number. On CUDA a piece has a block of `threads`
+    threads. On a CPU it is one item, and each of its threads
+    has some shares of them from all over.
+    """
+    if device.type == "cuda":
+        _on_cuda(kernel, blocks * threads, device, [0, *arguments])
+        return
+    workers = max(1, min(torch.get_num_threads(), blocks))
+    parts = 1 if workers == 1 else min(blocks, workers * _SHARES)
+    edges = [blocks * part // parts for part in range(parts + 1)]
+
+    def run(worker: int) -> None:
+        for first, end in zip(edges[worker:-1:workers], edges[worker + 1 :: workers], strict=True):
+            wp.launch(kernel, dim=end - first, inputs=[first, *arguments], device="cpu")
+
+    _run_all(run, workers)
 
 
 def array(tensor: Tensor, kind: Any = wp.float32) -> Any:

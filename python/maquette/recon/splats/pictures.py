@@ -1,0 +1,68 @@
+"""The photographs that train, at the size that the run has reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from maquette.recon.splats.cameras import Camera
+from maquette.recon.views.memory import cache_bytes
+from maquette.recon.views.views import Views
+from maquette.scene.paths import Scene
+from maquette.scene.transforms import Frame
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A photograph and its camera.
+
+    Attributes:
+        photo: [3, H, W] float32 sRGB 0..1; `mask` [H, W] bool, the pixels that count, or None.
+    """
+
+    camera: Camera
+    photo: Tensor
+    mask: Tensor | None
+
+
+class Pictures:
+    """Photographs by number, reduced; only those of the current size are kept, up to a limit.
+
+    Args:
+        long_side: Largest size of all, pixels; None = as they are.
+        limit_bytes: Memory for pixels; None = a share of what the machine has.
+    """
+
+    def __init__(
+        self, scene: Scene, frames: Sequence[Frame], device: torch.device,
+        long_side: int | None = None, limit_bytes: int | None = None,
+    ) -> None:  # fmt: skip
+        self._scene, self._frames, self.device = scene, list(frames), device
+        limit = cache_bytes(torch.device("cpu")) if limit_bytes is None else limit_bytes
+        self._limit = limit
+        self._views = Views(scene, self._frames, long_side, limit)
+        sizes = [self._views.size(index) for index in range(len(self._views))]
+        self.long_side = max(max(size) for size in sizes)
+        self._reached = self.long_side
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def get(self, index: int, scale: float = 1.0) -> Picture:
+        """A photograph whose sides are `scale` of the largest size.
+
+        Raises:
+            BadInput: the file is no readable image.
+        """
+        side = max(1, round(self.long_side * scale))
+        if side != self._reached:
+            self._views = Views(self._scene, self._frames, side, self._limit)
+            self._reached = side
+        frame, mask = self._views.frames[index], self._views.mask(index)
+        pixels = torch.from_numpy(self._views.image(index).copy()).to(self.device)
+        photo = pixels.permute(2, 0, 1).float().div_(255.0)
+        used = None if mask is None else torch.from_numpy(mask.copy()).to(self.device)
+        return Picture(Camera.of(frame, self.device), photo.contiguous(), used)

@@ -1,0 +1,298 @@
+"""Gaussians to a picture, differentiable: kernels, or their plain twin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+import warp as wp
+from torch import Tensor
+
+from maquette.recon.kernels.launching import array, over_blocks, over_items
+from maquette.recon.splats.cameras import Camera
+from maquette.recon.splats.compositing import composite
+from maquette.recon.splats.gaussians import Gaussians
+from maquette.recon.splats.kernels import binning, blending, colors, projection
+from maquette.recon.splats.kernels.tile_test import TILE
+from maquette.recon.splats.projection import (
+    BLUR,
+    LEAST_ALPHA,
+    LEAST_SHARE,
+    MOST_ALPHA,
+    NEAREST,
+    project,
+)  # fmt: skip
+
+_LEAST_PASSING = 1e-4  # a tile is done when less than this passes everywhere
+_LANES = 16
+
+
+@dataclass
+class Footprints:
+    """What a rendering leaves behind about its Gaussians; the last two after backward.
+
+    Attributes:
+        size: Width and height of the picture, pixels.
+        touched: [N] int32, how many tiles each reaches; 0 = not drawn.
+        score: [H, W] to be set before backward: what pixels are worth.
+        sums: [N, 16] gradients by ellipse, undefined where not drawn: of x, y (per pixel), of
+            the conic, opacity, colour, depth, and last what it covers of `score`, in its share.
+    """
+
+    size: tuple[int, int]
+    touched: Tensor
+    score: Tensor | None = None
+    sums: Tensor | None = None
+
+    @property
+    def visible(self) -> Tensor:
+        """Which Gaussians are drawn, [N] bool."""
+        return self.touched > 0
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A picture, the background not included.
+
+    Attributes:
+        color: [3, H, W] sRGB, in the share of what covers the pixel.
+        depth: [H, W] mean depth in the same share; divide by 1 - passing.
+        passing: [H, W] share of light from behind everything.
+        footprints: About the Gaussians; None of the twin.
+    """
+
+    color: Tensor
+    depth: Tensor
+    passing: Tensor
+    footprints: Footprints | None = None
+
+
+def render(splats: Gaussians, camera: Camera, antialias: bool = True) -> Rendering:
+    """Draw Gaussians by kernels; differentiable in them and in the camera's pose.
+
+    Args:
+        antialias: Narrow Gaussians lose opacity in the share in which the pixel filter widens
+            them, so that other resolutions show the same.
+    """
+    center = camera.center
+    footprints = Footprints((camera.width, camera.height), torch.empty(0, dtype=torch.int32))
+    planes: Tensor = _Rasterise.apply(  # type: ignore[no-untyped-call]
+        *(tensor for _, tensor in splats.tensors()), camera.rotation, camera.translation, center,
+        replace(camera, rotation=camera.rotation.detach(), translation=camera.translation.detach()),
+        antialias, footprints,
+    )  # fmt: skip
+    return Rendering(planes[:3], planes[3], planes[4], footprints)
+
+
+def render_reference(splats: Gaussians, camera: Camera, antialias: bool = True) -> Rendering:
+    """The same in plain PyTorch, for few Gaussians and small pictures."""
+    planes = composite(project(splats, camera, antialias), camera)
+    return Rendering(planes[:3], planes[3], planes[4])
+
+
+@dataclass
+class _Plan:
+    """Sizes, and what forward hands to backward."""
+
+    width: int
+    height: int
+    lens: Tensor
+    antialias: bool
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def tiles(self) -> tuple[int, int]:
+        return -(-self.width // TILE), -(-self.height // TILE)
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """Height and width, filled up to whole tiles."""
+        columns, rows = self.tiles
+        return rows * TILE, columns * TILE
+
+
+class _Rasterise(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, means: Tensor, log_scales: Tensor, quaternions: Tensor, logits: Tensor,
+        sh: Tensor, rotation: Tensor, translation: Tensor, center: Tensor, camera: Camera,
+        antialias: bool, footprints: Footprints,
+    ) -> Tensor:  # fmt: skip
+        lens = means.new_tensor([*camera.focal, *camera.principal, *camera.slopes])
+        plan = _Plan(camera.width, camera.height, lens, antialias)
+        pose = torch.cat([rotation.reshape(-1), translation])
+        shape = (means, log_scales, quaternions, logits)
+        records, touched = _project(plan, pose, *shape)
+        _color(center, means, sh, touched, records)
+        pairs = _bin(plan, records, touched)
+        planes, last = _blend(plan, records, pairs)
+        ctx.plan, ctx.footprints, ctx.pairs = plan, footprints, pairs
+        ctx.save_for_backward(*shape, sh, pose, center, records, touched, planes, last)
+        footprints.touched = touched
+        return planes[:, : plan.height, : plan.width]
+
+    @staticmethod
+    def backward(ctx: Any, given: Tensor) -> Any:
+        plan: _Plan = ctx.plan
+        *shape, sh, pose, center, records, touched, planes, last = ctx.saved_tensors
+        footprints: Footprints = ctx.footprints
+        sums = _blend_backward(plan, records, ctx.pairs, planes, last, given, footprints.score)
+        sums = _gather(ctx.pairs, touched, sums)
+        footprints.sums = sums
+        means = shape[0]
+        d_sh, d_means = torch.zeros_like(sh), torch.zeros_like(means)
+        _run_rows(
+            colors.color_backward, means,
+            [sh.shape[1], array(center), _flat(means), _flat(sh), _flat(touched, wp.int32),
+             _flat(records), _flat(sums), _flat(d_sh), _flat(d_means)],
+        )  # fmt: skip
+        with_pose = any(ctx.needs_input_grad[5:8])
+        d_center = -d_means.sum(0) if with_pose else None
+        rest, d_pose = _project_backward(plan, pose, shape, touched, sums, d_means, with_pose)
+        d_rotation = d_pose[:9].view(3, 3) if with_pose else None
+        d_translation = d_pose[9:] if with_pose else None
+        return (*rest, d_sh, d_rotation, d_translation, d_center, None, None, None)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs of a tile and an ellipse, [P]: sorted by tile, then by depth.
+
+    Attributes:
+        ranges: [tiles + 2] where those of each tile begin.
+        owners: Number of the Gaussian.
+        slots: Where the pair stands when sorted by ellipse.
+        first: [N] of each drawn Gaussian its first pair in that other order.
+    """
+
+    ranges: Tensor
+    owners: Tensor
+    slots: Tensor
+    first: Tensor
+
+
+def _project(
+    plan: _Plan, pose: Tensor, means: Tensor, scales: Tensor, quaternions: Tensor, logits: Tensor
+) -> tuple[Tensor, Tensor]:
+    count = len(means)
+    records = torch.empty(count, projection.WIDTH, device=means.device)
+    touched = torch.empty(count, dtype=torch.int32, device=means.device)
+    _run_rows(
+        projection.project, means,
+        [plan.width, plan.height, int(plan.antialias), NEAREST, BLUR, LEAST_SHARE, array(pose),
+         array(plan.lens), _flat(means), _flat(scales), _flat(quaternions), _flat(logits),
+         _flat(records), array(touched, wp.int32)],
+    )  # fmt: skip
+    return records, touched
+
+
+def _color(center: Tensor, means: Tensor, sh: Tensor, touched: Tensor, records: Tensor) -> None:
+    _run_rows(
+        colors.color, means,
+        [sh.shape[1], array(center), _flat(means), _flat(sh), _flat(touched, wp.int32),
+         _flat(records)],
+    )  # fmt: skip
+
+
+def _bin(plan: _Plan, records: Tensor, touched: Tensor) -> _Pairs:
+    device = records.device
+    columns, rows = plan.tiles
+    tiles = columns * rows
+    seen = torch.nonzero(touched)[:, 0]
+    seen = seen[torch.argsort(records[seen, 9], stable=True)]
+    starts = torch.zeros(len(seen) + 1, dtype=torch.int64, device=device)
+    torch.cumsum(touched[seen], 0, out=starts[1:])
+    count = int(starts[-1])
+    # one more, so that there is an address where there is no pair
+    tile, owner, owners, slots = torch.empty(4, count + 1, dtype=torch.int32, device=device)
+    first = torch.zeros(len(touched), dtype=torch.int32, device=device)
+    ranges = torch.zeros(tiles + 2, dtype=torch.int32, device=device)
+    whole = wp.int32
+    over_items(
+        binning.fill, len(seen), device,
+        [plan.width, plan.height, tiles, array(seen.int(), whole), array(starts.int(), whole),
+         _flat(records), array(first, whole), array(tile, whole), array(owner, whole)],
+    )  # fmt: skip
+    if device.type == "cpu":
+        over_items(
+            binning.sort_pairs, 1, device,
+            [count, tiles, array(tile, whole), array(owner, whole), array(ranges, whole),
+             array(owners, whole), array(slots, whole)],
+        )  # fmt: skip
+    else:
+        ordered, places = torch.sort(tile[:count], stable=True)
+        slots[:count], owners[:count] = places.int(), owner[places]
+        edges = torch.arange(tiles + 2, dtype=torch.int32, device=device)
+        ranges = torch.searchsorted(ordered, edges, out_int32=True)
+    return _Pairs(ranges, owners, slots, first)
+
+
+def _blend(plan: _Plan, records: Tensor, pairs: _Pairs) -> tuple[Tensor, Tensor]:
+    columns, rows = plan.tiles
+    planes = torch.empty(5, *plan.padded, device=records.device)
+    last = torch.zeros(columns * rows, blending.LASTS, dtype=torch.int32, device=records.device)
+    over_blocks(
+        blending.blend, columns * rows, blending.THREADS, records.device,
+        [plan.width, plan.height, LEAST_ALPHA, MOST_ALPHA, _LEAST_PASSING, _flat(records),
+         array(pairs.ranges, wp.int32), array(pairs.owners, wp.int32), _flat(last, wp.int32),
+         _flat(planes)],
+    )  # fmt: skip
+    return planes, last
+
+
+def _blend_backward(
+    plan: _Plan, records: Tensor, pairs: _Pairs, planes: Tensor, last: Tensor, given: Tensor,
+    score: Tensor | None,
+) -> Tensor:  # fmt: skip
+    columns, rows = plan.tiles
+    whole = torch.zeros(6, *plan.padded, device=records.device)
+    whole[:5, : plan.height, : plan.width] = given
+    if score is not None:
+        whole[5, : plan.height, : plan.width] = score
+    parts = torch.zeros(len(pairs.owners), projection.SUMS, device=records.device)
+    over_blocks(
+        blending.blend_backward, columns * rows, blending.THREADS, records.device,
+        [plan.width, plan.height, LEAST_ALPHA, MOST_ALPHA, _flat(records),
+         array(pairs.ranges, wp.int32), array(pairs.owners, wp.int32),
+         array(pairs.slots, wp.int32), _flat(last, wp.int32), _flat(planes), _flat(whole),
+         _flat(parts)],
+    )  # fmt: skip
+    return parts
+
+
+def _gather(pairs: _Pairs, touched: Tensor, parts: Tensor) -> Tensor:
+    sums = torch.empty(len(touched), projection.SUMS, device=parts.device)
+    over_items(
+        blending.gather_parts, len(touched), parts.device,
+        [array(touched, wp.int32), array(pairs.first, wp.int32), _flat(parts), _flat(sums)],
+    )  # fmt: skip
+    return sums
+
+
+def _project_backward(
+    plan: _Plan, pose: Tensor, shape: list[Tensor], touched: Tensor, sums: Tensor,
+    d_means: Tensor, with_pose: bool,
+) -> tuple[list[Tensor], Tensor]:  # fmt: skip
+    """Gradients of means, scales, quaternions and logits, and of the pose."""
+    means = shape[0]
+    found = [d_means, *(torch.zeros_like(tensor) for tensor in shape[1:])]
+    d_pose = torch.zeros(len(means) if with_pose else 1, 12, device=means.device)
+    _run_rows(
+        projection.project_backward, means,
+        [int(plan.antialias), int(with_pose), NEAREST, BLUR, LEAST_SHARE, array(pose),
+         array(plan.lens), *(_flat(tensor) for tensor in shape), array(touched, wp.int32),
+         _flat(sums), *(_flat(tensor) for tensor in found), _flat(d_pose)],
+    )  # fmt: skip
+    return found, d_pose.sum(0)
+
+
+def _run_rows(kernel: Any, means: Tensor, arguments: list[Any]) -> None:
+    """Run a kernel that has 16 Gaussians at a time on a CPU, one on a GPU."""
+    count, device = len(means), means.device
+    rows = count if device.type == "cuda" else -(-count // _LANES)
+    over_items(kernel, rows, device, [count, *arguments])
+
+
+def _flat(tensor: Tensor, kind: Any = wp.float32) -> Any:
+    return array(tensor.view(-1), kind)

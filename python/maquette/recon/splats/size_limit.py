@@ -1,0 +1,87 @@
+"""Splats made smaller until their file fits, at the least loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from maquette.errors import BadInput
+from maquette.recon.splats.gaussians import Gaussians
+from maquette.recon.splats.importance import pruned
+
+_TRIES = 8
+_MARGIN, _FULL = 0.985, 0.95  # of the limit: what is aimed at, and what is near enough
+_LEAST_SHARE = 0.001
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Gaussians whose file fits.
+
+    Attributes:
+        share: Of the given Gaussians that are left.
+        loss: Of what was left out, as `loss` measures it; 0 where all is there.
+        size_bytes: Of the file.
+    """
+
+    gaussians: Gaussians
+    share: float
+    loss: float
+    size_bytes: int
+
+
+def fit(
+    gaussians: Gaussians,
+    limit_bytes: int,
+    size: Callable[[Gaussians], int],
+    loss: Callable[[Gaussians], float],
+) -> Fitted:
+    """Of each degree of colour the most Gaussians that fit, and of these the least loss.
+
+    Args:
+        size: Bytes of a file of Gaussians; about proportional to their number.
+        loss: What some of the Gaussians lack beside all of them.
+
+    Raises:
+        BadInput: not even a thousandth of them fits.
+    """
+    whole = size(gaussians)
+    if whole <= limit_bytes:
+        return Fitted(gaussians, 1.0, 0.0, whole)
+    found = []
+    for degree in range(gaussians.degree, -1, -1):
+        reduced = gaussians.with_degree(degree)
+        fitting = _most_that_fit(reduced, limit_bytes, size)
+        if fitting is not None:
+            part, share, bytes_ = fitting
+            found.append(Fitted(part, share, loss(part), bytes_))
+            if share == 1.0:
+                break  # a lower degree leaves out more and gains nothing
+    if not found:
+        raise BadInput(
+            f"{len(gaussians):,} splats do not fit into {limit_bytes / 1e6:g} MB",
+            hint="give a larger SIZE_LIMIT, or train fewer of them with CAP",
+        )
+    return min(found, key=lambda fitted: fitted.loss)
+
+
+def _most_that_fit(
+    gaussians: Gaussians, limit_bytes: int, size: Callable[[Gaussians], int]
+) -> tuple[Gaussians, float, int] | None:
+    """The largest share whose file fits, nearly; None where none does."""
+    best, share, too_many = None, 1.0, 1.0
+    for _ in range(_TRIES):
+        part = pruned(gaussians, 1 - share) if share < 1 else gaussians
+        bytes_ = size(part)
+        if bytes_ > limit_bytes:
+            too_many = share
+        elif best is None or share > best[1]:
+            best = part, share, bytes_
+        if best is not None and (best[1] == 1.0 or best[2] >= _FULL * limit_bytes):
+            break
+        share *= _MARGIN * limit_bytes / bytes_
+        if best is not None and not best[1] < share < too_many:
+            share = (best[1] + too_many) / 2
+        if share < _LEAST_SHARE:
+            break
+    return best

@@ -1,0 +1,220 @@
+"""One training run of Gaussians: a photograph in, a better set out, and a state between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maquette.errors import BadInput
+from maquette.recon.splats import first, strategies
+from maquette.recon.splats.corrections import Corrections
+from maquette.recon.splats.gaussians import Gaussians
+from maquette.recon.splats.judging import HeldOut, measure, write_preview
+from maquette.recon.splats.losses import photo_loss
+from maquette.recon.splats.optimiser import SparseAdam
+from maquette.recon.splats.options import SplatOptions
+from maquette.recon.splats.pictures import Picture, Pictures
+from maquette.recon.splats.rasteriser import Rendering, render
+from maquette.recon.splats.schedule import Schedule
+from maquette.recon.splats.sparse_depth import SparseDepth
+from maquette.recon.training.trainable import Metrics
+from maquette.recon.views.split import split
+from maquette.scene.paths import Scene
+from maquette.scene.region import Region
+from maquette.scene.transforms import Frame
+
+_LEAST_SIDE = 64  # pixels: memory is not saved by smaller pictures than this
+
+
+class SplatTrainer:
+    """Gaussians with their optimiser, strategy, schedule and random numbers.
+
+    Attributes:
+        iteration: Steps done so far; may go beyond the total, at the last rates.
+        splats: The set as it is.
+    """
+
+    metric_names = ("loss", "psnr", "gaussians")
+
+    def __init__(
+        self, scene: Scene, group: str, frames: Sequence[Frame], region: Region,
+        options: SplatOptions, device: torch.device, limit_bytes: int | None = None,
+    ) -> None:  # fmt: skip
+        self.options, self.device, self.iteration = options, device, 0
+        self._scene, self._limit = scene, limit_bytes
+        self._shrunk: dict[str, int] = {}  # options that memory did not allow
+        self._frames, judges = split(frames)
+        if len(self._frames) < 2:
+            raise BadInput(
+                f"{len(self._frames)} photograph with a pose: `{scene.root}`",
+                hint="at least 2 are needed; add photos and run `make prepare` again",
+            )
+        centers = np.stack([frame.world_from_cam[:3, 3] for frame in self._frames])
+        middle = centers.mean(0)
+        extent = 1.1 * float(np.linalg.norm(centers - middle, axis=1).max()) or region.radius
+        self.schedule = Schedule(options, extent)
+        self._pictures = Pictures(scene, self._frames, device, options.long_side, limit_bytes)
+        self._judges = HeldOut(scene, judges or self._frames[:1], device, options.long_side)
+        self._generator = torch.Generator(device=device).manual_seed(options.seed)
+        self._order: list[int] = []
+        self.splats, self.source = self._begin(group, region, torch.from_numpy(middle))
+        self.optimiser = SparseAdam(self.splats)
+        self.strategy = strategies.make(
+            options.strategy, self.schedule, len(self.splats), self._generator
+        )
+        self.corrections = Corrections(options, len(self._frames), device)
+        self._depth = SparseDepth.read(scene, self._frames) if options.depth_weight else None
+
+    @property
+    def total(self) -> int:
+        return self.options.iterations
+
+    def _begin(self, group: str, region: Region, middle: Tensor) -> tuple[Gaussians, str]:
+        """The first Gaussians, and what they are made of."""
+        options = self.options
+        shell = self.options.background == "shell"
+        room = options.cap - first.shell_size(options.cap) if shell else options.cap
+        found = first.choose(self._scene, group, self._frames, region, room, options.seed)
+        kept = first.thinned(found.points, room, options.seed)
+        splats = first.gaussians_at(found.points[kept], found.colors[kept], 1.0)
+        if shell:
+            photo = self._pictures.get(0, 0.25).photo
+            far = first.shell(
+                middle, self.schedule.extent, photo.mean((1, 2)), first.shell_size(options.cap)
+            )
+            splats = Gaussians.joined([splats, far])
+        return splats.to(self.device), found.source
+
+    def step(self) -> Metrics:
+        """Train with one photograph."""
+        self._widen()
+        view = self._next_view()
+        scale = self.schedule.picture_scale(self.iteration, self._pictures.long_side)
+        picture = self._pictures.get(view, scale)
+        inputs = {name: t.detach().requires_grad_() for name, t in self.splats.tensors()}
+        camera = self.corrections.camera(picture.camera, view)
+        shown = render(Gaussians(**inputs), camera, self.options.antialias)
+        color = self.corrections.color(shown.color, shown.passing, view)
+        loss = photo_loss(color, picture.photo, picture.mask)
+        if self._depth is not None:
+            weight = self.options.depth_weight
+            loss = loss + weight * self._depth.loss(view, camera, shown, self.schedule.extent)
+        self._backward(loss, shown, color.detach(), picture, inputs)
+        with torch.no_grad():
+            error = (color - picture.photo).square()
+            wrong = error.mean() if picture.mask is None else error[:, picture.mask].mean()
+            psnr = -10.0 * torch.log10(wrong.clamp(min=1e-10))
+        count = torch.tensor(float(len(self.splats)), device=self.device)
+        values = torch.stack([loss.detach(), psnr, count])
+        rates = self.schedule.rates(self.iteration)
+        return Metrics(self.iteration, values, {"lr": rates.means, "scale": scale})
+
+    def _backward(
+        self, loss: Tensor, shown: Rendering, color: Tensor, picture: Picture,
+        inputs: dict[str, Tensor],
+    ) -> None:  # fmt: skip
+        """Gradients, one step of every optimiser, and the strategy's turn."""
+        footprints = shown.footprints
+        assert footprints is not None
+        wrong = (color - picture.photo).abs().mean(0)
+        footprints.score = wrong if picture.mask is None else wrong * picture.mask
+        torch.autograd.backward(loss)
+        rates = self.schedule.rates(self.iteration)
+        gradients = {
+            name: torch.zeros_like(t) if t.grad is None else t.grad for name, t in inputs.items()
+        }
+        with torch.no_grad():
+            self.strategy.gradients(self.splats, gradients)
+            self.optimiser.step(self.splats, gradients, footprints.touched, rates)
+            self.corrections.step(rates)
+            self.iteration += 1
+            self.splats = self.strategy.after_step(
+                self.splats, self.optimiser, footprints, self.iteration, rates.means
+            )
+
+    def _widen(self) -> None:
+        degree = self.schedule.degree(self.iteration)
+        if degree > self.splats.degree:
+            self.splats = self.splats.with_degree(degree)
+            self.optimiser.widen((degree + 1) ** 2)
+
+    def _next_view(self) -> int:
+        """Every photograph has its turn, in another order each time."""
+        if not self._order:
+            count = len(self._pictures)
+            shuffled = torch.randperm(count, generator=self._generator, device=self.device)
+            self._order = shuffled.tolist()
+        return self._order.pop()
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "splats": {name: tensor.clone() for name, tensor in self.splats.tensors()},
+            "optimiser": self.optimiser.state(),
+            "strategy": self.strategy.state(),
+            "corrections": self.corrections.state(),
+            "generator": self._generator.get_state(),
+            "order": list(self._order),
+            "options": asdict(self.options),
+            "shrunk": dict(self._shrunk),
+            "iteration": self.iteration,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.splats = Gaussians(
+            **{name: tensor.to(self.device).clone() for name, tensor in state["splats"].items()}
+        )
+        self.optimiser.restore(state["optimiser"])
+        self.strategy.restore(state["strategy"])
+        self.corrections.restore(state["corrections"])
+        self._generator.set_state(state["generator"].cpu())
+        self._order = list(state["order"])
+        self._change(**state["shrunk"])
+        self.iteration = int(state["iteration"])
+
+    def _change(self, **changes: int) -> None:
+        """Make options smaller on the way, and what depends on them."""
+        self._shrunk |= changes
+        self.options = replace(self.options, **changes)  # type: ignore[arg-type]
+        self.schedule = replace(self.schedule, options=self.options)
+        self.strategy.schedule = self.schedule
+        if "long_side" in changes:
+            side = self.options.long_side
+            self._pictures = Pictures(self._scene, self._frames, self.device, side, self._limit)
+
+    def shrink(self) -> str | None:
+        """Halve the cap once it is reached, else the pictures."""
+        if len(self.splats) >= self.options.cap and self.options.cap > 1000:
+            cap = len(self.splats) // 2
+            best = torch.argsort(self.splats.opacities, descending=True)[:cap].sort().values
+            self.splats = self.splats.chosen(best)
+            self.optimiser.choose(best)
+            self.strategy.choose(best)
+            self._change(cap=cap)
+            return f"at most {cap:,} Gaussians, not {2 * cap:,}"
+        side = self._pictures.long_side
+        if side // 2 < _LEAST_SIDE:
+            return None
+        self._change(long_side=side // 2)
+        return f"photographs of {side // 2} pixels, not {side}"
+
+    def preview(self, folder: Path) -> Sequence[Path]:
+        return write_preview(
+            folder / f"iteration_{self.iteration:09}", self.splats, self._judges, self.finished
+        )
+
+    def held_out(self) -> dict[str, float]:
+        return measure(self.splats, self._judges, self.finished)
+
+    def finished(self, splats: Gaussians, picture: Picture) -> Tensor:
+        """What a camera that did not train sees, [3, H, W] sRGB 0..1."""
+        shown = render(splats, picture.camera, self.options.antialias)
+        return self.corrections.color(shown.color, shown.passing, None).clamp(0.0, 1.0)
+
+    def is_finite(self) -> bool:
+        return self.splats.is_finite()

@@ -1,0 +1,300 @@
+"""Training of splats: losses, optimiser, strategies, and runs that stop and go on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from maquette.errors import BadInput, ConfigError
+from maquette.recon.splats.first import gaussians_at, shell, thinned
+from maquette.recon.splats.gaussians import Gaussians, logit
+from maquette.recon.splats.kernels.checks import random_gaussians
+from maquette.recon.splats.losses import photo_loss, ssim, ssim_reference
+from maquette.recon.splats.mcmc import MarkovChain, jitter, jitter_reference, share_out
+from maquette.recon.splats.optimiser import SparseAdam, adam_reference
+from maquette.recon.splats.options import SplatOptions
+from maquette.recon.splats.relocation import shared_out
+from maquette.recon.splats.schedule import Schedule
+from maquette.recon.splats.trainer import SplatTrainer
+from maquette.scene.paths import Scene
+from maquette.scene.region import Region
+from maquette.scene.transforms import Frame, Intrinsics
+
+CPU = torch.device("cpu")
+REGION = Region.around([0, 0, 0], 1.0)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("size", [(7, 5), (40, 33)])
+def test_similarity_and_its_gradient_are_the_twins(size: tuple[int, int], masked: bool) -> None:
+    draw = torch.Generator().manual_seed(1)
+    photo = torch.rand(3, *size, generator=draw)
+    seen = (photo + 0.1 * torch.randn(photo.shape, generator=draw)).requires_grad_()
+    mask = torch.rand(*size, generator=draw) > 0.3 if masked else None
+    fast, slow = ssim(seen, photo, mask), ssim_reference(seen, photo, mask)
+    assert fast.item() == pytest.approx(slow.item(), abs=1e-5)
+    found, right = (torch.autograd.grad(value, seen)[0] for value in (fast, slow))
+    assert (found - right).abs().max() < 1e-4 * right.abs().max()
+
+
+def test_what_a_mask_excludes_has_no_part_in_the_loss_nor_its_gradient() -> None:
+    draw = torch.Generator().manual_seed(2)
+    photo = torch.rand(3, 30, 30, generator=draw)
+    mask = torch.zeros(30, 30, dtype=torch.bool)
+    mask[:, :15] = True
+    seen = photo.clone()
+    seen[:, :, 15:] = 0.3
+    seen.requires_grad_()
+    loss = photo_loss(seen, photo, mask)
+    assert loss.item() == pytest.approx(0.0, abs=1e-6)
+    assert torch.autograd.grad(loss, seen)[0][:, :, 15:].abs().max() == 0
+
+
+def test_a_step_changes_visible_rows_as_adam_does_and_no_others() -> None:
+    splats = random_gaussians(37, 1, CPU)
+    optimiser, draw = SparseAdam(splats), torch.Generator().manual_seed(4)
+    schedule = Schedule(SplatOptions(), 1.0)
+    rates = replace(schedule.rates(0), later_sh=schedule.rates(0).sh)
+    expected = dict(splats.detached().tensors())
+    moments = {n: (torch.zeros_like(t), torch.zeros_like(t)) for n, t in expected.items()}
+    for steps in (1, 2, 3):
+        touched = (torch.rand(37, generator=draw) > 0.4).int()
+        given = {n: torch.randn(t.shape, generator=draw) for n, t in splats.tensors()}
+        optimiser.step(splats, given, touched, rates)
+        for name, value in expected.items():
+            rate = getattr(rates, name)
+            expected[name] = adam_reference(
+                value, given[name], *moments[name], touched > 0, rate, steps
+            )
+    for name, tensor in splats.tensors():
+        assert (tensor - expected[name]).abs().max() < 1e-5, name
+
+
+def test_coefficients_of_later_harmonics_are_slower() -> None:
+    splats = random_gaussians(20, 1, CPU)
+    before = splats.detached()
+    gradients = {name: torch.ones_like(tensor) for name, tensor in splats.tensors()}
+    rates = Schedule(SplatOptions(), 1.0).rates(0)
+    SparseAdam(splats).step(splats, gradients, torch.ones(20, dtype=torch.int32), rates)
+    moved = (before.sh - splats.sh).mean(dim=(0, 2))
+    assert moved[0] == pytest.approx(2.5e-3, rel=1e-3)
+    assert moved[1:] == pytest.approx(1.25e-4, rel=1e-2)
+
+
+def test_copies_of_a_gaussian_hide_together_what_it_hid() -> None:
+    before = torch.tensor([0.1, 0.5, 0.9, 0.5])
+    copies = torch.tensor([2, 3, 5, 1])
+    after, factor = shared_out(before, copies)
+    assert 1 - (1 - after) ** copies == pytest.approx(before)
+    assert ((factor[:3] > 0.3) & (factor[:3] < 1)).all() and float(factor[3]) == pytest.approx(1)
+
+
+def test_copies_along_a_line_of_sight_add_up_to_as_much_light() -> None:
+    """What relocation keeps is the integral of the opacity over a section."""
+    opacity, copies = 0.8, 4
+    after, factor = shared_out(torch.tensor([opacity]), torch.tensor([copies]))
+    x = torch.linspace(-8, 8, 4001, dtype=torch.float64)
+    one = opacity * torch.exp(-0.5 * x**2)
+    part = after.double() * torch.exp(-0.5 * (x / factor.double()) ** 2)
+    many = 1 - (1 - part) ** copies
+    assert float(many.sum() / one.sum()) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_noise_moves_transparent_gaussians_as_the_twin_says() -> None:
+    splats = random_gaussians(50, 0, CPU)
+    splats.opacity_logits[:] = torch.linspace(-9.0, 0.0, 50)
+    noise = torch.randn(50, 3, generator=torch.Generator().manual_seed(1))
+    before, right = splats.means.clone(), jitter_reference(splats, noise, 20.0)
+    jitter(splats, noise, 20.0)
+    assert (splats.means - right).abs().max() < 1e-5
+    away = (splats.means - before).norm(dim=1)
+    assert away[:10].mean() > 1e-3 > away[-1] * 1e6
+
+
+def test_the_chain_grows_to_its_cap_and_gives_the_dead_a_place() -> None:
+    options = SplatOptions(iterations=100, cap=24)
+    splats, draw = random_gaussians(20, 0, CPU), torch.Generator().manual_seed(1)
+    splats.opacity_logits[:4] = logit(0.001)
+    chain = MarkovChain(Schedule(options, 1.0), 20, draw)
+    optimiser = SparseAdam(splats)
+    places = splats.means[4:].clone()
+    moved = chain._move_dead(splats, optimiser)
+    assert all((places == mean).all(1).any() for mean in moved.means[:4])
+    assert (moved.opacities >= 0.005).all()
+    for _ in range(5):
+        moved = chain._grow(moved, optimiser)
+        chain.score = torch.zeros(len(moved))
+    assert len(moved) == 24 == len(optimiser.moments["sh"][0])
+
+
+def test_shared_out_gaussians_forget_their_moments() -> None:
+    splats = random_gaussians(6, 0, CPU)
+    optimiser = SparseAdam(splats)
+    for mean, square in optimiser.moments.values():
+        mean += 1.0
+        square += 1.0
+    share_out(splats, optimiser, torch.tensor([2, 2, 5]))
+    kept = optimiser.moments["means"][0].sum(1)
+    assert kept.tolist() == [3, 3, 0, 3, 3, 0]
+
+
+def test_points_become_round_gaussians_of_their_distance_and_colour() -> None:
+    grid = np.stack(np.meshgrid(*[np.arange(4.0)] * 3), axis=-1).reshape(-1, 3)
+    colors = np.full((64, 3), (255, 0, 102), np.uint8)
+    found = gaussians_at(grid, colors, 1.0)
+    assert found.scales == pytest.approx(1.0, abs=1e-5)
+    assert found.base_colors.numpy() == pytest.approx(np.tile([1.0, 0.0, 0.4], (64, 1)), abs=1e-5)
+
+
+def test_one_point_alone_is_a_gaussian_too() -> None:
+    assert gaussians_at(np.zeros((1, 3)), np.zeros((1, 3), np.uint8), 1.0).is_finite()
+
+
+def test_thinned_points_are_few_and_everywhere() -> None:
+    draw = np.random.default_rng(0)
+    points = np.concatenate([draw.random((20_000, 3)), 5 + draw.random((500, 3))])
+    kept = thinned(points, 1000, seed=1)
+    assert 500 < len(kept) <= 1000 and len(np.unique(kept)) == len(kept)
+    assert (points[kept] > 4).all(1).sum() > 100  # a crowd elsewhere takes no places away
+
+
+def test_a_shell_surrounds_the_cameras_without_gaps() -> None:
+    found = shell(torch.zeros(3), 1.0, torch.full((3,), 0.5), 500)
+    ways = torch.nn.functional.normalize(
+        torch.randn(200, 3, generator=torch.Generator().manual_seed(1)), dim=1
+    )
+    near = (ways @ torch.nn.functional.normalize(found.means, dim=1).T).amax(1).clamp(max=1)
+    assert (near.arccos() < found.scales[0, 0] / found.means.norm(dim=1)[0] * 1.5).all()
+
+
+def frames_around(scene: Scene, count: int, size: int) -> list[Frame]:
+    """Cameras in a ring that look at the origin, and photographs of coloured balls."""
+    truth = random_gaussians(60, 0, CPU)
+    truth.means[:] = 0.4 * (truth.means - torch.tensor([0.0, 0.0, 3.0]))
+    truth.log_scales[:] = math.log(0.12)
+    truth.opacity_logits[:] = 3.0
+    truth.sh[:] = torch.rand(truth.sh.shape, generator=torch.Generator().manual_seed(3)) * 3 - 1.2
+    scene.images.mkdir(parents=True)
+    frames = []
+    for n in range(count):
+        turn = 2 * math.pi * n / count
+        z = -np.array([math.cos(turn), math.sin(turn), 0.3])
+        z /= np.linalg.norm(z)
+        x = np.cross(z, [0, 0, 1.0])
+        x /= np.linalg.norm(x)
+        pose = np.eye(4)
+        pose[:3, :3] = np.stack([x, np.cross(z, x), z], axis=1)
+        pose[:3, 3] = -3.0 * z
+        lens = Intrinsics(size, size, 1.2 * size, 1.2 * size, size / 2, size / 2)
+        frames.append(Frame(f"images/{n:06}.png", pose, lens))
+        save_photo(scene, frames[-1], truth)
+    return frames
+
+
+def save_photo(scene: Scene, frame: Frame, truth: Gaussians) -> None:
+    from maquette.recon.splats.cameras import Camera
+    from maquette.recon.splats.rasteriser import render
+
+    seen = render(truth, Camera.of(frame, CPU)).color.clamp(0, 1)
+    pixels = (seen.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+    Image.fromarray(pixels).save(scene.root / frame.file_path)
+
+
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scene, list[Frame]]:
+    scene = Scene(tmp_path_factory.mktemp("ring"))
+    return scene, frames_around(scene, 14, 72)
+
+
+def trainer(ring: tuple[Scene, list[Frame]], **options: Any) -> SplatTrainer:
+    given = {"iterations": 60, "cap": 400, "degree": 1, "background": "black"} | options
+    scene, frames = ring
+    return SplatTrainer(scene, "group", frames, REGION, SplatOptions(**given), CPU)
+
+
+VARIANTS: list[dict[str, Any]] = [
+    {},
+    {"strategy": "classic", "background": "shell"},
+    {"background": "sky", "exposure": True, "refine_poses": True},
+]
+
+
+@pytest.mark.parametrize("options", VARIANTS, ids=["mcmc", "classic", "corrections"])
+def test_a_run_that_stops_and_goes_on_is_the_run_that_did_not_stop(
+    ring: tuple[Scene, list[Frame]], options: dict[str, Any], tmp_path: Path
+) -> None:
+    whole = trainer(ring, **options)
+    for _ in range(13):
+        whole.step()
+    torch.save(whole.state(), tmp_path / "state.pt")
+    for _ in range(17):
+        whole.step()
+    other = trainer(ring, **options)
+    other.restore(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert other.iteration == 13
+    for _ in range(17):
+        other.step()
+    for name, tensor in whole.splats.tensors():
+        assert torch.equal(tensor, getattr(other.splats, name)), name
+    assert whole.held_out() == other.held_out()
+
+
+def test_random_beginnings_come_to_look_like_the_photographs(
+    ring: tuple[Scene, list[Frame]],
+) -> None:
+    """A gate for regressions: the figure of this seed lies well above it."""
+    run = trainer(ring, iterations=250, cap=1000)
+    before = run.held_out()
+    while run.iteration < run.total:
+        run.step()
+    after = run.held_out()
+    assert run.is_finite() and len(run.splats) == 1000
+    assert after["psnr"] > max(24.0, before["psnr"] + 5) and after["ssim"] > before["ssim"]
+
+
+def test_training_goes_on_beyond_its_last_iteration(ring: tuple[Scene, list[Frame]]) -> None:
+    run = trainer(ring, iterations=4)
+    for _ in range(6):
+        metrics = run.step()
+    assert metrics.iteration == 6 and run.splats.degree == 1
+    assert len(metrics.values) == len(run.metric_names)
+
+
+def test_a_preview_shows_a_held_out_view_and_leaves_a_cloud(
+    ring: tuple[Scene, list[Frame]], tmp_path: Path
+) -> None:
+    image, cloud = trainer(ring).preview(tmp_path)
+    with Image.open(image) as opened:
+        assert opened.size == (144, 72)
+    assert cloud.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("strategy", ["mcmc", "classic"])
+def test_memory_is_saved_by_fewer_gaussians_and_then_by_smaller_pictures(
+    ring: tuple[Scene, list[Frame]], strategy: str
+) -> None:
+    run = trainer(ring, cap=1200, strategy=strategy)
+    said = run.shrink()
+    assert said == "at most 600 Gaussians, not 1,200" and len(run.splats) == 600
+    run.step()
+    assert run.shrink() is None  # pictures of 36 pixels would show nothing
+
+
+def test_options_that_do_not_exist_are_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="no strategy `mcm`"):
+        SplatOptions(strategy="mcm")
+    with pytest.raises(ConfigError, match="degree 4"):
+        SplatOptions(degree=4)
+
+
+def test_one_photograph_is_too_few(ring: tuple[Scene, list[Frame]]) -> None:
+    scene, frames = ring
+    with pytest.raises(BadInput, match="1 photograph with a pose"):
+        SplatTrainer(scene, "group", frames[:1], REGION, SplatOptions(), CPU)
