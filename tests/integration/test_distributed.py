@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,8 @@ import psutil
 import pytest
 import torch
 
-from maquette.errors import ConfigError, JobFailed
 from maquette.recon.surface import engine, states, training
 from maquette.recon.surface.options import TrainingOptions
-from maquette.recon.surface.trainer import Trainer, share_of_rays
 from maquette.recon.training import workers
 from maquette.recon.training.process_group import ProcessGroup
 from maquette.recon.training.starting import begin
@@ -96,30 +92,6 @@ def test_a_run_of_two_processes_equals_a_run_of_one(scene: Scene) -> None:
     moved = [float((one[key] - two[key]).abs().mean()) for key in one if "weight" in key]
     assert max(moved) < 1e-3
     assert not _workers()
-
-
-def test_a_dead_worker_ends_the_run_with_a_sentence(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    step = Trainer.step
-
-    def then_kill(self: Trainer) -> dict[str, float]:
-        if self.iteration == 3:
-            for worker in _workers():
-                os.kill(worker.pid, signal.SIGKILL)
-        return step(self)
-
-    monkeypatch.setattr(Trainer, "step", then_kill)
-    with pytest.raises(JobFailed, match="one of the training processes ended early"):
-        engine.train(scene, scene.run("experiments"), options(50, 2), Progress())
-    assert not _workers()
-
-
-def test_rays_that_can_not_be_shared_are_refused() -> None:
-    assert share_of_rays(96, 3) == 32
-    with pytest.raises(ConfigError, match="can not be shared by GPU=5") as caught:
-        share_of_rays(96, 5)
-    assert "rand_rays=95" in caught.value.hint
 
 
 def _workers() -> list[psutil.Process]:

@@ -31,7 +31,7 @@ from maquette.planning.flavors import fallback_table
 from maquette.recon import gpus
 from maquette.recon.step import run_step
 from maquette.recon.surface import merging
-from maquette.recon.surface.presets import resolved
+from maquette.recon.training.configuration import by_hardware
 from maquette.runners.ovh.spec import body_of
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -181,11 +181,11 @@ def test_the_automatic_preset_looks_at_what_training_may_use(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert resolved("auto") == "standard"
-    assert resolved("auto", gpus=0) == "preview"
-    assert resolved("full", gpus=0) == "full"
+    assert by_hardware("auto", gpus=1) == "standard"
+    assert by_hardware("auto", gpus=0) == "preview"
+    assert by_hardware("full", gpus=0) == "full"
     chosen = merging.merge("auto", gpus=0), merging.merge("preview")
-    assert merging.to_mapping(chosen[0]) == merging.to_mapping(chosen[1])
+    assert chosen[0] == chosen[1]
 
 
 @pytest.mark.parametrize("step", ["process", "extract"])

@@ -11,8 +11,8 @@ from jinja2 import Environment, meta
 from maquette.config.settings import Settings
 from maquette.errors import ConfigError
 from maquette.jobs.inputs import Input
-from maquette.pipelines.neuralangelo.options import parse_overrides
 from maquette.pipelines.registry import all_pipelines
+from maquette.pipelines.training import parse_overrides
 from maquette.planning import building
 from maquette.planning.definitions import definition_of
 from maquette.planning.rendering import render_file

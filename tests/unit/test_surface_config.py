@@ -12,6 +12,7 @@ from maquette.recon.surface import merging
 from maquette.recon.surface.presets import PRESETS
 from maquette.recon.surface.scene_config import PreparedImages, scene_config
 from maquette.recon.surface.schedule import Schedule
+from maquette.recon.training.configuration import to_mapping, write_tree
 
 GENERATED = {
     "_parent_": "projects/neuralangelo/configs/base.yaml",
@@ -82,7 +83,7 @@ def test_meaningless_values_and_readjust_are_refused(tmp_path: Path) -> None:
 
 def test_settings_survive_the_run_file(tmp_path: Path) -> None:
     config = merging.merge("preview", None, {"data.train.image_size": [20, 30]})
-    merging.write(tmp_path / "config.yaml", config)
+    write_tree(tmp_path / "config.yaml", to_mapping(config))
     tree = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert tree["model"]["object"]["sdf"]["gradient"] == {"mode": "numerical", "taps": 4}
     assert merging.from_mapping(tree) == config

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import torch
 import yaml
 
 from maquette.errors import BadInput, Interrupted, JobFailed, NotFound
+from maquette.recon import stopping
 from maquette.recon.training import checkpoint_files, loop, runs
 from maquette.recon.training.options import RunOptions
 from maquette.recon.training.trainable import Metrics, read
@@ -75,6 +78,29 @@ def test_a_run_learns_and_tells_what_it_found(run: Path) -> None:
     assert done.numbers["held_out_error"] < 0.2 and done.numbers["psnr"] > 15
     assert {"it_per_s", "seconds"} <= done.numbers.keys()
     assert isinstance(done.trainable, Line) and done.trainable.prepared
+
+
+def test_a_signal_to_stop_is_heard_between_iterations(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Line.step
+
+    def then_signal(self: Line) -> Metrics:
+        if self.iteration == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self)
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    monkeypatch.setattr(stopping, "_state", stopping._State())
+    monkeypatch.setattr(Line, "step", then_signal)
+    stopping.install()
+    try:
+        with pytest.raises(Interrupted, match="stopped at iteration 5 and was saved") as caught:
+            train(run, 12)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert state(run)["iteration"] == 5 and "make process" in caught.value.hint
 
 
 @pytest.mark.parametrize("stop", [1, 5, 11])
@@ -250,6 +276,19 @@ def test_out_of_memory_halves_the_work_once(
     limit = 0
     with pytest.raises(JobFailed, match=r"training ran out of memory$"):
         train(run, 6, fresh=True, batch=1)
+
+
+@pytest.mark.parametrize("part", ["prepare", "preview", "held_out"])
+def test_want_of_memory_between_iterations_is_told_too(
+    run: Path, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(self: Line, *given: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Line, part, greedy)
+    with pytest.raises(JobFailed, match="training ran out of memory") as caught:
+        train(run, 4)
+    assert caught.value.hint == "try BATCH=1"
 
 
 def test_another_error_is_not_taken_for_want_of_memory(

@@ -47,6 +47,11 @@ def device_of(count: int, part: int = 0) -> torch.device:
     return torch.device("cuda", part % usable) if usable else torch.device("cpu")
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is worth computing with: GPUs since compute capability 8.0."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 def code() -> list[str]:
     """What torch was built for, also where there is no GPU: `sm_80`, `compute_120`."""
     flags = getattr(torch._C, "_cuda_getArchFlags", str)()

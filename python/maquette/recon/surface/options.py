@@ -20,6 +20,7 @@ class TrainingOptions:
         fresh: Start anew and set an earlier run aside.
         checkpoint: Name, path or iteration to continue from; empty: the newest.
         save_minutes: Between checkpoints.
+        wandb: Send metrics to Weights & Biases too.
         dense_group: The group of dense stereo whose points hold the surface; empty: none.
         cache_bytes: Memory for pixels in each process; 0: a share of what there is.
     """
@@ -32,5 +33,6 @@ class TrainingOptions:
     fresh: bool = False
     checkpoint: str = ""
     save_minutes: float = 5.0
+    wandb: bool = False
     dense_group: str = ""
     cache_bytes: int = 0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 # Values differ from config.py's defaults, which are Neuralangelo's.
 PREVIEW: dict[str, Any] = {
     "model.object.s_var.anneal_end": 350_000,
@@ -91,14 +89,3 @@ PRESETS = {
     "full-16gb": FULL | {f"{_GRID}.dict_size": 21},
     "full": FULL,
 }
-
-
-def resolved(preset: str, gpus: int = 1) -> str:
-    """The preset's name, with `auto` decided by the machine and by how much of it may be used.
-
-    Args:
-        gpus: How many GPUs training may use; 0: none, also where there are some.
-    """
-    if preset != "auto":
-        return preset
-    return "standard" if gpus and torch.cuda.is_available() else "preview"

@@ -11,6 +11,7 @@ from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.model import SurfaceModel
 from maquette.recon.training import checkpoint_files
 from maquette.recon.training.checkpoint_files import START_AFRESH
+from maquette.recon.training.configuration import flatten, to_mapping
 from maquette.scene.region import Region
 
 FORMAT = 2
@@ -63,7 +64,7 @@ def check_fits(state: dict[str, Any], region: Region, config: TrainingConfig, im
 
 def architecture(config: TrainingConfig) -> dict[str, Any]:
     """The values that decide the shape and meaning of the parameters, flat."""
-    flat = merging.flatten(merging.to_mapping(config))
+    flat = flatten(to_mapping(config))
     return {key: value for key, value in flat.items() if key.startswith(_ARCHITECTURE)}
 
 

@@ -9,17 +9,20 @@ from typing import Any
 
 import torch
 
-from maquette.errors import ConfigError
-from maquette.recon.surface import losses, merging, states
+from maquette.recon.gpus import has_bfloat16
+from maquette.recon.surface import losses, states
 from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.dataset import PixelDataset
 from maquette.recon.surface.dense_points import DensePoints
+from maquette.recon.surface.fitting import fit, free_points
 from maquette.recon.surface.model import Phase, SurfaceModel
+from maquette.recon.surface.optimizer import clear_gradients, optimizer_of
 from maquette.recon.surface.previews import Preview
 from maquette.recon.surface.schedule import Schedule
 from maquette.recon.surface.surface_points import SurfacePoints
 from maquette.recon.surface.trained import TrainedSurface
 from maquette.recon.training import failures
+from maquette.recon.training.configuration import to_mapping
 from maquette.recon.training.draws import Draws
 from maquette.recon.training.process_group import ProcessGroup
 from maquette.recon.training.random_state import random_state, restore_random_state
@@ -27,13 +30,7 @@ from maquette.recon.training.replay import Replay
 from maquette.recon.training.trainable import Metrics
 from maquette.scene.region import Region
 
-_FREE_POINTS = 0.5  # random points a ray at which the gradient's length is also asked for
-
-_LARGE = 1 << 16  # entries from which a gradient keeps its memory
-_FIT_BATCH = 1024
-_FIT_EIKONAL, _FIT_SHARPNESS = 0.02, 0.42
 LOWER_RATE = "OVERRIDES='optim.params.lr=0.001'"
-
 
 Kind = tuple[int, bool, int]  # active levels, whether the shape stands still, rays
 
@@ -70,8 +67,8 @@ class Trainer:
         self.model = SurfaceModel(config.model, len(dataset), start).to(device)
         self.sampler = torch.Generator(device=device).manual_seed(seed + 1)
         self.draws = Draws(self.sampler, self.processes.rank, self.processes.world)
-        self.rays = share_of_rays(config.model.render.rand_rays, self.processes.world)
-        self.optimizer = _optimizer(self.model, config)
+        self.rays = self.processes.share_of(config.model.render.rand_rays, "model.render.rand_rays")
+        self.optimizer = optimizer_of(self.model, config)
         self.iteration = 0
         self.is_prompt = device.type == "cpu"
         self._dials = torch.zeros(3, device=device)  # floor, freedom, the points' weight
@@ -102,28 +99,10 @@ class Trainer:
     def prepare(self) -> None:
         """Bring a new model's surface to the points, and fill its sampling cache."""
         if self.points is not None and self.config.trainer.loss_weight.landmark > 0:
-            self._fit(self.points)
+            alone = Draws(self.sampler)  # every process does the same
+            rays = self.rays * self.processes.world
+            self._reached = fit(self.model.sdf, self.points, self.config, alone, rays)
         self.model.cache.rebuild(lambda points: self.model.distance(points, self.phase))
-
-    def _fit(self, points: SurfacePoints) -> None:
-        """Fit the distance field alone to the points, and sharpen it accordingly."""
-        field, rates = self.model.sdf, self.config.optim.params
-        start = self.config.model.object.sdf.encoding.coarse2fine.init_active_level
-        active = min(start + points.reliance.fit_levels, field.grid.levels)
-        rest = [p for p in field.parameters() if p is not field.grid.table]
-        optimizer = torch.optim.Adam(
-            [{"params": rest, "lr": 5e-3}, {"params": [field.grid.table], "lr": rates.lr_encoding}],
-            betas=(0.9, 0.99), fused=True,
-        )  # fmt: skip
-        alone = Draws(self.sampler)  # every process does the same
-        for _ in range(points.reliance.fit_iterations):
-            probe = field.probe(self._free_points(alone, self.rays * self.processes.world), active)
-            contradiction = points.loss(lambda x: field(x, active)[0], _FIT_BATCH, alone)
-            loss = contradiction + _FIT_EIKONAL * losses.eikonal(probe.gradient)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-        self._reached = Phase(active, _FIT_SHARPNESS)
 
     def shrink(self) -> str | None:
         """Train with half the rays from now on, to need less memory."""
@@ -177,10 +156,10 @@ class Trainer:
         active, stands, rays = kind
         phase = Phase(active, self._dials[0], self._dials[1])
         model, weight = self.model, self.config.trainer.loss_weight
-        self._clear_gradients()
+        clear_gradients(self.model)
         focus = 0.0 if self.inside_out or stands else self.config.data.train.focus
         batch = self.dataset.draw(rays, self.draws, focus)
-        points = None if stands else self._free_points(self.draws, rays)
+        points = None if stands else free_points(self.draws, rays)
         with self._mixed_precision():
             shaded = model.shade(batch.rays, batch.image, phase, self.draws, points, self._fixed)
         mean = (
@@ -208,15 +187,6 @@ class Trainer:
         """Whether shapes are the same each time: dear, unless waiting for the device is dearer."""
         return not self.is_prompt and self.processes.world == 1
 
-    def _clear_gradients(self) -> None:
-        """Forget gradients; those of large tables keep their memory."""
-        for parameter in self.model.parameters():
-            is_kept = parameter.requires_grad and parameter.numel() >= _LARGE
-            if is_kept and parameter.grad is not None:
-                parameter.grad.zero_()
-            else:
-                parameter.grad = None
-
     def state(self) -> dict[str, Any]:
         """Everything that decides the rest of the run."""
         return {
@@ -230,7 +200,7 @@ class Trainer:
             "random": random_state(self.sampler),
             "epoch": self.epoch,
             "region": states.region_to(self.region),
-            "settings": merging.to_mapping(self.config),
+            "settings": to_mapping(self.config),
             "images": len(self.dataset),
             "views": self.dataset.state(),
             "rays": self.rays,
@@ -259,7 +229,7 @@ class Trainer:
 
     def settings(self) -> dict[str, Any]:
         """The configuration in the nested form of D2."""
-        return merging.to_mapping(self.config)
+        return to_mapping(self.config)
 
     def preview(self, folder: Path) -> list[Path]:
         """Photo, render and normals of a view side by side, and a coarse mesh."""
@@ -307,13 +277,6 @@ class Trainer:
             lambda points: self.model.distance(points, phase), count, self.draws
         )
 
-    def _free_points(self, draws: Draws, rays: int) -> torch.Tensor:
-        """Random points in the unit ball, [N, 3], for a batch of so many rays."""
-        noise = draws.normal(max(1, int(rays * _FREE_POINTS)), 4)
-        direction = torch.nn.functional.normalize(noise[:, :3], dim=1)
-        radius = torch.special.ndtr(noise[:, 3:]).pow(1 / 3)
-        return direction * radius
-
     def _smoothing(self, phase: Phase) -> float:
         """Curvature's factor: falls with the cell as levels join (Neuralangelo section 3.3)."""
         grid = self.model.sdf.grid
@@ -321,38 +284,3 @@ class Trainer:
             self.config.model.object.sdf.encoding.coarse2fine.init_active_level, grid.levels
         )
         return grid.cell_size(phase.active) / grid.cell_size(start)
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is worth computing with: GPUs since compute capability 8.0."""
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-
-
-def share_of_rays(rays: int, world: int) -> int:
-    """Rays of one process, of `rays` in all.
-
-    Raises:
-        ConfigError: they can not be divided evenly.
-    """
-    if rays % world:
-        raise ConfigError(
-            f"model.render.rand_rays is {rays} and can not be shared by GPU={world} evenly",
-            hint=f"try OVERRIDES='model.render.rand_rays={rays // world * world}'",
-        )
-    return rays // world
-
-
-def _optimizer(model: SurfaceModel, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW or Adam with one rate for hash tables and one for the rest; no decay on s."""
-    rates = config.optim.params
-    tables = [p for name, p in model.named_parameters() if name.endswith("grid.table")]
-    single = [model.variance, model.embedding]
-    known = {id(p) for p in tables + single}
-    rest = [p for p in model.parameters() if id(p) not in known]
-    groups = [
-        {"params": rest, "base_lr": rates.lr, "weight_decay": rates.weight_decay},
-        {"params": single, "base_lr": rates.lr, "weight_decay": 0.0},
-        {"params": tables, "base_lr": rates.lr_encoding, "weight_decay": rates.weight_decay},
-    ]
-    kind = torch.optim.AdamW if config.optim.type == "AdamW" else torch.optim.Adam
-    return kind(groups, lr=rates.lr, betas=(0.9, 0.99), eps=1e-15, fused=True)

@@ -53,7 +53,8 @@ def train(
     """
     config, _ = _checked(scene, options)  # before anything is moved or started
     arguments = {"scene": str(scene.root), "options": asdict(options)}
-    done = runs.train(METHOD, arguments, run, _run_options(options, config), progress)
+    chosen = _run_options(options, config, f"{scene.name} {run.name}")
+    done = runs.train(METHOD, arguments, run, chosen, progress)
     assert isinstance(done.trainable, Trainer)
     rays = done.trainable.rays * done.trainable.processes.world
     return {**done.numbers, "rays_per_s": round(done.numbers["it_per_s"] * rays)}
@@ -99,7 +100,7 @@ def _build(
 METHOD = Method(__name__, states.FORMAT, _build, LOWER_RATE, _SMALLER)
 
 
-def _run_options(options: TrainingOptions, config: TrainingConfig) -> RunOptions:
+def _run_options(options: TrainingOptions, config: TrainingConfig, name: str) -> RunOptions:
     return RunOptions(
         gpus=options.gpus,
         fresh=options.fresh,
@@ -108,6 +109,8 @@ def _run_options(options: TrainingOptions, config: TrainingConfig) -> RunOptions
         save_iterations=config.checkpoint.save_iter,
         keep=config.checkpoint.keep,
         log_iterations=config.logging_iter,
+        wandb=options.wandb,
+        name=name,
     )
 
 

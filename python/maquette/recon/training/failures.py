@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from maquette.errors import JobFailed
@@ -32,6 +35,17 @@ def out_of_memory(shrunk: str | None, smaller: str) -> JobFailed:
         detail="the last good checkpoint stays",
         hint=smaller or "use a machine or a GPU with more memory",
     )
+
+
+@contextmanager
+def memory_checked(smaller: str) -> Iterator[None]:
+    """Inside the block, want of memory that nobody handled is an error with a sentence."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise out_of_memory(None, smaller) from error
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

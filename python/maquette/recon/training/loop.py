@@ -11,7 +11,7 @@ import torch
 from maquette.errors import Interrupted
 from maquette.recon.stopping import stop_requested
 from maquette.recon.training import checkpoint_files, failures
-from maquette.recon.training.metrics import MetricsLog
+from maquette.recon.training.metrics import MetricsLog, MetricsWriter
 from maquette.recon.training.options import RunOptions
 from maquette.recon.training.process_group import ProcessGroup
 from maquette.recon.training.trainable import Method, Metrics, Trainable, read
@@ -29,6 +29,7 @@ class Loop:
 
     Args:
         finals: Names of the checkpoints that ended an earlier part of this run.
+        writers: Where metrics go besides the run's own files.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Loop:
         progress: Progress,
         processes: ProcessGroup | None = None,
         finals: Sequence[str] = (),
+        writers: Sequence[MetricsWriter] = (),
     ) -> None:
         self.trainable, self.method, self.run = trainable, method, run
         self.options, self.progress = options, progress
@@ -48,20 +50,24 @@ class Loop:
         self.train_s = 0.0
         self.recent: list[float] = []
         self._unread: list[Metrics] = []
-        self.metrics = MetricsLog(run, trainable.iteration)
+        self.metrics = MetricsLog(run, trainable.iteration, writers)
         self._saved_at = self._shown_at = time.monotonic()
         self._stopping = False
         self._shrunk: str | None = None  # what was made smaller for want of memory
 
     def run_to_end(self) -> dict[str, float | int]:
         """Iterate until `total`; see `runs.train`."""
-        started = time.monotonic()
+        started, succeeded = time.monotonic(), False
         try:
             self._iterate()
             seconds = time.monotonic() - started
             held_out = self._measure(writes=self.trainable.iteration > self.first)
+            succeeded = True
+        except Interrupted:
+            succeeded = True
+            raise
         finally:
-            self.metrics.close()
+            self.metrics.close(succeeded)
         rate = (self.trainable.iteration - self.first) / max(self.train_s, 1e-9)
         return {
             "iterations": self.trainable.iteration,
@@ -144,18 +150,20 @@ class Loop:
         """Look after previews, checkpoints and the stop, between two iterations."""
         iteration, total = self.trainable.iteration, self.trainable.total
         ended = iteration == total
-        marks = {max(1, round(total * share)) for share in _PREVIEW_AT}
-        if iteration in marks or time.monotonic() - self._shown_at >= _PREVIEW_S:
-            self._show(ended)
         due = time.monotonic() - self._saved_at >= self.options.save_minutes * 60
         every = self.options.save_iterations
         self._stopping = stop_requested() and not ended
         if ended or due or self._stopping or (every and iteration % every == 0):
             self._save(ended)
+        marks = {max(1, round(total * share)) for share in _PREVIEW_AT}
+        shows = iteration in marks or time.monotonic() - self._shown_at >= _PREVIEW_S
+        if shows and not self._stopping:  # who asks to stop does not wait for long
+            self._show(ended)
 
     def _show(self, ended: bool) -> None:
         """Write previews, and measure held-out views where that is wanted on the way."""
-        self.trainable.preview(self.run / PREVIEWS)
+        paths = self.trainable.preview(self.run / PREVIEWS)
+        self.metrics.show(self.trainable.iteration, paths)
         if self.options.measures_often and not ended:
             self._measure()
         self._shown_at = time.monotonic()

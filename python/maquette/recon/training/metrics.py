@@ -1,10 +1,11 @@
-"""What a training run measured: `metrics.jsonl`, and TensorBoard when it is installed."""
+"""What a training run measured: `metrics.jsonl`, TensorBoard where it is installed, and others."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from maquette.scene.atomic import write_text
 
@@ -12,8 +13,24 @@ FILE = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
 
 
-class MetricsLog:
-    """Adds lines to `metrics.jsonl` and scalars to `tensorboard/` of a run's folder.
+class MetricsWriter(Protocol):
+    """One place that metrics go to."""
+
+    def write(self, iteration: int, values: dict[str, float]) -> None:
+        """Add the values of an iteration."""
+        ...
+
+    def show(self, iteration: int, paths: Sequence[Path]) -> None:
+        """Add the previews of an iteration: pictures, and files for the viewer."""
+        ...
+
+    def close(self, succeeded: bool) -> None:
+        """Write what is left; `succeeded`: the run ended or was stopped politely."""
+        ...
+
+
+class JsonLines:
+    """Adds lines to `metrics.jsonl` of a run's folder.
 
     Args:
         iteration: Where the run continues; what lies behind it there is dropped.
@@ -22,26 +39,72 @@ class MetricsLog:
     def __init__(self, run: Path, iteration: int) -> None:
         self._path = run / FILE
         _cut(self._path, iteration)
-        self._writer: Any = None
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            return
-        self._writer = SummaryWriter(str(run / TENSORBOARD), purge_step=iteration + 1)
 
     def write(self, iteration: int, values: dict[str, float]) -> None:
-        """Add the values of an iteration."""
         line = {key: round(value, 7) for key, value in {"iteration": iteration, **values}.items()}
         with open(self._path, "a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
-        if self._writer is not None:
-            for name, value in values.items():
-                self._writer.add_scalar(name, value, iteration)
 
-    def close(self) -> None:
+    def show(self, iteration: int, paths: Sequence[Path]) -> None:
+        """Previews lie in the run's folder already."""
+
+    def close(self, succeeded: bool) -> None:
+        """Each line was written when it came."""
+
+
+class TensorBoard:
+    """Adds scalars to `tensorboard/` of a run's folder; those behind `iteration` are dropped."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    @classmethod
+    def opened(cls, run: Path, iteration: int) -> list[TensorBoard]:
+        """One writer, or none where TensorBoard is not installed."""
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            return []
+        made = SummaryWriter(str(run / TENSORBOARD), purge_step=iteration + 1)
+        return [cls(made)]
+
+    def write(self, iteration: int, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, iteration)
+
+    def show(self, iteration: int, paths: Sequence[Path]) -> None:
+        """Previews stay out: an event file is never pruned."""
+
+    def close(self, succeeded: bool) -> None:
+        self._writer.close()
+
+
+class MetricsLog:
+    """All places that the metrics of a run go to.
+
+    Args:
+        iteration: Where the run continues.
+        others: Writers besides the file and TensorBoard.
+    """
+
+    def __init__(self, run: Path, iteration: int, others: Sequence[MetricsWriter] = ()) -> None:
+        own: list[MetricsWriter] = [JsonLines(run, iteration)]
+        self._writers = [*own, *TensorBoard.opened(run, iteration), *others]
+
+    def write(self, iteration: int, values: dict[str, float]) -> None:
+        """Add the values of an iteration."""
+        for writer in self._writers:
+            writer.write(iteration, values)
+
+    def show(self, iteration: int, paths: Sequence[Path]) -> None:
+        """Add the previews of an iteration."""
+        for writer in self._writers:
+            writer.show(iteration, paths)
+
+    def close(self, succeeded: bool = True) -> None:
         """Write what is left."""
-        if self._writer is not None:
-            self._writer.close()
+        for writer in self._writers:
+            writer.close(succeeded)
 
 
 def _cut(path: Path, iteration: int) -> None:
@@ -53,6 +116,6 @@ def _cut(path: Path, iteration: int) -> None:
         try:
             if json.loads(line)["iteration"] <= iteration:
                 kept.append(line)
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             continue  # half a line of a killed run
     write_text(path, "".join(line + "\n" for line in kept))

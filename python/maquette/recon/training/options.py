@@ -19,6 +19,8 @@ class RunOptions:
         keep: How many of the newest checkpoints stay, besides those that ended a run.
         log_iterations: Between lines of `metrics.jsonl`.
         measures_often: Measure held-out views with every preview, not only at the end.
+        wandb: Send metrics and previews to Weights & Biases too.
+        name: Of the run, for people there.
     """
 
     gpus: int = 1
@@ -29,3 +31,5 @@ class RunOptions:
     keep: int = 3
     log_iterations: int = 20
     measures_often: bool = False
+    wandb: bool = False
+    name: str = ""

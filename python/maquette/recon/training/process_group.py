@@ -29,6 +29,22 @@ class ProcessGroup:
     def __init__(self, rank: int = 0, world: int = 1) -> None:
         self.rank, self.world = rank, world
 
+    def share_of(self, batch: int, setting: str) -> int:
+        """The part of a batch that falls to this process.
+
+        Args:
+            setting: The key under which a person chooses its size.
+
+        Raises:
+            ConfigError: it can not be divided evenly.
+        """
+        if batch % self.world:
+            raise ConfigError(
+                f"{setting} is {batch} and can not be shared by GPU={self.world} evenly",
+                hint=f"try OVERRIDES='{setting}={batch // self.world * self.world}'",
+            )
+        return batch // self.world
+
     def mean(self, values: Tensor) -> Tensor:
         """The mean of values [N], N differing between processes.
 

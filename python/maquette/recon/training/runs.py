@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from maquette.recon.stopping import deferred
-from maquette.recon.training import checkpoint_files
+from maquette.recon.training import checkpoint_files, weights_and_biases
+from maquette.recon.training.configuration import write_tree
+from maquette.recon.training.failures import memory_checked
 from maquette.recon.training.loop import Loop
+from maquette.recon.training.metrics import MetricsWriter
 from maquette.recon.training.options import RunOptions
 from maquette.recon.training.process_group import ProcessGroup, use_threads
 from maquette.recon.training.starting import begin
 from maquette.recon.training.trainable import Method, SupportsDescription, Trainable
+from maquette.recon.training.weights_and_biases import WeightsAndBiases
 from maquette.recon.training.workers import launched
 from maquette.scene import checkpoints
-from maquette.scene.atomic import write_text
 from maquette.scene.checkpoints import Choice
 from maquette.scene.events import Progress
 
@@ -54,14 +55,18 @@ def train(
 
     Raises:
         ConfigError, BadInput: configuration, data or checkpoint are not usable.
+        CredentialsError: Weights & Biases was asked for and refuses.
         Interrupted: asked to stop; the state is saved.
         JobFailed: training diverged, or ran out of memory.
     """
+    if options.wandb:
+        weights_and_biases.check()
     if options.fresh:
         set_aside(run, progress)
     choice = _previous(run, options.checkpoint, progress)
     state = None if choice is None else checkpoint_files.read(choice.path, method.form)
-    with launched(max(options.gpus, 1), _worker_arguments(method, arguments, choice)) as processes:
+    others = _worker_arguments(method, arguments, choice)
+    with memory_checked(method.smaller), launched(max(options.gpus, 1), others) as processes:
         use_threads(processes.world)
         trainable = method.build(arguments, processes, state)
         run.mkdir(parents=True, exist_ok=True)
@@ -69,10 +74,19 @@ def train(
         _announce(trainable, state, processes, progress)
         begin(trainable, state, processes)
         finals = [] if state is None else state["finals"]
+        writers = _writers(trainable, run, options)
         with deferred():
-            loop = Loop(trainable, method, run, options, progress, processes, finals)
+            loop = Loop(trainable, method, run, options, progress, processes, finals, writers)
             numbers = loop.run_to_end()
     return Trained(trainable, numbers)
+
+
+def _writers(trainable: Trainable, run: Path, options: RunOptions) -> list[MetricsWriter]:
+    """Where metrics go because a person asked for it."""
+    if not options.wandb:
+        return []
+    told = trainable.settings() if isinstance(trainable, SupportsDescription) else {}
+    return [WeightsAndBiases(run, options.name or run.name, told)]
 
 
 def _worker_arguments(
@@ -87,8 +101,7 @@ def _describe(trainable: Trainable, run: Path, progress: Progress) -> None:
     """Let the method say what it is about to do, and write its settings to `config.yaml`."""
     if not isinstance(trainable, SupportsDescription):
         return
-    text = yaml.safe_dump(trainable.settings(), indent=4, sort_keys=False)
-    write_text(run / "config.yaml", text)
+    write_tree(run / "config.yaml", trainable.settings())
     for sentence in trainable.sentences():
         progress.say(sentence)
 

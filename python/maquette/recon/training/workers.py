@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -18,6 +19,7 @@ from maquette.recon.training.process_group import ProcessGroup
 
 _PATIENCE = timedelta(minutes=10)  # the leader alone writes checkpoints and previews
 _END_GRACE_S = 30.0
+_POLL_S = 0.05
 _LAST_WORDS_S = 3.0  # a connection may break a moment before its process is gone
 
 
@@ -50,6 +52,7 @@ def launched(gpus: int, arguments: Sequence[str]) -> Iterator[ProcessGroup]:
     ]  # fmt: skip
     os.close(read_end)
     try:
+        _await(workers, store)
         join(store, 0, gpus)
         yield ProcessGroup(0, gpus)
         for worker in workers:
@@ -71,6 +74,24 @@ def launched(gpus: int, arguments: Sequence[str]) -> Iterator[ProcessGroup]:
             group.destroy_process_group()
 
 
+def _await(workers: Sequence[subprocess.Popen[bytes]], store: group.Store) -> None:
+    """Wait until all others are about to join; without them, joining waits for `_PATIENCE`.
+
+    Raises:
+        JobFailed: one of them ended.
+    """
+    names = [_ready(rank) for rank, _ in enumerate(workers, 1)]
+    while not store.check(names):
+        if any(worker.poll() is not None for worker in workers):
+            raise JobFailed("one of the training processes could not begin",
+                            hint="its message is in the log above")  # fmt: skip
+        time.sleep(_POLL_S)
+
+
+def _ready(rank: int) -> str:
+    return f"ready/{rank}"
+
+
 def _has_failed(worker: subprocess.Popen[bytes]) -> bool:
     try:
         return worker.wait(_LAST_WORDS_S) != 0
@@ -86,5 +107,7 @@ def store_at(address: str, world: int) -> group.Store:
 
 def join(store: group.Store, rank: int, world: int) -> None:
     """Take a place among the processes; returns when all are there."""
+    if rank:
+        store.set(_ready(rank), "")
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     group.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=_PATIENCE)

@@ -13,9 +13,10 @@ from maquette.recon.geometry.rays import Rays
 from maquette.recon.kernel_checks import Case
 from maquette.recon.surface.config import NumSamples, Render
 from maquette.recon.surface.hash_grid import HashGrid
-from maquette.recon.surface.merging import flatten, merge
+from maquette.recon.surface.merging import merge
 from maquette.recon.surface.presets import PRESETS
 from maquette.recon.surface.sampling import DistanceCache, sample_rays
+from maquette.recon.training.configuration import flatten
 from maquette.recon.training.draws import Draws
 
 # levels, log2 of the coarsest and the finest lattice, log2 of a level's rows, features of a row
