@@ -164,11 +164,12 @@ def _shade(eye: Floats, directions: Floats, texture: Texture) -> Floats:
     hit = np.isfinite(down)
     colors[hit] = texture(ground[hit], 0.16) * _shadow(ground[hit])[:, None]
     hit = depth < down
-    colors[hit] = _object_color(eye + depth[hit, None] * directions[hit], texture)
+    colors[hit] = object_color(eye + depth[hit, None] * directions[hit], texture)
     return colors
 
 
-def _object_color(points: Floats, texture: Texture) -> Floats:
+def object_color(points: Floats, texture: Texture) -> Floats:
+    """Lit colours of points of the object's surface [N, 3] world, sRGB [N, 3]."""
     step = 1e-4 * np.eye(3)
     normals = np.stack(
         [signed_distance(points + h) - signed_distance(points - h) for h in step], -1

@@ -34,6 +34,7 @@ ALLOWED = {
     ("python/maquette/storage/", "local"): "a side of a transfer",
     ("python/maquette/agent/scene_sync.py", "local"): "a side of a transfer",
     ("python/maquette/config/settings.py", "local"): "a side of a transfer",
+    ("python/maquette/recon/splats/", "splat"): "the format of that name, and SplatWalk's word",
     ("tests/contract/conftest.py", "docker"): "a tier of tests",
 }
 SUITE = ("tests/contract/test_runner_contract.py", "tests/contract/conftest.py",

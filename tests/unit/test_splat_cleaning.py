@@ -127,7 +127,8 @@ def test_a_limit_that_nothing_fits_is_told_in_a_sentence() -> None:
 
 def facts(**changes: object) -> Facts:
     given = Facts(
-        files={"sog": "a.sog", "splat": "a.splat"}, sizes={"sog": 5_000_000, "splat": 1},
+        files={"sog": "a.sog", "splat": "a.splat"}, sizes={"sog": 1, "splat": 5_000_000},
+        best="sog",
         region=REGION, frames=FRAMES, up=np.array([0.0, -2.0, 0.0]), scale=1.0,
         provenance={"iteration": 7},
     )  # fmt: skip
@@ -137,7 +138,7 @@ def facts(**changes: object) -> Facts:
 def test_a_manifest_has_the_keys_that_viewers_know() -> None:
     means = good(1000).means.double().numpy()
     told = manifest(means, facts())
-    assert (told["splat_url"], told["viewer_mode"]) == ("a.sog", "splat")
+    assert (told["splat_url"], told["viewer_mode"]) == ("a.splat", "splat")
     assert told["viewer_modes"] == ["topdown", "walk"]
     assert told["metadata"] == {"scene_scale": 1.0, "splat_size_mb": 5.0, "source_images": 3}
     bounds = told["scene_bounds"]
@@ -145,6 +146,7 @@ def test_a_manifest_has_the_keys_that_viewers_know() -> None:
     assert np.allclose(bounds["min"], np.percentile(means, 1, axis=0), rtol=1e-6)
     assert np.allclose(np.add(bounds["min"], bounds["size"]), bounds["max"])
     assert told["formats"] == {"sog": "a.sog", "splat": "a.splat"}
+    assert told["best_format"] == "sog"
     assert told["provenance"]["iteration"] == 7 and "no generated" in str(told["provenance"])
 
 

@@ -18,8 +18,12 @@ from maquette.scene.paths import Scene
 SCHEMA_VERSION = 1
 FILE = "outputs.json"
 MESH, POINTS, PICTURE, OTHER = "mesh", "points", "picture", "other"
+SPLATS = "splats"
 REDUCED_MESH = "reduced_mesh"  # a copy of a mesh with fewer faces: shown to nobody who has that
-_BY_SUFFIX = {".ply": MESH, ".glb": MESH, ".obj": MESH, ".png": PICTURE, ".jpg": PICTURE}
+_BY_SUFFIX = {
+    ".ply": MESH, ".glb": MESH, ".obj": MESH, ".png": PICTURE, ".jpg": PICTURE,
+    ".splat": SPLATS, ".sog": SPLATS, ".spz": SPLATS,
+}  # fmt: skip
 _BOOKKEEPING = (FILE, "evaluation.json")
 
 

@@ -20,6 +20,7 @@ from maquette.viewer.photos import PhotoPanel
 from maquette.viewer.point_cloud import PointCloud
 from maquette.viewer.scenery import RegionShapes
 from maquette.viewer.screenshot import add_screenshot_button
+from maquette.viewer.splats import SplatLayer
 
 _POLL_S = 2.0
 _MOST_POINTS = 100_000
@@ -28,7 +29,7 @@ _LATEST = "follow the newest"
 
 
 class ViewPage:
-    """Mesh, cameras and photos in 3D; previews and figures of each run beside them."""
+    """Mesh, splats, cameras and photos in 3D; previews and figures of each run beside them."""
 
     def __init__(self, server: viser.ViserServer, scene: Scene) -> None:
         self.server, self.scene = server, scene
@@ -46,6 +47,7 @@ class ViewPage:
         self._add_mesh_choice()
         self._add_runs()
         self._add_layers(region)
+        self.splats = SplatLayer(server, scene, self.display)
         self.photos = PhotoPanel(server, cameras, self.display)
         add_screenshot_button(server, scene.name)
         self.refresh()
@@ -67,6 +69,7 @@ class ViewPage:
             self.figures.content = (results.figures(run) if run else "") or "*no figures*"
             self._show_preview(found)
             self._show_mesh()
+            self.splats.refresh()
 
     def _add_mesh_choice(self) -> None:
         self.mesh = self.server.gui.add_dropdown("mesh", (_NO_MESH,))

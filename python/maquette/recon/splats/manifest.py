@@ -28,8 +28,10 @@ class Facts:
     """What a manifest tells besides where the Gaussians are.
 
     Attributes:
-        files: By format, their names beside the manifest; the first is the one to show.
+        files: By format, their names beside the manifest; `.splat`, else the first, is what
+            viewers show that know no other key.
         sizes: Their bytes, by format.
+        best: The format that shows the scene best.
         up: The world direction that is up, [3].
         scale: The files' units in a unit of the world of `region` and `frames`.
         license: Of the content, as its owner says; "" where nothing was said.
@@ -38,6 +40,7 @@ class Facts:
 
     files: Mapping[str, str]
     sizes: Mapping[str, int]
+    best: str
     region: Region
     frames: Sequence[Frame]
     up: FloatArray
@@ -53,7 +56,7 @@ def manifest(means: FloatArray, facts: Facts) -> dict[str, Any]:
     Args:
         means: Centres of the Gaussians in the files' units, [N, 3].
     """
-    first = next(iter(facts.files))
+    first = "splat" if "splat" in facts.files else next(iter(facts.files))
     up = facts.up / np.linalg.norm(facts.up)
     low, high = np.percentile(means, [1, 99], axis=0)
     middle = (low + high) / 2
@@ -90,6 +93,7 @@ def manifest(means: FloatArray, facts: Facts) -> dict[str, Any]:
             "source_images": len(facts.frames),
         },
         "formats": dict(facts.files),
+        "best_format": facts.best,
         "size_bytes": dict(facts.sizes),
         "splats": len(means),
         "up": _list(up),

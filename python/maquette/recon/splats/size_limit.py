@@ -9,7 +9,8 @@ from maquette.errors import BadInput
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.importance import pruned
 
-_TRIES, _MARGIN = 6, 0.985
+_TRIES = 8
+_MARGIN, _FULL = 0.985, 0.95  # of the limit: what is aimed at, and what is near enough
 _LEAST_SHARE = 0.001
 
 
@@ -67,13 +68,20 @@ def fit(
 def _most_that_fit(
     gaussians: Gaussians, limit_bytes: int, size: Callable[[Gaussians], int]
 ) -> tuple[Gaussians, float, int] | None:
-    share = 1.0
+    """The largest share whose file fits, nearly; None where none does."""
+    best, share, too_many = None, 1.0, 1.0
     for _ in range(_TRIES):
         part = pruned(gaussians, 1 - share) if share < 1 else gaussians
         bytes_ = size(part)
-        if bytes_ <= limit_bytes:
-            return part, share, bytes_
+        if bytes_ > limit_bytes:
+            too_many = share
+        elif best is None or share > best[1]:
+            best = part, share, bytes_
+        if best is not None and (best[1] == 1.0 or best[2] >= _FULL * limit_bytes):
+            break
         share *= _MARGIN * limit_bytes / bytes_
+        if best is not None and not best[1] < share < too_many:
+            share = (best[1] + too_many) / 2
         if share < _LEAST_SHARE:
-            return None
-    return None
+            break
+    return best

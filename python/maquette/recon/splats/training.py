@@ -10,32 +10,32 @@ from typing import Any
 import torch
 
 from maquette.errors import ConfigError
+from maquette.recon.splats.checks import check_cap, check_scene
 from maquette.recon.splats.options import SplatOptions
+from maquette.recon.splats.trained import FORMAT
 from maquette.recon.splats.trainer import SplatTrainer
 from maquette.recon.training import runs
 from maquette.recon.training.checkpoint_files import START_AFRESH
 from maquette.recon.training.options import RunOptions
 from maquette.recon.training.process_group import ProcessGroup, place
 from maquette.recon.training.trainable import Method
-from maquette.recon.views.checks import check
 from maquette.scene import transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 
-FORMAT = "splats-1"
 _KEPT = ("strategy", "background", "exposure", "refine_poses")
 
 
 def train(
     scene: Scene, group: str, options: SplatOptions, run_options: RunOptions, progress: Progress
-) -> dict[str, float | int]:
+) -> dict[str, Any]:
     """Train the scene's splats to `options.iterations`, continuing what is there.
 
     Args:
         group: Of the run, and of the dense points that it may begin with.
 
     Returns:
-        gaussians, and what `runs.train` measures.
+        gaussians, first (what training began with), and what `runs.train` measures.
 
     Raises:
         ConfigError, BadInput: options, scene or checkpoint are not usable.
@@ -43,14 +43,16 @@ def train(
         JobFailed: the loss became NaN.
     """
     cameras = transforms.read(scene.transforms)
-    check(scene, cameras.frames, cameras.region, inside_out=True)
+    check_scene(scene, cameras)
+    check_cap(options.cap, _device(run_options.gpus, ProcessGroup()))
     arguments = {
         "scene": str(scene.root), "group": group, "options": asdict(options),
         "gpus": run_options.gpus,
     }  # fmt: skip
     done = runs.train(METHOD, arguments, scene.run(group), run_options, progress)
     assert isinstance(done.trainable, SplatTrainer)
-    return {**done.numbers, "gaussians": len(done.trainable.splats)}
+    trainer = done.trainable
+    return {**done.numbers, "gaussians": len(trainer.splats), "first": trainer.source}
 
 
 def build(
@@ -66,8 +68,12 @@ def build(
         _check_fits(state, options)
     scene = Scene(Path(arguments["scene"]))
     cameras = transforms.read(scene.transforms)
-    device = place(processes.world, processes.rank) if arguments["gpus"] else torch.device("cpu")
+    device = _device(arguments["gpus"], processes)
     return SplatTrainer(scene, arguments["group"], cameras.frames, cameras.region, options, device)
+
+
+def _device(gpus: int, processes: ProcessGroup) -> torch.device:
+    return place(processes.world, processes.rank) if gpus else torch.device("cpu")
 
 
 def _check_fits(state: dict[str, Any], options: SplatOptions) -> None:
@@ -81,4 +87,4 @@ def _check_fits(state: dict[str, Any], options: SplatOptions) -> None:
             )
 
 
-METHOD = Method(__name__, FORMAT, build, smaller="try fewer Gaussians or smaller photographs")
+METHOD = Method(__name__, FORMAT, build, smaller="try CAP=30000 or PRESET=preview")

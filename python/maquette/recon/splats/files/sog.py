@@ -67,13 +67,13 @@ def _parts(ordered: Gaussians, seed: int) -> Iterator[tuple[str, dict[str, Any],
     scales = ordered.log_scales.numpy()
     book = values_codebook(scales)
     picture = {"scales": _picture(nearest_values(scales, book))}
-    yield "scales", {"codebook": book.tolist()}, picture
+    yield "scales", {"codebook": _rounded(book)}, picture
     yield "quats", {}, {"quats": _picture(_smallest_three(ordered.rotations.numpy()))}
     colors = ordered.sh[:, 0].numpy()
     book = values_codebook(colors)
     opacities = to_bytes(ordered.opacities.numpy() * 255)
     rgba = np.concatenate([nearest_values(colors, book), opacities[:, None]], axis=1)
-    yield "sh0", {"codebook": book.tolist()}, {"sh0": _picture(rgba)}
+    yield "sh0", {"codebook": _rounded(book)}, {"sh0": _picture(rgba)}
     if ordered.degree:
         yield "shN", *_palette(ordered, seed)
 
@@ -106,7 +106,7 @@ def _palette(ordered: Gaussians, seed: int) -> tuple[dict[str, Any], dict[str, B
     palette, labels = vectors_codebook(vectors, palette_size(len(ordered)), seed)
     values = palette.numpy()
     book = values_codebook(values)
-    facts = {"count": len(values), "bands": ordered.degree, "codebook": book.tolist()}
+    facts = {"count": len(values), "bands": ordered.degree, "codebook": _rounded(book)}
     rows = -(-len(values) // PALETTE_COLUMNS)
     centroids = np.zeros((rows * PALETTE_COLUMNS, coefficients, 3), np.uint8)
     centroids[: len(values)] = nearest_values(values, book).reshape(-1, coefficients, 3)
@@ -116,6 +116,11 @@ def _palette(ordered: Gaussians, seed: int) -> tuple[dict[str, Any], dict[str, B
         "shN_centroids": centroids.reshape(rows, PALETTE_COLUMNS * coefficients, 3),
         "shN_labels": _picture(halves.astype(np.uint8)),
     }
+
+
+def _rounded(book: Floats) -> list[float]:
+    """Values with the digits that count: a small file is half codebooks otherwise."""
+    return [float(f"{value:.5g}") for value in book.tolist()]
 
 
 def palette_size(count: int) -> int:

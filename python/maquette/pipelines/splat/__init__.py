@@ -1,0 +1,1 @@
+"""Gaussian splats trained from posed photos, for every viewer of splats."""

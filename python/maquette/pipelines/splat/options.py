@@ -1,0 +1,86 @@
+"""Options of Gaussian splats."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from maquette.errors import ConfigError
+from maquette.pipelines.options import StepOptions, option
+from maquette.pipelines.splat.presets import Name
+from maquette.pipelines.training import TrainingStepOptions
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_FORMAT = "(ply|splat|sog|spz|glb)"
+
+
+def parse_size(text: str) -> int:
+    """Read a size in bytes, as `20MB`; 0 for nothing.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    found = re.fullmatch(r"([0-9.]+) *([KMG]?B?)", text.strip().upper())
+    if not text.strip():
+        return 0
+    try:
+        assert found is not None
+        return int(float(found[1]) * _UNITS[found[2]])
+    except (AssertionError, KeyError, ValueError):
+        raise ConfigError(
+            f"`{text}` is no size of a file", hint="e.g. SIZE_LIMIT=20MB, or 800KB"
+        ) from None
+
+
+@dataclass(frozen=True)
+class ProcessOptions(TrainingStepOptions):
+    """Options of `process`."""
+
+    iterations: int = option(
+        0, "training iterations, a photo each; schedules scale with them; 0: by PRESET", low=0
+    )
+    preset: Name = option("auto", "how much to compute; auto: quick on a CPU, standard on a GPU")
+    cap: int = option(0, "most splats; 0: by PRESET", low=0)
+    strategy: Literal["mcmc", "classic"] = option(
+        "mcmc", "how splats are added and removed; mcmc: moved to where they help, up to CAP"
+    )
+    degree: int = option(
+        -1, "of the harmonics that colours vary with by direction; -1: by PRESET", low=-1, high=3
+    )
+    background: Literal["shell", "sky", "black"] = option(
+        "shell", "what lies behind all; shell: far splats, sky: one colour that is learned"
+    )
+    auto_exposure_wb: bool = option(False, "1: exposure or white balance varies")
+    poses: Literal["fixed", "refine"] = option(
+        "fixed", "refine: cameras are moved while splats are trained"
+    )
+    depth_weight: float = option(
+        0.0, "how much the depths of sparse points count beside the photos", low=0.0
+    )
+
+
+@dataclass(frozen=True)
+class ExtractOptions(StepOptions):
+    """Options of `extract`."""
+
+    gpus: int = 1  # of the machine; 0: the processor alone
+    checkpoint: str = option("", "name, path or iteration; empty: the newest", once=True)
+    crop: bool = option(True, "keep only splats in the region; 0: the surroundings too")
+    min_opacity: float = option(0.02, "fainter splats go", low=0.0, high=1.0)
+    max_elongation: float = option(
+        25.0, "splats whose longest axis is so many times the second go; 0: none", low=0.0
+    )
+    prune_ratio: float = option(
+        0.0, "share of the least important splats that goes, e.g. 0.2", low=0.0, high=0.99
+    )
+    formats: str = option(
+        "splat sog", "files to publish, of splat, sog, spz, glb; a .ply is always written",
+        pattern=f"{_FORMAT}( {_FORMAT})*",
+    )  # fmt: skip
+    size_limit: int = option(
+        "", "the most that a published file may take, e.g. 20MB; empty: any", parse=parse_size
+    )
+    scene_scale: float = option(1.0, "factor on positions and sizes in published files", above=0.0)
+    content_license: str = option("", "of the content, e.g. CC-BY-4.0, for manifest.json")
+    movie: bool = option(False, "1: a film along the cameras' way, as .mp4")

@@ -1,0 +1,67 @@
+"""What training leaves for the steps after it, and the master file that they make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from maquette.recon.splats.files.ply import read_comments, read_ply, write_ply
+from maquette.recon.splats.gaussians import Gaussians
+from maquette.recon.training import checkpoint_files
+from maquette.scene import checkpoints
+
+GIVEN = "point_cloud.ply"  # in a run without checkpoints: splats of another program
+FORMAT = "splats-1"  # of checkpoints
+_ITERATION = "iteration"
+_PLY_SUFFIX = ".ply"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Gaussians as they were trained.
+
+    Attributes:
+        iteration: How long; None where that is not known.
+        background: sRGB behind everything, 0..1.
+    """
+
+    gaussians: Gaussians
+    iteration: int | None
+    background: Sequence[float] = (0.0, 0.0, 0.0)
+
+
+def newest(run: Path) -> Path | None:
+    """The newest checkpoint of a run, or what was put there in its place; None without any."""
+    choice = checkpoints.newest(run)
+    if choice is not None:
+        return choice.path
+    return run / GIVEN if (run / GIVEN).is_file() else None
+
+
+def read_trained(path: Path) -> Trained:
+    """Read a checkpoint of ours, or a PLY file of splats, ours or another program's.
+
+    Raises:
+        NotFound, BadInput: there is none, or it is damaged.
+    """
+    if path.suffix == _PLY_SUFFIX:
+        return Trained(read_ply(path), _told_iteration(read_comments(path)))
+    state = checkpoint_files.read(path, FORMAT)
+    sky = state["corrections"]["values"]["sky"].clamp(0, 1).tolist()
+    return Trained(Gaussians(**state["splats"]), int(state["iteration"]), sky)
+
+
+def write_master(path: Path, trained: Trained) -> None:
+    """Write a PLY file whose comments tell where it comes from."""
+    comments = [f"maquette {metadata.version('maquette')}", "world: COLMAP", "antialiased"]
+    if trained.iteration is not None:
+        comments.append(f"{_ITERATION} {trained.iteration}")
+    write_ply(path, trained.gaussians, comments)
+
+
+def _told_iteration(comments: Sequence[str]) -> int | None:
+    words = [comment.split() for comment in comments]
+    told = [word[1] for word in words if len(word) == 2 and word[0] == _ITERATION]
+    return int(told[-1]) if told and told[-1].isdigit() else None

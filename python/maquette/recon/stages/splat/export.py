@@ -1,0 +1,122 @@
+"""Stage `export`: cleaned splats in the formats of viewers, and a manifest of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+from maquette.recon.evaluate.views import held_out
+from maquette.recon.mesh.upright import up_direction
+from maquette.recon.splats.exporting import Exported, export, formats, least_lost
+from maquette.recon.splats.gaussians import Gaussians
+from maquette.recon.splats.manifest import Facts, manifest
+from maquette.recon.splats.quality import Quality
+from maquette.recon.splats.trained import Trained, read_trained
+from maquette.scene import outputs, transforms
+from maquette.scene.atomic import write_json
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+from maquette.scene.transforms import Frame, Transforms
+from maquette.stages.stage import DeclaredOptions, Report, Stage
+
+MANIFEST = "manifest.json"
+_PHOTOS = 6  # that tell what is lost
+
+
+def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+    """Write `<MODEL>.splat`, `.sog` … as FORMATS asks, and `manifest.json`.
+
+    Raises:
+        BadInput: the master is damaged, or nothing fits into SIZE_LIMIT.
+    """
+    trained = read_trained(scene.results / f"{scene.name}.ply")
+    cameras = transforms.read(scene.transforms)
+    known = formats(up_direction(cameras.frames), scene.name, options.seed)
+    wanted = [name for name in known if name in options.formats.split()]
+    for name in known.keys() - set(wanted):
+        (scene.results / f"{scene.name}.{name}").unlink(missing_ok=True)  # of an earlier run
+    quality = Quality(scene, _judges(cameras.frames), trained.gaussians)
+    exported = {}
+    for number, name in enumerate(wanted):
+        progress.step("formats", number, len(wanted))
+        exported[name] = export(
+            scene.results / f"{scene.name}.{name}", trained.gaussians, known[name],
+            quality.lost_db, limit_bytes=options.size_limit, scale=options.scene_scale,
+        )  # fmt: skip
+    progress.step("formats", len(wanted), len(wanted))
+    path = scene.results / MANIFEST
+    write_json(path, _manifest(scene, options, trained, cameras, exported))
+    files = [file.path for file in exported.values()]
+    kinds = dict.fromkeys(files, outputs.SPLATS) | {path: outputs.OTHER}
+    numbers = {name: _numbers(file) for name, file in exported.items()}
+    remarks = [_remark(name, file, trained.gaussians) for name, file in exported.items()]
+    return Report(list(kinds), numbers=numbers, kinds=kinds, remarks=[*filter(None, remarks)])
+
+
+def _judges(frames: Sequence[Frame]) -> list[Frame]:
+    """Photos that tell what is lost: those held out, or some of all where there are few."""
+    return held_out(frames) or list(frames[:: max(1, len(frames) // _PHOTOS)])[:_PHOTOS]
+
+
+def _manifest(
+    scene: Scene,
+    options: DeclaredOptions,
+    trained: Trained,
+    cameras: Transforms,
+    exported: dict[str, Exported],
+) -> dict[str, Any]:
+    scale, master = options.scene_scale, scene.results / f"{scene.name}.ply"
+    files = {name: file.path.name for name, file in exported.items()}
+    sizes = {name: file.size_bytes for name, file in exported.items()}
+    if scale == 1.0:
+        files, sizes = files | {"ply": master.name}, sizes | {"ply": master.stat().st_size}
+    facts = Facts(
+        files=files or {"ply": master.name},
+        sizes=sizes or {"ply": master.stat().st_size},
+        best=least_lost(exported) if exported else "ply",
+        region=cameras.region,
+        frames=cameras.frames,
+        up=up_direction(cameras.frames),
+        scale=scale,
+        provenance={
+            "generator": f"maquette {metadata.version('maquette')}",
+            "pipeline": scene.pipeline,
+            "iteration": trained.iteration,
+        },
+        license=options.content_license,
+    )
+    return manifest(scale * trained.gaussians.means.double().numpy(), facts)
+
+
+def _numbers(file: Exported) -> dict[str, Any]:
+    lost = None if math.isnan(file.lost_db) else round(file.lost_db, 3)
+    return {
+        "size_bytes": file.size_bytes,
+        "splats": file.splats,
+        "degree": file.degree,
+        "lost_db": lost,
+    }
+
+
+def _remark(name: str, file: Exported, whole: Gaussians) -> str:
+    """What a limit cost; "" where it cost nothing."""
+    if not file.is_reduced:
+        return ""
+    share = file.splats / len(whole)
+    return (
+        f"{name}: {share:.0%} of the splats at degree {file.degree} fit into "
+        f"{file.size_bytes / 1e6:.3g} MB, which costs {file.lost_db:.2f} dB"
+    )
+
+
+STAGE = Stage(
+    name="export",
+    version=1,
+    run=run,
+    parameters=("formats", "size_limit", "scene_scale", "content_license", "seed"),
+    after=("clean",),
+    facts=("cameras", "region"),
+    packages=("pillow", "torch"),
+)

@@ -1,0 +1,79 @@
+"""Stage `train`: fit Gaussian splats, or continue fitting them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from maquette.pipelines.splat.presets import preset_of
+from maquette.recon import gpus
+from maquette.recon.mvs.colmap_files import fused_file
+from maquette.recon.splats.options import SplatOptions
+from maquette.recon.splats.training import train
+from maquette.recon.training.options import RunOptions
+from maquette.scene import checkpoints
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+from maquette.stages.stage import DeclaredOptions, Report, Stage
+
+
+def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
+    given = fused_file(scene.dense(options.group)), scene.sparse / "points3D.bin"
+    return [path for path in given if path.exists()]
+
+
+def _run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+    if options.gpus:
+        gpus.check_code()
+        if reason := gpus.why_unused():
+            progress.warn(reason)
+    run = scene.run(options.group)
+    told = _splats(options), _run_options(scene, options)
+    numbers = train(scene, options.group, *told, progress)
+    written = [run / checkpoints.POINTER, checkpoints.chosen(run).path]
+    return Report(outputs=(), mutable=written, numbers=numbers)
+
+
+def _splats(options: DeclaredOptions) -> SplatOptions:
+    preset = preset_of(options.preset, bool(options.gpus) and torch.cuda.is_available())
+    return SplatOptions(
+        iterations=options.iterations or preset.iterations,
+        cap=options.cap or preset.cap,
+        degree=preset.degree if options.degree < 0 else options.degree,
+        strategy=options.strategy,
+        long_side=preset.long_side or None,
+        background=options.background,
+        exposure=options.auto_exposure_wb,
+        refine_poses=options.poses == "refine",
+        depth_weight=options.depth_weight,
+        seed=options.seed,
+    )
+
+
+def _run_options(scene: Scene, options: DeclaredOptions) -> RunOptions:
+    return RunOptions(
+        gpus=options.gpus,
+        fresh=options.fresh,
+        checkpoint=options.checkpoint,
+        save_minutes=options.save_minutes,
+        measures_often=True,
+        wandb=options.wandb,
+        name=f"{scene.name} {options.group}",
+    )
+
+
+STAGE = Stage(
+    name="train",
+    version=1,
+    run=_run,
+    parameters=(
+        "group", "iterations", "preset", "cap", "strategy", "degree", "background",
+        "auto_exposure_wb", "poses", "depth_weight", "seed",
+    ),
+    reads=("gpus", "fresh", "checkpoint", "save_minutes", "wandb"),
+    facts=("cameras", "region", "masks"),
+    files=_files,
+    packages=("torch", "warp-lang"),
+)  # fmt: skip
