@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 
 from maquette.errors import BadInput, ConfigError
+from maquette.recon.splats.capacity import check_cap, largest_cap
 from maquette.recon.splats.first import gaussians_at, shell, thinned
 from maquette.recon.splats.gaussians import Gaussians, logit
 from maquette.recon.splats.kernels.checks import random_gaussians
@@ -23,9 +25,13 @@ from maquette.recon.splats.options import SplatOptions
 from maquette.recon.splats.relocation import shared_out
 from maquette.recon.splats.schedule import Schedule
 from maquette.recon.splats.trainer import SplatTrainer
+from maquette.recon.splats.training import train
+from maquette.recon.training.options import RunOptions
+from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
-from maquette.scene.transforms import Frame, Intrinsics
+from maquette.scene.transforms import Frame, Intrinsics, Transforms
+from maquette.scene.transforms import write as write_transforms
 
 CPU = torch.device("cpu")
 REGION = Region.around([0, 0, 0], 1.0)
@@ -250,13 +256,13 @@ def test_random_beginnings_come_to_look_like_the_photographs(
     ring: tuple[Scene, list[Frame]],
 ) -> None:
     """A gate for regressions: the figure of this seed lies well above it."""
-    run = trainer(ring, iterations=250, cap=1000)
+    run = trainer(ring, iterations=120, cap=600)
     before = run.held_out()
     while run.iteration < run.total:
         run.step()
     after = run.held_out()
-    assert run.is_finite() and len(run.splats) == 1000
-    assert after["psnr"] > max(24.0, before["psnr"] + 5) and after["ssim"] > before["ssim"]
+    assert run.is_finite() and len(run.splats) == 600
+    assert after["psnr"] > max(21.5, before["psnr"] + 5) and after["ssim"] > before["ssim"]
 
 
 def test_training_goes_on_beyond_its_last_iteration(ring: tuple[Scene, list[Frame]]) -> None:
@@ -298,3 +304,47 @@ def test_one_photograph_is_too_few(ring: tuple[Scene, list[Frame]]) -> None:
     scene, frames = ring
     with pytest.raises(BadInput, match="1 photograph with a pose"):
         SplatTrainer(scene, "group", frames[:1], REGION, SplatOptions(), CPU)
+
+
+def test_a_cap_that_memory_does_not_allow_is_refused_with_the_largest_that_fits() -> None:
+    with pytest.raises(ConfigError, match="do not fit") as caught:
+        check_cap(10**12, 3, CPU)
+    most = int(str(caught.value.hint).split("CAP=")[1])
+    check_cap(most, 3, CPU)
+    assert largest_cap(0, 2**30) > largest_cap(3, 2**30) > 100_000
+
+
+def test_masks_that_are_all_black_are_refused(ring: tuple[Scene, list[Frame]]) -> None:
+    scene, frames = ring
+    scene.masks.mkdir()
+    try:
+        for frame in frames:
+            black = Image.new("L", (72, 72))
+            black.save(scene.masks / Path(frame.file_path).name)
+        with pytest.raises(BadInput, match="all 12 masks are black"):
+            trainer(ring)
+        white = Image.new("L", (72, 72), 255)
+        white.save(scene.masks / Path(frames[0].file_path).name)
+        run = trainer(ring)
+        for _ in range(12):  # a photograph of which nothing counts teaches nothing
+            run.step()
+        assert run.is_finite()
+    finally:
+        shutil.rmtree(scene.masks)
+
+
+def test_a_run_of_the_chassis_goes_on_where_it_ended(
+    ring: tuple[Scene, list[Frame]], tmp_path: Path
+) -> None:
+    scene, frames = Scene(ring[0].root, "made-up"), ring[1]
+    write_transforms(scene.transforms, Transforms(tuple(frames), REGION))
+    options = SplatOptions(iterations=6, cap=300, background="black")
+    ways = RunOptions(gpus=0)
+    progress = Progress(tmp_path / "events.jsonl")
+    first = train(scene, "group", options, ways, progress)
+    assert first["iterations"] == 6 and first["gaussians"] == 300
+    assert {"held_out_psnr", "held_out_ssim"} <= first.keys()
+    again = train(scene, "group", replace(options, iterations=9), ways, progress)
+    assert again["iterations"] == 9
+    with pytest.raises(ConfigError, match="begun with strategy = mcmc, not classic"):
+        train(scene, "group", replace(options, strategy="classic"), ways, progress)
