@@ -52,8 +52,8 @@ class ProcessOptions(TrainingStepOptions):
         "shell", "what lies behind all; shell: far splats, sky: one colour that is learned"
     )
     auto_exposure_wb: bool = option(False, "1: exposure or white balance varies")
-    poses: Literal["fixed", "refine"] = option(
-        "fixed", "refine: cameras are moved while splats are trained"
+    refine_poses: bool = option(
+        False, "1: cameras are moved too while splats are trained, until the last fifth"
     )
     depth_weight: float = option(
         0.0, "how much the depths of sparse points count beside the photos", low=0.0

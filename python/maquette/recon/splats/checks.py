@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
@@ -59,9 +58,7 @@ def largest_cap(bytes_: int) -> int:
 
 
 def _is_all_black(scene: Scene, frames: Sequence[Frame]) -> bool:
-    masks = mask_paths(scene)
-    for frame in frames:
-        path = masks.get(Path(frame.file_path).stem)
+    for path in mask_paths(scene, frames):
         if path is None or read_mask(path, (_LOOK_PX, _LOOK_PX)).any():
             return False
     return bool(frames)

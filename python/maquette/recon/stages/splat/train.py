@@ -46,7 +46,7 @@ def _splats(options: DeclaredOptions) -> SplatOptions:
         long_side=preset.long_side or None,
         background=options.background,
         exposure=options.auto_exposure_wb,
-        refine_poses=options.poses == "refine",
+        refine_poses=options.refine_poses,
         depth_weight=options.depth_weight,
         seed=options.seed,
     )
@@ -70,7 +70,7 @@ STAGE = Stage(
     run=_run,
     parameters=(
         "group", "iterations", "preset", "cap", "strategy", "degree", "background",
-        "auto_exposure_wb", "poses", "depth_weight", "seed",
+        "auto_exposure_wb", "refine_poses", "depth_weight", "seed",
     ),
     reads=("gpus", "fresh", "checkpoint", "save_minutes", "wandb"),
     facts=("cameras", "region", "masks"),
