@@ -40,6 +40,7 @@ _BALL_SHARE = 0.98
 _TOLERANCE = 0.01  # of the object's size
 _NEGLIGIBLE = 1e-4  # of the object's size: rounding of rays
 _LEAST_VIEWS = 2
+_FAR = 0.05  # of the object's size: Chamfer's means count no distance as more
 _CELLS = 50  # longest edge of true faces that distances are taken to: the size over this
 
 
@@ -125,6 +126,8 @@ def mesh_figures(found: Known, mesh_path: Path, samples: int = SAMPLES) -> dict[
     inside = found.region.contains(found.world_from_truth(found.seen))
     wanted = found.seen[inside]
     to_mesh, _ = nearest_faces(wanted, mesh, _FINER * samples)
+    far = _FAR * found.size
+    mean = 50 * (np.minimum(to_truth, far).mean() + np.minimum(to_mesh, far).mean()) / found.size
     seen_error = float(np.quantile(to_truth[is_seen], 0.9)) if is_seen.any() else float("nan")
     return {
         "unseen": 100 * float((~is_seen).mean()),
@@ -134,7 +137,16 @@ def mesh_figures(found: Known, mesh_path: Path, samples: int = SAMPLES) -> dict[
         "accuracy seen 90 %": 100 * seen_error / found.size,
         "completeness": 100 * float(np.median(to_mesh)) / found.size,
         "completeness 90 %": 100 * float(np.quantile(to_mesh, 0.9)) / found.size,
+        "Chamfer": float(mean),
+        "F 1 %": 100 * f_score(to_truth, to_mesh, 0.01 * found.size),
+        "F 0.25 %": 100 * f_score(to_truth, to_mesh, 0.0025 * found.size),
     }
+
+
+def f_score(to_truth: FloatArray, to_mesh: FloatArray, limit: float) -> float:
+    """The harmonic mean of the shares of both that lie within a limit."""
+    precision, recall = float((to_truth <= limit).mean()), float((to_mesh <= limit).mean())
+    return 2 * precision * recall / max(precision + recall, 1e-9)
 
 
 def truly_seen(points: FloatArray, mesh: TriangleMesh, found: Known, tolerance: float) -> BoolArray:

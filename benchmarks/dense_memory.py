@@ -32,7 +32,7 @@ from maquette.recon.stages.dense import (
     surface,
     texture,
 )
-from maquette.scene import transforms
+from maquette.scene import stage_records, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.running import run_stages
@@ -80,6 +80,10 @@ def measured(folder: Path, counts: list[int], width: int) -> list[Row]:
     for count in counts:
         scene = repeated(base, Scene(folder / f"photos-{count}", "photogrammetry"), count)
         rows += _rows(scene, count, MEASURED, True)
+        record = stage_records.read(scene, "refined")
+        assert record is not None
+        faces = record.numbers["faces"]
+        rows.append(Row(f"refined, {count} photos", "maquette", "faces", faces, ""))
     return rows
 
 

@@ -68,14 +68,18 @@ footer { margin-top: 3rem; padding-top: 1rem; padding-bottom: 3rem;
   .times td.bar, .times thead th:last-child { display: none; }
 }
 @media print {
-  @page { size: A4; margin: 16mm 15mm 18mm; }
-  body { font-size: 10pt; } main, header, footer { max-width: none; padding: 0; }
-  header { padding-top: 0; } h2 { margin-top: 1.6rem; break-after: avoid; }
-  h2 + p, h3 { break-after: avoid; } .tiles { gap: .4rem 1.6rem; }
-  figure, tr, .notes, .tiles { break-inside: avoid; } thead { display: table-header-group; }
+  @page { size: A4; margin: 15mm 15mm 17mm; }
+  body { font-size: 9.5pt; line-height: 1.45; }
+  main, header, footer { max-width: none; padding: 0; }
+  header { padding-top: 0; } h2 { margin-top: 1.4rem; }
+  h2, h3, h2 + p { break-after: avoid; } .tiles { gap: .4rem 1.6rem; }
+  p, figure, tr, .notes, .tiles, .times, .numbers { break-inside: avoid; }
+  tr:last-child, footer, .small { break-before: avoid; }
+  thead { display: table-header-group; } th, td { padding-top: .24rem; padding-bottom: .24rem; }
   figure img { max-height: 215mm; width: auto; max-width: 100%; }
-  .photos { grid-template-columns: repeat(6, 1fr); }
-  .photos img { width: 100%; }
+  figure svg { max-height: 98mm; }
+  .photos { grid-template-columns: repeat(6, 1fr); gap: .4rem; }
+  .photos img { width: 100%; } .photos figcaption { font-size: 6pt; }
   .bar i { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   .wide { overflow: visible; } tbody th { white-space: normal; }
 }
