@@ -19,7 +19,7 @@ from maquette.recon.training.draws import Draws
 from maquette.recon.views.views import Views
 from maquette.scene import transforms
 from maquette.scene.paths import Scene
-from maquette.scene.transforms import Intrinsics
+from maquette.scene.transforms import Frame, Intrinsics
 from synthetic_scene import orbit, region, write_posed_scene
 
 CPU = torch.device("cpu")
@@ -36,11 +36,15 @@ def coded_scene(root: Path) -> Scene:
     return scene
 
 
-def test_pixels_carry_their_own_rays_for_any_image_size(tmp_path: Path) -> None:
-    scene, frames = coded_scene(tmp_path), orbit(3, 20, 10)
+def coded_frames() -> list[Frame]:
+    frames = orbit(3, 20, 10)
     own = Intrinsics(12, 16, 15.0, 14.0, 6.5, 7.5)
-    frames[1] = replace(frames[1], intrinsics=own)
-    dataset = PixelDataset(Views(scene, frames), region(), CPU)
+    return [frames[0], replace(frames[1], intrinsics=own), frames[2]]
+
+
+def test_pixels_carry_their_own_rays_for_any_image_size(tmp_path: Path) -> None:
+    scene = coded_scene(tmp_path)
+    dataset = PixelDataset(Views(scene, coded_frames()), region(), CPU)
     batch = dataset.draw(500, Draws(torch.Generator().manual_seed(0)))
     code = (batch.colors * 255).round().long()
     assert torch.equal(code[:, 0], batch.image) and set(batch.image.tolist()) == {0, 1, 2}
@@ -49,12 +53,12 @@ def test_pixels_carry_their_own_rays_for_any_image_size(tmp_path: Path) -> None:
 
 
 def test_masked_pixels_are_never_drawn(tmp_path: Path) -> None:
-    scene, frames = coded_scene(tmp_path), orbit(3, 20, 10)
+    scene = coded_scene(tmp_path)
     scene.masks.mkdir()
     mask = np.zeros((10, 20), np.uint8)
     mask[:, 5:] = 255
     Image.fromarray(mask).save(scene.masks / "0000.png")
-    dataset = PixelDataset(Views(scene, frames), region(), CPU)
+    dataset = PixelDataset(Views(scene, coded_frames()), region(), CPU)
     batch = dataset.draw(2000, Draws(torch.Generator().manual_seed(0)))
     code = (batch.colors * 255).round().long()
     assert int(code[batch.image == 0, 1].min()) == 5
@@ -62,7 +66,7 @@ def test_masked_pixels_are_never_drawn(tmp_path: Path) -> None:
 
 
 def test_large_photographs_are_reduced_with_their_cameras(tmp_path: Path) -> None:
-    views = Views(coded_scene(tmp_path), orbit(3, 20, 10), long_side=10)
+    views = Views(coded_scene(tmp_path), coded_frames(), long_side=10)
     dataset = PixelDataset(views, region(), CPU)
     lens = dataset.frames[0].intrinsics
     assert (lens.width, lens.height, lens.cx, lens.cy) == (10, 5, 5.0, 2.5)
