@@ -138,10 +138,12 @@ def test_view_follows_runs_and_previews_and_shows_the_mesh(
             return bool((np.abs(off).max(axis=-1) < 35).sum() > least)
 
         until(lambda: shows(BLUE, 3000))
-        write_cloud(scene, CENTER + 0.6 * np.random.default_rng(0).normal(size=(4000, 3)), GREEN)
+        away = np.random.default_rng(0).normal(size=(20_000, 3))
+        away *= 0.8 / np.linalg.norm(away, axis=1, keepdims=True)  # all around the mesh
+        write_cloud(scene, CENTER + away, GREEN)
         pages[0].refresh()
-        content.get_by_role("combobox", name="points").click()
-        content.get_by_role("option", name="fused.ply", exact=True).click()
+        assert "fused.ply" in pages[0].points.options
+        pages[0].points.value = "fused.ply"
         until(lambda: shows(GREEN, 1000))
         with open(scene.results / "huge.ply", "wb") as file:
             file.truncate(10**9)
