@@ -85,6 +85,11 @@ def _run(settings: Settings, argv: list[str], as_json: bool) -> dict[str, Any]:
             for line in process.stdout or ():
                 printer.line(line.rstrip("\n"))
                 last = parse_log_line(line) or last
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "texturing was stopped, and its files are as they were",
+            hint="run the same command again",
+        ) from None
     finally:
         printer.close()
         os.close(read_end)
