@@ -12,9 +12,11 @@ from maquette.ui.pace import Pace
 from maquette.ui.printers import PlainPrinter
 
 
-def progress(second: int, done: int, stage: str = "depthmaps") -> dict[str, object]:
+def progress(
+    second: int, done: int, stage: str = "depthmaps", name: str = "photos"
+) -> dict[str, object]:
     time = f"2026-01-01T00:{second // 60:02}:{second % 60:02}.000Z"
-    return {"time": time, "event": "progress", "stage": stage, "name": "photos", "done": done,
+    return {"time": time, "event": "progress", "stage": stage, "name": name, "done": done,
             "total": 80, "metrics": {}}  # fmt: skip
 
 
@@ -25,6 +27,13 @@ def test_the_pace_counts_from_where_this_run_began() -> None:
     assert pace.left_s(progress(40, 36)) == pytest.approx(88.0)
     assert pace.left_s(progress(60, 80)) == 0.0
     assert pace.left_s(progress(61, 0, "consistency")) is None
+
+
+def test_another_count_beside_it_does_not_disturb_the_pace() -> None:
+    pace = Pace()
+    pace.left_s(progress(0, 0))
+    pace.left_s(progress(39, 1, name="shards"))
+    assert pace.left_s(progress(40, 20)) == pytest.approx(120.0)
 
 
 def test_plain_lines_say_what_is_left(

@@ -14,7 +14,7 @@ from maquette.errors import ConfigError, Interrupted, JobFailed, MaquetteError, 
 from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.pipelines.photogrammetry.options import ExtractOptions
 from maquette.pipelines.prepare import PrepareOptions
-from maquette.scene import stage_records
+from maquette.scene import outputs, stage_records
 from maquette.scene.events import Progress, parse_log_line
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
@@ -97,6 +97,24 @@ def test_a_missing_or_changed_output_is_made_again(line: Line) -> None:
     assert line.go() == ["b", "c"]
     (line.scene.root / "c").write_text("longer")
     assert line.go() == ["c"]
+
+
+def test_a_kill_between_a_record_and_the_list_of_results_loses_no_result(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "scene", "photogrammetry")
+    scene.results.mkdir(parents=True)
+
+    def run(scene: Scene, options: ExtractOptions, progress: Progress) -> Report:
+        path = scene.results / "mesh.ply"
+        path.write_text("ply")
+        return Report([path], kinds={path: outputs.MESH})
+
+    told = [Stage("surface", 1, run)], "extract", scene, ExtractOptions()
+    run_stages(*told, Progress(None, io.StringIO()))
+    listed = scene.results / outputs.FILE
+    whole = listed.read_text()
+    listed.write_text('{"outputs": []}')
+    run_stages(*told, Progress(None, io.StringIO()))
+    assert listed.read_text() == whole and "mesh.ply" in whole
 
 
 def test_what_was_damaged_is_said(line: Line) -> None:

@@ -96,6 +96,13 @@ def test_a_damaged_file_is_told_of(tmp_path: Path) -> None:
     seen_by.write_bytes(seen_by.read_bytes()[:-4])
     with pytest.raises(BadInput, match="which views see its points"):
         read(scene)
+    fused = fused_file(scene.dense(GROUP))
+    for content in (fused.read_bytes()[:-4], b""):
+        fused.write_bytes(content)
+        with pytest.raises(BadInput, match=r"fused.ply` is damaged") as caught:
+            read(scene)
+        assert "make process PIPELINE=photogrammetry" in caught.value.hint
+        assert "DENSE=off" in caught.value.hint
 
 
 def test_points_of_other_photos_are_refused(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def run_program(argv: list[str], what: str, as_json: bool) -> dict[str, Any]:
         MaquetteError: it failed; carries its own words and exit code.
     """
     from maquette.agent.step_process import LIFELINE
+    from maquette.errors import Interrupted
     from maquette.scene.events import parse_log_line
     from maquette.ui.printers import choose_printer
 
@@ -32,6 +33,11 @@ def run_program(argv: list[str], what: str, as_json: bool) -> dict[str, Any]:
             for line in process.stdout or ():
                 printer.line(line.rstrip("\n"))
                 last = parse_log_line(line) or last
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"{what} was stopped, and its files are as they were",
+            hint="run the same command again",
+        ) from None
     finally:
         printer.close()
         os.close(read_end)

@@ -53,6 +53,12 @@ def write(scene: Scene) -> None:
     write_json(scene.results / FILE, {**content, "outputs": entries})
 
 
+def renew(scene: Scene) -> None:
+    """Write the list unless it is as it would be: a kill may come between a record and its list."""
+    if _written(scene) != list(_recorded(scene)):
+        write(scene)
+
+
 def read(scene: Scene) -> list[Output]:
     """What the pipeline made and what still lies there, in the order in which it was made.
 

@@ -91,6 +91,8 @@ class _Line:
         if record and record.key == key:
             spoilt = stage_records.spoilt_output(self.scene, record)
             if not spoilt:
+                if record.kinds:
+                    outputs.renew(self.scene)
                 self.progress.event("skipped", numbers=record.numbers, wall_s=record.wall_s)
                 return record
             self.progress.say(f"`{spoilt}` is gone, or has not the size it had: made again")

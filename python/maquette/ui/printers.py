@@ -111,6 +111,7 @@ class LivePrinter:
         )
         self._bars.start()
         self._task: TaskID | None = None
+        self._counted = ""
 
     def line(self, line: str) -> None:
         event = parse_log_line(line)
@@ -133,6 +134,7 @@ class LivePrinter:
 
     def _begin(self, event: dict[str, Any]) -> None:
         self._end()
+        self._counted = ""
         self._task = self._bars.add_task(event["stage"], total=1, metrics="")
 
     def _advance(self, event: dict[str, Any]) -> None:
@@ -140,6 +142,9 @@ class LivePrinter:
             self._begin(event)
         assert self._task is not None
         metrics = text.numbers(event.get("metrics", {}))
+        if event["name"] != self._counted:  # the pace of one count foretells nothing of another
+            self._counted = event["name"]
+            self._bars.reset(self._task, completed=event["done"], total=event["total"])
         self._bars.update(
             self._task, completed=event["done"], total=event["total"], metrics=metrics
         )

@@ -12,7 +12,7 @@ from maquette.recon.mesh.clipping import clip_to_positive
 from maquette.recon.mesh.seen_part import seen_part
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.mesh.vertex_graph import VertexGraph
-from maquette.recon.mesh.visibility import Mask, count_views
+from maquette.recon.mesh.visibility import Mask, Told, count_views
 from maquette.scene.transforms import Frame
 
 Treatment = Literal["drop", "keep", "fill"]
@@ -43,16 +43,17 @@ def treat_unseen(
     frames: Sequence[Frame],
     mask: Mask,
     tolerance: float,
+    told: Told = lambda done, total: None,
 ) -> Treated:
     """Drop what fewer than two cameras saw, or mark it in `seen`, or leave all as it is.
 
     Args:
-        mesh, frames, mask, tolerance: See `count_views`.
+        mesh, frames, mask, tolerance, told: See `count_views`.
     """
     if treatment == "keep":
         return Treated(mesh)
     enough = min(_ENOUGH_VIEWS, len(frames))
-    views = count_views(mesh, frames, mask, tolerance=tolerance, enough=enough)
+    views = count_views(mesh, frames, mask, tolerance=tolerance, enough=enough, told=told)
     seen, graph = views >= max(enough, 1), VertexGraph(mesh)
     inside = seen_part(mesh, graph, seen)
     share = _share(graph.areas, ~seen)

@@ -14,6 +14,7 @@ from maquette.recon.mesh.triangles import FloatArray, IndexArray, TriangleMesh, 
 from maquette.scene.transforms import Frame
 
 Mask = Callable[[int], NDArray[np.bool_] | None]
+Told = Callable[[int, int], None]
 STEEPEST_DEG = 80.0  # between a vertex's normal and the way to a camera
 _CHUNK_VERTICES = 1 << 18
 _MOST_FACES = 3_000_000  # of what rays are cast at
@@ -28,6 +29,7 @@ def count_views(
     tolerance: float,
     enough: int = 2,
     among: IndexArray | None = None,
+    told: Told = lambda done, total: None,
 ) -> NDArray[np.uint8]:
     """Count the cameras that see each vertex, [V], up to `enough`.
 
@@ -40,6 +42,7 @@ def count_views(
             proportions; None where all are.
         tolerance: Length by which the mesh may lie in front of a vertex and not hide it.
         among: The only vertices that are asked about; the others stay at 0.
+        told: Called with (cameras asked, cameras in all).
     """
     normals = vertex_normals(mesh) if mesh.normals is None else mesh.normals
     middle = mesh.vertices.mean(axis=0)
@@ -53,7 +56,8 @@ def count_views(
     rays = RayScene(coarsened(unit, _CELLS) if len(unit.faces) > _MOST_FACES else unit)
     views = np.zeros(len(unit.vertices), np.uint8)
     asked = np.arange(len(views)) if among is None else among
-    for number in _spread_order(frames):
+    for done, number in enumerate(_spread_order(frames)):
+        told(done, len(frames))
         pose = frames[number].world_from_cam.copy()
         pose[:3, 3] = (pose[:3, 3] - middle) * scale
         frame = replace(frames[number], world_from_cam=pose)
@@ -62,6 +66,7 @@ def count_views(
             chosen = chosen[_faces_camera(unit, chosen, pose[:3, 3])]
             chosen = chosen[_is_pictured(unit.vertices[chosen], frame, pixels)]
             views[chosen[_is_free(rays, unit, chosen, pose[:3, 3], tolerance * scale)]] += 1
+    told(len(frames), len(frames))
     return views
 
 

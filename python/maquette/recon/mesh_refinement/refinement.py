@@ -66,13 +66,13 @@ def refine(
     Args:
         pictures: The photos with cameras in the mesh's world, and masks.
         pairs: For each photo the numbers of those it is compared with.
-        told: Called with (rounds done, rounds in all, energy).
+        told: Called with (views compared, views to compare in all rounds, energy so far).
     """
     refinement = refinement or Refinement()
     device = device or torch.device("cpu")
     origin = mesh.vertices.mean(0).astype(np.float64)  # float32 on the way needs small numbers
     shape = _Shape.of(mesh.vertices - origin, mesh.faces)
-    course = _Course(told, sum(refinement.rounds))
+    course = _Course(told, sum(refinement.rounds), len(pictures.frames))
     for level, rounds in enumerate(refinement.rounds):
         factor = 2 ** (len(refinement.rounds) - 1 - level)
         photos = Photos(pictures.reduced(factor).around(origin), pairs, device)
@@ -95,38 +95,46 @@ class _Shape:
         doubles = np.asarray(vertices, np.float64)
         return cls(doubles, faces, Neighbours.of(faces, len(doubles)))
 
-    def pull(self, photos: Photos, window: Window) -> Pull:
+    def pull(self, photos: Photos, window: Window, course: _Course) -> Pull:
         device = photos.device
         vertices = torch.from_numpy(self.vertices.astype(np.float32)).to(device)
-        return photos.pull(vertices, torch.from_numpy(self.faces).to(device), window)
+        faces = torch.from_numpy(self.faces).to(device)
+        return photos.pull(vertices, faces, window, course.look)
 
 
 @dataclass
 class _Course:
-    """What is told on the way."""
+    """What is told on the way: `rounds` of as many `views`."""
 
     told: Told
-    total: int
+    rounds: int
+    views: int
     energies: list[float] = field(default_factory=list)
 
+    def look(self, done: int, total: int) -> None:
+        """Some of the views of a round were compared."""
+        past = min(len(self.energies), self.rounds - 1) * self.views
+        energy = self.energies[-1] if self.energies else float("nan")
+        self.told(past + done, self.rounds * self.views, energy)
+
     def note(self, energy: float) -> None:
+        """A round begins."""
         self.energies.append(energy)
-        self.told(min(len(self.energies), self.total), self.total, energy)
 
 
 def _descend(
     shape: _Shape, photos: Photos, rounds: int, refinement: Refinement, course: _Course
 ) -> _Shape:
     """Refine with pictures of one size."""
-    pull = shape.pull(photos, refinement.window)
+    pull = shape.pull(photos, refinement.window, course)
     if refinement.edge_px > 0:
         shape, was = _finer(shape, pull, refinement.edge_px), shape
         if shape is not was:
-            pull = shape.pull(photos, refinement.window)
+            pull = shape.pull(photos, refinement.window, course)
     step = np.full(len(shape.vertices), refinement.step_px)
     for number in range(rounds):
         if number:
-            before, pull = pull, shape.pull(photos, refinement.window)
+            before, pull = pull, shape.pull(photos, refinement.window, course)
             step = np.where(pull.misfit > before.misfit, 0.5 * step, step)
         course.note(pull.energy)
         shape = _stepped(shape, pull, refinement.smoothness, step)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maquette.errors import BadInput
+from maquette.recon.geometry.points import PointCloud, read_points
 from maquette.recon.mvs.fusion import Points
 from maquette.recon.mvs.patch_match import DepthMap
 from maquette.scene.atomic import replacing, write_text
@@ -20,6 +21,10 @@ _VERTEX = np.dtype([("place", "<f4", 3), ("normal", "<f4", 3), ("color", "u1", 3
 _MOST_HEADER = 64
 _COUNT_BYTES = 8
 _AGAIN = "remove it and run `make process` again: it alone is made again"
+_FUSED_AGAIN = (
+    "remove it and run `make process PIPELINE=photogrammetry`: it is made again; a neural surface "
+    "does without it for DENSE=off"
+)
 Pass = Literal["photometric", "geometric"]
 
 
@@ -129,6 +134,19 @@ def write_fused(path: Path, parts: Iterable[Points]) -> int:
     return count
 
 
+def read_fused(path: Path) -> PointCloud:
+    """Read points that `write_fused` or COLMAP wrote.
+
+    Raises:
+        NotFound: there is no such file.
+        BadInput: it is damaged.
+    """
+    try:
+        return read_points(path)
+    except BadInput as error:
+        raise BadInput(f"`{path}` is damaged", detail=error.what, hint=_FUSED_AGAIN) from error
+
+
 def read_visibility(path: Path) -> NDArray[np.int32]:
     """Read which views see each point of a `.vis` file: [N, K], −1 where fewer than K do.
 
@@ -141,7 +159,7 @@ def read_visibility(path: Path) -> NDArray[np.int32]:
     except (OSError, ValueError, IndexError) as error:
         raise BadInput(
             f"`{path}` does not tell which views see its points: {error}",
-            hint="remove it and run `make process PIPELINE=photogrammetry`: it is made again",
+            hint=_FUSED_AGAIN,
         ) from error
 
 

@@ -14,8 +14,12 @@ import torch
 from torch import Tensor
 
 from maquette.errors import BadInput
-from maquette.recon.geometry.points import read_points
-from maquette.recon.mvs.colmap_files import fused_file, read_visibility, visibility_file
+from maquette.recon.mvs.colmap_files import (
+    fused_file,
+    read_fused,
+    read_visibility,
+    visibility_file,
+)
 from maquette.recon.surface.surface_points import Reliance
 from maquette.recon.training.draws import Draws
 from maquette.scene.paths import Scene
@@ -71,7 +75,7 @@ def read(
     path = fused_file(scene.dense(group))
     if not path.is_file():
         return None
-    cloud = read_points(path)
+    cloud = read_fused(path)
     views = read_visibility(visibility_file(path))[:, 0]
     ordered = sorted(frames, key=lambda frame: frame.file_path)
     if cloud.normals is None or len(views) != len(cloud.points) or views.max() >= len(ordered):

@@ -56,6 +56,8 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     count = _Count()
     fused = fused_file(material.folder)
     written = write_fused(fused, work.points(_widened(region), count))
+    if not count.all:
+        raise _nothing_agrees(work)
     if not written:
         raise BadInput(
             f"none of {count.all:,} fused points lies in the region of `{scene.name}`",

@@ -73,7 +73,8 @@ def _refine(
     )
 
     def told(done: int, total: int, energy: float) -> None:
-        progress.step("rounds", done, total, misfit=round(energy, 5))
+        known = {"misfit": round(energy, 5)} if np.isfinite(energy) else {}
+        progress.step("views", done, total, **known)
 
     return refine(start, pictures, pairs, refinement, gpus.device_of(options.gpus), told)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from maquette.errors import BadInput, JobFailed
-from maquette.recon.geometry.points import PointCloud, read_points
+from maquette.recon.geometry.points import PointCloud
 from maquette.recon.mesh.attributes import to_world
 from maquette.recon.mesh.blocks import RESOLUTION_LIMITS, check_limits
 from maquette.recon.mesh.cleaning import drop_degenerate
@@ -19,7 +20,7 @@ from maquette.recon.mesh.triangles import TriangleMesh, vertex_normals
 from maquette.recon.mesh.tsdf import DepthMaps, TsdfOptions, extract_from_maps
 from maquette.recon.mesh.unseen import Treated, grey_where_unseen, treat_unseen
 from maquette.recon.mesh.writing import counts, write_both
-from maquette.recon.mvs.colmap_files import read_filtered
+from maquette.recon.mvs.colmap_files import read_filtered, read_fused
 from maquette.recon.mvs.shards import Material
 from maquette.recon.views.images import mask_reader
 from maquette.scene import facts, outputs, stage_records, transforms
@@ -144,14 +145,13 @@ class _Work:
 
     def treat_unseen(self, mesh: TriangleMesh) -> Treated:
         """What UNSEEN asks for."""
-        self.progress.step("unseen", 0, 1)
         frames = self.maps.frames
         mask = mask_reader(self.scene, frames, _MASK_LONG_SIDE)
         tolerance = _TOLERANCE_CELLS * 2.0 / self.resolution
-        treated = treat_unseen(mesh, self.options.unseen, frames, mask, tolerance)
+        told = partial(self.progress.step, "unseen")
+        treated = treat_unseen(mesh, self.options.unseen, frames, mask, tolerance, told)
         if treated.is_blind:
             self.progress.warn(treated.remark)
-        self.progress.step("unseen", 1, 1)
         return treated
 
 
@@ -201,9 +201,9 @@ def _cloud(scene: Scene, path: Path, region: Region) -> PointCloud:
     """The fused points near the region, in unit space.
 
     Raises:
-        BadInput: too few of them lie in it.
+        BadInput: too few of them lie in it, or the file is damaged.
     """
-    cloud = read_points(path)
+    cloud = read_fused(path)
     inside = int(region.contains(cloud.points).sum())
     if inside < _LEAST_POINTS:
         raise BadInput(
