@@ -27,8 +27,8 @@ class SplatOptions:
     """
 
     iterations: int = 3000
-    cap: int = 60_000
-    degree: int = 2
+    cap: int = 90_000
+    degree: int = 1
     strategy: str = "mcmc"
     antialias: bool = True
     long_side: int | None = None
