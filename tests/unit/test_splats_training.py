@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,28 @@ import torch
 from PIL import Image
 
 from maquette.errors import BadInput, ConfigError
+from maquette.recon.splats.cameras import Camera
+from maquette.recon.splats.capacity import check_cap, largest_cap
+from maquette.recon.splats.corrections import Corrections
 from maquette.recon.splats.first import gaussians_at, shell, thinned
 from maquette.recon.splats.gaussians import Gaussians, logit
-from maquette.recon.splats.kernels.checks import random_gaussians
+from maquette.recon.splats.kernels.checks import camera_before, random_gaussians
 from maquette.recon.splats.losses import photo_loss, ssim, ssim_reference
 from maquette.recon.splats.mcmc import MarkovChain, jitter, jitter_reference, share_out
 from maquette.recon.splats.optimiser import SparseAdam, adam_reference
 from maquette.recon.splats.options import SplatOptions
+from maquette.recon.splats.rasteriser import render
 from maquette.recon.splats.relocation import shared_out
 from maquette.recon.splats.schedule import Schedule
+from maquette.recon.splats.sparse_depth import SparseDepth
 from maquette.recon.splats.trainer import SplatTrainer
+from maquette.recon.splats.training import train
+from maquette.recon.training.options import RunOptions
+from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
-from maquette.scene.transforms import Frame, Intrinsics
+from maquette.scene.transforms import Frame, Intrinsics, Transforms
+from maquette.scene.transforms import write as write_transforms
 
 CPU = torch.device("cpu")
 REGION = Region.around([0, 0, 0], 1.0)
@@ -174,13 +184,19 @@ def test_a_shell_surrounds_the_cameras_without_gaps() -> None:
     assert (near.arccos() < found.scales[0, 0] / found.means.norm(dim=1)[0] * 1.5).all()
 
 
-def frames_around(scene: Scene, count: int, size: int) -> list[Frame]:
-    """Cameras in a ring that look at the origin, and photographs of coloured balls."""
+def truth_of_the_ring() -> Gaussians:
+    """Coloured balls about the origin."""
     truth = random_gaussians(60, 0, CPU)
     truth.means[:] = 0.4 * (truth.means - torch.tensor([0.0, 0.0, 3.0]))
     truth.log_scales[:] = math.log(0.12)
     truth.opacity_logits[:] = 3.0
     truth.sh[:] = torch.rand(truth.sh.shape, generator=torch.Generator().manual_seed(3)) * 3 - 1.2
+    return truth
+
+
+def frames_around(scene: Scene, count: int, size: int) -> list[Frame]:
+    """Cameras in a ring that look at the origin, and their photographs."""
+    truth = truth_of_the_ring()
     scene.images.mkdir(parents=True)
     frames = []
     for n in range(count):
@@ -199,9 +215,6 @@ def frames_around(scene: Scene, count: int, size: int) -> list[Frame]:
 
 
 def save_photo(scene: Scene, frame: Frame, truth: Gaussians) -> None:
-    from maquette.recon.splats.cameras import Camera
-    from maquette.recon.splats.rasteriser import render
-
     seen = render(truth, Camera.of(frame, CPU)).color.clamp(0, 1)
     pixels = (seen.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
     Image.fromarray(pixels).save(scene.root / frame.file_path)
@@ -250,13 +263,13 @@ def test_random_beginnings_come_to_look_like_the_photographs(
     ring: tuple[Scene, list[Frame]],
 ) -> None:
     """A gate for regressions: the figure of this seed lies well above it."""
-    run = trainer(ring, iterations=250, cap=1000)
+    run = trainer(ring, iterations=120, cap=600)
     before = run.held_out()
     while run.iteration < run.total:
         run.step()
     after = run.held_out()
-    assert run.is_finite() and len(run.splats) == 1000
-    assert after["psnr"] > max(24.0, before["psnr"] + 5) and after["ssim"] > before["ssim"]
+    assert run.is_finite() and len(run.splats) == 600
+    assert after["psnr"] > max(21.5, before["psnr"] + 5) and after["ssim"] > before["ssim"]
 
 
 def test_training_goes_on_beyond_its_last_iteration(ring: tuple[Scene, list[Frame]]) -> None:
@@ -298,3 +311,97 @@ def test_one_photograph_is_too_few(ring: tuple[Scene, list[Frame]]) -> None:
     scene, frames = ring
     with pytest.raises(BadInput, match="1 photograph with a pose"):
         SplatTrainer(scene, "group", frames[:1], REGION, SplatOptions(), CPU)
+
+
+def test_a_cap_that_memory_does_not_allow_is_refused_with_the_largest_that_fits() -> None:
+    with pytest.raises(ConfigError, match="do not fit") as caught:
+        check_cap(10**12, 3, CPU)
+    most = int(str(caught.value.hint).split("CAP=")[1])
+    check_cap(most, 3, CPU)
+    assert largest_cap(0, 2**30) > largest_cap(3, 2**30) > 100_000
+
+
+def test_masks_that_are_all_black_are_refused(ring: tuple[Scene, list[Frame]]) -> None:
+    scene, frames = ring
+    scene.masks.mkdir()
+    try:
+        for frame in frames:
+            black = Image.new("L", (72, 72))
+            black.save(scene.masks / Path(frame.file_path).name)
+        with pytest.raises(BadInput, match="all 12 masks are black"):
+            trainer(ring)
+        white = Image.new("L", (72, 72), 255)
+        white.save(scene.masks / Path(frames[0].file_path).name)
+        run = trainer(ring)
+        for _ in range(12):  # a photograph of which nothing counts teaches nothing
+            run.step()
+        assert run.is_finite()
+    finally:
+        shutil.rmtree(scene.masks)
+
+
+def test_a_run_of_the_chassis_goes_on_where_it_ended(
+    ring: tuple[Scene, list[Frame]], tmp_path: Path
+) -> None:
+    scene, frames = Scene(ring[0].root, "made-up"), ring[1]
+    write_transforms(scene.transforms, Transforms(tuple(frames), REGION))
+    options = SplatOptions(iterations=6, cap=300, background="black")
+    ways = RunOptions(gpus=0)
+    progress = Progress(tmp_path / "events.jsonl")
+    first = train(scene, "group", options, ways, progress)
+    assert first["iterations"] == 6 and first["gaussians"] == 300
+    assert {"held_out_psnr", "held_out_ssim"} <= first.keys()
+    again = train(scene, "group", replace(options, iterations=9), ways, progress)
+    assert again["iterations"] == 9
+    with pytest.raises(ConfigError, match="begun with strategy = mcmc, not classic"):
+        train(scene, "group", replace(options, strategy="classic"), ways, progress)
+
+
+def test_a_wrong_pose_is_found_again(ring: tuple[Scene, list[Frame]]) -> None:
+    """Gaussians and all other cameras stand still: what is left is one camera's pose."""
+    truth, right = truth_of_the_ring(), Camera.of(ring[1][0], CPU)
+    photo = render(truth, right).color.detach()
+    corrections = Corrections(SplatOptions(refine_poses=True), 1, CPU)
+    moved = replace(right, translation=right.translation + torch.tensor([0.06, -0.04, 0.0]))
+    rates, found = Schedule(SplatOptions(), 1.0).rates(0), []
+    for step in range(60):
+        seen = render(truth, corrections.camera(moved, 0)).color
+        wrong = (seen - photo).abs().mean()
+        found.append(wrong.item())
+        torch.autograd.backward(wrong)
+        corrections.step(replace(rates, poses=4e-3 * 0.95**step))
+    assert found[-1] < 0.2 * found[0]
+
+
+def test_poses_stand_still_in_the_last_fifth() -> None:
+    schedule = Schedule(SplatOptions(iterations=100), 1.0)
+    assert schedule.rates(79).poses > 0 == schedule.rates(80).poses
+
+
+def test_an_exposure_is_learned_and_is_none_of_the_scene() -> None:
+    corrections = Corrections(SplatOptions(exposure=True), 2, CPU)
+    rates = replace(Schedule(SplatOptions(), 1.0).rates(0), exposure=1e-2)
+    color, passing = torch.full((3, 4, 4), 0.5), torch.zeros(4, 4)
+    for step in range(200):
+        view = step % 2
+        seen = corrections.color(color, passing, view)
+        torch.autograd.backward((seen - (0.4, 0.6)[view]).abs().mean())
+        corrections.step(rates)
+    assert corrections.color(color, passing, 0).mean().item() == pytest.approx(0.4, abs=0.02)
+    assert corrections.color(color, passing, 1).mean().item() == pytest.approx(0.6, abs=0.02)
+    assert torch.equal(corrections.color(color, passing, None), color)
+
+
+def test_depths_of_sparse_points_pull_a_wall_to_its_place() -> None:
+    camera = camera_before(32, 32, CPU)
+    splats = random_gaussians(1, 0, CPU)
+    splats.means[:] = torch.tensor([0.0, 0.0, 4.0])
+    splats.log_scales[:], splats.opacity_logits[:] = 1.0, logit(0.95)
+    points = torch.tensor([[0.0, 0.0, 3.0], [0.1, 0.2, 3.0], [0.0, 0.1, -3.0]])
+    depth = SparseDepth([points])
+    inputs = {name: tensor.requires_grad_() for name, tensor in splats.tensors()}
+    loss = depth.loss(0, camera, render(Gaussians(**inputs), camera), 1.0)
+    assert loss.item() > 0
+    torch.autograd.backward(loss)
+    slope = inputs["means"].grad
+    assert slope is not None and slope[0, 2] > 0  # nearer is better

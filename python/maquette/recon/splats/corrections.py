@@ -13,10 +13,12 @@ from maquette.recon.splats.options import SplatOptions
 from maquette.recon.splats.schedule import Rates
 
 _SKY_RATE = 2.5e-3
+_BETAS = 0.9, 0.999
+_EPS = 1e-15
 
 
 class Corrections:
-    """Small parameters of a run, with an optimiser of their own.
+    """Small parameters of a run, with moments of Adam of their own.
 
     Attributes:
         sky: [3] sRGB, what lies behind all Gaussians.
@@ -31,10 +33,12 @@ class Corrections:
         self.exposures = torch.zeros(views, 3, 4, device=device, requires_grad=options.exposure)
         self.poses = torch.zeros(views, 6, device=device, requires_grad=options.refine_poses)
         self._all = {"sky": self.sky, "exposures": self.exposures, "poses": self.poses}
-        learned = [
-            {"params": [t], "name": name} for name, t in self._all.items() if t.requires_grad
-        ]
-        self._optimizer = torch.optim.Adam(learned, eps=1e-15) if learned else None
+        self._moments = {
+            name: (torch.zeros_like(tensor), torch.zeros_like(tensor))
+            for name, tensor in self._all.items()
+            if tensor.requires_grad
+        }
+        self._steps = 0
 
     def camera(self, camera: Camera, view: int) -> Camera:
         """The camera of a training view, moved as far as was learned."""
@@ -56,41 +60,38 @@ class Corrections:
         change = self.exposures[view]
         return color + torch.einsum("ij,jhw->ihw", change[:, :3], color) + change[:, 3, None, None]
 
+    @torch.no_grad()
     def step(self, rates: Rates) -> None:
-        """One step along the gradients that were found; they are gone afterwards."""
-        if self._optimizer is None:
-            return
+        """One step of Adam along the gradients that were found; they are gone afterwards."""
+        self._steps += 1
         by_name = {"sky": _SKY_RATE, "exposures": rates.exposure, "poses": rates.poses}
-        for group in self._optimizer.param_groups:
-            group["lr"] = by_name[group["name"]]
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        with torch.no_grad():  # all photographs brighter is not what exposure is for
-            if self.options.exposure:
-                self.exposures -= self.exposures.mean(0)
+        start = 1 - _BETAS[0] ** self._steps, 1 - _BETAS[1] ** self._steps
+        for name, (mean, square) in self._moments.items():
+            value = self._all[name]
+            if value.grad is None:
+                continue
+            mean.lerp_(value.grad, 1 - _BETAS[0])
+            square.lerp_(value.grad.square(), 1 - _BETAS[1])
+            value -= by_name[name] / start[0] * mean / ((square / start[1]).sqrt() + _EPS)
+            value.grad = None
+        if self.options.exposure:  # all photographs brighter is not what exposure is for
+            self.exposures -= self.exposures.mean(0)
 
     def state(self) -> dict[str, Any]:
-        optimizer = self._optimizer.state_dict() if self._optimizer else {}
+        """All that the coming steps depend on."""
+        moments = {n: [part.clone() for part in pair] for n, pair in self._moments.items()}
         values = {name: tensor.detach().clone() for name, tensor in self._all.items()}
-        return {"values": values, "optimizer": copied(optimizer)}
+        return {"values": values, "moments": moments, "steps": self._steps}
 
+    @torch.no_grad()
     def restore(self, state: dict[str, Any]) -> None:
-        with torch.no_grad():
-            for name, tensor in self._all.items():
-                tensor.copy_(state["values"][name])
-        if self._optimizer:
-            self._optimizer.load_state_dict(copied(state["optimizer"]))
-
-
-def copied(value: Any) -> Any:
-    """The same mappings and lists with tensors that share no memory."""
-    if isinstance(value, Tensor):
-        return value.clone()
-    if isinstance(value, dict):
-        return {key: copied(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [copied(part) for part in value]
-    return value
+        """Go on from a state."""
+        self._steps = int(state["steps"])
+        for name, tensor in self._all.items():
+            tensor.copy_(state["values"][name])
+        for name, pair in self._moments.items():
+            for part, saved in zip(pair, state["moments"][name], strict=True):
+                part.copy_(saved)
 
 
 def _cross(axis: Tensor) -> Tensor:

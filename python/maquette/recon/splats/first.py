@@ -23,7 +23,7 @@ from maquette.scene.transforms import Frame
 _LEAST_POINTS = 100
 _NEIGHBOURS = 3
 _OPACITY = 0.5  # of points: they are where something is
-_DENSE_SHARE = 0.7  # of the cap that dense points may take
+_DENSE_SHARE = 0.3  # of the cap that dense points may take: the rest grows where pictures are wrong
 _RANDOM = 10_000
 _SHELL, _SHELL_SHARE = 2_000, 0.1  # Gaussians at most, and of the cap
 _SHELL_RADIUS = 30.0  # times the extent: so far away that no photograph tells how far

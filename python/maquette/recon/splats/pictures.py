@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from maquette.errors import BadInput
 from maquette.recon.splats.cameras import Camera
 from maquette.recon.views.memory import cache_bytes
 from maquette.recon.views.views import Views
@@ -61,8 +64,37 @@ class Pictures:
         if side != self._reached:
             self._views = Views(self._scene, self._frames, side, self._limit)
             self._reached = side
-        frame, mask = self._views.frames[index], self._views.mask(index)
+        frame, mask = self._views.frames[index], self._mask(index)
         pixels = torch.from_numpy(self._views.image(index).copy()).to(self.device)
         photo = pixels.permute(2, 0, 1).float().div_(255.0)
         used = None if mask is None else torch.from_numpy(mask.copy()).to(self.device)
         return Picture(Camera.of(frame, self.device), photo.contiguous(), used)
+
+    def _mask(self, index: int) -> NDArray[np.bool_] | None:
+        """The mask of a photograph, kept with its pixels; None where all are used."""
+        if not self._views.has_masks:
+            return None
+
+        def read() -> NDArray[np.bool_]:
+            mask = self._views.mask(index)
+            return np.ones(0, np.bool_) if mask is None else mask
+
+        mask = self._views.cache.get(("mask", index), read)
+        return mask if mask.size else None
+
+    def check_masks(self) -> None:
+        """Refuse masks that leave nothing to learn from.
+
+        Raises:
+            BadInput: every photograph has a mask, and all are black.
+        """
+        if not self._views.has_masks:
+            return
+        for index in range(len(self)):
+            mask = self._mask(index)
+            if mask is None or mask.any():
+                return
+        raise BadInput(
+            f"all {len(self)} masks are black: `{self._scene.masks}`",
+            hint="white is what counts; turn the masks round, or remove the folder",
+        )

@@ -13,7 +13,7 @@ from maquette.recon.kernels.launching import array, over_blocks, over_items
 from maquette.recon.splats.cameras import Camera
 from maquette.recon.splats.compositing import composite
 from maquette.recon.splats.gaussians import Gaussians
-from maquette.recon.splats.kernels import binning, blending, colors, projection
+from maquette.recon.splats.kernels import blending, colors, projection
 from maquette.recon.splats.kernels.tile_test import TILE
 from maquette.recon.splats.projection import (
     BLUR,
@@ -23,6 +23,7 @@ from maquette.recon.splats.projection import (
     NEAREST,
     project,
 )  # fmt: skip
+from maquette.recon.splats.tiling import Pairs, bin_ellipses, gather, tile_counts
 
 _LEAST_PASSING = 1e-4  # a tile is done when less than this passes everywhere
 _LANES = 16
@@ -103,7 +104,7 @@ class _Plan:
 
     @property
     def tiles(self) -> tuple[int, int]:
-        return -(-self.width // TILE), -(-self.height // TILE)
+        return tile_counts(self.width, self.height)
 
     @property
     def padded(self) -> tuple[int, int]:
@@ -125,7 +126,7 @@ class _Rasterise(torch.autograd.Function):
         shape = (means, log_scales, quaternions, logits)
         records, touched = _project(plan, pose, *shape)
         _color(center, means, sh, touched, records)
-        pairs = _bin(plan, records, touched)
+        pairs = bin_ellipses((plan.width, plan.height), records, touched)
         planes, last = _blend(plan, records, pairs)
         ctx.plan, ctx.footprints, ctx.pairs = plan, footprints, pairs
         ctx.save_for_backward(*shape, sh, pose, center, records, touched, planes, last)
@@ -138,7 +139,7 @@ class _Rasterise(torch.autograd.Function):
         *shape, sh, pose, center, records, touched, planes, last = ctx.saved_tensors
         footprints: Footprints = ctx.footprints
         sums = _blend_backward(plan, records, ctx.pairs, planes, last, given, footprints.score)
-        sums = _gather(ctx.pairs, touched, sums)
+        sums = gather(ctx.pairs, touched, sums)
         footprints.sums = sums
         means = shape[0]
         d_sh, d_means = torch.zeros_like(sh), torch.zeros_like(means)
@@ -153,23 +154,6 @@ class _Rasterise(torch.autograd.Function):
         d_rotation = d_pose[:9].view(3, 3) if with_pose else None
         d_translation = d_pose[9:] if with_pose else None
         return (*rest, d_sh, d_rotation, d_translation, d_center, None, None, None)
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """Pairs of a tile and an ellipse, [P]: sorted by tile, then by depth.
-
-    Attributes:
-        ranges: [tiles + 2] where those of each tile begin.
-        owners: Number of the Gaussian.
-        slots: Where the pair stands when sorted by ellipse.
-        first: [N] of each drawn Gaussian its first pair in that other order.
-    """
-
-    ranges: Tensor
-    owners: Tensor
-    slots: Tensor
-    first: Tensor
 
 
 def _project(
@@ -195,40 +179,7 @@ def _color(center: Tensor, means: Tensor, sh: Tensor, touched: Tensor, records: 
     )  # fmt: skip
 
 
-def _bin(plan: _Plan, records: Tensor, touched: Tensor) -> _Pairs:
-    device = records.device
-    columns, rows = plan.tiles
-    tiles = columns * rows
-    seen = torch.nonzero(touched)[:, 0]
-    seen = seen[torch.argsort(records[seen, 9], stable=True)]
-    starts = torch.zeros(len(seen) + 1, dtype=torch.int64, device=device)
-    torch.cumsum(touched[seen], 0, out=starts[1:])
-    count = int(starts[-1])
-    # one more, so that there is an address where there is no pair
-    tile, owner, owners, slots = torch.empty(4, count + 1, dtype=torch.int32, device=device)
-    first = torch.zeros(len(touched), dtype=torch.int32, device=device)
-    ranges = torch.zeros(tiles + 2, dtype=torch.int32, device=device)
-    whole = wp.int32
-    over_items(
-        binning.fill, len(seen), device,
-        [plan.width, plan.height, tiles, array(seen.int(), whole), array(starts.int(), whole),
-         _flat(records), array(first, whole), array(tile, whole), array(owner, whole)],
-    )  # fmt: skip
-    if device.type == "cpu":
-        over_items(
-            binning.sort_pairs, 1, device,
-            [count, tiles, array(tile, whole), array(owner, whole), array(ranges, whole),
-             array(owners, whole), array(slots, whole)],
-        )  # fmt: skip
-    else:
-        ordered, places = torch.sort(tile[:count], stable=True)
-        slots[:count], owners[:count] = places.int(), owner[places]
-        edges = torch.arange(tiles + 2, dtype=torch.int32, device=device)
-        ranges = torch.searchsorted(ordered, edges, out_int32=True)
-    return _Pairs(ranges, owners, slots, first)
-
-
-def _blend(plan: _Plan, records: Tensor, pairs: _Pairs) -> tuple[Tensor, Tensor]:
+def _blend(plan: _Plan, records: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
     columns, rows = plan.tiles
     planes = torch.empty(5, *plan.padded, device=records.device)
     last = torch.zeros(columns * rows, blending.LASTS, dtype=torch.int32, device=records.device)
@@ -242,7 +193,7 @@ def _blend(plan: _Plan, records: Tensor, pairs: _Pairs) -> tuple[Tensor, Tensor]
 
 
 def _blend_backward(
-    plan: _Plan, records: Tensor, pairs: _Pairs, planes: Tensor, last: Tensor, given: Tensor,
+    plan: _Plan, records: Tensor, pairs: Pairs, planes: Tensor, last: Tensor, given: Tensor,
     score: Tensor | None,
 ) -> Tensor:  # fmt: skip
     columns, rows = plan.tiles
@@ -259,15 +210,6 @@ def _blend_backward(
          _flat(parts)],
     )  # fmt: skip
     return parts
-
-
-def _gather(pairs: _Pairs, touched: Tensor, parts: Tensor) -> Tensor:
-    sums = torch.empty(len(touched), projection.SUMS, device=parts.device)
-    over_items(
-        blending.gather_parts, len(touched), parts.device,
-        [array(touched, wp.int32), array(pairs.first, wp.int32), _flat(parts), _flat(sums)],
-    )  # fmt: skip
-    return sums
 
 
 def _project_backward(

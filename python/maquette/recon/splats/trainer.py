@@ -13,6 +13,7 @@ from torch import Tensor
 
 from maquette.errors import BadInput
 from maquette.recon.splats import first, strategies
+from maquette.recon.splats.capacity import check_cap
 from maquette.recon.splats.corrections import Corrections
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.judging import HeldOut, measure, write_preview
@@ -46,6 +47,7 @@ class SplatTrainer:
         self, scene: Scene, group: str, frames: Sequence[Frame], region: Region,
         options: SplatOptions, device: torch.device, limit_bytes: int | None = None,
     ) -> None:  # fmt: skip
+        check_cap(options.cap, options.degree, device)
         self.options, self.device, self.iteration = options, device, 0
         self._scene, self._limit = scene, limit_bytes
         self._shrunk: dict[str, int] = {}  # options that memory did not allow
@@ -60,6 +62,7 @@ class SplatTrainer:
         extent = 1.1 * float(np.linalg.norm(centers - middle, axis=1).max()) or region.radius
         self.schedule = Schedule(options, extent)
         self._pictures = Pictures(scene, self._frames, device, options.long_side, limit_bytes)
+        self._pictures.check_masks()
         self._judges = HeldOut(scene, judges or self._frames[:1], device, options.long_side)
         self._generator = torch.Generator(device=device).manual_seed(options.seed)
         self._order: list[int] = []
@@ -108,7 +111,9 @@ class SplatTrainer:
         self._backward(loss, shown, color.detach(), picture, inputs)
         with torch.no_grad():
             error = (color - picture.photo).square()
-            wrong = error.mean() if picture.mask is None else error[:, picture.mask].mean()
+            if picture.mask is not None:
+                error = error * picture.mask * (picture.mask.numel() / picture.mask.sum().clamp(1))
+            wrong = error.mean()
             psnr = -10.0 * torch.log10(wrong.clamp(min=1e-10))
         count = torch.tensor(float(len(self.splats)), device=self.device)
         values = torch.stack([loss.detach(), psnr, count])

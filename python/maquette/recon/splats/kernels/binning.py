@@ -1,8 +1,9 @@
-"""Kernels that tell each tile which ellipses to blend, nearest first."""
+"""Kernels that pair tiles with the ellipses they blend, and sum over the pairs of an ellipse."""
 
 # No postponed annotations here: Warp reads the types of kernels' parameters as objects.
 import warp as wp
 
+from maquette.recon.splats.kernels.lanes import LANES
 from maquette.recon.splats.kernels.tile_test import TILE_TEST
 
 _FILL = f"""{TILE_TEST}
@@ -41,6 +42,17 @@ _SORT = """
     // each entry has moved to the end of its tile, which is where the next one begins
     for (int t = tiles; t > 0; --t) ranges.data[t] = ranges.data[t - 1];
     ranges.data[0] = 0;
+"""
+
+_GATHER = f"""{LANES}
+    const int pieces = touched.data[n], width = 16;
+    const float* from = parts.data + (long long)16 * first_pair.data[n];
+    float* to = sums.data + (long long)16 * n;
+    for (int i = 0; i < width; i += lanes) {{
+        Row sum = 0.0f;
+        for (int p = 0; p < pieces; ++p) sum += load(from + 16 * p + i);
+        save(to + i, sum);
+    }}
 """
 
 
@@ -82,3 +94,19 @@ def sort_pairs(
 ):  # fmt: skip
     """Sort pairs by tile in one pass and one thread, keeping their order within a tile."""
     _sort_native(count, tiles, tile, owner, ranges, pairs, slots)
+
+
+@wp.func_native(_GATHER)
+def _gather_native(
+    n: int, touched: wp.array(dtype=wp.int32), first_pair: wp.array(dtype=wp.int32),
+    parts: wp.array(dtype=wp.float32), sums: wp.array(dtype=wp.float32),
+): ...  # fmt: skip
+
+
+@wp.kernel(enable_backward=False)
+def gather_parts(
+    first: int, touched: wp.array(dtype=wp.int32), first_pair: wp.array(dtype=wp.int32),
+    parts: wp.array(dtype=wp.float32), sums: wp.array(dtype=wp.float32),
+):  # fmt: skip
+    """Sum the parts of each ellipse in one order, so that the sum is always the same."""
+    _gather_native(first + wp.tid(), touched, first_pair, parts, sums)

@@ -184,17 +184,6 @@ _BACK += """
     }
 """
 
-_GATHER = f"""{LANES}
-    const int pieces = touched.data[n], width = 16;
-    const float* from = parts.data + (long long)16 * first_pair.data[n];
-    float* to = sums.data + (long long)16 * n;
-    for (int i = 0; i < width; i += lanes) {{
-        Row sum = 0.0f;
-        for (int p = 0; p < pieces; ++p) sum += load(from + 16 * p + i);
-        save(to + i, sum);
-    }}
-"""
-
 
 @wp.func_native(_BLEND)
 def _blend_native(
@@ -248,19 +237,3 @@ def blend_backward(
         first + wp.tid(), width, height, least_alpha, most_alpha, records, ranges, pairs, slots,
         last, planes, given, parts,
     )  # fmt: skip
-
-
-@wp.func_native(_GATHER)
-def _gather_native(
-    n: int, touched: wp.array(dtype=wp.int32), first_pair: wp.array(dtype=wp.int32),
-    parts: wp.array(dtype=wp.float32), sums: wp.array(dtype=wp.float32),
-): ...  # fmt: skip
-
-
-@wp.kernel(enable_backward=False)
-def gather_parts(
-    first: int, touched: wp.array(dtype=wp.int32), first_pair: wp.array(dtype=wp.int32),
-    parts: wp.array(dtype=wp.float32), sums: wp.array(dtype=wp.float32),
-):  # fmt: skip
-    """Sum the parts of each ellipse in one order, so that the sum is always the same."""
-    _gather_native(first + wp.tid(), touched, first_pair, parts, sums)

@@ -13,7 +13,12 @@ from torch import Tensor
 from maquette.recon.kernel_checks import Case
 from maquette.recon.splats.cameras import Camera
 from maquette.recon.splats.gaussians import Gaussians
+from maquette.recon.splats.losses import ssim, ssim_reference
+from maquette.recon.splats.mcmc import jitter
+from maquette.recon.splats.optimiser import SparseAdam, adam_reference
+from maquette.recon.splats.options import SplatOptions
 from maquette.recon.splats.rasteriser import Rendering, render, render_reference
+from maquette.recon.splats.schedule import Schedule
 
 _SIZES = ((1, 5, 3), (40, 33, 18), (300, 97, 64))  # Gaussians, width, height
 _DEGREES = (0, 3)
@@ -25,6 +30,8 @@ def cases(device: torch.device, quick: bool) -> Iterator[Case]:
         camera = camera_before(width, height, device)
         for degree in _DEGREES:
             yield from _cases(random_gaussians(count, degree, device), camera)
+        yield from _similarity(width, height, device)
+        yield _step(random_gaussians(count, 1, device))
 
 
 def make_kernels() -> Iterator[str]:
@@ -33,6 +40,13 @@ def make_kernels() -> Iterator[str]:
     for case in _cases(random_gaussians(1, 0, cpu), camera_before(4, 4, cpu)):
         case.fast()
     yield "splats"
+    for case in _similarity(4, 4, cpu):
+        case.fast()
+    yield "structural similarity"
+    splats = random_gaussians(1, 0, cpu)
+    _step(splats).fast()
+    jitter(splats, torch.zeros(1, 3), 1.0)
+    yield "steps of splats"
 
 
 def random_gaussians(count: int, degree: int, device: torch.device) -> Gaussians:
@@ -102,3 +116,43 @@ def _cases(splats: Gaussians, camera: Camera) -> Iterator[Case]:
             kernel, size, partial(run, render), partial(run, render_reference), 4e-3,
             factor * moved,
         )  # fmt: skip
+
+
+def _similarity(width: int, height: int, device: torch.device) -> Iterator[Case]:
+    draw = torch.Generator().manual_seed(2)
+    photo = torch.rand(3, height, width, generator=draw)
+    seen = (photo + 0.1 * torch.randn(photo.shape, generator=draw)).to(device).requires_grad_()
+    photo = photo.to(device)
+
+    def value(function: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        return function(seen, photo).detach()
+
+    def slope(function: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        return torch.autograd.grad(function(seen, photo), seen)[0].contiguous()
+
+    size, moved = f"{width} × {height}", 4 * 2 * photo.numel()
+    for kernel, run, factor in (("similarity", value, 1), ("similarity gradient", slope, 2)):
+        yield Case(
+            kernel, size, partial(run, ssim), partial(run, ssim_reference), 1e-4, factor * moved
+        )
+
+
+def _step(splats: Gaussians) -> Case:
+    """Where one step of sparse Adam takes the means, half of which are visible."""
+    draw = torch.Generator().manual_seed(3)
+    gradient = torch.randn(splats.means.shape, generator=draw).to(splats.device)
+    touched = (torch.rand(len(splats), generator=draw) > 0.5).int().to(splats.device)
+    rates = Schedule(SplatOptions(), 1.0).rates(0)
+
+    def fast() -> Tensor:
+        moved = splats.detached()
+        given = {name: torch.zeros_like(tensor) for name, tensor in moved.tensors()}
+        SparseAdam(moved).step(moved, given | {"means": gradient}, touched, rates)
+        return moved.means
+
+    def slow() -> Tensor:
+        mean, square = torch.zeros_like(gradient), torch.zeros_like(gradient)
+        visible = touched > 0
+        return adam_reference(splats.means, gradient, mean, square, visible, rates.means, 1)
+
+    return Case("sparse Adam", f"{len(splats)} splats", fast, slow, 1e-6, 4 * 7 * gradient.numel())
