@@ -87,6 +87,16 @@ def test_flat_gaussians_are_surface_and_no_needles() -> None:
     assert not any(clean(flat, REGION, FRAMES, CleaningOptions()).dropped.values())
 
 
+def test_what_is_far_may_be_large() -> None:
+    """A shell of far splats is what lies behind the scene, when that is kept."""
+    far = good()
+    far.means[7], far.log_scales[7] = torch.tensor([0.0, 0.0, 45.0]), 2.0
+    kept_around = CleaningOptions(crop=False)
+    assert not any(clean(far, REGION, FRAMES, kept_around).dropped.values())
+    far.log_scales[7] = 3.5
+    assert clean(far, REGION, FRAMES, kept_around).dropped["huge"] == 1
+
+
 def test_pruning_keeps_the_most_important_in_their_order() -> None:
     splats = lopsided(200)
     left = pruned(splats, 0.2)

@@ -26,7 +26,8 @@ class CleaningOptions:
     Attributes:
         crop: Only what lies in the region.
         min_opacity: At least this opaque.
-        max_size: No standard deviation above this share of the region's radius; 0: any.
+        max_size: No standard deviation above this share of the region's radius, or of the distance
+            from its centre for what lies outside; 0: any.
         max_elongation: The longest axis at most so many times the second; 0: any. A flat Gaussian
             is a piece of surface, one that is long in a single axis is a spike.
         max_isolation: The fourth nearest neighbour at most so many times as far as it usually is;
@@ -62,7 +63,7 @@ def clean(
         "not_finite": _is_finite,
         "outside": lambda left: _is_inside(left, region, options.crop),
         "faint": lambda left: left.opacities.numpy() >= options.min_opacity,
-        "huge": lambda left: _is_small(left, options.max_size * region.radius),
+        "huge": lambda left: _is_small(left, region, options.max_size),
         "needles": lambda left: _is_round(left, options.max_elongation, _SHORT * region.radius),
         "seen_by_few": lambda left: _is_seen(left, frames, min(options.min_views, len(frames))),
         "isolated": lambda left: _has_neighbours(left, options.max_isolation),
@@ -89,9 +90,11 @@ def _is_inside(gaussians: Gaussians, region: Region, crop: bool) -> Mask:
     return region.contains(gaussians.means.numpy()) if crop else np.ones(len(gaussians), bool)
 
 
-def _is_small(gaussians: Gaussians, longest: float) -> Mask:
+def _is_small(gaussians: Gaussians, region: Region, share: float) -> Mask:
     largest = gaussians.log_scales.double().amax(dim=1).exp().numpy()
-    found: Mask = largest <= (longest or np.inf)
+    away = np.linalg.norm(region.unit_from_world(gaussians.means.numpy()), axis=1)
+    limit = share * region.radius * np.maximum(away, 1.0)
+    found: Mask = largest <= limit if share else np.ones(len(gaussians), bool)
     return found
 
 

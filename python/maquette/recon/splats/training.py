@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from maquette.errors import ConfigError
-from maquette.recon.splats.checks import check_cap, check_scene
+from maquette.recon.splats.capacity import check_cap
+from maquette.recon.splats.checks import check_scene
 from maquette.recon.splats.options import SplatOptions
 from maquette.recon.splats.trained import FORMAT
 from maquette.recon.splats.trainer import SplatTrainer
@@ -44,7 +45,7 @@ def train(
     """
     cameras = transforms.read(scene.transforms)
     check_scene(scene, cameras)
-    check_cap(options.cap, _device(run_options.gpus, ProcessGroup()))
+    check_cap(options.cap, options.degree, _device(run_options.gpus, ProcessGroup()))
     arguments = {
         "scene": str(scene.root), "group": group, "options": asdict(options),
         "gpus": run_options.gpus,

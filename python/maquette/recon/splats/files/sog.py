@@ -124,8 +124,8 @@ def _rounded(book: Floats) -> list[float]:
 
 
 def palette_size(count: int) -> int:
-    """How many vectors stand for those of `count` Gaussians: a quarter, at most 65,536."""
-    return min(_MOST_PALETTE, max(PALETTE_COLUMNS, count // 4))
+    """How many vectors stand for those of `count` Gaussians: a sixteenth, at most 65,536."""
+    return min(_MOST_PALETTE, max(PALETTE_COLUMNS, count // 16))
 
 
 def _picture(values: Bytes) -> Bytes:
