@@ -7,6 +7,7 @@ import pytest
 import trimesh
 
 from maquette.errors import BadInput, Interrupted, NotFound
+from maquette.recon.mesh import gltf_file
 from maquette.recon.mesh.attributes import field_normals, to_world, with_colors, with_normals
 from maquette.recon.mesh.gltf import write_glb
 from maquette.recon.mesh.marching import extract_surface
@@ -217,3 +218,12 @@ def test_up_is_found_from_a_shaky_hand():
 def test_up_of_cameras_side_by_side_is_the_pictures_top():
     frame = orbit(1.0)[0]
     np.testing.assert_allclose(up_direction([frame] * 5), -frame.world_from_cam[:3, 1])
+
+
+def test_what_a_glb_can_not_hold_is_refused_and_an_earlier_one_stays(mesh, tmp_path, monkeypatch):
+    write_glb(tmp_path / "m.glb", mesh, UP, "owl")
+    before = (tmp_path / "m.glb").read_bytes()
+    monkeypatch.setattr(gltf_file, "_LARGEST", 100)
+    with pytest.raises(gltf_file.TooLargeForGlb, match="less than 4"):
+        write_glb(tmp_path / "m.glb", mesh, UP, "owl")
+    assert (tmp_path / "m.glb").read_bytes() == before

@@ -17,8 +17,13 @@ from maquette.scene.atomic import replacing
 FLOAT, USHORT, UINT = 5126, 5123, 5125
 ARRAY_BUFFER, INDEX_BUFFER = 34962, 34963
 _Y_UP = np.array([0.0, 1.0, 0.0])
+_LARGEST = 2**32 - 2**20  # bytes, but for the description
 _JSON, _BINARY = 0x4E4F534A, 0x004E4942
 _TYPES = {FLOAT: "<f4", USHORT: "<u2", UINT: "<u4"}
+
+
+class TooLargeForGlb(BadInput):
+    """What a .glb can not hold: its lengths are numbers of 32 bits."""
 
 
 class Buffers:
@@ -90,7 +95,16 @@ def scene_of(
 
 
 def write_file(path: Path, scene: dict[str, Any], buffers: Buffers) -> None:
-    """Write a file, whole or not at all."""
+    """Write a file, whole or not at all.
+
+    Raises:
+        TooLargeForGlb: it would have 4 GiB or more.
+    """
+    if buffers.size >= _LARGEST:
+        raise TooLargeForGlb(
+            f"`{path.name}` would have {buffers.size / 2**30:.1f} GiB, and a .glb holds less than 4",
+            hint="the .ply holds all of it; a lower RESOLUTION gives a smaller mesh",
+        )
     with replacing(path) as temporary, open(temporary, "wb") as file:
         _write_container(file, buffers.document | scene, buffers)
 

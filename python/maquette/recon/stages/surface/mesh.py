@@ -15,6 +15,7 @@ from maquette.recon.mesh.blocks import check_limits
 from maquette.recon.mesh.cleaning import drop_degenerate, is_watertight, largest_component
 from maquette.recon.mesh.clipping import clip_to_ball
 from maquette.recon.mesh.gltf import write_glb
+from maquette.recon.mesh.gltf_file import TooLargeForGlb
 from maquette.recon.mesh.loose_parts import drop_loose
 from maquette.recon.mesh.marching import extract_surface
 from maquette.recon.mesh.parts import Parts, parts_of, remark_on
@@ -65,7 +66,7 @@ def run(
     ply, glb = scene.results / f"{scene.name}.ply", scene.results / f"{scene.name}.glb"
     progress.step("write", 0, 2)
     write_ply(ply, mesh, ("maquette; COLMAP world units",))
-    write_glb(glb, mesh, up_direction(cameras.frames), scene.name)
+    not_written = _write_glb(glb, mesh, cameras.frames, scene.name, progress)
     progress.step("write", 2, 2)
     numbers = (
         _numbers(mesh, parts, ply)
@@ -76,11 +77,23 @@ def run(
             "seconds": round(time.monotonic() - clock, 2),
         }
     )
-    remarks = [choice.remark, remark_on(parts), treated.remark]
-    kinds = {ply: outputs.MESH, glb: outputs.MESH}
-    return Report(
-        outputs=[ply, glb], numbers=numbers, remarks=[*filter(None, remarks)], kinds=kinds
-    )
+    remarks = [choice.remark, remark_on(parts), treated.remark, not_written]
+    written = [ply] if not_written else [ply, glb]
+    kinds = dict.fromkeys(written, outputs.MESH)
+    return Report(outputs=written, numbers=numbers, remarks=[*filter(None, remarks)], kinds=kinds)
+
+
+def _write_glb(
+    path: Path, mesh: TriangleMesh, frames: Sequence[Frame], name: str, progress: Progress
+) -> str:
+    """Write it where it can be; else remove the one of before and say why."""
+    try:
+        write_glb(path, mesh, up_direction(frames), name)
+    except TooLargeForGlb as error:
+        path.unlink(missing_ok=True)
+        progress.warn(str(error))
+        return str(error)
+    return ""
 
 
 def check_region(trained: Region, current: Region, checkpoint: Path) -> None:
