@@ -102,7 +102,7 @@ def write_file(path: Path, scene: dict[str, Any], buffers: Buffers) -> None:
     """
     if buffers.size >= _LARGEST:
         raise TooLargeForGlb(
-            f"`{path.name}` would have {buffers.size / 2**30:.1f} GiB, and a .glb holds less than 4",
+            f"`{path.name}` would have {buffers.size / 2**30:.1f} GiB, a .glb holds less than 4",
             hint="the .ply holds all of it; a lower RESOLUTION gives a smaller mesh",
         )
     with replacing(path) as temporary, open(temporary, "wb") as file:
