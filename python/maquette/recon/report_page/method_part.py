@@ -81,7 +81,7 @@ def _preview(work: Work, album: Album, part: float) -> Html:
     path = found[-1]
     name = work.scene.relative(path)
     picture = album.picture(path, name, "a preview of training", _WIDTH_PX, part)
-    caption = f"Photo, rendering and normals at the end of training ({path.name})."
+    caption = f"A photo and what was drawn of it at the end of training ({path.name})."
     return figure(picture, caption) if picture else Html("")
 
 
