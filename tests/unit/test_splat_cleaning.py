@@ -56,6 +56,7 @@ BAD = {
     "needles": [("log_scales", [-8.0, -2.0, -8.0])],
     "seen_by_few": [("means", [-0.9, 0.0, 5.0])],
     "isolated": [("means", [0.0, 0.0, 5.95])],
+    "floating": [],
 }
 
 
@@ -73,13 +74,38 @@ def test_each_rule_drops_what_it_is_about_and_nothing_else(
 
 def test_each_rule_can_be_switched_off() -> None:
     off = CleaningOptions(
-        crop=False, min_opacity=0, max_size=0, max_elongation=0, max_isolation=0, min_views=0
+        crop=False,
+        min_opacity=0,
+        max_size=0,
+        max_elongation=0,
+        max_isolation=0,
+        min_views=0,
+        free_share=0,
     )
     for rule, cases in BAD.items():
         for name, value in cases:
             if rule != "not_finite":
                 cleaned = clean(with_one(name, value), REGION, FRAMES, off)
                 assert not any(cleaned.dropped.values()), rule
+
+
+@pytest.mark.parametrize(("z", "dropped"), [(4.7, 1), (5.2, 0)])
+def test_what_cameras_see_past_floats_unless_it_lies_on_what_they_see(
+    z: float, dropped: int
+) -> None:
+    """A faint ball before a wall, alone as it is near it; balls of the wall itself stay."""
+    across = torch.linspace(-0.4, 0.4, 20)
+    wall = torch.cartesian_prod(across, across, torch.tensor([5.2]))
+    means = torch.cat([wall, torch.tensor([[0.0, 0.0, z]])])
+    count = len(means)
+    splats = Gaussians(
+        means, torch.full((count, 3), -3.2), torch.tensor([[1.0, 0, 0, 0]]).repeat(count, 1),
+        torch.full((count,), 4.0), torch.zeros(count, 1, 3),
+    )  # fmt: skip
+    splats.opacity_logits[-1] = logit(0.1)
+    cleaned = clean(splats, REGION, FRAMES, CleaningOptions(max_isolation=0))
+    assert cleaned.dropped["floating"] == dropped
+    assert sum(cleaned.dropped.values()) == dropped
 
 
 def test_flat_gaussians_are_surface_and_no_needles() -> None:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from maquette.recon.splats.floaters import is_floating
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame
@@ -17,6 +18,7 @@ from maquette.scene.transforms import Frame
 Mask = NDArray[np.bool_]
 _NEIGHBOURS = 4
 _SHORT = 0.01  # of the region's radius: no needle of this length is seen as a spike
+_FREE = 0.05  # of the region's radius: how far behind a splat cameras must see, to see past it
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class CleaningOptions:
         max_isolation: The fourth nearest neighbour at most so many times as far as it usually is;
             0: any. One that is larger than that distance itself is not isolated.
         min_views: In the pictures of so many cameras, whether hidden there or not.
+        free_share: Fewer than this share of the cameras that could see it see past it, where its
+            neighbours are few; 0: any.
     """
 
     crop: bool = True
@@ -41,6 +45,7 @@ class CleaningOptions:
     max_elongation: float = 25.0
     max_isolation: float = 10.0
     min_views: int = 2
+    free_share: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,10 @@ def clean(
         "needles": lambda left: _is_round(left, options.max_elongation, _SHORT * region.radius),
         "seen_by_few": lambda left: _is_seen(left, frames, min(options.min_views, len(frames))),
         "isolated": lambda left: _has_neighbours(left, options.max_isolation),
+        "floating": lambda left: _is_held(left, whole, frames, region, options.free_share),
     }
     left, dropped = gaussians.detached().to("cpu"), {}
+    whole = left.chosen(torch.from_numpy(_is_finite(left)))
     for name, rule in rules.items():
         kept = rule(left)
         dropped[name] = int(len(left) - kept.sum())
@@ -125,6 +132,15 @@ def _is_in_picture(points: NDArray[np.float64], frame: Frame) -> Mask:
     u = lens.fl_x * x / np.maximum(z, 1e-12) + lens.cx
     v = lens.fl_y * y / np.maximum(z, 1e-12) + lens.cy
     found: Mask = (z > 0) & (u >= 0) & (u < lens.width) & (v >= 0) & (v < lens.height)
+    return found
+
+
+def _is_held(
+    gaussians: Gaussians, whole: Gaussians, frames: Sequence[Frame], region: Region, share: float
+) -> Mask:
+    if not share:
+        return np.ones(len(gaussians), bool)
+    found: Mask = ~is_floating(gaussians, whole, frames, share, _FREE * region.radius)
     return found
 
 

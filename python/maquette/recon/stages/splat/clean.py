@@ -75,7 +75,7 @@ def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
 
 STAGE = Stage(
     name="clean",
-    version=1,
+    version=2,
     run=run,
     parameters=("group", "checkpoint", "crop", "min_opacity", "max_elongation", "prune_ratio"),
     facts=("cameras", "region"),
