@@ -15,6 +15,7 @@ from maquette.errors import BadInput, ConfigError, JobFailed
 from maquette.pipelines.photogrammetry.options import ExtractOptions
 from maquette.recon.evaluate.results import find_surface
 from maquette.recon.mesh.reading import read_mesh
+from maquette.recon.mesh.resolution import resolution_for
 from maquette.recon.stages.dense import filtered, surface
 from maquette.scene import outputs, transforms
 from maquette.scene.events import Progress
@@ -97,10 +98,10 @@ def test_meshes_lie_on_the_surface_in_the_region_and_in_colour(root: Path) -> No
 def test_a_resolution_that_is_held_back_is_said(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen, remark = surface.resolution_for(2.0 / 1.5 / 1873.0)
+    chosen, remark = resolution_for(2.0 / 1.5 / 1873.0)
     assert chosen == 1024 and "1,024 cells" in remark and "RESOLUTION=1873 " in remark
-    assert surface.resolution_for(2.0 / 1.5 / 1000.0) == (1000, "")
-    assert surface.resolution_for(0.0) == (64, "")
+    assert resolution_for(2.0 / 1.5 / 1000.0) == (1000, "")
+    assert resolution_for(0.0) == (64, "")
     assert surface.octree_remark(1800, 2.0) == ""
     assert "1,861 cells" in surface.octree_remark(2500, 2.0)
     monkeypatch.setattr(surface, "_CELLS", (16, 24))
