@@ -14,6 +14,7 @@ from dense_workspace import VIEWS, write_workspace
 from maquette.errors import BadInput, ConfigError, JobFailed
 from maquette.pipelines.photogrammetry.options import ExtractOptions
 from maquette.recon.evaluate.results import find_surface
+from maquette.recon.mesh import resolution
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.stages.dense import filtered, surface
 from maquette.scene import outputs, transforms
@@ -97,13 +98,13 @@ def test_meshes_lie_on_the_surface_in_the_region_and_in_colour(root: Path) -> No
 def test_a_resolution_that_is_held_back_is_said(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen, remark = surface.resolution_for(2.0 / 1.5 / 1873.0)
+    chosen, remark = resolution.resolution_for(2.0 / 1.5 / 1873.0)
     assert chosen == 1024 and "1,024 cells" in remark and "RESOLUTION=1873 " in remark
-    assert surface.resolution_for(2.0 / 1.5 / 1000.0) == (1000, "")
-    assert surface.resolution_for(0.0) == (64, "")
+    assert resolution.resolution_for(2.0 / 1.5 / 1000.0) == (1000, "")
+    assert resolution.resolution_for(0.0) == (64, "")
     assert surface.octree_remark(1800, 2.0) == ""
     assert "1,861 cells" in surface.octree_remark(2500, 2.0)
-    monkeypatch.setattr(surface, "_CELLS", (16, 24))
+    monkeypatch.setattr(resolution, "_CELLS", (16, 24))
     log = io.StringIO()
     scene = Scene(root, "photogrammetry")
     (_, laid) = run_stages(

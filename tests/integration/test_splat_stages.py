@@ -16,18 +16,25 @@ from maquette.pipelines.splat.options import ExtractOptions
 from maquette.recon.evaluate.protocols import NotMeasured
 from maquette.recon.evaluate.results import find_surface
 from maquette.recon.evaluate.views import held_out, render_pairs
+from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.splats.files.ply import read_ply
 from maquette.recon.splats.files.splat import read_splat
 from maquette.recon.splats.gaussians import SH_C0, Gaussians
 from maquette.recon.splats.renderer import open_renderer
 from maquette.recon.splats.trained import GIVEN, Trained, read_trained, write_master
-from maquette.recon.stages.splat import clean, export, pictures
+from maquette.recon.stages.splat import clean, export, mesh, pictures
 from maquette.scene import outputs, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
 from maquette.stages.running import run_stages
-from synthetic_scene import noise_texture, object_color, truth_mesh, write_posed_scene
+from synthetic_scene import (
+    noise_texture,
+    object_color,
+    scene_distance,
+    truth_mesh,
+    write_posed_scene,
+)
 from turns import linked_copy, made_once
 
 STAGES = [clean.STAGE, export.STAGE, pictures.STAGE]
@@ -85,6 +92,39 @@ def test_extract_publishes_splats_and_tells_of_them(scene: Scene) -> None:
     assert all((scene.results / name).is_file() for name in told["formats"].values())
     assert told["splats"] == COUNT and told["metadata"]["source_images"] == 14
     assert shown.numbers["pictures"] == 3
+
+
+def extract_mesh(scene: Scene, **options: Any) -> StageRecord:
+    stages = [clean.STAGE, mesh.STAGE]
+    return run_stages(stages, "extract", scene, ExtractOptions(**options), Progress(None))[-1]
+
+
+def test_a_mesh_lies_on_the_true_surface_in_colour_and_is_measured(scene: Scene) -> None:
+    numbers = extract_mesh(scene, with_mesh=True, resolution=96).numbers
+    assert numbers["iteration"] == 700 and numbers["resolution"] == 96
+    made = read_mesh(scene.results / "thing_mesh.ply")
+    off = np.abs(scene_distance(np.asarray(made.vertices, np.float64)))
+    assert np.quantile(off, 0.5) < 0.02 and np.quantile(off, 0.95) < 0.06
+    assert made.colors is not None
+    true = object_color(made.vertices, noise_texture(0))
+    flat = np.abs(true - true.mean(axis=0)).mean()
+    assert np.abs(made.colors - true).mean() < 0.8 * flat, "colours of another place"
+    assert find_surface(scene).path.name == "thing_mesh.ply"
+    assert (scene.results / "thing_mesh.glb").is_file()
+    extract_mesh(scene)
+    assert not list(scene.results.glob("thing_mesh.*"))
+    with pytest.raises(NotMeasured):
+        find_surface(scene)
+
+
+def test_splats_without_a_surface_are_told_in_a_sentence(scene: Scene) -> None:
+    path = scene.run("experiments") / GIVEN
+    trained = read_trained(path).gaussians
+    path.unlink()
+    faint = replace(trained, opacity_logits=torch.full((len(trained),), -3.5))
+    write_master(path, Trained(faint, 700))
+    with pytest.raises(JobFailed, match="have no surface in the region"):
+        extract_mesh(scene, with_mesh=True, resolution=64)
 
 
 def test_what_is_not_asked_for_any_more_goes(scene: Scene) -> None:

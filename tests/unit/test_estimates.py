@@ -120,3 +120,10 @@ def test_dense_work_is_the_pixels_of_its_maps(
     step = get_pipeline("photogrammetry").steps["process"]
     options = {"preset": "auto", "dense_size": 0} | words
     assert step.work(options, Images(count, megapixels)) == pytest.approx(work, rel=0.01)
+
+
+def test_splats_are_estimated_by_their_iterations() -> None:
+    few, many = (steps("PIPELINE=splat", f"ITERATIONS={n}")["process"] for n in (700, 3000))
+    assert few["high_s"] < many["high_s"]
+    assert many["low_s"] < 739 < many["high_s"], "what was measured lies in between"
+    assert steps("PIPELINE=splat")["extract"]["memory_gib"] > 0.4

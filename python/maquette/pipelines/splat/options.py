@@ -74,6 +74,13 @@ class ExtractOptions(StepOptions):
     prune_ratio: float = option(
         0.0, "share of the least important splats that goes, e.g. 0.2", low=0.0, high=0.99
     )
+    with_mesh: bool = option(False, "1: a mesh of their surface too, _mesh.ply and .glb")
+    resolution: int = option(
+        0,
+        "cells of that mesh along the sphere's diameter; 0: one for 3 pixels, at most 1024",
+        low=0,
+        high=8192,
+    )
     formats: str = option(
         "splat sog", "files to publish, of splat, sog, spz, glb; a .ply is always written",
         pattern=f"{_FORMAT}( {_FORMAT})*",

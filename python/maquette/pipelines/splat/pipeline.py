@@ -31,7 +31,7 @@ PIPELINE = Pipeline(
         ),
         "extract": Step(
             ExtractOptions,
-            (".splat.clean", ".splat.export", ".splat.pictures"),
+            (".splat.clean", ".splat.mesh", ".splat.export", ".splat.pictures"),
             work=lambda options, images: float(images.count),
             smaller="PRUNE_RATIO=0.5",
             needs="runs/{pipeline}/",

@@ -16,6 +16,7 @@ from maquette.recon.mesh.cleaning import drop_degenerate
 from maquette.recon.mesh.clipping import clip_to_ball, clip_to_box
 from maquette.recon.mesh.coloring import colored_by_points
 from maquette.recon.mesh.poisson import PoissonOptions, depth_for, finest_cell, reconstruct
+from maquette.recon.mesh.resolution import CELL_PX, resolution_for
 from maquette.recon.mesh.triangles import TriangleMesh, vertex_normals
 from maquette.recon.mesh.tsdf import DepthMaps, TsdfOptions, extract_from_maps
 from maquette.recon.mesh.unseen import Treated, grey_where_unseen, treat_unseen
@@ -29,9 +30,7 @@ from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.stages.stage import DeclaredOptions, Report, Stage
 
-_CELL_PX = 1.5  # pixels' widths along a cell
 _USUAL_PX = (0.3, 20.0)  # pixels along a cell with which a surface can be found
-_CELLS = (64, 1024)  # along the sphere's diameter, where RESOLUTION does not say
 _LEAST_POINTS = 1000
 _MARGIN = 1.05  # of the ball in which points are taken, so that a closed surface reaches its rim
 _TOLERANCE_CELLS = 2.0  # by which a surface may hide itself: its own noise
@@ -136,7 +135,7 @@ class _Work:
         cells_px = 2.0 / self.resolution / width if width else 1.0
         if not _USUAL_PX[0] <= cells_px <= _USUAL_PX[1]:
             told += f", RESOLUTION={self.resolution}: a cell is {cells_px:.3g} pixels wide"
-            fitting = round(2.0 / (_CELL_PX * width))
+            fitting = round(2.0 / (CELL_PX * width))
             hint = f"try RESOLUTION={fitting}"
             if not RESOLUTION_LIMITS[0] <= fitting <= RESOLUTION_LIMITS[1]:
                 hint = f"make the region smaller: `make adjust MODEL={self.scene.name}`"
@@ -153,22 +152,6 @@ class _Work:
         if treated.is_blind:
             self.progress.warn(treated.remark)
         return treated
-
-
-def resolution_for(width: float) -> tuple[int, str]:
-    """The cells along the sphere's diameter that suit the photos, and a remark where they are few.
-
-    Args:
-        width: Of a pixel where it meets the region, unit space; 0: none meets it.
-    """
-    wanted = int(np.ceil(2.0 / (_CELL_PX * width))) if width else _CELLS[0]
-    chosen = int(np.clip(wanted, *_CELLS))
-    if wanted <= chosen:
-        return chosen, ""
-    return chosen, (
-        f"RESOLUTION=0 goes up to {chosen:,} cells along the region, the photos would fill "
-        f"{wanted:,}: RESOLUTION={wanted} keeps their detail, and takes more memory and time"
-    )
 
 
 def octree_remark(resolution: int, extent: float) -> str:
