@@ -128,8 +128,14 @@ class StepLedger:
             return document
 
     def adopt(self, document: Document) -> None:
-        """Keep the document of a job that was lost here; the newest job is the step's current."""
+        """Keep the document of a job that was lost here; the newest job is the step's current.
+
+        Which is newer, only the dates can tell; a job that runs is newer than one that has ended.
+        """
         with self.locked():
+            current = _parsed(self.path)
+            if current and _is_newer(document, current):
+                document["maquette"]["attempt"] = _order(current)[0] + 1
             self._write(document)
 
     @contextmanager
@@ -143,7 +149,7 @@ class StepLedger:
     def _write(self, document: Document) -> None:
         write_json(self._copy(document["id"]), document)
         current = _parsed(self.path)
-        if current is None or current["createdAt"] <= document["createdAt"]:
+        if current is None or _order(current) <= _order(document):
             write_json(self.path, document)
 
     def _copy(self, job_id: str) -> Path:
@@ -152,7 +158,7 @@ class StepLedger:
     def _newest_copy(self) -> Document | None:
         copies = (self.folder / "history").glob(f"{self.step}-*.json")
         documents = [document for document in map(_parsed, copies) if document]
-        return max(documents, key=lambda document: str(document["createdAt"]), default=None)
+        return max(documents, key=_order, default=None)
 
 
 def find_all(logs: Path) -> list[StepLedger]:
@@ -171,6 +177,16 @@ def _ledger_of(logs: Path, path: Path) -> StepLedger:
     group, model, *owner = path.relative_to(logs).parts[:-1]
     step = path.name.removesuffix("_job.json")
     return StepLedger(logs, group, model, owner[0] if owner else COMMON, step)
+
+
+def _is_newer(document: Document, current: Document) -> bool:
+    runs_on = has_ended(current["status"]) and not has_ended(document["status"])
+    return runs_on or str(current["createdAt"]) <= str(document["createdAt"])
+
+
+def _order(document: Document) -> tuple[int, str]:
+    """What a newer job of a step has more of: its number, since a clock may have been wrong."""
+    return int(document["maquette"].get("attempt") or 0), str(document.get("createdAt"))
 
 
 def _parsed(path: Path) -> Document | None:

@@ -70,7 +70,7 @@ def refresh(url: str, file: Path | None = None, *, force: bool = False) -> str:
         "" or why it could not be read; the older prices stand then.
     """
     file = file or default_file()
-    if not force and file.exists() and time.time() - file.stat().st_mtime < FRESH_S:
+    if not force and file.exists() and 0 <= time.time() - file.stat().st_mtime < FRESH_S:
         return ""
     try:
         answer = httpx.get(url, params={"ovhSubsidiary": "FR"}, timeout=10.0)
