@@ -39,7 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_CONNECT = do_GET
+    do_POST = do_CONNECT = do_GET  # noqa: N815
 
     def log_message(self, *args: object) -> None:
         pass

@@ -217,10 +217,11 @@ class _Api(docker.APIClient):
     One that answers on this machine, at a port or at a tunnel's end, is asked without any proxy.
     """
 
-    def merge_environment_settings(self, url: str, *request: Any, **more: Any) -> Any:
-        settings = super().merge_environment_settings(url, *request, **more)
-        direct = {"proxies": {}} if is_loopback(url) else {}
-        return {**settings, **direct, "verify": self.verify}
+    def merge_environment_settings(self, *request: Any, **more: Any) -> Any:
+        settings = dict(super().merge_environment_settings(*request, **more))
+        if is_loopback(str(more.get("url") or request[0])):
+            settings["proxies"] = {}
+        return {**settings, "verify": self.verify}
 
 
 class _Client(docker.DockerClient):
