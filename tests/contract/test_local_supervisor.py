@@ -135,3 +135,17 @@ def test_a_document_without_any_copy_left_is_an_error_with_advice(tmp_path: Path
     ledger.path.write_text('{"id": "x", "sta')
     with pytest.raises(JobFailed, match="damaged"):
         ledger.read()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"id": 1, "status": [], "maquette": {}}'])
+def test_a_damaged_document_stops_neither_a_new_job_nor_the_list(
+    make_job: MakeJob, content: str
+) -> None:
+    job = make_job("true")
+    ledger = tracking.ledger_of(job)
+    ledger.folder.mkdir(parents=True)
+    ledger.path.write_text(content)
+    assert tracking.refresh_all([ledger]) == [] and ledger.is_damaged
+    tracking.submit(job, LocalRunner())
+    assert ended(job)["status"]["state"] == "DONE" and not ledger.is_damaged
+    assert ledger.path.with_suffix(".damaged").read_text() == content

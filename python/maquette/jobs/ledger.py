@@ -52,6 +52,11 @@ class StepLedger:
         """The current document."""
         return self.folder / f"{self.step}_job.json"
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether nothing readable is left of the step's jobs, though there was one."""
+        return self.path.exists() and not (_parsed(self.path) or self._newest_copy())
+
     def log_path(self, job_id: str) -> Path:
         return self.folder / f"{job_id}.log"
 
@@ -92,6 +97,7 @@ class StepLedger:
         """
         with self.locked():
             attempt = 1
+            self._put_damaged_aside()
             if self.path.exists():
                 current = self.read()
                 refresh(current)
@@ -102,6 +108,11 @@ class StepLedger:
             document = new_document(job, backend, request, attempt)
             self._write(document)
             return document
+
+    def _put_damaged_aside(self) -> None:
+        """Let a new job start where the document is damaged and no copy of any job is left."""
+        if self.is_damaged:
+            self.path.replace(self.path.with_suffix(".damaged"))
 
     def _still_runs(self, current: Document) -> UsageError:
         what = f"{self.step} of `{self.model}` already runs: job {current['id']}"
@@ -194,5 +205,20 @@ def _parsed(path: Path) -> Document | None:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    whole = isinstance(document, dict) and {"id", "status", "maquette"} <= document.keys()
-    return document if whole else None
+    return document if _is_whole(document) else None
+
+
+def _is_whole(document: Any) -> bool:
+    """Whether all is there that the commands read, each of its kind."""
+    if not isinstance(document, dict) or not isinstance(document.get("id"), str):
+        return False
+    status, ours = document.get("status"), document.get("maquette")
+    if not isinstance(status, dict) or not isinstance(ours, dict):
+        return False
+    return (
+        isinstance(status.get("state"), str)
+        and isinstance(status.get("history"), list)
+        and isinstance(ours.get("attempt"), int)
+        and {"exitCode", "info"} <= status.keys()
+        and {"backend", "handle", "request", "model", "step"} <= ours.keys()
+    )

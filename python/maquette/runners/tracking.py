@@ -121,7 +121,7 @@ def refresh(ledger: StepLedger) -> Document:
 
 def refresh_all(ledgers: Iterable[StepLedger]) -> list[Document]:
     """Bring many steps up to date, with few requests where the backend can tell many at once."""
-    documents = [(ledger, ledger.read()) for ledger in ledgers]
+    documents = [(ledger, ledger.read()) for ledger in ledgers if not ledger.is_damaged]
     handles: dict[str, list[dict[str, Any]]] = {}
     for _, document in documents:
         ours = document["maquette"]
