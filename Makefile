@@ -8,11 +8,14 @@ SHELL := bash
 .SUFFIXES:
 
 export MAQUETTE_MAKE_OVERRIDES := $(MAKEOVERRIDES)
+# The program reads words from there as they were typed; make would expand what `$` begins.
+unexport $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$(if $(findstring $$,$(value $v)),$v)))
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+ASKED := $(filter-out file,$(origin PYTHON))
 CLI := $(BIN)/maquette
 # Two workers take whole files, the long ones first.
 TESTS := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -123,12 +126,15 @@ wheel: $(READY) ## Build the wheel in dist/, for pip install
 lock: $(READY) ## Pin the newest versions that fit python/pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --upgrade python/pyproject.toml -o python/constraints.txt
 
-$(READY): python/pyproject.toml python/constraints.txt
+$(READY): python/pyproject.toml python/constraints.txt $(shell bash .ci/environment check '$(PYTHON)' '$(ASKED)')
+	@bash .ci/environment make '$(PYTHON)' '$(ASKED)'
 	@echo "installing into $(VENV) (once) …"
-	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e 'python[recon,view,emulator,dev]' -c python/constraints.txt
 	@touch $(READY)
 
-.PHONY: all estimate login-check flavors sweep emulator demo help settings prepare process extract texture evaluate report adjust view region blender-addon jobs \
+%:
+	@echo "error: there is no target \`$@\`" >&2; echo >&2; echo "hint: \`make help\` lists them" >&2; exit 2
+
+.PHONY: stale all estimate login-check flavors sweep emulator demo help settings prepare process extract texture evaluate report adjust view region blender-addon jobs \
   images push-images check-image clean-containers push-data data-push pull-data clear-data store clean test test-docker test-pages test-all check wheel lock \
   $(foreach step,prepare process extract,$(step)-job $(step)-status $(step)-logs $(step)-stop $(step)-push plan-$(step))

@@ -11,10 +11,11 @@ import psutil
 import pytest
 
 from job_making import MakeJob, ended, running
-from maquette.errors import JobFailed, NotFound
+from maquette.errors import JobFailed, NotFound, UsageError
 from maquette.jobs.ledger import StepLedger
 from maquette.runners import tracking
 from maquette.runners.local.runner import LocalRunner
+from maquette.scene.atomic import write_json
 from waiting import wait_for
 
 
@@ -83,6 +84,37 @@ def test_a_reused_process_number_is_not_taken_for_the_supervisor(make_job: MakeJ
     assert LocalRunner().status(handle).state == "FAILED"
 
 
+@pytest.mark.parametrize("correction_s", [3600.0, -3600.0, 2.0])
+def test_a_clock_that_is_corrected_hides_no_running_job(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, correction_s: float
+) -> None:
+    job = make_job("sleep 60")
+    tracking.submit(job, LocalRunner())
+    step = pids(running(job))[1]
+    created = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda it: created(it) + correction_s)
+    assert tracking.refresh(tracking.ledger_of(job))["status"]["state"] == "RUNNING"
+    with pytest.raises(UsageError, match="already runs"):
+        tracking.submit(make_job("true"), LocalRunner())
+    assert tracking.cancel(tracking.ledger_of(job))["status"]["state"] == "INTERRUPTED"
+    assert not is_alive(step)
+
+
+def test_after_a_document_of_tomorrow_a_new_job_is_current(make_job: MakeJob) -> None:
+    job, ledger = make_job("true"), tracking.ledger_of(make_job("true"))
+    tracking.submit(job, LocalRunner())
+    document = ended(job)
+    for path in (ledger.path, ledger.folder / "history" / f"{job.id}.json"):
+        write_json(path, {**document, "createdAt": "2999-01-01T00:00:00.000Z"})
+    later = make_job("true")
+    tracking.submit(later, LocalRunner())
+    assert ended(later)["id"] == later.id
+    ledger.update(job.id, lambda old: old["maquette"].update(note="the old job"))
+    assert ledger.read()["id"] == later.id
+    ledger.path.write_text("")
+    assert ledger.read()["id"] == later.id
+
+
 def test_a_document_cut_in_half_is_replaced_by_its_copy(make_job: MakeJob) -> None:
     job = make_job("true")
     tracking.submit(job, LocalRunner())
@@ -103,3 +135,17 @@ def test_a_document_without_any_copy_left_is_an_error_with_advice(tmp_path: Path
     ledger.path.write_text('{"id": "x", "sta')
     with pytest.raises(JobFailed, match="damaged"):
         ledger.read()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"id": 1, "status": [], "maquette": {}}'])
+def test_a_damaged_document_stops_neither_a_new_job_nor_the_list(
+    make_job: MakeJob, content: str
+) -> None:
+    job = make_job("true")
+    ledger = tracking.ledger_of(job)
+    ledger.folder.mkdir(parents=True)
+    ledger.path.write_text(content)
+    assert tracking.refresh_all([ledger]) == [] and ledger.is_damaged
+    tracking.submit(job, LocalRunner())
+    assert ended(job)["status"]["state"] == "DONE" and not ledger.is_damaged
+    assert ledger.path.with_suffix(".damaged").read_text() == content

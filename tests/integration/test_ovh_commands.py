@@ -18,6 +18,7 @@ import pytest
 
 from command_line import environment
 from emulated import Emulated
+from http_proxy import use
 from job_making import MakeJob, ended, running, script_job
 from maquette.cli.main import main
 from maquette.config.settings import Settings
@@ -236,6 +237,13 @@ def test_login_check_tells_who_and_what_may_be_done(
     assert code == 0 and "ai_training_read" in out and ".env" in out
     assert json.loads(call("ovh", "login-check", "--json")[1])["may start jobs"] == "no"
     assert secret not in out
+
+
+def test_login_check_on_this_machine_asks_no_proxy(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(None, monkeypatch, HTTP_PROXY="http://127.0.0.1:9", ALL_PROXY="http://127.0.0.1:9")
+    assert call("ovh", "login-check")[0] == 0
 
 
 def test_login_check_without_a_token_or_with_a_wrong_one(

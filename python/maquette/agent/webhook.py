@@ -10,6 +10,9 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+from maquette.errors import ConfigError
+from maquette.storage.proxies import opener_for
+
 _LIMIT_S = 10
 _TRIES = 3
 _PAUSE_S = 2.0
@@ -64,11 +67,13 @@ class Webhook:
                     data=json.dumps(message).encode(),
                     headers={"content-type": "application/json", "user-agent": "maquette"},
                 )
-                urllib.request.urlopen(request, timeout=_LIMIT_S).close()
+                opener_for(self._url).open(request, timeout=_LIMIT_S).close()
                 return ""
             except urllib.error.HTTPError as error:
                 failure = f"HTTP {error.code}"
             except (OSError, ValueError) as error:
                 failure = type(error).__name__
+            except ConfigError as error:
+                failure = error.what
             threading.Event().wait(_PAUSE_S * attempt)
         return failure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -107,7 +108,15 @@ def jobs(
     if adopting:
         documents = [document for runner in runners.values() for document in runner.adopt(chosen)]
     else:
-        documents = tracking.refresh_all(find_all(chosen.logs_dir))
+        ledgers = find_all(chosen.logs_dir)
+        documents = tracking.refresh_all(ledgers)
+        for ledger in ledgers:
+            if ledger.is_damaged:
+                print(
+                    f"warning: the job document is damaged: `{ledger.path}`; the next "
+                    f"`make {ledger.step} {ledger.names}` puts it aside",
+                    file=sys.stderr,
+                )
     if as_json:
         print(json.dumps(documents))
     elif not documents:

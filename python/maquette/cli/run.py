@@ -105,7 +105,7 @@ def run_step(
     if job.input.objects:
         _fetch_input(job, job.input.objects, as_json)
     ledger = tracking.ledger_of(job)
-    if settings.force and ledger.path.exists():
+    if settings.force and ledger.path.exists() and not ledger.is_damaged:
         tracking.cancel(ledger)
     _name_licence(job)
     what = "interrupted while the job was submitted: its state tells whether it began"

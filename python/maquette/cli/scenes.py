@@ -227,7 +227,9 @@ def _refuse_while_running(settings: Settings) -> None:
     from maquette.runners import tracking
 
     for ledger in find_all(settings.logs_dir):
-        if ledger.model == settings.model and not has_ended(tracking.refresh(ledger)["status"]):
+        if ledger.model != settings.model or ledger.is_damaged:
+            continue
+        if not has_ended(tracking.refresh(ledger)["status"]):
             raise UsageError(
                 f"{ledger.step} of `{ledger.model}` still runs; nothing was deleted",
                 hint=f"`make {ledger.step}-stop {ledger.names}` first",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,8 +50,15 @@ def add(
 ) -> None:
     """Keep a data store under an alias; keys stay in the environment, .env or a profile."""
     from maquette.storage import datastores
+    from maquette.storage.endpoints import held_bucket
 
     datastores.add(alias, datastores.DataStore(endpoint, region, addressing.value, profile))
+    if held := held_bucket(endpoint):
+        print(
+            f"warning: `{held.bucket}` in this endpoint looks like a bucket: if it is one, give "
+            f"--endpoint {held.endpoint}, and BUCKET_NAME={held.bucket} with push and pull",
+            file=sys.stderr,
+        )
     print(f"{alias}: {endpoint}, region {region}; kept in {datastores.default_file()}")
     print(f"try it: maquette datastore check {alias}")
 

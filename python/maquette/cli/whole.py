@@ -75,7 +75,7 @@ def _already(step: str, settings: Settings, ledger: StepLedger, after: str) -> s
     from maquette.jobs.states import has_ended
     from maquette.runners import tracking
 
-    if not ledger.path.exists():
+    if not ledger.path.exists() or ledger.is_damaged:
         return ""
     document = tracking.refresh(ledger)
     if not has_ended(document["status"]):

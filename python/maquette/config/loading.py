@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-import shlex
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -183,7 +183,14 @@ def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
 
 
 def _make_words() -> list[str]:
-    return shlex.split(os.environ.get(MAKE_OVERRIDES, ""))
+    """The words NAME=value that make was given, as they were typed.
+
+    GNU make joins them with blanks in MAKEOVERRIDES, with a backslash before each blank and
+    backslash of theirs, and doubles each `$`; quotes mean nothing there.
+    """
+    words = re.findall(r"(?:\\.|[^\s\\])+", os.environ.get(MAKE_OVERRIDES, ""), re.DOTALL)
+    typed = (re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL) for word in words)
+    return [re.sub(r"^(\w+):{1,3}=", r"\1=", word.replace("$$", "$")) for word in typed]
 
 
 def _from_words(words: Iterable[str], problems: list[str]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from docker.utils import kwargs_from_env
 
 from maquette.containers.tunnel import SCHEME, Tunnel, explain_ssh_error, ssh_argv
 from maquette.errors import ConfigError, JobFailed, MaquetteError, NotFound
+from maquette.storage.proxies import is_loopback
 
 LOCAL = "unix:///var/run/docker.sock"
 DEFAULT_CONTEXT = "default"  # docker's word for the daemon of this machine
@@ -211,10 +212,15 @@ def _endpoint(daemon: Daemon) -> tuple[str, Any]:
 
 
 class _Api(docker.APIClient):
-    """Trusts a daemon by its own authority alone, whatever REQUESTS_CA_BUNDLE says."""
+    """Trusts a daemon by its own authority alone, whatever REQUESTS_CA_BUNDLE says.
+
+    One that answers on this machine, at a port or at a tunnel's end, is asked without any proxy.
+    """
 
     def merge_environment_settings(self, *request: Any, **more: Any) -> Any:
-        settings = super().merge_environment_settings(*request, **more)
+        settings = dict(super().merge_environment_settings(*request, **more))
+        if is_loopback(str(more.get("url") or request[0])):
+            settings["proxies"] = {}
         return {**settings, "verify": self.verify}
 
 

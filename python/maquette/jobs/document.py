@@ -144,4 +144,5 @@ def ran_s(status: dict[str, Any]) -> int:
 def _seconds(start: str | None, end: str) -> int:
     if not start:
         return 0
-    return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
+    seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    return max(0, round(seconds))  # the clock may have been set back in between

@@ -52,6 +52,11 @@ class StepLedger:
         """The current document."""
         return self.folder / f"{self.step}_job.json"
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether nothing readable is left of the step's jobs, though there was one."""
+        return self.path.exists() and not (_parsed(self.path) or self._newest_copy())
+
     def log_path(self, job_id: str) -> Path:
         return self.folder / f"{job_id}.log"
 
@@ -92,6 +97,7 @@ class StepLedger:
         """
         with self.locked():
             attempt = 1
+            self._put_damaged_aside()
             if self.path.exists():
                 current = self.read()
                 refresh(current)
@@ -102,6 +108,11 @@ class StepLedger:
             document = new_document(job, backend, request, attempt)
             self._write(document)
             return document
+
+    def _put_damaged_aside(self) -> None:
+        """Let a new job start where the document is damaged and no copy of any job is left."""
+        if self.is_damaged:
+            self.path.replace(self.path.with_suffix(".damaged"))
 
     def _still_runs(self, current: Document) -> UsageError:
         what = f"{self.step} of `{self.model}` already runs: job {current['id']}"
@@ -128,8 +139,14 @@ class StepLedger:
             return document
 
     def adopt(self, document: Document) -> None:
-        """Keep the document of a job that was lost here; the newest job is the step's current."""
+        """Keep the document of a job that was lost here; the newest job is the step's current.
+
+        Which is newer, only the dates can tell; a job that runs is newer than one that has ended.
+        """
         with self.locked():
+            current = _parsed(self.path)
+            if current and _is_newer(document, current):
+                document["maquette"]["attempt"] = _order(current)[0] + 1
             self._write(document)
 
     @contextmanager
@@ -143,7 +160,7 @@ class StepLedger:
     def _write(self, document: Document) -> None:
         write_json(self._copy(document["id"]), document)
         current = _parsed(self.path)
-        if current is None or current["createdAt"] <= document["createdAt"]:
+        if current is None or _order(current) <= _order(document):
             write_json(self.path, document)
 
     def _copy(self, job_id: str) -> Path:
@@ -152,7 +169,7 @@ class StepLedger:
     def _newest_copy(self) -> Document | None:
         copies = (self.folder / "history").glob(f"{self.step}-*.json")
         documents = [document for document in map(_parsed, copies) if document]
-        return max(documents, key=lambda document: str(document["createdAt"]), default=None)
+        return max(documents, key=_order, default=None)
 
 
 def find_all(logs: Path) -> list[StepLedger]:
@@ -173,10 +190,35 @@ def _ledger_of(logs: Path, path: Path) -> StepLedger:
     return StepLedger(logs, group, model, owner[0] if owner else COMMON, step)
 
 
+def _is_newer(document: Document, current: Document) -> bool:
+    runs_on = has_ended(current["status"]) and not has_ended(document["status"])
+    return runs_on or str(current["createdAt"]) <= str(document["createdAt"])
+
+
+def _order(document: Document) -> tuple[int, str]:
+    """What a newer job of a step has more of: its number, since a clock may have been wrong."""
+    return int(document["maquette"].get("attempt") or 0), str(document.get("createdAt"))
+
+
 def _parsed(path: Path) -> Document | None:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    whole = isinstance(document, dict) and {"id", "status", "maquette"} <= document.keys()
-    return document if whole else None
+    return document if _is_whole(document) else None
+
+
+def _is_whole(document: Any) -> bool:
+    """Whether all is there that the commands read, each of its kind."""
+    if not isinstance(document, dict) or not isinstance(document.get("id"), str):
+        return False
+    status, ours = document.get("status"), document.get("maquette")
+    if not isinstance(status, dict) or not isinstance(ours, dict):
+        return False
+    return (
+        isinstance(status.get("state"), str)
+        and isinstance(status.get("history"), list)
+        and isinstance(ours.get("attempt"), int)
+        and {"exitCode", "info"} <= status.keys()
+        and {"backend", "handle", "request", "model", "step"} <= ours.keys()
+    )

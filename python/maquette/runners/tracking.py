@@ -31,6 +31,7 @@ from maquette.runners.base import (
     SupportsUpload,
     get_runner,
 )
+from maquette.runners.process_identity import age_s, find_process, identity, moment
 from maquette.scene import layout
 
 SUBMISSION_GRACE_S = 15.0
@@ -87,13 +88,12 @@ def submit(
 
 def _note_submission(ledger: StepLedger, job_id: str, phase: str) -> None:
     """Write down how far the submission is, and by which process."""
-    us = psutil.Process()
     note = {
         "phase": phase,
         "host": socket.gethostname(),
-        "pid": us.pid,
-        "create_time": us.create_time(),
+        **identity(psutil.Process()),
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "moment": moment(),
     }
     ledger.update(job_id, lambda document: document["maquette"].update(submission=note))
 
@@ -121,7 +121,7 @@ def refresh(ledger: StepLedger) -> Document:
 
 def refresh_all(ledgers: Iterable[StepLedger]) -> list[Document]:
     """Bring many steps up to date, with few requests where the backend can tell many at once."""
-    documents = [(ledger, ledger.read()) for ledger in ledgers]
+    documents = [(ledger, ledger.read()) for ledger in ledgers if not ledger.is_damaged]
     handles: dict[str, list[dict[str, Any]]] = {}
     for _, document in documents:
         ours = document["maquette"]
@@ -257,19 +257,11 @@ def _is_cut_off(document: Document, runner: Runner) -> bool:
     if phase == SENDING:
         return True
     grace_s = runner.grace_s if isinstance(runner, SupportsLateSubmission) else SUBMISSION_GRACE_S
-    return _age_s(str(note.get("at") or document["createdAt"])) > grace_s
+    return age_s(note.get("moment"), str(note.get("at") or document["createdAt"])) > grace_s
 
 
 def _is_submitting(note: dict[str, Any]) -> bool:
     """Whether the process that submits is still at it; one of another host is not known to be."""
     if note.get("host") != socket.gethostname() or note.get("pid") == os.getpid():
         return False
-    try:
-        process = psutil.Process(int(note["pid"]))
-        return abs(process.create_time() - float(note["create_time"])) < 1.0
-    except (psutil.NoSuchProcess, KeyError, ValueError):
-        return False
-
-
-def _age_s(date: str) -> float:
-    return (datetime.now(UTC) - datetime.fromisoformat(date)).total_seconds()
+    return find_process(note) is not None

@@ -88,14 +88,10 @@ def _read(address: str) -> bytes:
     import ssl
     import urllib.request
 
-    from maquette.storage.proxies import proxy_for
+    from maquette.storage.proxies import opener_for
 
     tls = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
-    proxy = proxy_for(address)
-    ways = {address.partition(":")[0]: proxy.url} if proxy else {}
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler(ways), urllib.request.HTTPSHandler(context=tls)
-    )
+    opener = opener_for(address, urllib.request.HTTPSHandler(context=tls))
     with opener.open(address, timeout=30) as answer:
         content: bytes = answer.read(_MOST_BYTES)
     return content

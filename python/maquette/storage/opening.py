@@ -12,6 +12,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from maquette.errors import ExitCode
+from maquette.storage.endpoints import require_without_bucket
 from maquette.storage.object_store import ObjectStore, StoreLocation
 from maquette.storage.proxies import proxy_for
 from maquette.storage.signing import Credentials
@@ -29,6 +30,7 @@ def open_store(
     Raises:
         ConfigError: the endpoint, or the proxy, is not an address that can be used.
     """
+    require_without_bucket(location, bucket)
     proxy = None if location.is_ours_alone else proxy_for(_address(location, bucket))
     if proxy is None:
         return WireStore(Wire(location, credentials), bucket, prefix)

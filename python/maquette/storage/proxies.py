@@ -1,11 +1,19 @@
-"""Which proxy the environment sets on the way to an address."""
+"""Which proxy the environment sets on the way to an address; this machine is asked directly."""
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.request import (
+    BaseHandler,
+    OpenerDirector,
+    ProxyHandler,
+    build_opener,
+    getproxies,
+    proxy_bypass,
+)
 
 from maquette.errors import ConfigError
 
@@ -34,12 +42,15 @@ def proxy_for(address: str) -> Proxy | None:
     """The proxy for an address: of its scheme, else of all; None where it is asked directly.
 
     `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy` count, small letters before capitals,
-    and where none is set the system's own settings, as for other programs in Python.
+    and where none is set the system's own settings, as for other programs in Python. What answers
+    on this machine never has one: a proxy would find nothing there, and read what is sent.
 
     Raises:
         ConfigError: it is set to something that is no HTTP proxy.
     """
     parts = urlsplit(address)
+    if is_loopback(address):
+        return None
     found = getproxies()
     name = parts.scheme if parts.scheme in found else "all"
     if name not in found or proxy_bypass(parts.netloc.rpartition("@")[2]):
@@ -51,6 +62,26 @@ def proxy_for(address: str) -> Proxy | None:
             hint="set it to an http:// or https:// proxy, or name the store's host in NO_PROXY",
         )
     return proxy
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is of this machine alone, by its name (RFC 6761) or number."""
+    host = (urlsplit(address).hostname or "").rstrip(".")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def opener_for(address: str, *handlers: BaseHandler) -> OpenerDirector:
+    """What opens an address with urllib, by the proxy that is right for it.
+
+    Raises:
+        ConfigError: the proxy is none that can be used.
+    """
+    proxy = proxy_for(address)
+    ways = {urlsplit(address).scheme: proxy.url} if proxy else {}
+    return build_opener(ProxyHandler(ways), *handlers)
 
 
 def _with_scheme(url: str) -> str:

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
 from maquette.runners import failures
 from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Status
+from maquette.runners.process_identity import age_s, find_process, moment
 from maquette.runners.registry import with_images
 from maquette.scene.atomic import write_json
 from maquette.scene.events import now
@@ -77,10 +77,8 @@ class LocalRunner:
         """
         write_json(Path(request["options_file"]), request["options"])
         record = Path(request["record"])
-        write_json(
-            record,
-            {"request": request, "state": "QUEUED", "created_at": now(), "supervisor": None},
-        )
+        created = {"created_at": now(), "created": moment()}
+        write_json(record, {"request": request, "state": "QUEUED", **created, "supervisor": None})
         log = Path(request["log"])
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "ab") as output:
@@ -149,7 +147,7 @@ class LocalRunner:
 
     def cancel(self, handle: Handle) -> None:
         """Ask the supervisor to stop the step politely; silent when it is gone."""
-        supervisor = _process(read_record(Path(handle["record"])).get("supervisor"))
+        supervisor = find_process(read_record(Path(handle["record"])).get("supervisor"))
         if supervisor is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 supervisor.terminate()
@@ -167,29 +165,12 @@ def read_record(path: Path) -> Record:
     return record if isinstance(record, dict) else {}
 
 
-def identity(process: psutil.Process) -> dict[str, float]:
-    """What distinguishes a process from a later one with the same number."""
-    return {"pid": process.pid, "create_time": process.create_time()}
-
-
-def _process(known: dict[str, float] | None) -> psutil.Process | None:
-    if not known:
-        return None
-    try:
-        process = psutil.Process(int(known["pid"]))
-        same = abs(process.create_time() - known["create_time"]) < 1.0
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.NoSuchProcess:
-        return None
-
-
 def _supervised(record: Record) -> bool:
     if record.get("supervisor"):
-        return _process(record["supervisor"]) is not None
+        return find_process(record["supervisor"]) is not None
     if "created_at" not in record:
         return False
-    age = datetime.now(UTC) - datetime.fromisoformat(record["created_at"])
-    return age.total_seconds() < START_LIMIT_S
+    return age_s(record.get("created"), record["created_at"]) < START_LIMIT_S
 
 
 def _module_argv(command: tuple[str, ...]) -> list[str]:

@@ -20,7 +20,8 @@ from maquette.agent.step_process import StepProcess
 from maquette.jobs.ledger import StepLedger
 from maquette.runners import tracking
 from maquette.runners.failures import LogEvents, exit_code, unexplained
-from maquette.runners.local.runner import LocalRunner, identity, read_record
+from maquette.runners.local.runner import LocalRunner, read_record
+from maquette.runners.process_identity import identity
 from maquette.scene.atomic import write_json
 
 STOP_GRACE_S = 90.0

@@ -12,15 +12,15 @@ from maquette.errors import ConfigError, CredentialsError, JobFailed, MaquetteEr
 from maquette.runners.base import ResponseLost
 from maquette.runners.ovh import tokens
 from maquette.runners.ovh.redaction import redact
-from maquette.runners.ovh.web import httpx
+from maquette.runners.ovh.web import httpx, way_to
 from maquette.storage.handover import VARIABLE
+from maquette.storage.proxies import is_loopback
 
 TRIES = 6
 FIRST_PAUSE_S = 0.2
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 PAGE_SIZE = 500
 _SIGNED = re.compile(r"\S*X-Amz-Signature=\S+")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Unreachable(JobFailed):
@@ -47,8 +47,7 @@ class Client:
             base_url=self.url,
             timeout=TIMEOUT,
             headers={"Authorization": f"Bearer {token}"},
-            # Without TLS there is no certificate to check, and to read all authorities takes long.
-            verify=not self.url.startswith("http://"),
+            **way_to(self.url),
         )
 
     def get(self, path: str, params: Any = None) -> Any:
@@ -207,15 +206,10 @@ def check_address(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
         raise ConfigError(f"`{url}` is not an http(s) address (OVH_URL)")
-    if parts.scheme == "http" and not is_here(url):
+    if parts.scheme == "http" and not is_loopback(url):
         raise ConfigError(
             f"the token would travel unprotected to `{url}`", hint="use https:// (OVH_URL)"
         )
-
-
-def is_here(url: str) -> bool:
-    """Whether an address is on this machine: the emulator."""
-    return urlsplit(url).hostname in _LOOPBACK
 
 
 def _has_more(about: dict[str, Any], seen: int) -> bool:

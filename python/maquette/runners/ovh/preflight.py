@@ -9,10 +9,10 @@ from maquette.jobs.spec import JobSpec
 from maquette.pipelines.registry import as_setting, get_pipeline
 from maquette.runners.agent_command import has_agent
 from maquette.runners.base import Request
-from maquette.runners.ovh.client import is_here
 from maquette.scene.data_location import DataLocation
 from maquette.storage import scene_bucket
 from maquette.storage.object_store import ObjectStore
+from maquette.storage.proxies import is_loopback
 
 _OWN_IMAGES = "maquette/"
 
@@ -40,7 +40,7 @@ def check_reach(request: Request, data: DataLocation) -> None:
     given = request["given"]
     if given and not Path(given).exists():
         raise NotFound(f"there is no input `{given}`", hint="look at INPUT")
-    if is_here(request["url"]):
+    if is_loopback(request["url"]):
         return
     if scene_bucket.uses_embedded_store(data):
         raise ConfigError(
@@ -49,7 +49,7 @@ def check_reach(request: Request, data: DataLocation) -> None:
             "same alias at OVHcloud: docs/ovh.md",
         )
     store = request["store"]
-    if store and is_here(store["endpoint"]):
+    if store and is_loopback(store["endpoint"]):
         raise ConfigError(
             f"the job could not reach its data store: `{store['endpoint']}` is this machine alone",
             detail=f"data store {store['datastore']}",

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from maquette.errors import ConfigError
 from maquette.planning.flavors import Flavor, fallback_table
-from maquette.runners.ovh.web import httpx
+from maquette.runners.ovh.web import httpx, way_to
 from maquette.scene.atomic import write_json
 
 FRESH_S = 86_400.0
@@ -70,14 +71,16 @@ def refresh(url: str, file: Path | None = None, *, force: bool = False) -> str:
         "" or why it could not be read; the older prices stand then.
     """
     file = file or default_file()
-    if not force and file.exists() and time.time() - file.stat().st_mtime < FRESH_S:
+    if not force and file.exists() and 0 <= time.time() - file.stat().st_mtime < FRESH_S:
         return ""
     try:
-        answer = httpx.get(url, params={"ovhSubsidiary": "FR"}, timeout=10.0)
+        answer = httpx.get(url, params={"ovhSubsidiary": "FR"}, timeout=10.0, **way_to(url))
         answer.raise_for_status()
         prices = read_catalogue(answer.json())
     except (httpx.HTTPError, ValueError) as error:
         return f"{type(error).__name__}: {error}"
+    except ConfigError as error:
+        return error.what
     if not prices:
         return "the catalogue lists no AI Training prices"
     file.parent.mkdir(parents=True, exist_ok=True)
