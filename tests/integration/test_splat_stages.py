@@ -86,7 +86,7 @@ def test_extract_publishes_splats_and_tells_of_them(scene: Scene) -> None:
         "manifest.json": "other", "thing_views.png": "picture", "thing_photos.png": "picture",
         "thing.mp4": "other",
     }  # fmt: skip
-    assert exported.numbers["sog"]["lost_db"] < 0.3 and not exported.remarks
+    assert exported.numbers["sog_lost_db"] < 0.3 and not exported.remarks
     told = json.loads((scene.results / "manifest.json").read_text())
     assert set(told["formats"]) == {"splat", "sog", "ply"}
     assert all((scene.results / name).is_file() for name in told["formats"].values())
@@ -141,7 +141,7 @@ def test_a_limit_is_met_and_its_price_is_told(scene: Scene) -> None:
     exported = extract(scene, formats="splat", size_limit=40_000)[1]
     size = (scene.results / "thing.splat").stat().st_size
     assert 36_000 < size <= 40_000
-    assert exported.numbers["splat"]["lost_db"] > 0.5
+    assert exported.numbers["splat_lost_db"] > 0.5
     assert "of the splats at degree 0 fit into 0.0" in exported.remarks[0]
     with pytest.raises(BadInput, match="do not fit into 1e-05 MB"):
         extract(scene, formats="splat", size_limit=10)

@@ -50,7 +50,11 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     write_json(path, _manifest(scene, options, trained, cameras, exported))
     files = [file.path for file in exported.values()]
     kinds = dict.fromkeys(files, outputs.SPLATS) | {path: outputs.OTHER}
-    numbers = {name: _numbers(file) for name, file in exported.items()}
+    numbers = {
+        f"{name}_{key}": value
+        for name, file in exported.items()
+        for key, value in _numbers(file).items()
+    }
     remarks = [_remark(name, file, trained.gaussians) for name, file in exported.items()]
     return Report(list(kinds), numbers=numbers, kinds=kinds, remarks=[*filter(None, remarks)])
 
