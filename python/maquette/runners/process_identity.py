@@ -6,6 +6,7 @@ kernel's clock since boot is not, and its boot id changes with each boot.
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +42,7 @@ def find_process(known: dict[str, Any] | None) -> psutil.Process | None:
 
 def moment() -> dict[str, Any]:
     """Now, by the clock since boot; JSON."""
-    return {"boot_id": boot_id(), "uptime_s": round(_uptime_s(), 3)}
+    return {"boot_id": boot_id(), "uptime_s": math.floor(1000 * _uptime_s()) / 1000}
 
 
 def age_s(then: dict[str, Any] | None, date: str) -> float:
