@@ -19,6 +19,7 @@ from maquette.config.loading import load
 settings = load()
 print(json.dumps([settings.model, settings.input, str(settings.base_dir)]))
 """
+PACKAGES = ":".join([str(ROOT / "python"), *sys.path])  # of this checkout first
 TYPED = [
     "it's mine.mp4",
     'the "best" one.mp4',
@@ -56,7 +57,7 @@ def checkout(tmp_path: Path) -> Path:
 def test_what_was_typed_arrives(checkout: Path, typed: str) -> None:
     done = subprocess.run(
         ["make", "prepare", "MODEL=shoe", f"INPUT={typed}", f"BASE_DIR=/data/{typed}"],
-        cwd=checkout, env=environment(PYTHONPATH=":".join([str(ROOT / "python"), *sys.path])), capture_output=True,
+        cwd=checkout, env=environment(PYTHONPATH=PACKAGES), capture_output=True,
         text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
@@ -72,7 +73,7 @@ def test_other_ways_to_assign_are_understood(monkeypatch: pytest.MonkeyPatch) ->
 
 def make_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["make", *words], cwd=folder, env=environment(PYTHONPATH=":".join([str(ROOT / "python"), *sys.path])),
+        ["make", *words], cwd=folder, env=environment(PYTHONPATH=PACKAGES),
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 
