@@ -55,6 +55,16 @@ def test_masks_that_belong_to_no_photo_or_are_no_png_are_named(tmp_path: Path) -
     assert "IMG2.png" in remarks and "IMG_4.jpg" in remarks and "IMG_0" not in remarks
 
 
+def test_a_mask_of_a_photo_that_several_pictures_were_cut_from_is_nobodys(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    names_of(scene, ["round.jpg", "round.jpg", "IMG_4.jpg"])
+    scene.masks.mkdir()
+    for name in ("round.png", "IMG_4.png"):
+        Image.new("L", (4, 4)).save(scene.masks / name)
+    found = masks.raw(scene)
+    assert list(found.by_picture) == ["000003.jpg"] and found.strangers[0].name == "round.png"
+
+
 def test_every_step_uses_the_mask_that_prepare_undistorted_until_the_person_changes_it(
     tmp_path: Path,
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -124,11 +125,22 @@ def _sources(scene: Scene) -> dict[str, str]:
 def _names(scene: Scene) -> dict[str, list[str]]:
     """What each picture may be called: by its own name and, of photos, by the photo's."""
     mapping = json.loads((scene.root / "images_raw.json").read_text(encoding="utf-8"))
-    has_originals = mapping["source"] == "photos"
-    return {
-        entry["name"]: [entry["name"]] + [entry["original"]] * has_originals
-        for entry in mapping["images"]
-    }
+    own = {entry["name"]: [entry["name"]] for entry in mapping["images"]}
+    if mapping["source"] != "photos":
+        return own
+    originals = by_original((entry["name"], entry["original"]) for entry in mapping["images"])
+    return {picture: [*names, *originals[picture]] for picture, names in own.items()}
+
+
+def by_original(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The photo's name of each picture, unless more pictures were cut from the same photo.
+
+    Args:
+        pairs: Each picture's name and its photo's.
+    """
+    known = list(pairs)
+    count = Counter(original for _, original in known)
+    return {picture: [original] * (count[original] == 1) for picture, original in known}
 
 
 def _files(folder: Path) -> list[Path]:

@@ -28,7 +28,8 @@ def take(given: Path, made: Sequence[Picture], pictures: Path, folder: Path) -> 
         BadInput: a mask can not be read.
     """
     files = masks_below(given)
-    matched = masks.match(files, {picture.name: [picture.original] for picture in made})
+    names = masks.by_original((picture.name, picture.original) for picture in made)
+    matched = masks.match(files, names)
     photos = {path.name: path for path in files_below(given)}
     originals = {picture.name: photos[picture.original] for picture in made}
     transparent = len(list(folder.iterdir()))
