@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
+import splats
 from maquette.pipelines.neuralangelo.options import ExtractOptions
+from maquette.pipelines.registry import get_pipeline
 from maquette.recon import kernel_checks
 from maquette.recon.evaluate import evaluation
 from maquette.recon.stages.surface import mesh
+from maquette.recon.step import run_step
 from maquette.recon.surface import training
 from maquette.recon.surface.options import TrainingOptions
-from maquette.recon.surface.renderer import open_renderer
 from maquette.recon.surface.trainer import Trainer
 from maquette.recon.training.process_group import ProcessGroup
 from maquette.recon.training.starting import begin
+from maquette.scene import stage_records
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from rows import Row
@@ -101,7 +106,7 @@ def steps(preset: str, **overrides: Any) -> Callable[[Place], Iterator[Row]]:
             )
             free, total = torch.cuda.mem_get_info()
             yield Row(case, "card", "memory in use", (total - free) / 2**30, "GiB")
-            yield from _profiled(trainer, case)
+            yield from _profiled(trainer.step, case)
 
     return measure
 
@@ -123,10 +128,7 @@ def trained(preset: str, iterations: int, **overrides: Any) -> Callable[[Place],
         for key, value in numbers.items():
             yield Row(case, "train", key, float(value), "")
         yield from extracted(512)(place)
-        found = evaluation.run(scene, GROUP, Progress(None), TRUTH, open_renderer)
-        for key, value in found.items():
-            if isinstance(value, (int, float)):
-                yield Row(case, "evaluate", key, float(value), "")
+        yield from _evaluated(scene, case)
 
     return measure
 
@@ -148,6 +150,79 @@ def extracted(resolution: int) -> Callable[[Place], Iterator[Row]]:
     return measure
 
 
+def whole(pipeline: str, **settings: Any) -> Callable[[Place], Iterator[Row]]:
+    """A part that runs both steps of a pipeline in a copy of the scene, and evaluates."""
+
+    def measure(place: Place) -> Iterator[Row]:
+        scene = Scene(place.folder / pipeline / place.scene.name, pipeline)
+        if not scene.root.exists():
+            shutil.copytree(place.scene, scene.root)
+        case = _named(pipeline, settings)
+        for name, step in get_pipeline(pipeline).steps.items():
+            if name == "prepare":
+                continue
+            known = {field.name for field in fields(step.options)}
+            told = scene.root.parent / f"{name}.json"
+            told.write_text(json.dumps({k: v for k, v in settings.items() if k in known}))
+            run_step(pipeline, name, scene, told, Progress(scene.events))
+            for record in stage_records.read_all(scene, pipeline):
+                if record.step == name:
+                    yield from _recorded(record, case)
+        yield from _evaluated(scene, case)
+
+    return measure
+
+
+def splat_steps(
+    count: int, size: float, width: int, height: int
+) -> Callable[[Place], Iterator[Row]]:
+    """A part that times one training step of splats that fill a photo's view."""
+
+    def measure(_: Place) -> Iterator[Row]:
+        case = f"{count:,} splats of degree 3, {width} × {height}"
+        given = splats.gaussians(count, size, 3).to(device())
+        camera = splats.camera(width, height, device())
+        for what, run in (
+            ("forward and backward", splats.raster(splats.render, given, camera)),
+            ("whole step", splats.whole_step(given, camera)),
+        ):
+            for _run in range(5 if device().type == "cuda" else 1):
+                run()
+            wait()
+            start, done = time.perf_counter(), 0
+            while done < 200 and time.perf_counter() - start < 3:
+                run()
+                done += 1
+            wait()
+            yield Row(case, what, "wall", 1000 * (time.perf_counter() - start) / done, "ms")
+        if torch.cuda.is_available():
+            peak = torch.cuda.max_memory_allocated() / 2**30
+            yield Row(case, "torch", "peak memory", peak, "GiB")
+            yield from _profiled(run, case)
+
+    return measure
+
+
+def _recorded(record: stage_records.StageRecord, case: str) -> Iterator[Row]:
+    """What a finished stage took and counted."""
+    yield Row(case, record.stage, "wall", record.wall_s, "s")
+    yield Row(case, record.stage, "GPU memory", record.gpu_peak_bytes / 2**30, "GiB")
+    for key, value in record.numbers.items():
+        if isinstance(value, (int, float)):
+            yield Row(case, record.stage, key, float(value), "")
+
+
+def _evaluated(scene: Scene, case: str) -> Iterator[Row]:
+    """Its results beside the truth."""
+    renderer = get_pipeline(scene.pipeline).renderer
+    assert renderer is not None
+    opened = importlib.import_module(renderer).open_renderer
+    found = evaluation.run(scene, GROUP, Progress(None), TRUTH, opened)
+    for key, value in found.items():
+        if isinstance(value, (int, float)):
+            yield Row(case, "evaluate", key, float(value), "")
+
+
 def _named(case: str, overrides: dict[str, Any]) -> str:
     changes = [f"{key.split('.')[-1]}={value}" for key, value in overrides.items()]
     return " ".join([case, *changes])
@@ -157,6 +232,10 @@ PARTS: dict[str, tuple[float, Callable[[Place], Iterator[Row]]]] = {
     # name: (seconds at most, what it does); a process needs ten of them to begin
     "copies": (20, copies),
     "kernels": (70, kernels),
+    "photogrammetry": (120, whole("photogrammetry", refine=True)),
+    "splat": (150, whole("splat", iterations=7_000, with_mesh=True)),
+    "100k splats": (30, splat_steps(100_000, 0.012, 1600, 1064)),
+    "1M splats": (30, splat_steps(1_000_000, 0.006, 1600, 1064)),
     "standard": (40, steps("standard")),
     "full": (45, steps("full")),
     "upstream": (40, steps("full", **UPSTREAM)),
@@ -193,7 +272,7 @@ def _paced(trainer: Trainer, case: str, name: str) -> Iterator[Row]:
     yield Row(case, name, f"{_LONG} iterations would take", _LONG * each / 60, "min")
 
 
-def _profiled(trainer: Trainer, case: str, count: int = 20) -> Iterator[Row]:
+def _profiled(step: Callable[[], Any], case: str, count: int = 20) -> Iterator[Row]:
     """What the GPU did during some steps, and how long it had nothing to do."""
     from torch.profiler import ProfilerActivity, profile
 
@@ -201,7 +280,7 @@ def _profiled(trainer: Trainer, case: str, count: int = 20) -> Iterator[Row]:
     begun = time.perf_counter()
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as record:
         for _ in range(count):
-            trainer.step()
+            step()
         wait()
     wall = 1000 * (time.perf_counter() - begun) / count
     events = record.key_averages()

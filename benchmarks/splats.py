@@ -26,6 +26,7 @@ from maquette.recon.splats.rasteriser import Rendering, render, render_reference
 from maquette.recon.splats.schedule import Schedule
 from rows import Row, print_rows
 
+CPU = torch.device("cpu")
 WIDTH, HEIGHT = 400, 266
 CASES = ((7_400, 0.02), (100_000, 0.012))  # Gaussians and their size
 Draw = Callable[[Gaussians, Camera], Rendering]
@@ -46,11 +47,11 @@ def main() -> None:
         *(("kernels", render, *case) for case in CASES),
     ):
         splats = gaussians(count, size)
-        rows += measured(f"raster, {count:,}", tool, arguments.runs, raster(draw, splats))
+        rows += measured(f"raster, {count:,}", tool, arguments.runs, raster(draw, splats, camera()))
     for count, size in CASES:
-        step = whole_step(gaussians(count, size))
+        step = whole_step(gaussians(count, size), camera())
         rows += measured(f"whole step, {count:,}", "kernels", arguments.runs, step)
-    photo = torch.rand(3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1))
+    photo = noise(camera(), 1)
     seen = (photo * 0.9).requires_grad_()
     for tool, similar in (("twin", ssim_reference), ("kernels", ssim)):
         run = similarity(similar, seen, photo)
@@ -58,8 +59,8 @@ def main() -> None:
     print_rows(rows, arguments.json)
 
 
-def gaussians(count: int, size: float) -> Gaussians:
-    """Seeded Gaussians of degree 1 that fill the view of `camera`."""
+def gaussians(count: int, size: float, degree: int = 1) -> Gaussians:
+    """Seeded Gaussians that fill the view of `camera`."""
     draw = torch.Generator().manual_seed(1)
 
     def normal(*shape: int) -> Tensor:
@@ -68,34 +69,41 @@ def gaussians(count: int, size: float) -> Gaussians:
     means = (torch.rand(count, 3, generator=draw) - 0.5) * torch.tensor([3.0, 2.0, 2.0])
     return Gaussians(
         means + torch.tensor([0.0, 0.0, 4.0]), 0.4 * normal(count, 3) + math.log(size),
-        normal(count, 4), normal(count), 0.2 * normal(count, 4, 3),
+        normal(count, 4), normal(count), 0.2 * normal(count, (degree + 1) ** 2, 3),
     )  # fmt: skip
 
 
-def camera() -> Camera:
-    middle = (WIDTH / 2, HEIGHT / 2)
-    return Camera(torch.eye(3), torch.zeros(3), (450.0, 450.0), middle, WIDTH, HEIGHT)
+def camera(width: int = WIDTH, height: int = HEIGHT, device: torch.device = CPU) -> Camera:
+    middle, focal = (width / 2, height / 2), 1.125 * width
+    turn, shift = torch.eye(3, device=device), torch.zeros(3, device=device)
+    return Camera(turn, shift, (focal, focal), middle, width, height)
 
 
-def raster(draw: Draw, splats: Gaussians) -> Callable[[], None]:
+def noise(camera: Camera, seed: int) -> Tensor:
+    """A picture of the camera's size and device."""
+    draw = torch.Generator().manual_seed(seed)
+    return torch.rand(3, camera.height, camera.width, generator=draw).to(camera.rotation.device)
+
+
+def raster(draw: Draw, splats: Gaussians, camera: Camera) -> Callable[[], None]:
     """Forward and backward."""
     inputs = [tensor.requires_grad_() for _, tensor in splats.tensors()]
-    given = torch.randn(3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(2))
+    given = noise(camera, 2) - 0.5
 
     def run() -> None:
-        torch.autograd.grad(draw(Gaussians(*inputs), camera()).color, inputs, given)
+        torch.autograd.grad(draw(Gaussians(*inputs), camera).color, inputs, given)
 
     return run
 
 
-def whole_step(splats: Gaussians) -> Callable[[], None]:
+def whole_step(splats: Gaussians, camera: Camera) -> Callable[[], None]:
     """Forward, loss, backward and sparse Adam."""
-    photo = torch.rand(3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(3))
+    photo = noise(camera, 3)
     optimiser, rates = SparseAdam(splats), Schedule(SplatOptions(), 1.0).rates(0)
 
     def run() -> None:
         inputs = {name: t.detach().requires_grad_() for name, t in splats.tensors()}
-        shown = render(Gaussians(**inputs), camera())
+        shown = render(Gaussians(**inputs), camera)
         found = torch.autograd.grad(photo_loss(shown.color, photo), list(inputs.values()))
         assert shown.footprints is not None
         gradients = dict(zip(inputs, found, strict=True))
