@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,7 @@ wp.config.log_level = wp.LOG_ERROR
 wp.config.optimization_level = 3
 
 _streams: dict[int, Any] = {}  # Warp's face of each of torch's streams
+_recorded: dict[tuple[Any, str], wp.Launch] = {}  # by kernel and device
 _LEAST_ITEMS = 256  # a CPU thread is not worth starting for fewer
 _SHARES = 4  # of unequal work, of each CPU thread
 
@@ -94,8 +97,8 @@ def over_blocks(
 
 
 def array(tensor: Tensor, kind: Any = wp.float32) -> Any:
-    """A contiguous tensor's memory as a Warp array of scalars or of vectors."""
-    return wp.from_torch(tensor.detach(), dtype=kind)
+    """A contiguous tensor's memory as a Warp array of scalars or of vectors, for a launch."""
+    return wp.from_torch(tensor, dtype=kind, requires_grad=False, return_ctype=True)
 
 
 def _shares(count: int) -> list[int]:
@@ -109,7 +112,31 @@ def _on_cuda(kernel: Any, dim: Any, device: torch.device, inputs: list[Any]) -> 
     stream = _streams.get(current.cuda_stream)
     if stream is None:
         stream = _streams[current.cuda_stream] = wp.stream_from_torch(current)
-    wp.launch(kernel, dim=dim, inputs=inputs, stream=stream)
+    launch(kernel, dim, stream.device, inputs, stream)
+
+
+def launch(kernel: Any, dim: Any, device: Any, inputs: Sequence[Any], stream: Any = None) -> None:
+    """Run a kernel; from the second time on without Warp's checks, in a third of their time.
+
+    A step of training is some dozen launches of microseconds: the processor must not be slower
+    than the GPU.
+    """
+    if not math.prod(dim if isinstance(dim, tuple) else (dim,)):
+        return
+    command = _recorded.get((kernel, device.alias))
+    if command is None:
+        wp.launch(kernel, dim, inputs, device=device, stream=stream)
+        _recorded[kernel, device.alias] = wp.Launch(kernel, device)
+        return
+    command.set_dim(dim)
+    for place, value in enumerate(inputs):
+        if isinstance(value, ctypes.Structure):  # a copy does not keep the tensor in memory
+            command.set_param_at_index_from_ctype(place, type(value).from_buffer_copy(value))
+        elif isinstance(value, int | float):
+            command.set_param_at_index_from_ctype(place, value)
+        else:
+            command.set_param_at_index(place, value)
+    command.launch(stream)
 
 
 def _run_all(run: Callable[[int], None], parts: int) -> None:

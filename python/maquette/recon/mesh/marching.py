@@ -104,9 +104,9 @@ def march_with_warp(
     """
     import warp as wp
 
-    from maquette.recon.kernels.launching import array  # starts Warp: only when used
+    from maquette.recon.kernels import launching  # noqa: F401 - starts Warp: only when used
 
-    field = array(torch.from_numpy(volume).to(device))
+    field = wp.from_torch(torch.from_numpy(volume).to(device))
     found, corners = wp.MarchingCubes.extract_surface_marching_cubes(field, 0.0)
     vertices: NDArray[np.float32] = found.numpy()
     whole = np.rint(vertices)  # two of three coordinates, but for Warp's rounding

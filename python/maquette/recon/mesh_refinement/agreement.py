@@ -134,7 +134,9 @@ def _warp(
     device = reference.image.device
     x = (torch.arange(width, device=device) + reference.left + 0.5 - cx) / fl_x
     y = (torch.arange(height, device=device) + reference.top + 0.5 - cy) / fl_y
-    rays = torch.stack([*torch.meshgrid(x, y, indexing="xy"), torch.ones(height, width)], -1)
+    rays = torch.stack(
+        [*torch.meshgrid(x, y, indexing="xy"), torch.ones(height, width, device=device)], -1
+    )
     planes = reference.planes
     used = planes.any(-1)
     depth = torch.where(used, 1 / (planes * rays).sum(-1), 0.0)

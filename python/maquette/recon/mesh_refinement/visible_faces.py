@@ -92,7 +92,7 @@ def nearest_faces(projected: Tensor, faces: Tensor, width: int, height: int) -> 
         inside &= depth > 0
         key = depth.view(np.int32).astype(np.int64) << 32 | number
         keys[part] = np.where(inside, np.minimum(keys[part], key), keys[part])
-    return torch.from_numpy(keys.reshape(-1))
+    return torch.from_numpy(keys.reshape(-1)).to(projected.device)
 
 
 def planes_and_weights(

@@ -378,7 +378,9 @@ class _Draws:
     """
 
     def __init__(self, numbers: Tensor, seed: int) -> None:
-        self._state = _low(numbers * 2654435761) ^ _low(torch.tensor(seed * 805459861))
+        self._state = _low(numbers * 2654435761) ^ _low(
+            torch.tensor(seed * 805459861, device=numbers.device)
+        )
 
     def next(self) -> Tensor:
         self._state = _low(self._state * 747796405 + 2891336453)

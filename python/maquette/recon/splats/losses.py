@@ -33,7 +33,7 @@ def photo_loss(
     """
     if mask is not None:
         render = torch.where(mask, render, photo)
-    count = render.numel() if mask is None else max(1.0, float(mask.sum()) * len(render))
+    count = render.numel() if mask is None else mask.sum().clamp(min=1) * len(render)
     apart = (render - photo).abs().sum() / count
     return (1 - share) * apart + share * (1 - ssim(render, photo, mask))
 
@@ -70,7 +70,7 @@ def _weight(picture: Tensor, mask: Tensor | None) -> Tensor:
     channels, height, width = picture.shape
     if mask is None:
         return picture.new_full((height, width), 1.0 / picture.numel())
-    return mask.float() / max(1.0, float(mask.sum()) * channels)
+    return mask.float() / (mask.sum().clamp(min=1) * channels)
 
 
 @functools.cache

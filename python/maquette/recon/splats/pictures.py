@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from maquette.errors import BadInput
 from maquette.recon.splats.cameras import Camera
+from maquette.recon.views.cache import ArrayCache
 from maquette.recon.views.memory import cache_bytes
 from maquette.recon.views.views import Views
 from maquette.scene.paths import Scene
@@ -50,6 +52,8 @@ class Pictures:
         sizes = [self._views.size(index) for index in range(len(self._views))]
         self.long_side = max(max(size) for size in sizes)
         self._reached = self.long_side
+        self._cameras: dict[int, Camera] = {}
+        self._sent = ArrayCache(cache_bytes(device) if device.type == "cuda" else 0)
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -64,11 +68,19 @@ class Pictures:
         if side != self._reached:
             self._views = Views(self._scene, self._frames, side, self._limit)
             self._reached = side
-        frame, mask = self._views.frames[index], self._mask(index)
-        pixels = torch.from_numpy(self._views.image(index).copy()).to(self.device)
+            self._cameras.clear()
+            self._sent = ArrayCache(self._sent.limit_bytes)
+        if index not in self._cameras:
+            self._cameras[index] = Camera.of(self._views.frames[index], self.device)
+        pixels = self._on_device(index, lambda: self._views.image(index))
         photo = pixels.permute(2, 0, 1).float().div_(255.0)
-        used = None if mask is None else torch.from_numpy(mask.copy()).to(self.device)
-        return Picture(Camera.of(frame, self.device), photo.contiguous(), used)
+        mask = self._mask(index)
+        used = None if mask is None else self._on_device(("mask", index), lambda: mask)
+        return Picture(self._cameras[index], photo.contiguous(), used)
+
+    def _on_device(self, key: Hashable, read: Callable[[], NDArray[Any]]) -> Tensor:
+        """Pixels where training is; kept on a GPU, since to send them is to wait for it."""
+        return self._sent.get(key, lambda: torch.from_numpy(read().copy()).to(self.device))
 
     def _mask(self, index: int) -> NDArray[np.bool_] | None:
         """The mask of a photograph, kept with its pixels; None where all are used."""

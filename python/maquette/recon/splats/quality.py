@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from maquette.recon import gpus
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.renderer import SplatRenderer
 from maquette.recon.views.views import Views
@@ -28,14 +29,15 @@ class Quality:
 
     def __init__(self, scene: Scene, frames: Sequence[Frame], whole: Gaussians) -> None:
         self._views = Views(scene, frames, _LONG_SIDE_PX)
-        renderer = SplatRenderer(whole)
+        self._device = gpus.device_of(1)
+        renderer = SplatRenderer(whole.to(self._device))
         shown = [renderer.render_covered(frame) for frame in self._views.frames]
         self._counting = [self._mask(number, covered) for number, (_, covered) in enumerate(shown)]
         self.psnr_db = self._psnr([picture for picture, _ in shown])
 
     def lost_db(self, part: Gaussians) -> float:
         """By how much the PSNR falls, the mean over the photographs; NaN where none counts."""
-        renderer = SplatRenderer(part)
+        renderer = SplatRenderer(part.to(self._device))
         return self.psnr_db - self._psnr([renderer.render(frame) for frame in self._views.frames])
 
     def _mask(self, number: int, covered: NDArray[np.float32]) -> NDArray[np.bool_]:

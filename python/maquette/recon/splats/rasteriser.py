@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -113,6 +114,12 @@ class _Plan:
         return rows * TILE, columns * TILE
 
 
+@functools.lru_cache(maxsize=4096)
+def _numbers(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Numbers of a lens on a device, sent once: each copy to a GPU waits for what it is doing."""
+    return torch.tensor(values, device=device)
+
+
 class _Rasterise(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -120,7 +127,7 @@ class _Rasterise(torch.autograd.Function):
         sh: Tensor, rotation: Tensor, translation: Tensor, center: Tensor, camera: Camera,
         antialias: bool, footprints: Footprints,
     ) -> Tensor:  # fmt: skip
-        lens = means.new_tensor([*camera.focal, *camera.principal, *camera.slopes])
+        lens = _numbers((*camera.focal, *camera.principal, *camera.slopes), means.device)
         plan = _Plan(camera.width, camera.height, lens, antialias)
         pose = torch.cat([rotation.reshape(-1), translation])
         shape = (means, log_scales, quaternions, logits)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from maquette.recon import gpus
 from maquette.recon.evaluate.protocols import NotMeasured
 from maquette.recon.splats.cameras import Camera
 from maquette.recon.splats.gaussians import Gaussians
@@ -58,4 +59,5 @@ def open_renderer(scene: Scene, group: str) -> SplatRenderer:
     if path is None:
         raise NotMeasured("no splats were trained yet: make process PIPELINE=splat")
     trained = read_trained(path)
-    return SplatRenderer(trained.gaussians, trained.iteration, trained.background)
+    gaussians = trained.gaussians.to(gpus.device_of(1))
+    return SplatRenderer(gaussians, trained.iteration, trained.background)

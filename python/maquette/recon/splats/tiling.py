@@ -46,8 +46,7 @@ def bin_ellipses(size: tuple[int, int], records: Tensor, touched: Tensor) -> Pai
     device = records.device
     columns, rows = tile_counts(*size)
     tiles = columns * rows
-    seen = torch.nonzero(touched)[:, 0]
-    seen = seen[torch.argsort(records[seen, 9], stable=True)]
+    seen = _nearest_first(records[:, 9], touched)
     starts = torch.zeros(len(seen) + 1, dtype=torch.int64, device=device)
     torch.cumsum(touched[seen], 0, out=starts[1:])
     count = int(starts[-1])
@@ -73,6 +72,14 @@ def bin_ellipses(size: tuple[int, int], records: Tensor, touched: Tensor) -> Pai
         edges = torch.arange(tiles + 2, dtype=torch.int32, device=device)
         ranges = torch.searchsorted(ordered, edges, out_int32=True)
     return Pairs(ranges, owners, slots, first)
+
+
+def _nearest_first(depth: Tensor, touched: Tensor) -> Tensor:
+    """Numbers of what is drawn, by depth; on a GPU all, since to count them means to wait."""
+    if depth.device.type == "cuda":
+        return torch.argsort(torch.where(touched > 0, depth, torch.inf), stable=True)
+    seen = torch.nonzero(touched)[:, 0]
+    return seen[torch.argsort(depth[seen], stable=True)]
 
 
 def gather(pairs: Pairs, touched: Tensor, parts: Tensor) -> Tensor:

@@ -115,7 +115,7 @@ class SplatTrainer:
                 error = error * picture.mask * (picture.mask.numel() / picture.mask.sum().clamp(1))
             wrong = error.mean()
             psnr = -10.0 * torch.log10(wrong.clamp(min=1e-10))
-        count = torch.tensor(float(len(self.splats)), device=self.device)
+        count = torch.full((), float(len(self.splats)), device=self.device)
         values = torch.stack([loss.detach(), psnr, count])
         rates = self.schedule.rates(self.iteration)
         return Metrics(self.iteration, values, {"lr": rates.means, "scale": scale})

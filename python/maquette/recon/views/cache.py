@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from numpy.typing import NDArray
+
+class Array(Protocol):
+    """Of numpy or of torch."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+Kept = TypeVar("Kept", bound=Array)
 
 
 class ArrayCache:
@@ -20,21 +28,22 @@ class ArrayCache:
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         self.held_bytes = 0
-        self._arrays: OrderedDict[Hashable, NDArray[Any]] = OrderedDict()
+        self._arrays: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, key: Hashable, read: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    def get(self, key: Hashable, read: Callable[[], Kept]) -> Kept:
         """The array of a key, read when it is not there; several threads may ask."""
         with self._lock:
             if key in self._arrays:
                 self._arrays.move_to_end(key)
-                return self._arrays[key]
+                found: Kept = self._arrays[key]
+                return found
         array = read()
         with self._lock:
             self._keep(key, array)
         return array
 
-    def _keep(self, key: Hashable, array: NDArray[Any]) -> None:
+    def _keep(self, key: Hashable, array: Array) -> None:
         if key in self._arrays or array.nbytes > self.limit_bytes:
             return
         self._arrays[key] = array

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from maquette.errors import JobFailed
+from maquette.recon import gpus
 from maquette.recon.mesh.attributes import to_world
 from maquette.recon.mesh.blocks import check_limits
 from maquette.recon.mesh.gltf import write_glb
@@ -43,10 +44,11 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         check_limits(options.resolution, TsdfOptions.block_res)
     trained = read_trained(scene.results / f"{scene.name}.ply")
     cameras = transforms.read(scene.transforms)
+    splats = trained.gaussians.to(gpus.device_of(options.gpus))
     with tempfile.TemporaryDirectory(prefix="maquette-depths-") as folder:
         found = mesh_of(
-            trained.gaussians, sized(cameras.frames), cameras.region, options.resolution,
-            Path(folder), progress.step,
+            splats, sized(cameras.frames), cameras.region, options.resolution, Path(folder),
+            progress.step,
         )  # fmt: skip
     if not len(found.mesh.faces):
         raise JobFailed(
@@ -81,6 +83,7 @@ STAGE = Stage(
     version=1,
     run=run,
     parameters=("with_mesh", "resolution"),
+    reads=("gpus",),
     after=("clean",),
     facts=("cameras", "region"),
     packages=("torch", "warp-lang", "scikit-image", "scipy", "trimesh"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from maquette.recon import gpus
 from maquette.recon.evaluate.views import draw_pairs, held_out, render_pairs
 from maquette.recon.mesh.upright import up_direction
 from maquette.recon.pictures.contact_sheet import lay_out
@@ -33,7 +34,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     """Write `<MODEL>_views.png`, `<MODEL>_photos.png` and for MOVIE `<MODEL>.mp4`."""
     frames = transforms.read(scene.transforms).frames
     cleaned = read_trained(scene.results / f"{scene.name}.ply")
-    shown = SplatRenderer(cleaned.gaussians, background=_WHITE)
+    shown = SplatRenderer(cleaned.gaussians.to(gpus.device_of(1)), background=_WHITE)
     kinds = {_write_sides(scene, shown, progress): outputs.PICTURE}
     judges = held_out(frames)
     if judges:
