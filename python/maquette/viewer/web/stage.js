@@ -61,6 +61,7 @@ class Stage {
     newCamera(priority) {
         const entity = new Entity("camera");
         entity.addComponent("camera", { priority, toneMapping: TONEMAP_NONE, layers: [] });
+        entity.camera.camera._scissorRectClear = true; // else the engine heeds no scissorRect
         this.app.root.addChild(entity);
         return entity;
     }
