@@ -121,7 +121,9 @@ test-all: $(READY) ## Run all, and soak: an hour (MINUTES=30 ends it, SEED=1 rep
 	@MAQUETTE_BPY_PYTHONS=$$(bash .ci/blender_modules) $(TESTS) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 check: $(READY) ## Lint, types, import contracts, docs drift
 	@bash .ci/check
-wheel: $(READY) ## Build the wheel in dist/, for pip install
+page: $(READY) ## Build the web page that shows results (fetches its parts, once)
+	@$(CLI) page
+wheel: page ## Build the wheel in dist/, for pip install
 	@$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./python
 lock: $(READY) ## Pin the newest versions that fit python/pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --upgrade python/pyproject.toml -o python/constraints.txt
@@ -135,6 +137,6 @@ $(READY): python/pyproject.toml python/constraints.txt $(shell bash .ci/environm
 %:
 	@echo "error: there is no target \`$@\`" >&2; echo >&2; echo "hint: \`make help\` lists them" >&2; exit 2
 
-.PHONY: stale all estimate login-check flavors sweep emulator demo help settings prepare process extract texture evaluate report adjust view region blender-addon jobs \
+.PHONY: stale page all estimate login-check flavors sweep emulator demo help settings prepare process extract texture evaluate report adjust view region blender-addon jobs \
   images push-images check-image clean-containers push-data data-push pull-data clear-data store clean test test-docker test-pages test-all check wheel lock \
   $(foreach step,prepare process extract,$(step)-job $(step)-status $(step)-logs $(step)-stop $(step)-push plan-$(step))

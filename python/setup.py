@@ -17,11 +17,12 @@ CARRIED = (
     "jobs", "images", "blender_addons", "LICENSE",
     "python/pyproject.toml", "python/constraints.txt",
 )  # fmt: skip
+BUILT = "build/web_page"  # by `make page`; a wheel that runs steps alone does without
 
 
 def carry(target: Path) -> None:
     """Copy the files into `target`, each to the place that it has in a checkout."""
-    for name in CARRIED:
+    for name in (*CARRIED, *[BUILT] * (SOURCE / BUILT).is_dir()):
         source, place = SOURCE / name, target / name
         place.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():

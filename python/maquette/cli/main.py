@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from maquette.cli import adjust, data, estimates, jobs, region, run, scenes, stores, texture, whole
+from maquette.cli import (
+    adjust,
+    data,
+    estimates,
+    jobs,
+    page,
+    region,
+    run,
+    scenes,
+    stores,
+    texture,
+    whole,
+)
 from maquette.errors import ExitCode, MaquetteError, format_error, from_os_error
 from maquette.runners.registry import command_modules
 from maquette.ui.targets import as_typed
@@ -25,7 +37,8 @@ app = typer.Typer(
     help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 for module in (
-    run, whole, jobs, estimates, texture, scenes, region, adjust, data, stores, *command_modules(),
+    run, whole, jobs, estimates, texture, scenes, region, adjust, page, data, stores,
+    *command_modules(),
 ):  # fmt: skip
     module.add_to(app)
 

@@ -13,6 +13,7 @@ from maquette.containers.variants import IMAGES
 from maquette.errors import NotFound
 from maquette.resources import CARRIED, PACKAGE, ROOT
 
+WEB = PACKAGE / "viewer" / "web"  # what the web page is built of: no image shows it
 _SKIPPED = ("__pycache__", ".egg-info")
 
 
@@ -46,7 +47,7 @@ def _sources(image: str) -> Iterator[tuple[Path, str]]:
     for path in _files_below(IMAGES / image):
         yield path, f"images/{path.relative_to(IMAGES).as_posix()}"
     for path in _files_below(PACKAGE):
-        if CARRIED not in path.parents:
+        if CARRIED not in path.parents and WEB not in path.parents:
             yield path, f"python/maquette/{path.relative_to(PACKAGE).as_posix()}"
     for name in ("python/constraints.txt", "python/pyproject.toml"):
         yield ROOT / name, name

@@ -1,0 +1,154 @@
+/** The canvas: engine, cameras, layers; draws only when something has changed. */
+
+import {
+    AppBase,
+    AppOptions,
+    CameraComponentSystem,
+    Color,
+    ContainerHandler,
+    Entity,
+    GSplatComponentSystem,
+    GSplatHandler,
+    Layer,
+    LightComponentSystem,
+    RenderComponentSystem,
+    TextureHandler,
+    TONEMAP_NONE,
+    Vec4,
+    createGraphicsDevice,
+} from "playcanvas";
+import { Problem } from "./problems.js";
+
+const SETTLE_MS = 600; // drawn on after a change: sorting answers from a worker
+
+export async function createStage(canvas, frame) {
+    let device;
+    try {
+        device = await createGraphicsDevice(canvas, { deviceTypes: ["webgl2"], antialias: false });
+    } catch {
+        throw new Problem(
+            "This browser has no WebGL2, which drawing needs.",
+            "Switch hardware acceleration on, or open the page in a current Firefox, Chrome, Edge or Safari.",
+        );
+    }
+    return new Stage(canvas, device, frame);
+}
+
+class Stage {
+    constructor(canvas, device, frame) {
+        this.canvas = canvas;
+        this.app = startedApp(canvas, device);
+        this.items = [];
+        this.split = null;
+        this.drawUntil = 0;
+        this.root = new Entity("scene");
+        this.root.setLocalRotation(frame.rotation);
+        this.app.root.addChild(this.root);
+        this.cameras = [this.newCamera(0), this.newCamera(1)];
+        this.camera = this.cameras[0];
+        this.app.systems.gsplat.on("frame:ready", (camera, layer, ready, loading) => {
+            if (!ready || loading > 0) this.app.renderNextFrame = true;
+        });
+        this.app.on("update", () => {
+            if (performance.now() < this.drawUntil) this.app.renderNextFrame = true;
+        });
+        new ResizeObserver(() => this.wake()).observe(canvas);
+        this.layout();
+    }
+
+    newCamera(priority) {
+        const entity = new Entity("camera");
+        entity.addComponent("camera", { priority, toneMapping: TONEMAP_NONE, layers: [] });
+        this.app.root.addChild(entity);
+        return entity;
+    }
+
+    /** Draw the next frames. */
+    wake() {
+        this.drawUntil = performance.now() + SETTLE_MS;
+        this.app.renderNextFrame = true;
+    }
+
+    /** A layer of its own for one thing that can be shown, hidden and compared. */
+    newLayer(name) {
+        const layer = new Layer({ name });
+        const { layers } = this.app.scene;
+        layers.insertOpaque(layer, this.items.length);
+        layers.pushTransparent(layer);
+        return layer;
+    }
+
+    /** Add something shown; `item` has `layer`, `entity` and whether it `visible` is. */
+    add(item) {
+        this.items.push(item);
+        this.layout();
+    }
+
+    /** Compare two items: `share` of the width shows the first; null shows all that is visible. */
+    compare(split) {
+        this.split = split;
+        this.layout();
+    }
+
+    /** Tell each camera what it draws, and where. */
+    layout() {
+        const [main, second] = this.cameras.map((entity) => entity.camera);
+        const ids = (wanted) => this.items.filter(wanted).map((item) => item.layer.id);
+        const { split } = this;
+        const isExtra = (item) => item.kind === "extra" && item.visible;
+        for (const item of this.items) {
+            item.entity.enabled = item.visible || (split !== null && (item === split.left || item === split.right));
+        }
+        second.enabled = split !== null;
+        if (split) {
+            main.layers = ids((item) => item === split.left || isExtra(item));
+            second.layers = ids((item) => item === split.right || isExtra(item));
+            main.scissorRect = new Vec4(0, 0, split.share, 1);
+            second.scissorRect = new Vec4(split.share, 0, 1 - split.share, 1);
+        } else {
+            main.layers = ids((item) => item.visible);
+            main.scissorRect = new Vec4(0, 0, 1, 1);
+        }
+        this.wake();
+    }
+
+    /** Place both cameras. */
+    place(position, rotation, fov, near, far) {
+        for (const entity of this.cameras) {
+            entity.setPosition(position);
+            entity.setRotation(rotation);
+            Object.assign(entity.camera, { fov, nearClip: near, farClip: far });
+        }
+        this.wake();
+    }
+
+    set background(hex) {
+        for (const entity of this.cameras) entity.camera.clearColor = new Color().fromString(hex);
+        this.wake();
+    }
+
+    /** Where a point of the page's frame is drawn, CSS pixels; `z` ≤ 0 is behind the camera. */
+    project(point) {
+        return this.camera.camera.worldToScreen(point);
+    }
+
+    get size() {
+        return { width: this.canvas.clientWidth, height: this.canvas.clientHeight };
+    }
+}
+
+function startedApp(canvas, device) {
+    const options = new AppOptions();
+    options.graphicsDevice = device;
+    options.componentSystems = [
+        CameraComponentSystem, LightComponentSystem, RenderComponentSystem, GSplatComponentSystem,
+    ];
+    options.resourceHandlers = [TextureHandler, ContainerHandler, GSplatHandler];
+    const app = new AppBase(canvas);
+    app.init(options);
+    app.setCanvasFillMode("NONE");
+    app.setCanvasResolution("AUTO");
+    app.autoRender = false;
+    app.start();
+    return app;
+}
