@@ -14,6 +14,7 @@ from maquette.cli import (
     estimates,
     jobs,
     page,
+    publish,
     region,
     run,
     scenes,
@@ -37,7 +38,7 @@ app = typer.Typer(
     help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 for module in (
-    run, whole, jobs, estimates, texture, scenes, region, adjust, page, data, stores,
+    run, whole, jobs, estimates, texture, scenes, region, adjust, page, publish, data, stores,
     *command_modules(),
 ):  # fmt: skip
     module.add_to(app)

@@ -88,6 +88,7 @@ def _document(
         "points": layers.points,
         "cameras": _with_photos(scene, cameras, described["cameras"], folder),
         "lost_db": layers.lost_db,
+        "splat_pipeline": layers.pipeline,
         "remarks": layers.remarks,
         "numbers": {name: found for name in pipelines if (found := _numbers(scene.of(name)))},
         **_emblems(scene, pipelines, cameras, folder),

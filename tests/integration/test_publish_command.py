@@ -1,0 +1,73 @@
+"""`maquette publish` and `unpublish` as a person calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from command_line import maquette
+from maquette.recon.mesh.ply import write_ply
+from maquette.recon.mesh.triangles import TriangleMesh
+from maquette.scene import outputs, stage_records
+from maquette.scene.stage_records import StageRecord
+from maquette.viewer import web_page
+from synthetic_scene import truth_mesh, write_posed_scene
+
+PIPELINE = "photogrammetry"
+needs_page = pytest.mark.skipif(not web_page.is_built(), reason="the page is not built: make page")
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A working folder with a scene that has a mesh."""
+    scene = write_posed_scene(tmp_path / "scenes" / "ring", 6, 64, 48).of(PIPELINE)
+    truth = truth_mesh(24)
+    mesh = TriangleMesh(truth.vertices.astype("f4"), truth.faces.astype("i4"))
+    name = f"results/{PIPELINE}/mesh.ply"
+    write_ply(scene.root / name, mesh, ())
+    record = StageRecord(
+        "surface", "extract", "k", {}, {}, {}, "2026", 1.0, kinds={name: outputs.MESH}
+    )
+    stage_records.write(scene, PIPELINE, record)
+    return tmp_path
+
+
+def refusal(base: Path, *words: str) -> str:
+    done = maquette(base, "publish", "MODEL=ring", *words)
+    assert done.returncode in (2, 10, 13, 14), done.stdout
+    return done.stderr
+
+
+def test_what_does_not_fit_together_is_refused_before_anything_is_written(base: Path) -> None:
+    assert "TO= says where to publish" in refusal(base)
+    assert "built-in store" in refusal(base, "TO=s3://bucket/ring")
+    assert "PUBLIC=1 is about a bucket" in refusal(base, "TO=site", "PUBLIC=1")
+    assert "HTML=1 writes a file" in refusal(base, "TO=s3://bucket/ring", "HTML=1")
+    assert "EXPIRES" in refusal(base, "TO=site", "EXPIRES=soon")
+    assert sorted(path.name for path in base.iterdir()) == ["scenes"]
+
+
+@needs_page
+def test_a_site_is_published_and_taken_back(base: Path) -> None:
+    done = maquette(base, "publish", "MODEL=ring", "TO=site", "CONTENT_LICENSE=CC-BY-4.0")
+    assert done.returncode == 0, done.stderr
+    assert "python3 -m http.server --directory site" in done.stdout
+    told = json.loads((base / "site/manifest.json").read_text())
+    assert told["license"] == "CC-BY-4.0"
+    assert (base / "site" / told["meshes"][0]["url"]).is_file()
+    done = maquette(base, "unpublish", "MODEL=ring")
+    assert done.returncode == 0, done.stderr
+    assert not (base / "site").exists()
+    again = maquette(base, "unpublish", "MODEL=ring")
+    assert again.returncode == 13
+    assert "published nowhere" in again.stderr
+
+
+@needs_page
+def test_what_is_too_large_names_the_setting_that_helps(base: Path) -> None:
+    told = refusal(base, "TO=site", "SIZE_LIMIT=1KB")
+    assert "misses SIZE_LIMIT=1 kB" in told
+    assert f"PIPELINE={PIPELINE} FACES=" in told
+    assert not (base / "site").exists()
