@@ -24,7 +24,7 @@ async function open() {
     const viewer = new Viewer(scene, frame, stage);
     state.viewer = viewer;
     await viewer.open();
-    addInterface(viewer);
+    state.tools = await addInterface(viewer);
     state.ready = true;
 }
 
