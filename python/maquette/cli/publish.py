@@ -107,10 +107,10 @@ def _site(settings: Settings) -> Site:
     from maquette.publishing.options import PublishOptions
     from maquette.publishing.site import compose
     from maquette.scene.paths import Scene
-    from maquette.viewer import page_data, web_page
+    from maquette.viewer import page_data, web_build
 
     options, scene = settings.of(PublishOptions), Scene(settings.scene_dir)
-    page = web_page.folder()
+    page = web_build.build()
     pipelines = [settings.pipeline] if "PIPELINE" in settings.sources else []
     manifest = page_data.renewed(scene, pipelines)
     files = chosen(manifest, parse_size(options.size_limit), best_only=settings.html)

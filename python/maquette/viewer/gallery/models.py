@@ -1,0 +1,102 @@
+"""Manifests for the web page: of a scene, of one pipeline, and of a preview that training left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import trimesh
+
+from maquette.errors import BadInput, NotFound
+from maquette.scene.atomic import replacing, write_json
+from maquette.scene.color_space import linear_from_srgb
+from maquette.scene.paths import Scene
+from maquette.viewer import page_data
+
+_NOTES = "annotations.json"
+_ABOUT = ("up", "scene_bounds", "region", "start_view", "camera_defaults", "walk_camera_defaults",
+          "ground_height")  # fmt: skip
+_Y_UP = np.array([0.0, 1.0, 0.0])
+_MOST_NOTES_BYTES = 1 << 20
+
+
+def manifest(scene: Scene, pipelines: list[str]) -> dict[str, Any]:
+    """What the page shows of a scene; addresses are below the scene's folder.
+
+    Raises:
+        NotFound: there is nothing to show yet.
+    """
+    told = page_data.renewed(scene, pipelines)
+    return {**told, "annotations": notes(scene), "annotations_url": _NOTES}
+
+
+def notes(scene: Scene) -> list[dict[str, Any]]:
+    """The marks that people left in the scene."""
+    try:
+        read = json.loads((scene.root / page_data.FOLDER / _NOTES).read_text(encoding="utf-8"))
+        return list(read["annotations"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def keep_notes(scene: Scene, content: bytes) -> None:
+    """Write down the marks of a scene, as the page sends them.
+
+    Raises:
+        BadInput: that are none.
+    """
+    try:
+        read: Any = json.loads(content) if len(content) <= _MOST_NOTES_BYTES else None
+        marks = [
+            {"title": str(mark.get("title", "")), "text": str(mark.get("text", "")),
+             "position": [float(value) for value in mark["position"]]}
+            for mark in read["annotations"]
+        ]  # fmt: skip
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput("these are no annotations") from error
+    write_json(scene.root / page_data.FOLDER / _NOTES, {"annotations": marks})
+
+
+def preview_manifest(scene: Scene, model: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """A manifest of a preview's model, seen as the finished scene is.
+
+    Args:
+        about: A manifest that tells how the scene stands; {} where there is none yet.
+
+    Raises:
+        NotFound: the preview is gone.
+        BadInput: it is damaged.
+    """
+    if not model.is_file():
+        raise NotFound(f"no preview: `{model.name}`")
+    told = {key: about[key] for key in _ABOUT if key in about}
+    told |= {"schema_version": 1, "title": f"{scene.name}, {model.stem.replace('_', ' ')}"}
+    if _is_splats(model):
+        return {**told, "formats": {"ply": scene.relative(model)}}
+    shown = _as_glb(scene, model, np.asarray(about.get("up", (0.0, -1.0, 0.0)), float))
+    return {**told, "meshes": [{"name": "preview", "url": scene.relative(shown)}]}
+
+
+def _is_splats(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return b"property float opacity" in file.read(4096)
+
+
+def _as_glb(scene: Scene, model: Path, up: np.ndarray) -> Path:
+    """The preview's mesh as .glb, turned upright as the page expects, its colours linear."""
+    path = scene.root / page_data.FOLDER / "preview.glb"
+    try:
+        mesh = trimesh.load_mesh(model, process=False)
+        turn = trimesh.geometry.align_vectors(up / np.linalg.norm(up), _Y_UP)
+        if mesh.visual.kind == "vertex":
+            colors = mesh.visual.vertex_colors.copy()
+            colors[:, :3] = np.round(255 * linear_from_srgb(colors[:, :3] / 255))
+            mesh.visual.vertex_colors = colors
+        mesh.apply_transform(turn)
+        with replacing(path) as temporary:
+            temporary.write_bytes(mesh.export(file_type="glb"))
+    except (OSError, ValueError, KeyError, AttributeError, IndexError) as error:
+        raise BadInput(f"`{model.name}` is damaged: {error}") from error
+    return path
