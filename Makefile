@@ -53,7 +53,7 @@ report: $(READY) ## Write report.html of MODEL anew: what became of it, on one p
 ##@ Look and adjust
 adjust: $(READY) ## Set the region by hand (VIEW=blender or browser)
 	@$(CLI) adjust
-view: $(READY) ## Show mesh, cameras, photos, runs and previews in the browser
+view: $(READY) ## Show all scenes of this machine in the browser, results and runs of each
 	@$(CLI) view
 region: $(READY) ## Print the region; `maquette region set|auto|fit` change it
 	@$(CLI) region show

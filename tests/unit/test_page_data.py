@@ -19,7 +19,7 @@ from maquette.recon.pictures.contact_sheet import lay_out
 from maquette.scene import outputs, stage_records, transforms
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
-from synthetic_scene import orbit, region, truth_mesh, write_posed_scene
+from synthetic_scene import orbit, region, truth_mesh, write_landmarks, write_posed_scene
 
 PIPELINE = "photogrammetry"
 
@@ -82,6 +82,16 @@ def test_many_points_are_thinned_and_the_number_of_all_is_told(
     thin = PlyData.read(str(scene.root / cloud["url"]))["vertex"].data
     assert list(thin["x"][:3]) == [0, 10, 20]
     assert set(thin["red"]) == {7}
+
+
+def test_after_prepare_its_points_are_shown(tmp_path: Path) -> None:
+    scene = scene_with(tmp_path, {})
+    write_landmarks(scene, 200)
+    told = json.loads(writing.write(scene, []).read_text())
+    [cloud] = told["points"]
+    assert cloud["pipeline"] == ""
+    assert 0 < cloud["count"] <= 200
+    assert len(told["cameras"]) == 6
 
 
 def test_the_first_view_has_the_whole_object_and_little_else() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from maquette.errors import BadInput, ConfigError, UsageError
+from maquette.errors import BadInput, ConfigError, NotFound, UsageError
 from maquette.publishing import folder, record, single_file
 from maquette.publishing.bucket import content_type
 from maquette.publishing.choosing import chosen
@@ -46,6 +46,15 @@ def test_of_a_pipelines_meshes_the_first_that_fits_is_published() -> None:
     meshes = [mesh("photogrammetry", 9000), mesh("photogrammetry", 900), mesh("splat", 800)]
     told = chosen(manifest(meshes=meshes), 2000, best_only=False)
     assert [one["size_bytes"] for one in told["meshes"]] == [900, 800]
+
+
+def test_points_of_prepare_alone_are_not_published() -> None:
+    cloud = {"name": "prepare: points", "url": "x.ply", "pipeline": "", "size_bytes": 9}
+    with pytest.raises(NotFound, match="no results to publish"):
+        chosen(manifest(formats={}, meshes=[], points=[cloud]), 0, best_only=False)
+    fused = {**cloud, "pipeline": "photogrammetry"}
+    told = chosen(manifest(formats={}, meshes=[], points=[cloud, fused]), 0, best_only=False)
+    assert told["points"] == [fused]
 
 
 def test_what_lost_more_than_a_decibel_is_refused() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from maquette.errors import BadInput
+from maquette.errors import BadInput, NotFound
 from maquette.pipelines.registry import get_pipeline
 from maquette.quantities import size
 
@@ -25,6 +25,7 @@ def chosen(manifest: Mapping[str, Any], limit_bytes: int, *, best_only: bool) ->
         best_only: One format of splats.
 
     Raises:
+        NotFound: there are no results.
         BadInput: nothing of a pipeline fits, or it lost more than 1 dB.
     """
     told = dict(manifest)
@@ -32,8 +33,14 @@ def chosen(manifest: Mapping[str, Any], limit_bytes: int, *, best_only: bool) ->
     if manifest.get("formats"):
         told |= _splats(manifest, limit_bytes, best_only=best_only)
     has_more = told["meshes"] or told.get("formats")
-    clouds = [one for one in manifest.get("points", ()) if _fits(one["size_bytes"], limit_bytes)]
+    dense = [one for one in manifest.get("points", ()) if one["pipeline"]]
+    clouds = [one for one in dense if _fits(one["size_bytes"], limit_bytes)]
     told["points"] = [] if has_more else clouds
+    if not (has_more or dense):
+        raise NotFound(
+            f"`{manifest['title']}` has no results to publish yet",
+            hint=f"`make extract MODEL={manifest['title']}` makes them",
+        )
     if not (has_more or clouds):
         raise BadInput(
             f"no points of `{manifest['title']}` fit into SIZE_LIMIT={size(limit_bytes)}",

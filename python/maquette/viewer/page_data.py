@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from maquette.errors import MaquetteError, NotFound, from_exit_code
+from maquette.errors import MaquetteError, from_exit_code
 from maquette.scene import outputs
 from maquette.scene.atomic import write_text
 from maquette.scene.events import parse_log_line
 from maquette.scene.paths import OWN_FOLDER, Scene
 
 FOLDER = f"{OWN_FOLDER}/page"
+_LOCK = threading.Lock()
 _FORM = "1"  # raised when the data plane writes other files for the same scene
 
 
@@ -32,21 +33,18 @@ def renewed(scene: Scene, pipelines: Sequence[str] = ()) -> dict[str, Any]:
         MaquetteError: the data plane's own words.
     """
     shown = list(pipelines) or outputs.pipelines_of(scene.root)
-    if not shown:
-        raise NotFound(
-            f"`{scene.name}` has no results yet", hint=f"`make process MODEL={scene.name}`"
-        )
-    path, stamp = scene.root / FOLDER / "manifest.json", scene.root / FOLDER / "made_of"
-    state = _state(scene, shown)
-    try:
-        if stamp.read_text(encoding="utf-8") == state:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return found
-    except (OSError, ValueError):
-        pass
-    _make(scene, shown)
-    write_text(stamp, state)
-    made: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    path = scene.root / FOLDER / f"{'+'.join(shown) or 'prepare'}.json"
+    stamp, state = path.with_suffix(".made_of"), _state(scene, shown)
+    with _LOCK:  # a page asks for several at once, and each takes seconds
+        try:
+            if stamp.read_text(encoding="utf-8") == state:
+                found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+                return found
+        except (OSError, ValueError):
+            pass
+        _make(scene, shown)
+        write_text(stamp, state)
+        made: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return made
 
 
@@ -54,7 +52,11 @@ def _state(scene: Scene, pipelines: Sequence[str]) -> str:
     """What the manifest is made of, as text that changes with it."""
     files = {
         scene.root / item.path for name in pipelines for item in outputs.read(scene.of(name))
-    } | {scene.transforms, *(scene.of(name).evaluation for name in pipelines)}
+    } | {
+        scene.transforms,
+        scene.sparse / "points3D.bin",
+        *(scene.of(name).evaluation for name in pipelines),
+    }
     lines = [_FORM, *pipelines]
     for path in sorted(files):
         if path.is_file():
@@ -79,8 +81,3 @@ def _told(done: subprocess.CompletedProcess[str]) -> MaquetteError | RuntimeErro
                 event["code"], event["what"], detail=event["detail"], hint=event["hint"]
             )
     return RuntimeError(f"the page's files were not written:\n{done.stderr}")
-
-
-def file_of(scene: Scene, address: str) -> Path:
-    """The file that an address of the manifest means."""
-    return scene.root / address

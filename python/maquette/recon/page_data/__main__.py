@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         return progress.failed(missing_part("recon", "the page of a scene", error))
     try:
-        write(Scene(arguments.scene.resolve()), arguments.pipelines.split(","))
+        write(Scene(arguments.scene.resolve()), [*filter(None, arguments.pipelines.split(","))])
     except MaquetteError as error:
         return progress.failed(error)
     except OSError as error:

@@ -16,7 +16,7 @@ from maquette.quantities import size
 from maquette.recon.mesh.gltf import write_glb
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.triangles import FloatArray
-from maquette.scene import outputs, stage_records
+from maquette.scene import colmap_model, outputs, stage_records
 from maquette.scene.atomic import replacing
 from maquette.scene.paths import Scene
 
@@ -63,6 +63,7 @@ def collect(scene: Scene, pipelines: list[str], folder: Path) -> Layers:
             _add_splats(own, found, layers)
         _add_meshes(own, found, layers, folder)
         _add_points(own, found, layers, folder)
+    _add_sparse(scene, layers, folder)
     layers.meshes.sort(key=lambda mesh: (mesh["reduced"], not mesh["textured"]))
     return layers
 
@@ -184,6 +185,35 @@ def _add_points(
             }
         )  # fmt: skip
         layers.sample = sample if layers.sample is None else layers.sample
+
+
+def _add_sparse(scene: Scene, layers: Layers, folder: Path) -> None:
+    """The points that prepare found."""
+    if not scene.sparse.is_dir():
+        return
+    try:
+        model = colmap_model.read(scene.sparse)
+    except MaquetteError:
+        layers.remarks.append("the points that prepare found are damaged")
+        return
+    if not len(model.points):
+        return
+    target = folder / "prepare_points.ply"
+    rows = np.empty(len(model.points), [(axis, "<f4") for axis in "xyz"] + [
+        (name, "u1") for name in ("red", "green", "blue")])  # fmt: skip
+    for column, axis in enumerate("xyz"):
+        rows[axis] = model.points[:, column]
+    for column, name in enumerate(("red", "green", "blue")):
+        rows[name] = model.colors[:, column]
+    with replacing(target) as temporary:
+        PlyData([PlyElement.describe(rows, "vertex")], byte_order="<").write(str(temporary))
+    layers.points.append(
+        {
+            "name": "prepare: points", "url": scene.relative(target), "pipeline": "",
+            "size_bytes": target.stat().st_size, "count": len(rows), "count_whole": len(rows),
+        }
+    )  # fmt: skip
+    layers.sample = model.points if layers.sample is None else layers.sample
 
 
 def _thin(path: Path, target: Path) -> tuple[int, int, FloatArray]:

@@ -25,13 +25,12 @@ from maquette.scene.paths import OWN_FOLDER, Scene
 from maquette.scene.transforms import Transforms
 
 FOLDER = f"{OWN_FOLDER}/page"
-MANIFEST = "manifest.json"
 _MOST_FACES = 3_000_000  # of a mesh by which the first view is chosen
 _CELLS = 512  # along a larger one
 
 
 def write(scene: Scene, pipelines: Sequence[str]) -> Path:
-    """Write `.maquette/page/manifest.json`; addresses in it are relative to the scene's folder.
+    """Write `.maquette/page/<pipelines>.json`; addresses in it are relative to the scene's folder.
 
     Args:
         pipelines: Whose results are shown, the first ones first.
@@ -47,9 +46,9 @@ def write(scene: Scene, pipelines: Sequence[str]) -> Path:
         raise NotFound(
             f"`{scene.name}` has nothing to show yet",
             detail="\n".join(layers.remarks),
-            hint=f"`make extract MODEL={scene.name}` makes it",
+            hint=f"`make prepare MODEL={scene.name}` finds points, `make extract` makes more",
         )
-    path = folder / MANIFEST
+    path = folder / f"{'+'.join(pipelines) or 'prepare'}.json"
     write_json(path, _document(scene, pipelines, cameras, layers, folder))
     return path
 

@@ -27,6 +27,7 @@ def state(scene: Scene) -> dict[str, Any]:
         "photos": [scene.relative(path) for path in photos],
         "depth_maps": [scene.relative(path) for path in _depth_maps(scene)],
         "stages": _stages(scene, pipelines),
+        "has_points": (scene.sparse / "points3D.bin").is_file(),
         "report": scene.report_page.is_file(),
     }
 
@@ -44,7 +45,10 @@ def _pipeline(scene: Scene) -> dict[str, Any]:
             for item in made
             if item.kind in _DOWNLOADS
         ],
-        "pictures": [item.path for item in made if item.kind == outputs.PICTURE],
+        "pictures": [
+            item.path for item in made
+            if item.kind == outputs.PICTURE and Path(item.path).name.startswith(scene.name)
+        ],
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import mimetypes
 import shutil
+import sys
 from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -49,6 +50,11 @@ class Gallery(ThreadingHTTPServer):
     def port(self) -> int:
         """Where it listens, on the loopback."""
         return int(self.server_address[1])
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A visitor who went away is no news for the terminal; all else is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def scene(self, name: str) -> Scene:
         """A scene by its name.

@@ -12,7 +12,6 @@ from maquette.viewer.blender import has_screen
 from maquette.viewer.gallery.server import Gallery
 from maquette.viewer.serving import AccessProxy, Address
 
-
 _POLL_S = 0.05  # how soon it notices that it is to end
 
 

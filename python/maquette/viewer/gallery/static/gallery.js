@@ -16,7 +16,7 @@ function card(scene) {
         element("h2", {}, scene.name),
         element("p", {}, `${counted(scene.photos, "photo")} · ${made}`),
         ...best.slice(0, 2).map((line) => element("p", {}, line)),
-        element("p", {}, `${day(scene.changed_s)} · results ${size(scene.size_bytes)}`));
+        element("p", {}, day(scene.changed_s) + (scene.size_bytes ? ` · ${size(scene.size_bytes)}` : "")));
     return element("a", { class: "card", href: below(scene.name, "") }, cover, about);
 }
 

@@ -24,6 +24,11 @@ function viewer(manifest, words) {
 }
 
 function showResults(methods) {
+    if (methods[0].name === "prepare") {
+        document.getElementById("tabs").hidden = true;
+        document.getElementById("stage").replaceChildren(viewer(at("manifest.json"), "points and cameras that prepare found"));
+        return;
+    }
     const manifests = methods.map((one) => [one.name, `${at("manifest.json")}?pipeline=${one.name}`]);
     const choices = manifests.map(([words, address]) => [words, [[words, address]]]);
     if (manifests.length > 1) {
@@ -92,7 +97,8 @@ async function refresh() {
         document.getElementById("about").textContent = counted(state.photo_count, "photo");
         document.getElementById("report").hidden = !state.report;
         const shown = state.pipelines.filter((one) => one.can_be_shown);
-        part("results", shown.map(({ name: words, made_s }) => ({ name: words, made_s })), showResults);
+        const results = shown.map(({ name: words, made_s }) => ({ name: words, made_s }));
+        part("results", results.length || !state.has_points ? results : [{ name: "prepare" }], showResults);
         part("training", state.runs, (runs) => showRuns(document.getElementById("runs"), runs, at));
         part("numbers", shown, showNumbers);
         part("pictures", state.pipelines.flatMap((one) => one.pictures), showPictures);
