@@ -131,6 +131,12 @@ def test_notes_of_the_page_are_kept_and_nothing_else_is_written(gallery: str, sc
     assert len(models.notes(scene)) == 1
 
 
+def test_without_a_scene_the_page_shows_the_sample(gallery: str) -> None:
+    told = read(f"{gallery}/page/manifest.json")
+    with urllib.request.urlopen(f"{gallery}/page/{told['meshes'][0]['url']}", timeout=10) as answer:
+        assert answer.read(4) == b"glTF"
+
+
 def test_a_curve_of_many_points_is_thinned_by_means(tmp_path: Path) -> None:
     folder = tmp_path / "shoe" / "runs" / "splat" / "first"
     folder.mkdir(parents=True)

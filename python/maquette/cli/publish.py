@@ -54,6 +54,7 @@ def publish(settings: SettingWords = None, as_json: AsJson = False) -> None:
         _confirm_public(chosen)
     site = _site(chosen)
     result = _to_bucket(chosen, site) if is_remote else _to_disk(chosen, site)
+    _notify(chosen, result)
     _tell(chosen, result, as_json)
 
 
@@ -197,6 +198,22 @@ def _confirm_public(settings: Settings) -> None:
     )
     if not (sys.stdin.isatty() and typer.confirm(f"{said}. Publish?")):
         raise UsageError(f"nothing was published: {said}", hint="add YES=1 to publish it")
+
+
+def _notify(settings: Settings, result: dict[str, Any]) -> None:
+    """Tell NOTIFY_URL of a link that others can open."""
+    from maquette.agent.webhook import Webhook
+    from maquette.publishing.options import PublishOptions
+
+    if "expires_at" not in result:
+        return
+    url = settings.of(PublishOptions).notify_url.get_secret_value()
+    facts = {key: result[key] for key in ("link", "picture", "expires_at")}
+    webhook = Webhook(url, {"model": settings.model}, lambda told: print(told, file=sys.stderr))
+    until = f", until {result['expires_at']}" if result["expires_at"] else ""
+    words = f"{settings.model} is published{until}: {result['link']}"
+    webhook.send("published", words, **facts)
+    webhook.close()
 
 
 def _tell(settings: Settings, result: dict[str, Any], as_json: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from pydantic import SecretStr
+
 from maquette.errors import ConfigError
 from maquette.pipelines.options import option
 
@@ -17,6 +19,9 @@ class PublishOptions:
     """Options of `publish` that steps of some pipelines know too."""
 
     size_limit: str = option("", "the most that a published file may take, e.g. 20MB; empty: any")
+    notify_url: SecretStr = option(
+        SecretStr(""), "webhook (Slack's or any) told of the link, with a picture"
+    )
     content_license: str = option("", "of the content, e.g. CC-BY-4.0, for manifest.json")
 
 

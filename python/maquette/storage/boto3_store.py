@@ -230,9 +230,10 @@ class Boto3Store:
         if refusal.code not in _TAKEN or not self._is_there(fine=(403, 404)):
             raise translate(refusal, f"making `s3://{self.name}/`")
 
-    def address_to_read(self, path: str, lifetime_s: int) -> str:
+    def address_to_read(self, path: str, lifetime_s: int, content_type: str = "") -> str:
         """An address under which anybody may read an object for a while; a secret therefore."""
         wanted = {"Bucket": self.name, "Key": self.key(path)}
+        wanted |= {"ResponseContentType": content_type} if content_type else {}
         sign = self.connection.client.generate_presigned_url
         return str(sign("get_object", Params=wanted, ExpiresIn=lifetime_s))
 

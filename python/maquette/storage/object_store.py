@@ -234,8 +234,12 @@ class ObjectStore(Protocol):
             MaquetteError: the name is taken, or this key may not make buckets.
         """
 
-    def address_to_read(self, path: str, lifetime_s: int) -> str:
-        """An address under which anybody may read an object for a while; a secret therefore."""
+    def address_to_read(self, path: str, lifetime_s: int, content_type: str = "") -> str:
+        """An address under which anybody may read an object for a while; a secret therefore.
+
+        Args:
+            content_type: That the answer is to have, whatever the object was written with.
+        """
 
     def page_rules(self) -> list[dict[str, Any]] | None:
         """The bucket's CORS rules, as S3 names their parts; None where the store has none."""

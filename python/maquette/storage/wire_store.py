@@ -207,9 +207,9 @@ class WireStore:
         size = sum(part.size for part in parts)
         return RemoteObject(size, answer.body, tag, int(done.timestamp()))
 
-    def address_to_read(self, path: str, lifetime_s: int) -> str:
+    def address_to_read(self, path: str, lifetime_s: int, content_type: str = "") -> str:
         """An address under which anybody may read an object for a while; a secret therefore."""
-        return self.wire.address_to_read(self.name, self.key(path), lifetime_s)
+        return self.wire.address_to_read(self.name, self.key(path), lifetime_s, content_type)
 
     def _page(self, start_after: str, token: str) -> Page | None:
         query = {"list-type": "2", "prefix": self.key(""), "encoding-type": "url"}

@@ -10,11 +10,13 @@ import numpy as np
 import trimesh
 
 from maquette.errors import BadInput, NotFound
+from maquette.resources import ROOT
 from maquette.scene.atomic import replacing, write_json
 from maquette.scene.color_space import linear_from_srgb
 from maquette.scene.paths import Scene
 from maquette.viewer import page_data
 
+SAMPLE = "owl"
 _NOTES = "annotations.json"
 _ABOUT = ("up", "scene_bounds", "region", "start_view", "camera_defaults", "walk_camera_defaults",
           "ground_height")  # fmt: skip
@@ -85,8 +87,19 @@ def _is_splats(path: Path) -> bool:
 
 
 def _as_glb(scene: Scene, model: Path, up: np.ndarray) -> Path:
-    """The preview's mesh as .glb, turned upright as the page expects, its colours linear."""
+    """The preview's mesh as a file that the page reads."""
     path = scene.root / page_data.FOLDER / "preview.glb"
+    with replacing(path) as temporary:
+        temporary.write_bytes(glb_of(model, up))
+    return path
+
+
+def glb_of(model: Path, up: np.ndarray) -> bytes:
+    """A mesh as binary glTF, turned upright as the page expects, its colours linear.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
     try:
         mesh = trimesh.load_mesh(model, process=False)
         turn = trimesh.geometry.align_vectors(up / np.linalg.norm(up), _Y_UP)
@@ -95,8 +108,27 @@ def _as_glb(scene: Scene, model: Path, up: np.ndarray) -> Path:
             colors[:, :3] = np.round(255 * linear_from_srgb(colors[:, :3] / 255))
             mesh.visual.vertex_colors = colors
         mesh.apply_transform(turn)
-        with replacing(path) as temporary:
-            temporary.write_bytes(mesh.export(file_type="glb"))
+        return bytes(mesh.export(file_type="glb"))
     except (OSError, ValueError, KeyError, AttributeError, IndexError) as error:
         raise BadInput(f"`{model.name}` is damaged: {error}") from error
-    return path
+
+
+def demo_manifest() -> dict[str, Any]:
+    """What the page shows that is asked for no scene: the bundled sample's truth."""
+    return {
+        "schema_version": 1, "title": "The sample", "up": [0, 0, 1],
+        "description": "The owl of `make demo` as it was modelled; make view shows your scenes.",
+        "meshes": [{"name": "ground truth", "url": "sample.glb"}],
+    }  # fmt: skip
+
+
+def demo_mesh() -> bytes:
+    """The bundled sample's true surface as binary glTF.
+
+    Raises:
+        NotFound: this installation has no sample.
+    """
+    path = ROOT / "samples" / SAMPLE / "ground_truth.ply"
+    if not path.is_file():
+        raise NotFound("this installation has no sample", hint="a checkout has one")
+    return glb_of(path, np.array([0.0, 0.0, 1.0]))

@@ -110,6 +110,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._file(STATIC / "gallery.html")
         elif first == "static":
             self._file(_inside(STATIC, rest))
+        elif path == "/page/manifest.json":
+            self._json(models.demo_manifest())
+        elif path == "/page/sample.glb":
+            self._send(models.demo_mesh(), "model/gltf-binary")
         elif first == "page":
             self._file(_inside(self.server.page, rest or "index.html"))
         elif path == "/scenes.json":
