@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,11 @@ from maquette.recon.mesh.ply import write_ply
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.scene import outputs, stage_records
 from maquette.scene.stage_records import StageRecord
+from maquette.storage import datastores
+from maquette.storage.datastores import DataStore
+from maquette.storage.embedded import Running
 from maquette.viewer import web_page
+from s3_server import KEYS
 from synthetic_scene import truth_mesh, write_posed_scene
 
 PIPELINE = "photogrammetry"
@@ -63,6 +69,37 @@ def test_a_site_is_published_and_taken_back(base: Path) -> None:
     again = maquette(base, "unpublish", "MODEL=ring")
     assert again.returncode == 13
     assert "published nowhere" in again.stderr
+
+
+@needs_page
+def test_a_private_link_is_printed_told_to_the_webhook_and_ended(
+    base: Path, server: Running, hook: tuple[str, list[dict]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, taken = hook
+    for name, value in {
+        "XDG_CONFIG_HOME": str(base / "config"), "AWS_CONFIG_FILE": str(base / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(base / "none"),
+        "AWS_ACCESS_KEY_ID": KEYS.access_key, "AWS_SECRET_ACCESS_KEY": KEYS.secret_key,
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    datastores.add("RINGS", DataStore(server.location.endpoint, "us-east-1"))
+    to = ("TO=s3://published-rings/one", "DATASTORE=RINGS")
+    told = refusal(base, *to, "PUBLIC=1")
+    assert "everybody who knows or guesses the address" in told
+    (base / ".env").write_text(f"NOTIFY_URL={url}\n")
+    done = maquette(base, "publish", "MODEL=ring", *to, "EXPIRES=1h")
+    assert done.returncode == 0, done.stderr
+    link = next(line for line in done.stdout.splitlines() if line.startswith("http"))
+    with urllib.request.urlopen(link, timeout=10) as answer:
+        assert b"<title>ring" in answer.read()
+    assert [message["event"] for message in taken] == ["published"]
+    assert taken[0]["link"] == link
+    assert "secret-part" not in done.stdout + done.stderr
+    done = maquette(base, "unpublish", "MODEL=ring")
+    assert done.returncode == 0, done.stderr
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(link, timeout=10)
 
 
 @needs_page

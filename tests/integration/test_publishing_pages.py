@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from browsing import LIMIT_S, SHOTS, in_browser
+from maquette.notebook import Page
 from maquette.publishing import bucket, folder
 from maquette.publishing.choosing import chosen
 from maquette.publishing.single_file import everything_in_one
@@ -106,6 +107,20 @@ def test_a_private_link_shows_the_scene_and_asks_no_other_host(
     picture = opened(browser, made.link, server.location.endpoint, "published_private")
     assert green_share(picture) > 0.15
     place.close()
+
+
+def test_a_cell_of_a_notebook_shows_the_scene(browser: object, site: Site, tmp_path: Path) -> None:
+    cell = Page("ring", everything_in_one(site), 400)._repr_html_()
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<!doctype html><meta charset=utf-8><p>In [1]:</p>{cell}")
+    page = browser.new_page(viewport={"width": 800, "height": 600})
+    page.goto(path.as_uri())
+    frame = page.frames[1]
+    frame.wait_for_function(
+        "window.maquette && (maquette.ready || maquette.failed)", timeout=LIMIT_S * 1e3
+    )
+    assert frame.evaluate("maquette.ready")
+    page.close()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from maquette.errors import ConfigError, NotFound, UsageError, shown_path
 if TYPE_CHECKING:
     from maquette.config.settings import Settings
     from maquette.publishing.site import Site
+    from maquette.scene.data_location import DataLocation
     from maquette.storage.object_store import ObjectStore
 
 _BUCKET = r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?"
@@ -50,7 +52,7 @@ def publish(settings: SettingWords = None, as_json: AsJson = False) -> None:
             hint="leave it out, or give TO=s3://bucket/prefix",
         )
     if is_remote:
-        _require_bucket(chosen)
+        _require_bucket(chosen.data)
         _confirm_public(chosen)
     site = _site(chosen)
     result = _to_bucket(chosen, site) if is_remote else _to_disk(chosen, site)
@@ -65,22 +67,24 @@ def unpublish(settings: SettingWords = None, as_json: AsJson = False) -> None:
 
     chosen = load_settings(settings)
     scene = Scene(chosen.scene_dir)
-    to = chosen.to or _only_place(record.places(scene), chosen.model)
+    place = _place(record.places(scene), chosen)
+    to = place["to"]
     if to.startswith("s3://"):
         from maquette.publishing import bucket
 
-        _require_bucket(chosen)
-        with _opened(chosen, to) as opened:
+        data = _data(chosen, place["datastore"])
+        _require_bucket(data)
+        with _opened(data, to) as opened:
             known = bucket.read(opened)
             kept = bucket.remove(opened, known) if known else []
     else:
-        known = folder.read(Path(to).expanduser())
-        kept = folder.remove(Path(to).expanduser(), known) if known else []
+        known = folder.read(Path(to))
+        kept = folder.remove(Path(to), known) if known else []
     if known is None:
         raise NotFound(
             f"nothing is published at `{to}`", hint="TO= names the place; `make publish` told it"
         )
-    record.note_place(scene, to, chosen.datastore, is_there=False)
+    record.note_place(scene, to, place["datastore"], is_there=False)
     removed = len(known.files) - len(kept)
     if as_json:
         print(json.dumps({"removed": removed, "kept": kept, "to": to}))
@@ -90,16 +94,33 @@ def unpublish(settings: SettingWords = None, as_json: AsJson = False) -> None:
         print(f"kept {name}: it was changed since", file=sys.stderr)
 
 
-def _only_place(places: list[dict[str, str]], model: str) -> str:
-    if len(places) == 1:
-        return places[0]["to"]
+def _place(places: list[dict[str, str]], settings: Settings) -> dict[str, str]:
+    """Where to unpublish: at TO, or at the only place that is known.
+
+    Raises:
+        NotFound: none is known.
+        UsageError: there are several.
+    """
+    model, to = settings.model, settings.to
+    if to:
+        here = to if to.startswith("s3://") else str(Path(to).expanduser().resolve())
+        named = [place for place in places if place["to"] == here]
+        return named[0] if named else {"to": here, "datastore": settings.datastore}
     if not places:
         raise NotFound(f"`{model}` is published nowhere that is known here", hint="give TO=")
-    raise UsageError(
-        f"`{model}` is published at {len(places)} places",
-        detail="\n".join(place["to"] for place in places),
-        hint=f"make unpublish MODEL={model} TO={places[-1]['to']}",
-    )
+    if len(places) > 1:
+        raise UsageError(
+            f"`{model}` is published at {len(places)} places",
+            detail="\n".join(place["to"] for place in places),
+            hint=f"make unpublish MODEL={model} TO={places[-1]['to']}",
+        )
+    return places[0]
+
+
+def _data(settings: Settings, datastore: str) -> DataLocation:
+    """Where to look: in the data store that is asked for, else in the one published to."""
+    asked = "DATASTORE" in settings.sources
+    return settings.data if asked else replace(settings.data, chosen_datastore=datastore)
 
 
 def _site(settings: Settings) -> Site:
@@ -152,8 +173,8 @@ def _to_bucket(settings: Settings, site: Site) -> dict[str, Any]:
     from maquette.scene.paths import Scene
 
     span = None if settings.public else lifetime(settings.expires)
-    with _opened(settings, settings.to) as opened:
-        made = bucket.publish(site, opened, settings.model, span, lambda done, total: None)
+    with _opened(settings.data, settings.to) as opened:
+        made = bucket.publish(site, opened, settings.model, span, _show_progress)
         kept = bucket.read(opened)
     record.note_place(
         Scene(settings.scene_dir), settings.to, settings.datastore, is_there=True
@@ -166,21 +187,28 @@ def _to_bucket(settings: Settings, site: Site) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _show_progress(done: int, total: int) -> None:
+    """A line that moves, on a terminal."""
+    if sys.stderr.isatty():
+        end = "\r\x1b[K" if done == total else ""
+        print(f"\r{done} of {total} files{end}", end="", file=sys.stderr, flush=True)
+
+
 @contextmanager
-def _opened(settings: Settings, to: str) -> Iterator[ObjectStore]:
+def _opened(data: DataLocation, to: str) -> Iterator[ObjectStore]:
     from maquette.storage.scene_bucket import opened
 
     found = re.fullmatch(_BUCKET, to)
     if not found:
         raise ConfigError(f"not a bucket and a prefix: TO={to}", hint="TO=s3://bucket/prefix")
-    with opened(settings.data) as bucket:
+    with opened(data) as bucket:
         yield bucket.at(found[1], (found[2] or "").strip("/"))
 
 
-def _require_bucket(settings: Settings) -> None:
+def _require_bucket(data: DataLocation) -> None:
     from maquette.storage.scene_bucket import uses_embedded_store
 
-    if uses_embedded_store(settings.data):
+    if uses_embedded_store(data):
         raise ConfigError(
             "the built-in store answers while a command runs, and to this machine alone: "
             "a link into it would lead nowhere",
