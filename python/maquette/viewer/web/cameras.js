@@ -4,7 +4,7 @@ import { Color, Entity, Mesh, MeshInstance, PRIMITIVE_LINES, SEMANTIC_POSITION, 
 import { fetchJson } from "./fetching.js";
 import { camerasOf } from "./manifest.js";
 
-const DEPTH_SHARE = 0.05; // of the scene's radius
+const DEPTH_SHARE = 0.03; // of the scene's radius
 const REACH_PX = 24; // of a click
 const EDGES = [0, 1, 0, 2, 0, 3, 0, 4, 1, 2, 2, 3, 3, 4, 4, 1];
 const VERTEX = `

@@ -81,7 +81,7 @@ export class Controls {
     }
 
     key(event, isDown) {
-        if (event.target.matches?.("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+        if (isDown && (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey)) return;
         this.isRunning = event.shiftKey;
         if (!(event.code in KEYS)) return;
         event.preventDefault();
@@ -102,4 +102,9 @@ export class Controls {
             this.viewpoint.move(right / length, up / length, ahead / length, Math.min(seconds, 0.1), this.isRunning);
         }
     }
+}
+
+/** Whether a key belongs to a field and not to the picture. */
+export function isTyping(element) {
+    return Boolean(element.matches?.('input:not([type="checkbox"]), textarea, select'));
 }

@@ -1,5 +1,6 @@
 /** A row of buttons, each with a key. */
 
+import { isTyping } from "./controls.js";
 import { icon } from "./icons.js";
 
 export class Toolbar {
@@ -39,7 +40,7 @@ export class Toolbar {
     }
 
     key(event) {
-        if (event.target.matches?.("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+        if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
         if (event.key === "Escape") this.onEscape();
         else if (!event.repeat) this.keys.get(event.key.toLowerCase())?.();
     }
