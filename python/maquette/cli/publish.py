@@ -1,35 +1,27 @@
-"""`maquette publish` and `maquette unpublish`: share a scene with a link, and take it back."""
+"""`maquette publish`: share a scene with a link, a folder or a file."""
 
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from maquette.cli.arguments import AsJson, SettingWords, load_settings
+from maquette.cli.published_places import open_place, require_bucket
 from maquette.cli.workspaces import require_scene
-from maquette.errors import ConfigError, NotFound, UsageError, shown_path
+from maquette.errors import UsageError, shown_path
 
 if TYPE_CHECKING:
     from maquette.config.settings import Settings
     from maquette.publishing.site import Site
-    from maquette.scene.data_location import DataLocation
-    from maquette.storage.object_store import ObjectStore
-
-_BUCKET = r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?"
 
 
 def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
     app.command("publish")(publish)
-    app.command("unpublish")(unpublish)
 
 
 def publish(settings: SettingWords = None, as_json: AsJson = False) -> None:
@@ -52,75 +44,12 @@ def publish(settings: SettingWords = None, as_json: AsJson = False) -> None:
             hint="leave it out, or give TO=s3://bucket/prefix",
         )
     if is_remote:
-        _require_bucket(chosen.data)
+        require_bucket(chosen.data)
         _confirm_public(chosen)
     site = _site(chosen)
     result = _to_bucket(chosen, site) if is_remote else _to_disk(chosen, site)
     _notify(chosen, result)
     _tell(chosen, result, as_json)
-
-
-def unpublish(settings: SettingWords = None, as_json: AsJson = False) -> None:
-    """Remove exactly what publish wrote, at TO or where MODEL is published."""
-    from maquette.publishing import folder, record
-    from maquette.scene.paths import Scene
-
-    chosen = load_settings(settings)
-    scene = Scene(chosen.scene_dir)
-    place = _place(record.places(scene), chosen)
-    to = place["to"]
-    if to.startswith("s3://"):
-        from maquette.publishing import bucket
-
-        data = _data(chosen, place["datastore"])
-        _require_bucket(data)
-        with _opened(data, to) as opened:
-            known = bucket.read(opened)
-            kept = bucket.remove(opened, known) if known else []
-    else:
-        known = folder.read(Path(to))
-        kept = folder.remove(Path(to), known) if known else []
-    if known is None:
-        raise NotFound(
-            f"nothing is published at `{to}`", hint="TO= names the place; `make publish` told it"
-        )
-    record.note_place(scene, to, place["datastore"], is_there=False)
-    removed = len(known.files) - len(kept)
-    if as_json:
-        print(json.dumps({"removed": removed, "kept": kept, "to": to}))
-        return
-    print(f"removed {removed} files of `{known.model}` from {to}")
-    for name in kept:
-        print(f"kept {name}: it was changed since", file=sys.stderr)
-
-
-def _place(places: list[dict[str, str]], settings: Settings) -> dict[str, str]:
-    """Where to unpublish: at TO, or at the only place that is known.
-
-    Raises:
-        NotFound: none is known.
-        UsageError: there are several.
-    """
-    model, to = settings.model, settings.to
-    if to:
-        here = to if to.startswith("s3://") else str(Path(to).expanduser().resolve())
-        named = [place for place in places if place["to"] == here]
-        return named[0] if named else {"to": here, "datastore": settings.datastore}
-    if not places:
-        raise NotFound(f"`{model}` is published nowhere that is known here", hint="give TO=")
-    if len(places) > 1:
-        raise UsageError(
-            f"`{model}` is published at {len(places)} places",
-            detail="\n".join(place["to"] for place in places),
-            hint=f"make unpublish MODEL={model} TO={places[-1]['to']}",
-        )
-    return places[0]
-
-
-def _data(settings: Settings, datastore: str) -> DataLocation:
-    """Where to look: in the data store that is asked for, else in the one published to."""
-    asked = "DATASTORE" in settings.sources
-    return settings.data if asked else replace(settings.data, chosen_datastore=datastore)
 
 
 def _site(settings: Settings) -> Site:
@@ -173,7 +102,7 @@ def _to_bucket(settings: Settings, site: Site) -> dict[str, Any]:
     from maquette.scene.paths import Scene
 
     span = None if settings.public else lifetime(settings.expires)
-    with _opened(settings.data, settings.to) as opened:
+    with open_place(settings.data, settings.to) as opened:
         made = bucket.publish(site, opened, settings.model, span, _show_progress)
         kept = bucket.read(opened)
     record.note_place(
@@ -192,28 +121,6 @@ def _show_progress(done: int, total: int) -> None:
     if sys.stderr.isatty():
         end = "\r\x1b[K" if done == total else ""
         print(f"\r{done} of {total} files{end}", end="", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _opened(data: DataLocation, to: str) -> Iterator[ObjectStore]:
-    from maquette.storage.scene_bucket import opened
-
-    found = re.fullmatch(_BUCKET, to)
-    if not found:
-        raise ConfigError(f"not a bucket and a prefix: TO={to}", hint="TO=s3://bucket/prefix")
-    with opened(data) as bucket:
-        yield bucket.at(found[1], (found[2] or "").strip("/"))
-
-
-def _require_bucket(data: DataLocation) -> None:
-    from maquette.storage.scene_bucket import uses_embedded_store
-
-    if uses_embedded_store(data):
-        raise ConfigError(
-            "the built-in store answers while a command runs, and to this machine alone: "
-            "a link into it would lead nowhere",
-            hint="`maquette datastore add` names one; or publish with TO=folder or HTML=1",
-        )
 
 
 def _confirm_public(settings: Settings) -> None:
