@@ -51,12 +51,13 @@ def page_of(scene: str | Path, pipeline: str = "", height_px: int = 600) -> Page
     from maquette.publishing.single_file import everything_in_one
     from maquette.publishing.site import compose
     from maquette.scene.paths import Scene
-    from maquette.viewer import page_data, web_build
+    from maquette.viewer import notes, page_data, web_build
 
     root = Path(scene).expanduser().resolve()
     if not root.is_dir():
         raise NotFound(f"there is no scene at `{scene}`", hint='maquette.show("scenes/owl")')
     shown = Scene(root)
     told = page_data.renewed(shown, [pipeline] if pipeline else [])
+    told["annotations"] = notes.read(shown)
     site = compose(shown, chosen(told, 0, best_only=True), web_build.build())
     return Page(root.name, everything_in_one(site), max(height_px, LEAST_HEIGHT_PX))

@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 
 from command_line import maquette
+from maquette.cli.publish import publish
+from maquette.errors import MaquetteError
 from maquette.recon.mesh.ply import write_ply
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.scene import outputs, stage_records
+from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
 from maquette.storage import datastores
 from maquette.storage.datastores import DataStore
 from maquette.storage.embedded import Running
-from maquette.viewer import web_page
+from maquette.viewer import notes, web_page
 from s3_server import KEYS
 from synthetic_scene import truth_mesh, write_posed_scene
 
@@ -46,22 +49,56 @@ def refusal(base: Path, *words: str) -> str:
     return done.stderr
 
 
-def test_what_does_not_fit_together_is_refused_before_anything_is_written(base: Path) -> None:
-    assert "TO= says where to publish" in refusal(base)
-    assert "built-in store" in refusal(base, "TO=s3://bucket/ring")
-    assert "PUBLIC=1 is about a bucket" in refusal(base, "TO=site", "PUBLIC=1")
-    assert "HTML=1 writes a file" in refusal(base, "TO=s3://bucket/ring", "HTML=1")
-    assert "EXPIRES" in refusal(base, "TO=site", "EXPIRES=soon")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "TO= says where to publish"),
+        (("TO=s3://bucket/ring",), "built-in store"),
+        (("TO=site", "PUBLIC=1"), "PUBLIC=1 is about a bucket"),
+        (("TO=s3://bucket/ring", "HTML=1"), "HTML=1 writes a file"),
+        (("TO=site", "EXPIRES=soon"), "settings are not usable"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_before_anything_is_written(
+    base: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(base)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(base / "config"))
+    with pytest.raises(MaquetteError, match=said) as failure:
+        publish(["MODEL=ring", *words])
+    assert failure.value.hint
     assert sorted(path.name for path in base.iterdir()) == ["scenes"]
+
+
+@pytest.fixture
+def rings(base: Path, server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A data store of that name, for a person without AWS files."""
+    for name, value in {
+        "XDG_CONFIG_HOME": str(base / "config"), "AWS_CONFIG_FILE": str(base / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(base / "none"),
+        "AWS_ACCESS_KEY_ID": KEYS.access_key, "AWS_SECRET_ACCESS_KEY": KEYS.secret_key,
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    datastores.add("RINGS", DataStore(server.location.endpoint, "us-east-1"))
+
+
+def test_what_becomes_public_is_said_and_asked(base: Path, rings: None) -> None:
+    told = refusal(base, "TO=s3://published-rings/one", "DATASTORE=RINGS", "PUBLIC=1")
+    assert "everybody who knows or guesses the address" in told
+    assert "YES=1" in told
 
 
 @needs_page
 def test_a_site_is_published_and_taken_back(base: Path) -> None:
+    mark = {"title": "crack", "text": "", "position": [0, 0, 1]}
+    notes.keep(Scene(base / "scenes" / "ring"), json.dumps({"annotations": [mark]}).encode())
     done = maquette(base, "publish", "MODEL=ring", "TO=site", "CONTENT_LICENSE=CC-BY-4.0")
     assert done.returncode == 0, done.stderr
     assert "python3 -m http.server --directory site" in done.stdout
     told = json.loads((base / "site/manifest.json").read_text())
     assert told["license"] == "CC-BY-4.0"
+    assert [note["title"] for note in told["annotations"]] == ["crack"]
     assert (base / "site" / told["meshes"][0]["url"]).is_file()
     done = maquette(base, "unpublish", "MODEL=ring")
     assert done.returncode == 0, done.stderr
@@ -73,20 +110,10 @@ def test_a_site_is_published_and_taken_back(base: Path) -> None:
 
 @needs_page
 def test_a_private_link_is_printed_told_to_the_webhook_and_ended(
-    base: Path, server: Running, hook: tuple[str, list[dict]], monkeypatch: pytest.MonkeyPatch
+    base: Path, rings: None, hook: tuple[str, list[dict]]
 ) -> None:
     url, taken = hook
-    for name, value in {
-        "XDG_CONFIG_HOME": str(base / "config"), "AWS_CONFIG_FILE": str(base / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(base / "none"),
-        "AWS_ACCESS_KEY_ID": KEYS.access_key, "AWS_SECRET_ACCESS_KEY": KEYS.secret_key,
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    datastores.add("RINGS", DataStore(server.location.endpoint, "us-east-1"))
     to = ("TO=s3://published-rings/one", "DATASTORE=RINGS")
-    told = refusal(base, *to, "PUBLIC=1")
-    assert "everybody who knows or guesses the address" in told
     (base / ".env").write_text(f"NOTIFY_URL={url}\n")
     done = maquette(base, "publish", "MODEL=ring", *to, "EXPIRES=1h")
     assert done.returncode == 0, done.stderr

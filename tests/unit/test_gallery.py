@@ -22,6 +22,7 @@ from maquette.scene.stage_records import StageRecord
 
 pytest.importorskip("trimesh", reason="pip install -e 'python[view]'")
 
+from maquette.viewer import notes
 from maquette.viewer.gallery import models, runs, small_pictures
 from maquette.viewer.gallery.server import Gallery
 
@@ -125,10 +126,10 @@ def test_notes_of_the_page_are_kept_and_nothing_else_is_written(gallery: str, sc
     mark = {"title": "crack", "text": "here", "position": [1, 2, 3], "more": "dropped"}
     content = json.dumps({"annotations": [mark]}).encode()
     assert status(f"{gallery}/scenes/shoe/annotations.json", content) == 200
-    assert models.notes(scene) == [{"title": "crack", "text": "here", "position": [1, 2, 3]}]
+    assert notes.read(scene) == [{"title": "crack", "text": "here", "position": [1, 2, 3]}]
     assert status(f"{gallery}/scenes/shoe/settings.yaml", content) == 404
     assert status(f"{gallery}/scenes/shoe/annotations.json", b"[1]") == 422
-    assert len(models.notes(scene)) == 1
+    assert len(notes.read(scene)) == 1
 
 
 def test_without_a_scene_the_page_shows_the_sample(gallery: str) -> None:

@@ -58,13 +58,14 @@ def _site(settings: Settings) -> Site:
     from maquette.publishing.options import PublishOptions
     from maquette.publishing.site import compose
     from maquette.scene.paths import Scene
-    from maquette.viewer import page_data, web_build
+    from maquette.viewer import notes, page_data, web_build
 
     options, scene = settings.of(PublishOptions), Scene(settings.scene_dir)
     page = web_build.build()
     pipelines = [settings.pipeline] if "PIPELINE" in settings.sources else []
     manifest = page_data.renewed(scene, pipelines)
     files = chosen(manifest, parse_size(options.size_limit), best_only=settings.html)
+    files["annotations"] = notes.read(scene)
     if options.content_license:
         files["license"] = options.content_license
     return compose(scene, files, page)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,15 @@ import trimesh
 
 from maquette.errors import BadInput, NotFound
 from maquette.resources import ROOT
-from maquette.scene.atomic import replacing, write_json
+from maquette.scene.atomic import replacing
 from maquette.scene.color_space import linear_from_srgb
 from maquette.scene.paths import Scene
-from maquette.viewer import page_data
+from maquette.viewer import notes, page_data
 
 SAMPLE = "owl"
-_NOTES = "annotations.json"
 _ABOUT = ("up", "scene_bounds", "region", "start_view", "camera_defaults", "walk_camera_defaults",
           "ground_height")  # fmt: skip
 _Y_UP = np.array([0.0, 1.0, 0.0])
-_MOST_NOTES_BYTES = 1 << 20
 
 
 def manifest(scene: Scene, pipelines: list[str]) -> dict[str, Any]:
@@ -31,34 +28,7 @@ def manifest(scene: Scene, pipelines: list[str]) -> dict[str, Any]:
         NotFound: there is nothing to show yet.
     """
     told = page_data.renewed(scene, pipelines)
-    return {**told, "annotations": notes(scene), "annotations_url": _NOTES}
-
-
-def notes(scene: Scene) -> list[dict[str, Any]]:
-    """The marks that people left in the scene."""
-    try:
-        read = json.loads((scene.root / page_data.FOLDER / _NOTES).read_text(encoding="utf-8"))
-        return list(read["annotations"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
-def keep_notes(scene: Scene, content: bytes) -> None:
-    """Write down the marks of a scene, as the page sends them.
-
-    Raises:
-        BadInput: that are none.
-    """
-    try:
-        read: Any = json.loads(content) if len(content) <= _MOST_NOTES_BYTES else None
-        marks = [
-            {"title": str(mark.get("title", "")), "text": str(mark.get("text", "")),
-             "position": [float(value) for value in mark["position"]]}
-            for mark in read["annotations"]
-        ]  # fmt: skip
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput("these are no annotations") from error
-    write_json(scene.root / page_data.FOLDER / _NOTES, {"annotations": marks})
+    return {**told, "annotations": notes.read(scene), "annotations_url": notes.FILE}
 
 
 def preview_manifest(scene: Scene, model: Path, about: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from maquette.errors import MaquetteError, NotFound
 from maquette.scene import outputs
 from maquette.scene.paths import Scene
-from maquette.viewer import page_data
+from maquette.viewer import notes, page_data
 from maquette.viewer.gallery import listing, models, scene_state, small_pictures
 
 STATIC = Path(__file__).parent / "static"
@@ -156,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length") or 0)
         if not path.startswith("/scenes/") or below != "annotations.json" or length > _MOST_BODY:
             raise NotFound(f"nothing is kept at `{path}`")
-        models.keep_notes(self.server.scene(name), self.rfile.read(length))
+        notes.keep(self.server.scene(name), self.rfile.read(length))
         self._json({"kept": True})
 
     def _json(self, value: Any) -> None:
