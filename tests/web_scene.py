@@ -118,7 +118,7 @@ def manifest() -> dict[str, object]:
             "position": list(place(0, EYE, 3)), "look_at": list(place(0, EYE, 0)),
         },
         "unit": "m", "units_per_scene_unit": 2.0, "cameras": [camera], "license": "CC0",
-        "annotations": [{"title": "Red", "text": "a ball", "position": list(place(1.2, 1, 0))}],
+        "annotations": [{"title": "Red", "text": "a ball", "position": list(place(0, 0.2, 2))}],
         "background": "#101820",
     }  # fmt: skip
 

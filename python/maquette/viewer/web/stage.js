@@ -19,7 +19,8 @@ import {
 } from "playcanvas";
 import { Problem } from "./problems.js";
 
-const SETTLE_MS = 600; // drawn on after a change: sorting answers from a worker
+const SETTLE_MS = 600; // drawn on after a change
+const SORTED_MS = 100;
 
 export async function createStage(canvas, frame) {
     let device;
@@ -49,6 +50,7 @@ class Stage {
         this.app.systems.gsplat.on("frame:ready", (camera, layer, ready, loading) => {
             if (!ready || loading > 0) this.app.renderNextFrame = true;
         });
+        this.app.scene.on("gsplat:sorted", () => this.drawFor(SORTED_MS)); // a worker's answer, when it comes
         this.app.on("update", () => {
             if (performance.now() < this.drawUntil) this.app.renderNextFrame = true;
         });
@@ -65,7 +67,11 @@ class Stage {
 
     /** Draw the next frames. */
     wake() {
-        this.drawUntil = performance.now() + SETTLE_MS;
+        this.drawFor(SETTLE_MS);
+    }
+
+    drawFor(milliseconds) {
+        this.drawUntil = Math.max(this.drawUntil, performance.now() + milliseconds);
         this.app.renderNextFrame = true;
     }
 
