@@ -1,7 +1,8 @@
 """A scene for the web page whose every place and colour is known, and servers that hand it out.
 
-Axes of the scene: `RIGHT`, `UP`, `BACK`, a right-handed base that is none of the world's. On a level
-floor stand a wall and a slope; balls of one colour each float above it, as splats and as a mesh.
+Axes of the scene: `RIGHT`, `UP`, `BACK`, a right-handed base that is none of the world's. On a
+level floor stand a wall and a slope; balls of one colour each float above it, as splats and as a
+mesh.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ import { note } from "./overlay.js";
 
 export class Annotations {
     constructor(viewer, marks) {
-        Object.assign(this, { viewer, marks, list: [], opened: null });
+        Object.assign(this, { viewer, marks, list: [], opened: null, onPlaced: () => {} });
         for (const one of viewer.scene.annotations) this.add(one);
     }
 
@@ -26,6 +26,7 @@ export class Annotations {
         }
         const mark = this.add({ title: "", text: "", position: this.viewer.frame.stored(point) });
         this.edit(mark);
+        this.onPlaced();
     }
 
     add({ title = "", text = "", position }) {

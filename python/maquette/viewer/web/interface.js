@@ -51,6 +51,11 @@ function addButtons(toolbar, tools) {
     toolbar.add("above", "From above", "T", () => viewer.fromAbove());
     toolbar.divide();
     const exclusive = [measuring, annotations];
+    annotations.onPlaced = () => {
+        annotations.stop();
+        toolbar.press("mark", false);
+        document.body.classList.remove("aims");
+    };
     const toggled = (name, tool) => async () => {
         const isOn = !toolbar.isPressed(name);
         exclusive.forEach((other) => other.stop());
