@@ -21,7 +21,6 @@ from maquette.publishing.reading import why_not_public
 from maquette.scene.paths import Scene
 from maquette.storage.embedded import Running
 from maquette.storage.object_store import ObjectStore
-from maquette.storage.signing import Credentials
 from publishing_scene import site_of, write_page, write_scene
 from s3_server import place_in, put_foreign
 from waiting import wait_for
@@ -113,10 +112,9 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
     real = signing.signed_query
 
     def shift(by: timedelta) -> None:
-        def signed(
-            path: str, host: str, region: str, keys: Credentials, now: Any, lifetime_s: int
-        ) -> str:
-            return real(path, host, region, keys, now + by, lifetime_s)
+        def signed(*facts: Any) -> str:
+            path, host, region, keys, now, *rest = facts
+            return real(path, host, region, keys, now + by, *rest)
 
         monkeypatch.setattr(signing, "signed_query", signed)
 
