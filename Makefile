@@ -53,12 +53,18 @@ report: $(READY) ## Write report.html of MODEL anew: what became of it, on one p
 ##@ Look and adjust
 adjust: $(READY) ## Set the region by hand (VIEW=blender or browser)
 	@$(CLI) adjust
-view: $(READY) ## Show mesh, cameras, photos, runs and previews in the browser
+view: $(READY) ## Show all scenes of this machine in the browser, results and runs of each
 	@$(CLI) view
 region: $(READY) ## Print the region; `maquette region set|auto|fit` change it
 	@$(CLI) region show
 blender-addon: $(READY) ## Make the installable zip of the Blender add-on in dist/
 	@$(CLI) blender-addon
+
+##@ Share
+publish: $(READY) ## Publish MODEL as a web site: TO=folder|s3://bucket/prefix, or HTML=1: one file
+	@$(CLI) publish
+unpublish: $(READY) ## Remove exactly what publish wrote (TO=)
+	@$(CLI) unpublish
 
 ##@ Jobs (these never start anything)
 prepare-job process-job extract-job: %-job: $(READY) ## Print the whole job document
@@ -137,6 +143,6 @@ $(READY): python/pyproject.toml python/constraints.txt $(shell bash .ci/environm
 %:
 	@echo "error: there is no target \`$@\`" >&2; echo >&2; echo "hint: \`make help\` lists them" >&2; exit 2
 
-.PHONY: stale page all estimate login-check flavors sweep emulator demo help settings prepare process extract texture evaluate report adjust view region blender-addon jobs \
+.PHONY: stale page publish unpublish all estimate login-check flavors sweep emulator demo help settings prepare process extract texture evaluate report adjust view region blender-addon jobs \
   images push-images check-image clean-containers push-data data-push pull-data clear-data store clean test test-docker test-pages test-all check wheel lock \
   $(foreach step,prepare process extract,$(step)-job $(step)-status $(step)-logs $(step)-stop $(step)-push plan-$(step))

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -310,12 +311,19 @@ def test_messages_tell_start_stages_and_end(
 ) -> None:
     url, taken = hook
     finished = json.dumps({"event": "finished", "stage": "train", "numbers": {"psnr": 30}})
-    script = f"mkdir -p $1/stages; echo '{finished}' >> $1/stages/events.jsonl"
+    script = f"mkdir -p $1/stages $1/results/splat; echo '{finished}' >> $1/stages/events.jsonl"
+    script += "; echo report > $1/report.html; echo picture > $1/results/splat/owl_views.png"
     job = Job(tmp_path, stored, script, MAQUETTE_NOTIFY_URL=url)
     assert job.ended() == 0
     assert [message["event"] for message in taken] == ["start", "stage", "done"]
     assert stored.url() in taken[-1]["text"] and "train" in taken[1]["text"]
     assert "secret-part" not in job.text
+    with urllib.request.urlopen(taken[-1]["link"], timeout=10) as answer:
+        assert answer.read() == b"report\n"
+    assert taken[-1]["link"] in taken[-1]["text"]
+    [shown] = taken[-1]["attachments"]
+    with urllib.request.urlopen(shown["image_url"], timeout=10) as answer:
+        assert answer.read() == b"picture\n"
 
 
 def test_a_failure_is_told_with_its_reason(tmp_path: Path, hook: tuple[str, list[dict]]) -> None:

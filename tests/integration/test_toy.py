@@ -146,13 +146,14 @@ def test_its_options_are_settings(base: Path) -> None:
 
 
 def test_its_results_move_are_listed_and_measured(base: Path, tmp_path: Path) -> None:
-    from maquette.viewer import results
+    from maquette.viewer.gallery import scene_state
 
     call(base, "run", "process")
     call(base, "run", "extract")
     scene = base / "scenes" / "thing"
-    assert list(results.meshes(Scene(scene, "toy"))) == ["thing.ply"]
-    assert list(results.runs(Scene(scene, "toy"))) == ["experiments"]
+    state = scene_state.state(Scene(scene))
+    assert [file["name"] for file in state["pipelines"][0]["files"]] == ["thing.ply"]
+    assert [run["group"] for run in state["runs"]] == ["experiments"]
     call(base, "data", "push")
     kept = (scene / "results" / "toy" / "thing.ply").read_bytes()
     shutil.rmtree(scene)

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from maquette.errors import BadInput
+from maquette.recon.page_data.manifest import Facts, manifest
 from maquette.recon.splats.cleaning import CleaningOptions, clean
 from maquette.recon.splats.gaussians import Gaussians, logit
 from maquette.recon.splats.importance import importance, pruned
-from maquette.recon.splats.manifest import Facts, manifest
 from maquette.recon.splats.size_limit import fit
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame, Intrinsics

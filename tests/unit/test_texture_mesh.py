@@ -20,6 +20,7 @@ from maquette.recon.mesh.gltf import write_glb
 from maquette.recon.mesh.ply import write_ply
 from maquette.recon.mesh.triangles import TriangleMesh, vertex_normals
 from maquette.recon.mesh.upright import up_direction
+from maquette.recon.page_data.layers import glb_facts
 from maquette.recon.stages.dense import texture as texture_stage
 from maquette.recon.texture import texturing
 from maquette.recon.texture.__main__ import main
@@ -35,7 +36,6 @@ from maquette.scene.events import parse_log_line
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
 from maquette.stages.running import run_stages
-from maquette.viewer import results
 from texture_scene import CENTER, albedo, ball, frames_around, photo, views_of, write_scene
 
 GAINS = {
@@ -415,8 +415,10 @@ def test_the_page_shows_textured_meshes_in_the_scenes_world(
     write_glb(scene.results / "plain.glb", ball(1), up_direction(frames), "plain")
     obj, glb = scene.results / "textured.obj", scene.results / "ball.glb"
     write_files(made.textured, frames, obj, glb, "ball")
-    assert set(results.meshes(scene)) == {"mesh.ply", "ball.glb"}
-    (part,) = results.read_parts(glb)
+    plain, textured = glb_facts(scene.results / "plain.glb"), glb_facts(glb)
+    assert plain and not plain["textured"]
+    assert textured and textured["textured"]
+    (part,) = trimesh.load_scene(glb, process=False).geometry.values()
     low, high = ball().vertices.min(axis=0), ball().vertices.max(axis=0)
     np.testing.assert_allclose(part.bounds, [low, high], atol=1e-5)
     assert part.visual.material.baseColorTexture is not None

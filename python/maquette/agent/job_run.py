@@ -206,7 +206,10 @@ class JobRun:
     def _notify_result(self, code: int) -> None:
         place = self._scene_sync.url if self._scene_sync else str(self._arguments.scene)
         if code == ExitCode.OK:
-            self._webhook.send("done", f"{self._title} is done: {place}", result=place, code=code)
+            shown = self._scene_sync.addresses_to_look_at() if self._scene_sync else {}
+            text = f"{self._title} is done: {place}"
+            text += f"\nreport, for seven days: {shown['link']}" if "link" in shown else ""
+            self._webhook.send("done", text, result=place, code=code, **shown)
         elif code == RESUME_ME:
             text = f"{self._title} was stopped and saved; the same job continues it"
             self._webhook.send("stopped", text, result=place, code=code)

@@ -25,6 +25,7 @@ from maquette.storage.syncing import Sync, SyncOptions, SyncResult
 from maquette.storage.transfer import FileChanged
 
 _RETRY_S = 5.0
+_LOOK_S = 7 * 86_400  # as long as stores allow
 _ROUNDS = 3
 T = TypeVar("T")
 
@@ -98,6 +99,25 @@ class SceneSync:
             MaquetteError: it stayed unreachable, or it refuses.
         """
         self._with_retries(self.push)
+
+    def addresses_to_look_at(self) -> dict[str, str]:
+        """Addresses that anybody may read for a week: `link` of the report, `picture` of a result.
+
+        Without those that there are not.
+        """
+        found = {}
+        pictures = sorted(
+            (path for path in self._root.glob("results/*/*_views.png") if path.is_file()),
+            key=lambda path: path.stat().st_mtime,
+        )
+        shown = {"link": [self._root / "report.html"], "picture": pictures[-1:]}
+        for name, paths in shown.items():
+            for path in paths:
+                if path.is_file():
+                    place = path.relative_to(self._root).as_posix()
+                    kind = "text/html; charset=utf-8" if name == "link" else "image/png"
+                    found[name] = self._bucket.address_to_read(place, _LOOK_S, kind)
+        return found
 
     def close(self) -> None:
         """Close the connections."""

@@ -40,11 +40,13 @@ class Webhook:
         """Queue a message.
 
         Args:
-            event: start, stage, failed, stopped or done.
-            text: The sentence; the one field that Slack shows.
+            event: start, stage, failed, stopped, done or published.
+            text: The sentence; with a picture, all that Slack shows.
+            facts: More for programs; `picture` is the address of one.
         """
         if self._url:
-            self._waiting.put({"text": text, "event": event, **self._facts, **facts})
+            pictures = {"attachments": _attachments(facts)} if facts.get("picture") else {}
+            self._waiting.put({"text": text, "event": event, **self._facts, **facts, **pictures})
 
     def close(self, limit_s: float = 20.0) -> None:
         """Send what waits, for a limited time."""
@@ -77,3 +79,8 @@ class Webhook:
                 failure = error.what
             threading.Event().wait(_PAUSE_S * attempt)
         return failure
+
+
+def _attachments(facts: dict[str, Any]) -> list[dict[str, str]]:
+    """The picture in Slack's form."""
+    return [{"fallback": "picture of the result", "image_url": str(facts["picture"])}]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -38,26 +38,19 @@ def adjust(settings: SettingWords = None) -> None:
 
 
 def view(settings: SettingWords = None) -> None:
-    """Show mesh, cameras, photos, runs and previews in the browser."""
-    import threading
-
-    from maquette.scene.paths import Scene
-
+    """Show all scenes of this machine in the browser; MODEL=name begins with one."""
     chosen: Settings = load_settings(settings)
-    require_scene(chosen)
-    serving = _serving()
-    from maquette.viewer.view_page import ViewPage
-
-    stopped = threading.Event()
-
-    def build(server: Any) -> None:
-        page = ViewPage(server, Scene(chosen.scene_dir, chosen.pipeline))
-        threading.Thread(target=page.follow, args=(stopped,), daemon=True).start()
-
+    opening = ""
+    if "MODEL" in chosen.sources:
+        require_scene(chosen)
+        opening = chosen.model
     try:
-        serving.serve(build, chosen.listen)
-    finally:
-        stopped.set()
+        from maquette.viewer import web_build
+        from maquette.viewer.gallery import serving
+    except ModuleNotFoundError as error:
+        raise missing_part("view", "the browser page", error) from error
+    scenes = chosen.scene_dir.parent
+    serving.serve(scenes, web_build.build(), chosen.listen, opening, is_opened=chosen.open)
 
 
 def blender_addon() -> None:

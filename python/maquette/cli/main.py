@@ -14,11 +14,13 @@ from maquette.cli import (
     estimates,
     jobs,
     page,
+    publish,
     region,
     run,
     scenes,
     stores,
     texture,
+    unpublish,
     whole,
 )
 from maquette.errors import ExitCode, MaquetteError, format_error, from_os_error
@@ -37,7 +39,8 @@ app = typer.Typer(
     help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 for module in (
-    run, whole, jobs, estimates, texture, scenes, region, adjust, page, data, stores,
+    run, whole, jobs, estimates, texture, scenes, region, adjust, page, publish, unpublish, data,
+    stores,
     *command_modules(),
 ):  # fmt: skip
     module.add_to(app)

@@ -83,6 +83,19 @@ class Settings(BaseModel):
         "127.0.0.1:8080", description="host:port of pages; beyond this machine: with a token"
     )
 
+    # publish
+    to: str = Field(
+        "", description="where publish writes: a folder, s3://bucket/prefix, or with HTML=1 a file"
+    )
+    public: bool = Field(False, description="1: everybody may read what is published, for good")
+    expires: str = Field(
+        "7d",
+        pattern=r"^\d{1,4}[mhd]$",
+        description="when a private link ends: 30m, 12h, 7d at most",
+    )
+    html: bool = Field(False, description="1: publish one file that opens by a double click")
+    open: bool = Field(False, description="1: open in the browser what a command shows or wrote")
+
     # how the job runs
     wait: bool = Field(True, description="0: submit and return at once")
     force: bool = Field(False, description="1: stop a running job of this step and replace it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from maquette.errors import ConfigError
 
 T = TypeVar("T", bound="StepOptions")
 Kind = TypeVar("Kind")
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,24 @@ def chosen(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
     """
     names = {option.setting.lower(): option.field for option in options_of(kind)}
     return kind(**{names[name]: value for name, value in values.items() if name in names})
+
+
+def parse_size(text: str) -> int:
+    """Read a size in bytes, as `20MB`; 0 for nothing.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    found = re.fullmatch(r"([0-9.]+) *([KMG]?B?)", text.strip().upper())
+    if not text.strip():
+        return 0
+    try:
+        assert found is not None
+        return int(float(found[1]) * _UNITS[found[2]])
+    except (AssertionError, KeyError, ValueError):
+        raise ConfigError(
+            f"`{text}` is no size of a file", hint="e.g. SIZE_LIMIT=20MB, or 800KB"
+        ) from None
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,8 @@ class Pipeline:
             `jobs/<name>/`. What is not there is taken from `jobs/`.
         renderer: The module whose `open_renderer` shows views of what was made, so that they can
             be evaluated (`recon/evaluate/protocols.py`); "" where nothing does.
+        smaller: By kind of result, the words of `extract` that make it smaller, with `{count}` of
+            what fits, and `{limit}`.
     """
 
     name: str
@@ -108,6 +110,7 @@ class Pipeline:
     engines: tuple[Engine, ...] = (OURS,)
     definitions: Path | None = None
     renderer: str = ""
+    smaller: Mapping[str, str] = field(default_factory=dict)
 
     def settings(self) -> dict[str, dict[str, Option]]:
         """Every setting that some step understands: its option in each of these, by verb."""

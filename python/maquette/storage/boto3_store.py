@@ -21,6 +21,7 @@ from maquette.storage.listing import objects_below
 from maquette.storage.object_store import (
     ATTEMPTS,
     NOT_IMPLEMENTED,
+    NOTHING,
     PRECONDITION_FAILED,
     TAG_NAME,
     Answer,
@@ -31,6 +32,11 @@ from maquette.storage.object_store import (
 )
 
 _CONDITIONS = {"if-match": "IfMatch", "if-none-match": "IfNoneMatch"}
+_SERVED = {
+    "content-type": "ContentType", "cache-control": "CacheControl", "x-amz-acl": "ACL",
+    "content-encoding": "ContentEncoding",
+}  # fmt: skip
+_NO_RULES = (400, 403, 404, 405, 409, NOT_IMPLEMENTED)  # none yet, or none to be had
 _TAKEN = ("BucketAlreadyExists", "BucketAlreadyOwnedByYou")
 _NO_UPLOAD = (404, NOT_IMPLEMENTED)
 
@@ -104,7 +110,13 @@ class Boto3Store:
         return self._read(path, read_checked, wanted, (304, 404), attempts=4)
 
     def put(
-        self, path: str, data: bytes, digest: bytes, tag: str, condition: dict[str, str]
+        self,
+        path: str,
+        data: bytes,
+        digest: bytes,
+        tag: str,
+        condition: dict[str, str],
+        served: Mapping[str, str] = NOTHING,
     ) -> Answer:
         """Write an object whole, compared with its MD5 on both sides."""
         return self._ask(
@@ -116,6 +128,7 @@ class Boto3Store:
                 "ContentMD5": base64.b64encode(digest).decode(),
                 "Metadata": {TAG_NAME: tag},
                 **{_CONDITIONS[name]: value for name, value in condition.items()},
+                **{_SERVED[name]: value for name, value in served.items()},
             },
             check=lambda answer: require_same(digest, answer.headers),
             fine=(PRECONDITION_FAILED, NOT_IMPLEMENTED) if condition else (),
@@ -217,11 +230,26 @@ class Boto3Store:
         if refusal.code not in _TAKEN or not self._is_there(fine=(403, 404)):
             raise translate(refusal, f"making `s3://{self.name}/`")
 
-    def address_to_read(self, path: str, lifetime_s: int) -> str:
+    def address_to_read(self, path: str, lifetime_s: int, content_type: str = "") -> str:
         """An address under which anybody may read an object for a while; a secret therefore."""
         wanted = {"Bucket": self.name, "Key": self.key(path)}
+        wanted |= {"ResponseContentType": content_type} if content_type else {}
         sign = self.connection.client.generate_presigned_url
         return str(sign("get_object", Params=wanted, ExpiresIn=lifetime_s))
+
+    def page_rules(self) -> list[dict[str, Any]] | None:
+        """The bucket's CORS rules; None where the store has none."""
+        answer = self._ask("get_bucket_cors", "looking at", None, fine=_NO_RULES, attempts=1)
+        if answer.status in _NO_RULES:
+            return [] if answer.body.code == "NoSuchCORSConfiguration" else None
+        return list(answer.body.get("CORSRules", ()))
+
+    def set_page_rules(self, rules: list[dict[str, Any]]) -> bool:
+        """Replace the bucket's CORS rules, or drop them; False where that is not to be had."""
+        method = "put_bucket_cors" if rules else "delete_bucket_cors"
+        words = {"CORSConfiguration": {"CORSRules": rules}} if rules else {}
+        answer = self._ask(method, "changing", None, words, fine=_NO_RULES, attempts=1)
+        return answer.status < 300
 
     def cut(self) -> None:
         """Make every request fail for good, those under way too."""

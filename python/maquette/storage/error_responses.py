@@ -55,6 +55,11 @@ _BY_CODE: dict[str, tuple[type[MaquetteError], str, str]] = {
         "look at BUCKET_NAME; if it is right, the store may want the other --addressing "
         "(path or host): `maquette datastore add NAME --endpoint … --addressing …`",
     ),
+    "AccessControlListNotSupported": (
+        ConfigError,
+        "the bucket takes no access lists, so nothing in it can be made public one by one",
+        "let everybody read the prefix by a bucket policy, or publish without PUBLIC=1",
+    ),
     "NoSuchKey": (NotFound, "there is no such object", "look with `make pull-data DRY_RUN=1`"),
 }
 _BY_STATUS = {

@@ -18,6 +18,7 @@ ATTEMPTS = 8
 PRECONDITION_FAILED = 412
 NOT_IMPLEMENTED = 501
 TAG_NAME = "maquette-tag"  # the one piece of metadata that our objects have
+NOTHING: Mapping[str, str] = {}
 
 
 class Stopped(Exception):
@@ -183,13 +184,21 @@ class ObjectStore(Protocol):
         """Read a small object unless it still has `etag` (status 304); 404 when there is none."""
 
     def put(
-        self, path: str, data: bytes, digest: bytes, tag: str, condition: dict[str, str]
+        self,
+        path: str,
+        data: bytes,
+        digest: bytes,
+        tag: str,
+        condition: dict[str, str],
+        served: Mapping[str, str] = NOTHING,
     ) -> Answer:
         """Write an object whole; the store checks it against its MD5.
 
         Args:
             digest: MD5 of `data`.
             condition: `if-match` or `if-none-match`; a store answers 412 or 501 to it.
+            served: Headers that browsers get with it, `content-type`, `cache-control` and
+                `content-encoding`, and who may read it, `x-amz-acl`.
         """
 
     def delete(self, path: str, attempts: int = ATTEMPTS) -> None:
@@ -225,8 +234,18 @@ class ObjectStore(Protocol):
             MaquetteError: the name is taken, or this key may not make buckets.
         """
 
-    def address_to_read(self, path: str, lifetime_s: int) -> str:
-        """An address under which anybody may read an object for a while; a secret therefore."""
+    def address_to_read(self, path: str, lifetime_s: int, content_type: str = "") -> str:
+        """An address under which anybody may read an object for a while; a secret therefore.
+
+        Args:
+            content_type: That the answer is to have, whatever the object was written with.
+        """
+
+    def page_rules(self) -> list[dict[str, Any]] | None:
+        """The bucket's CORS rules, as S3 names their parts; None where the store has none."""
+
+    def set_page_rules(self, rules: list[dict[str, Any]]) -> bool:
+        """Replace the bucket's CORS rules, or drop them; False where that is not to be had."""
 
     def cut(self) -> None:
         """Make every request fail for good, those under way too; returns when none is left.

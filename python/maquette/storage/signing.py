@@ -73,7 +73,13 @@ def signed_headers(
 
 
 def signed_query(
-    path: str, host: str, region: str, credentials: Credentials, now: datetime, lifetime_s: int
+    path: str,
+    host: str,
+    region: str,
+    credentials: Credentials,
+    now: datetime,
+    lifetime_s: int,
+    content_type: str = "",
 ) -> str:
     """Return the query with which anybody may GET an object, once or often, for a while.
 
@@ -83,6 +89,7 @@ def signed_query(
         path: Already encoded, see `quoted_path`.
         now: UTC.
         lifetime_s: At most a week.
+        content_type: That the answer is to have, whatever the object was written with.
     """
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     given = {
@@ -92,6 +99,8 @@ def signed_query(
         "X-Amz-Expires": str(lifetime_s),
         "X-Amz-SignedHeaders": "host",
     }
+    if content_type:
+        given["response-content-type"] = content_type
     if credentials.token:
         given["X-Amz-Security-Token"] = credentials.token
     query = quoted_query(given)

@@ -123,12 +123,14 @@ class Wire:
             self.stop.wait(pause_s(attempt))
         raise AssertionError("unreachable")
 
-    def address_to_read(self, bucket: str, key: str, lifetime_s: int) -> str:
+    def address_to_read(
+        self, bucket: str, key: str, lifetime_s: int, content_type: str = ""
+    ) -> str:
         """An address under which anybody may read an object for a while; a secret therefore."""
         host, path = self._address(bucket, key)
         path, now = signing.quoted_path(path), datetime.now(UTC)
         query = signing.signed_query(
-            path, host, self.location.region, self.credentials, now, lifetime_s
+            path, host, self.location.region, self.credentials, now, lifetime_s, content_type
         )
         return f"{self._parts.scheme}://{host}{path}?{query}"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from maquette.storage.bodies import (
     Page,
@@ -25,6 +25,7 @@ from maquette.storage.listing import objects_below
 from maquette.storage.object_store import (
     ATTEMPTS,
     NOT_IMPLEMENTED,
+    NOTHING,
     PRECONDITION_FAILED,
     TAG_NAME,
     Answer,
@@ -132,10 +133,17 @@ class WireStore:
         )
 
     def put(
-        self, path: str, data: bytes, digest: bytes, tag: str, condition: dict[str, str]
+        self,
+        path: str,
+        data: bytes,
+        digest: bytes,
+        tag: str,
+        condition: dict[str, str],
+        served: Mapping[str, str] = NOTHING,
     ) -> Answer:
         """Write an object whole, compared with its MD5 on both sides."""
-        headers = {"content-md5": base64.b64encode(digest).decode(), _TAG_HEADER: tag, **condition}
+        headers = {"content-md5": base64.b64encode(digest).decode(), _TAG_HEADER: tag}
+        headers |= {**condition, **served}
         return self.wire.request(
             "PUT",
             self.name,
@@ -199,9 +207,9 @@ class WireStore:
         size = sum(part.size for part in parts)
         return RemoteObject(size, answer.body, tag, int(done.timestamp()))
 
-    def address_to_read(self, path: str, lifetime_s: int) -> str:
+    def address_to_read(self, path: str, lifetime_s: int, content_type: str = "") -> str:
         """An address under which anybody may read an object for a while; a secret therefore."""
-        return self.wire.address_to_read(self.name, self.key(path), lifetime_s)
+        return self.wire.address_to_read(self.name, self.key(path), lifetime_s, content_type)
 
     def _page(self, start_after: str, token: str) -> Page | None:
         query = {"list-type": "2", "prefix": self.key(""), "encoding-type": "url"}
@@ -232,6 +240,14 @@ class WireStore:
     def abort_upload(self, path: str, upload_id: str) -> None:
         """Drop an upload and its parts; fine if it is unknown."""
         self._rare.abort_upload(path, upload_id)
+
+    def page_rules(self) -> list[dict[str, Any]] | None:
+        """The bucket's CORS rules; None where the store has none."""
+        return self._rare.page_rules()
+
+    def set_page_rules(self, rules: list[dict[str, Any]]) -> bool:
+        """Replace the bucket's CORS rules, or drop them; False where that is not to be had."""
+        return self._rare.set_page_rules(rules)
 
     @property
     def _rare(self) -> Boto3Store:

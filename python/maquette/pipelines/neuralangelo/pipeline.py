@@ -44,4 +44,5 @@ PIPELINE = Pipeline(
         ),
     ),
     renderer="maquette.recon.surface.renderer",
+    smaller={"mesh": "RESOLUTION=…"},
 )

@@ -76,4 +76,5 @@ PIPELINE = Pipeline(
         ),
     ),
     renderer="maquette.recon.texture.renderer",
+    smaller={"mesh": "FACES={count}"},
 )

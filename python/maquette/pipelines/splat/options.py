@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
-from maquette.errors import ConfigError
-from maquette.pipelines.options import StepOptions, option
+from maquette.pipelines.options import StepOptions, option, parse_size
 from maquette.pipelines.splat.presets import Name
 from maquette.pipelines.training import TrainingStepOptions
 
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 _FORMAT = "(ply|splat|sog|spz|glb)"
-
-
-def parse_size(text: str) -> int:
-    """Read a size in bytes, as `20MB`; 0 for nothing.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    found = re.fullmatch(r"([0-9.]+) *([KMG]?B?)", text.strip().upper())
-    if not text.strip():
-        return 0
-    try:
-        assert found is not None
-        return int(float(found[1]) * _UNITS[found[2]])
-    except (AssertionError, KeyError, ValueError):
-        raise ConfigError(
-            f"`{text}` is no size of a file", hint="e.g. SIZE_LIMIT=20MB, or 800KB"
-        ) from None
 
 
 @dataclass(frozen=True)

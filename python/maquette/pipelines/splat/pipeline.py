@@ -38,4 +38,5 @@ PIPELINE = Pipeline(
         ),
     },
     renderer="maquette.recon.splats.renderer",
+    smaller={"splats": "SIZE_LIMIT={limit}", "mesh": "RESOLUTION=…"},
 )

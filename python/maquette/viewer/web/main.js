@@ -12,7 +12,8 @@ const state = { ready: false, failed: false, viewer: null };
 window.maquette = state;
 
 async function open() {
-    const asked = new URLSearchParams(location.search).get("manifest") || "manifest.json";
+    const named = document.querySelector('meta[name="maquette-manifest"]')?.content;
+    const asked = new URLSearchParams(location.search).get("manifest") || named || "manifest.json";
     const base = new URL(asked, location.href).href;
     showLoading("Loading", 0);
     const scene = readManifest(await fetchJson(base), base);

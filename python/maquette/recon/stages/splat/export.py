@@ -9,9 +9,9 @@ from typing import Any
 
 from maquette.recon.evaluate.views import held_out
 from maquette.recon.mesh.upright import up_direction
+from maquette.recon.page_data.manifest import Facts, manifest
 from maquette.recon.splats.exporting import Exported, export, formats, least_lost
 from maquette.recon.splats.gaussians import Gaussians
-from maquette.recon.splats.manifest import Facts, manifest
 from maquette.recon.splats.quality import Quality
 from maquette.recon.splats.trained import Trained, read_trained
 from maquette.scene import outputs, transforms

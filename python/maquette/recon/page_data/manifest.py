@@ -1,4 +1,4 @@
-"""`manifest.json`: what a viewer of splats has to know, in SplatWalk's form and more.
+"""`manifest.json`: what a viewer has to know, in SplatWalk's form and more (docs/manifest.md).
 
 Its keys keep their names and meanings (docs/splat.md); ours stand beside them. All lengths are in
 the units of the files it names.
@@ -28,8 +28,8 @@ class Facts:
     """What a manifest tells besides where the Gaussians are.
 
     Attributes:
-        files: By format, their names beside the manifest; `.splat`, else the first, is what
-            viewers show that know no other key.
+        files: Of splats, by format, their names beside the manifest; `.splat`, else the first, is
+            what viewers show that know no other key. Empty where there are no splats.
         sizes: Their bytes, by format.
         best: The format that shows the scene best.
         up: The world direction that is up, [3].
@@ -54,9 +54,9 @@ def manifest(means: FloatArray, facts: Facts) -> dict[str, Any]:
     """Describe a scene.
 
     Args:
-        means: Centres of the Gaussians in the files' units, [N, 3].
+        means: Centres of the Gaussians, or points of what else there is to see, in the files'
+            units, [N, 3].
     """
-    first = "splat" if "splat" in facts.files else next(iter(facts.files))
     up = facts.up / np.linalg.norm(facts.up)
     low, high = np.percentile(means, [1, 99], axis=0)
     middle = (low + high) / 2
@@ -65,9 +65,10 @@ def manifest(means: FloatArray, facts: Facts) -> dict[str, Any]:
     on_ground = middle + (ground - middle @ up) * up
     eye = _EYE_SHARE * float(np.linalg.norm(high - low))
     along = _level_direction(up)
+    splats = _splats(len(means), facts) if facts.files else {}
     return {
         "schema_version": SCHEMA_VERSION,
-        "splat_url": facts.files[first],
+        **splats,
         "viewer_mode": "splat",
         "viewer_modes": ["topdown", "walk"],
         "scene_bounds": {
@@ -89,13 +90,9 @@ def manifest(means: FloatArray, facts: Facts) -> dict[str, Any]:
         },
         "metadata": {
             "scene_scale": facts.scale,
-            "splat_size_mb": round(facts.sizes[first] / 1e6, 3),
+            **({"splat_size_mb": round(_first_size(facts) / 1e6, 3)} if facts.files else {}),
             "source_images": len(facts.frames),
         },
-        "formats": dict(facts.files),
-        "best_format": facts.best,
-        "size_bytes": dict(facts.sizes),
-        "splats": len(means),
         "up": _list(up),
         "ground_height": _number(ground),
         "region": _region(facts.region, facts.scale),
@@ -104,6 +101,25 @@ def manifest(means: FloatArray, facts: Facts) -> dict[str, Any]:
         "provenance": {"statement": STATEMENT, **facts.provenance},
         "license": facts.license,
     }
+
+
+def _splats(count: int, facts: Facts) -> dict[str, Any]:
+    """The keys about splats."""
+    return {
+        "splat_url": facts.files[_first(facts)],
+        "formats": dict(facts.files),
+        "best_format": facts.best,
+        "size_bytes": dict(facts.sizes),
+        "splats": count,
+    }
+
+
+def _first(facts: Facts) -> str:
+    return "splat" if "splat" in facts.files else next(iter(facts.files))
+
+
+def _first_size(facts: Facts) -> int:
+    return facts.sizes[_first(facts)]
 
 
 def _level_direction(up: FloatArray) -> FloatArray:
