@@ -109,7 +109,9 @@ def steps(variant: str, root: Path) -> Iterator[tuple[str, TriangleMesh, float]]
         if mesher == "tsdf":
             mesh = extract_from_maps(maps, region.unit_box(), TsdfOptions(round(2 / cell)))
         else:
-            mesh = clip_to_box(reconstruct(cloud, PoissonOptions(int(size))), region.unit_box())
+            mesh = clip_to_box(
+                reconstruct(cloud, PoissonOptions(int(size)), root), region.unit_box()
+            )
         mesh = drop_degenerate(clip_to_ball(mesh))
         mesh = replace(mesh, normals=vertex_normals(mesh))
         seen = treat_unseen(mesh, "drop", maps.frames, lambda number: None, 2 * cell).mesh

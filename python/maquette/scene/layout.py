@@ -6,11 +6,9 @@ Layout 2 keeps runs, results and records by pipeline. Layout 1 had one pipeline:
 
 from __future__ import annotations
 
-import fcntl
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from maquette.counting import counted
 from maquette.errors import BadInput
 from maquette.pipelines import registry
 from maquette.resources import version
-from maquette.scene import outputs, stage_records
+from maquette.scene import lock, outputs, stage_records
 from maquette.scene.atomic import write_json
 from maquette.scene.paths import OWN_FOLDER, Scene
 from maquette.scene.stage_records import StageRecord
@@ -60,7 +58,7 @@ def open_scene(
     if is_locked:
         _bring_up(scene, say)
     else:
-        with _lock(scene) as is_ours:
+        with lock.held_if_free(scene) as is_ours:
             if is_ours:
                 _bring_up(scene, say)
     return scene
@@ -276,16 +274,3 @@ def _remove_if_empty(folder: Path) -> None:
         for path in sorted(folder.rglob("*"), reverse=True):
             path.rmdir()
         folder.rmdir()
-
-
-@contextmanager
-def _lock(scene: Scene) -> Iterator[bool]:
-    """Hold the scene if no step does."""
-    scene.stages.mkdir(exist_ok=True)
-    with open(scene.stages / ".lock", "w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
