@@ -42,7 +42,7 @@ def some_rows(count: int) -> np.ndarray:
 def test_reduced_meshes_and_points_are_offered_by_their_kinds(tmp_path: Path) -> None:
     scene = Scene(tmp_path / "shoe", "photogrammetry")
     kinds = {
-        "dense/experiments/fused.ply": outputs.POINTS,
+        "dense/photogrammetry/experiments/fused.ply": outputs.POINTS,
         "results/photogrammetry/mesh.ply": outputs.MESH,
         "results/photogrammetry/decimated.ply": outputs.REDUCED_MESH,
         "results/photogrammetry/decimated.obj": outputs.REDUCED_MESH,
@@ -53,7 +53,9 @@ def test_reduced_meshes_and_points_are_offered_by_their_kinds(tmp_path: Path) ->
     record = StageRecord("all", "extract", "k", {}, {}, {}, "2026", 1.0, kinds=kinds)
     stage_records.write(scene, "photogrammetry", record)
     assert list(results.meshes(scene)) == ["mesh.ply", "decimated.ply"]
-    assert results.clouds(scene) == {"fused.ply": scene.root / "dense/experiments/fused.ply"}
+    assert results.clouds(scene) == {
+        "fused.ply": scene.root / "dense/photogrammetry/experiments/fused.ply"
+    }
 
 
 def test_points_are_thinned_evenly_with_their_colours(tmp_path: Path) -> None:
