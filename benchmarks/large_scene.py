@@ -3,7 +3,7 @@
     .venv/bin/python samples/render_captures.py --out build/captures circle-50
     .venv/bin/python benchmarks/large_scene.py build/captures/circle-50 scenes/circle-50
 
-Sparse points are taken from the true surface, one millimetre of a metre off. The region is a sphere
+Sparse points are taken from the true surface, 0.001 of the world's unit off. The region is a sphere
 round the object, as a person sets it with `make adjust`.
 """
 
