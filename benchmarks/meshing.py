@@ -3,10 +3,10 @@
     .venv/bin/python benchmarks/meshing.py --scene DIR --truth samples/owl [--json]
         [--variants tsdf-1.5 tsdf-2 poisson-9] [--samples 200000] [--pictures FOLDER]
 
---scene is a prepared scene with `dense/experiments/` complete. A variant is a mesher with pixels
-along a cell (tsdf) or the octree's depth (poisson). Lengths are per cent of the radius of the
-region's sphere, as `make evaluate` has them. Each variant runs in a process of its own, which
-tells its CPU seconds, children included, and its peak memory.
+--scene is a prepared scene with `dense/photogrammetry/experiments/` complete. A variant is a mesher
+with pixels along a cell (tsdf) or the octree's depth (poisson). Lengths are per cent of the radius
+of the region's sphere, as `make evaluate` has them. Each variant runs in a process of its own,
+which tells its CPU seconds, children included, and its peak memory.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def steps(variant: str, root: Path) -> Iterator[tuple[str, TriangleMesh, float]]
     """A mesh in the world after each step, and what that took, in CPU seconds."""
     cameras = transforms.read(root / "transforms.json")
     region, frames = cameras.region, sorted(cameras.frames, key=lambda f: f.file_path)
-    folder = root / "dense" / "experiments"
+    folder = root / "dense/photogrammetry/experiments"
     mesher, size = variant.split("-")
     names = [Path(frame.file_path).name for frame in frames]
 
@@ -109,7 +109,9 @@ def steps(variant: str, root: Path) -> Iterator[tuple[str, TriangleMesh, float]]
         if mesher == "tsdf":
             mesh = extract_from_maps(maps, region.unit_box(), TsdfOptions(round(2 / cell)))
         else:
-            mesh = clip_to_box(reconstruct(cloud, PoissonOptions(int(size))), region.unit_box())
+            mesh = clip_to_box(
+                reconstruct(cloud, PoissonOptions(int(size)), root), region.unit_box()
+            )
         mesh = drop_degenerate(clip_to_ball(mesh))
         mesh = replace(mesh, normals=vertex_normals(mesh))
         seen = treat_unseen(mesh, "drop", maps.frames, lambda number: None, 2 * cell).mesh

@@ -1,5 +1,6 @@
 """The captures by name."""
 
+from dataclasses import replace
 from functools import partial
 
 from captures.indoors import corner, room, table_toy, turntable
@@ -17,3 +18,12 @@ CAPTURES = {
     "turntable": turntable,
     "flight": flight,
 }
+
+
+def large_circle():
+    """Fifty photos of 1600 x 1200 all round the owl."""
+    capture = owl_arc(360.0, 50, 4)
+    return replace(capture, width=1600, height=1200, focal_px=2.5 * capture.focal_px)
+
+
+LARGE = {"circle-50": large_circle}  # takes minutes to render: only when it is named

@@ -64,7 +64,7 @@ def process(root: Path, progress: Progress | None = None, **options: Any) -> dic
 
 def maps(root: Path) -> dict[str, int]:
     """All maps and when they were written."""
-    stereo = root / "dense" / "experiments" / "stereo"
+    stereo = root / "dense/photogrammetry/experiments" / "stereo"
     return {
         str(path.relative_to(stereo)): path.stat().st_mtime_ns for path in stereo.rglob("*.bin")
     }
@@ -85,7 +85,7 @@ class KillAfter(Progress):
 
 def test_points_lie_on_the_surface_and_are_seen_by_three_or_more(fused: Path) -> None:
     numbers = process(fused)  # nothing runs again
-    cloud = read_points(fused / "dense" / "experiments" / "fused.ply")
+    cloud = read_points(fused / "dense/photogrammetry/experiments" / "fused.ply")
     off = np.abs(scene_distance(cloud.points))
     assert len(cloud.points) == numbers["fuse"]["points"] > 4_000
     assert np.quantile(off, 0.5) < 0.01 and np.quantile(off, 0.9) < 0.05
@@ -98,7 +98,7 @@ def test_points_lie_on_the_surface_and_are_seen_by_three_or_more(fused: Path) ->
 
 
 def test_colmap_fuses_our_maps_to_the_same_surface(fused: Path, tmp_path: Path) -> None:
-    folder = linked_copy(fused / "dense" / "experiments", tmp_path / "dense")
+    folder = linked_copy(fused / "dense/photogrammetry/experiments", tmp_path / "dense")
     (folder / "images").symlink_to(fused / "images")
     (folder / "sparse").symlink_to(fused / "sparse" / "0")
     options = pycolmap.StereoFusionOptions()
@@ -125,13 +125,15 @@ def test_finished_photos_survive_a_kill_also_inside_a_shard(
     process(root)
     after = maps(root)
     assert before.items() <= after.items() and after.keys() == maps(fused).keys()
-    ours, theirs = (each / "dense/experiments/fused.ply" for each in (root, fused))
+    ours, theirs = (each / "dense/photogrammetry/experiments/fused.ply" for each in (root, fused))
     assert ours.read_bytes() == theirs.read_bytes()
 
 
 def test_a_damaged_map_is_made_again_alone(fused: Path, tmp_path: Path) -> None:
     root = linked_copy(fused, tmp_path / "scene")
-    damaged, _ = map_files(root / "dense/experiments/stereo", "0004.png", "photometric")
+    damaged, _ = map_files(
+        root / "dense/photogrammetry/experiments/stereo", "0004.png", "photometric"
+    )
     whole, before = damaged.read_bytes(), maps(root)
     damaged.unlink()
     damaged.write_bytes(whole[:-100])
@@ -148,7 +150,7 @@ def test_a_map_that_can_not_be_read_says_which_and_how_to_make_it_again(
     fused: Path, tmp_path: Path
 ) -> None:
     root = linked_copy(fused, tmp_path / "scene")
-    damaged, _ = map_files(root / "dense/experiments/stereo", "0004.png")
+    damaged, _ = map_files(root / "dense/photogrammetry/experiments/stereo", "0004.png")
     size = damaged.stat().st_size
     damaged.unlink()
     damaged.write_bytes(b"?" * size)
@@ -175,7 +177,7 @@ def test_another_photo_changes_its_own_maps_and_its_neighbours(fused: Path, tmp_
         if after[name] != before[name] and "photometric" in name
     }  # fmt: skip
     assert "0004" in photometric and len(photometric) < VIEWS and photometric <= again
-    found = filtered_file(root / "dense/experiments/stereo", "0004.png").read_bytes()
+    found = filtered_file(root / "dense/photogrammetry/experiments/stereo", "0004.png").read_bytes()
     depth = np.frombuffer(found[len("96&72&1&") :], "<f4").reshape(72, 96)
     assert not depth[:, :40].any() and depth[:, 40:].any()
 
@@ -189,7 +191,7 @@ def test_the_region_chooses_points_and_touches_no_map(fused: Path, tmp_path: Pat
     assert "photogrammetry" in told and "make process PIPELINE=photogrammetry" in told
     numbers = process(root)
     assert not stale_runs.rerun_advice(Scene(root), region)
-    points = read_points(root / "dense/experiments/fused.ply").points
+    points = read_points(root / "dense/photogrammetry/experiments/fused.ply").points
     assert maps(root) == before
     assert np.linalg.norm(points - CENTER, axis=1).max() < 0.5 * 1.25 + 1e-3
     assert numbers["fuse"]["points_outside"] > 1_000
@@ -309,6 +311,6 @@ def test_a_full_run_after_a_preview_gives_what_it_gives_alone(
     quick = process(root, preset="preview", dense_size=48, sweeps="2", source_views=0)
     assert quick["neighbours"]["long_side"] == 48 and quick["neighbours"]["views"] == VIEWS
     assert process(root) == process(fused)
-    alone, after = (folder / "dense" / "experiments" for folder in (fused, root))
+    alone, after = (folder / "dense/photogrammetry/experiments" for folder in (fused, root))
     for file in ["fused.ply", "fused.ply.vis", *(f"stereo/{name}" for name in maps(fused))]:
         assert (after / file).read_bytes() == (alone / file).read_bytes(), file

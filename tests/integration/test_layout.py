@@ -161,10 +161,10 @@ def test_old_files_that_differ_are_told_and_compared_once(
 
 
 def test_a_newer_scene_is_refused_by_name(scene: Scene) -> None:
-    write_json(scene.stages / "layout.json", {"layout": 3, "maquette": "9.9"})
+    write_json(scene.stages / "layout.json", {"layout": 4, "maquette": "9.9"})
     with pytest.raises(BadInput, match="a newer maquette wrote the scene `thing`") as caught:
         open_scene(scene.root, PIPELINE)
-    assert "layout 3 of maquette 9.9" in caught.value.detail
+    assert "layout 4 of maquette 9.9" in caught.value.detail
     assert (scene.root / "mesh" / "thing.ply").exists()
 
 

@@ -138,6 +138,7 @@ def test_poisson_closes_what_the_photos_did_not_see(root: Path) -> None:
     below = mesh.vertices[:, 2] < CENTER[2] - 0.2
     assert below.any()
     assert np.quantile(off_surface(root, "mesh.ply"), 0.5) < 0.02
+    assert list(root.rglob(".tmp-*")) == []
 
 
 def test_a_region_beside_the_points_is_refused(root: Path) -> None:

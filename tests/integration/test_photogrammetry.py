@@ -31,7 +31,7 @@ def call(base: Path, *words: str, code: int = 0) -> str:
 
 def test_points_from_prepared_photos_move_with_their_scene(base: Path) -> None:
     said = call(base, "run", "process", "N_IMAGES_PER_GROUP=6", *SMALL)
-    assert "dense/experiments" in said
+    assert "dense/photogrammetry/experiments" in said
     scene = Scene(base / "scenes" / "thing", "photogrammetry")
     points = read_points(scene.dense("experiments") / "fused.ply").points
     assert len(points) > 2_000

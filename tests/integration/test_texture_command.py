@@ -9,6 +9,9 @@ import pytest
 
 from command_line import maquette
 from maquette.recon.mesh.ply import write_ply
+from maquette.recon.texture.__main__ import main
+from maquette.scene import lock
+from maquette.scene.paths import Scene
 from texture_scene import ball, write_scene
 
 
@@ -35,6 +38,16 @@ def test_a_program_gets_its_numbers_as_json(folder: Path) -> None:
     done = maquette(folder, "texture", "--json", "MODEL=ball", "MESH=edited.ply")
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["event"] == "finished" and last["numbers"]["faces"] == len(ball(2).faces)
+
+
+def test_a_scene_that_a_step_writes_to_is_not_painted_meanwhile(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = Scene(folder / "scenes" / "ball", "neuralangelo")
+    monkeypatch.setattr(lock, "_WAIT_S", 0.0)
+    with lock.held(scene, print):
+        assert main(["--scene", str(scene.root), "--pipeline", scene.pipeline]) == 12
+    assert "another step holds the scene `ball`" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from maquette.errors import BadInput, JobFailed
+from maquette.recon import processes
 from maquette.recon.processes import spread
 
 ASKING = """
@@ -46,6 +47,14 @@ def test_every_task_is_done_by_helpers() -> None:
     assert sorted(spread(double, range(7), 3)) == [0, 2, 4, 6, 8, 10, 12]
     assert list(spread(double, [], 3)) == []
     assert multiprocessing.active_children() == []
+
+
+def test_who_waits_for_a_long_task_is_called_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_PAUSE_S", 0.001)
+    calls: list[None] = []
+    assert list(spread(double, [4], 1, lambda: calls.append(None))) == [8]
+    assert calls  # a helper takes far longer to start than a pause
+    assert list(spread(double, [], 1, lambda: calls.append(None))) == []
 
 
 def test_an_error_of_a_task_is_that_of_the_whole() -> None:

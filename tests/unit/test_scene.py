@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maquette.errors import BadInput, ConfigError, NotFound
+from maquette.errors import BadInput, ConfigError, JobFailed, NotFound
 from maquette.pipelines import options
 from maquette.pipelines.neuralangelo.options import ExtractOptions, ProcessOptions
 from maquette.pipelines.prepare import PrepareOptions
-from maquette.scene import atomic, checkpoints, stage_records, transforms
+from maquette.scene import atomic, checkpoints, lock, stage_records, transforms
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.scene.stage_records import StageRecord
@@ -49,6 +49,32 @@ def test_what_killed_processes_left_goes_when_nobody_writes_it_any_more(tmp_path
         os.utime(path, (1e9, 1e9))
     assert atomic.remove_abandoned(tmp_path) == 1
     assert sorted(folder.iterdir()) == [new, ours]
+
+
+def test_a_folder_that_a_killed_process_left_goes(tmp_path: Path) -> None:
+    with atomic.temporary_folder(tmp_path) as ended:
+        (ended / "points.ply").write_bytes(b"half")
+    assert not ended.exists()
+    killed = tmp_path / ended.name
+    (killed / "below").mkdir(parents=True)
+    (killed / "below" / "points.ply").write_bytes(b"half")
+    assert atomic.remove_abandoned(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_at_a_time_writes_to_a_scene(tmp_path: Path) -> None:
+    scene, said = Scene(tmp_path / "thing"), list[str]()
+    with lock.held(scene, said.append):
+        with lock.held_if_free(scene) as is_ours:
+            assert not is_ours
+        with (
+            pytest.raises(JobFailed, match="another step holds the scene `thing`"),
+            lock.held(scene, said.append, wait_s=0.0),
+        ):
+            pass
+    with lock.held_if_free(scene) as is_ours:
+        assert is_ours
+    assert len(said) == 1 and "waiting" in said[0]
 
 
 def test_half_a_record_of_a_killed_process_is_none(tmp_path: Path) -> None:

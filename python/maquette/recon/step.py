@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import importlib
 import os
 import sys
-import threading
-import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 from maquette.errors import (
     ConfigError,
@@ -30,7 +25,7 @@ from maquette.pipelines.registry import as_setting, get_pipeline, naming, owner_
 from maquette.recon import stopping
 from maquette.recon.gpu_memory import TorchMeter
 from maquette.recon.processes import spread
-from maquette.scene import layout, outputs
+from maquette.scene import layout, lock, outputs
 from maquette.scene.atomic import remove_abandoned
 from maquette.scene.events import Progress
 from maquette.scene.layout import open_scene
@@ -38,8 +33,6 @@ from maquette.scene.paths import Scene
 from maquette.scene.report import write_report
 from maquette.stages.running import run_stages
 from maquette.stages.stage import Stage
-
-LOCK_WAIT_S = 60.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,7 +91,7 @@ def run_step(
     options = step_options.read(method.steps[step].options, options_path)
     if getattr(options, "gpus", None) == 0:
         _hide_gpus()
-    with _scene_lock(scene, progress):
+    with lock.held(scene, progress.say):
         open_scene(scene.root, pipeline, is_locked=True, say=progress.warn)
         if chosen.is_ours:
             _look_for_needs(scene, method, step)
@@ -164,37 +157,6 @@ def _out_of_memory(pipeline: str, step: str, model: str) -> JobFailed:
     smaller = get_pipeline(pipeline).steps[step].smaller
     names = naming(pipeline, step, model)
     return JobFailed(f"{step} ran out of memory", hint=f"try `make {step} {names} {smaller}`")
-
-
-@contextmanager
-def _scene_lock(scene: Scene, progress: Progress) -> Iterator[None]:
-    """Hold the scene alone; the system drops the lock when this process ends in any way."""
-    with open(scene.stages / ".lock", "w", encoding="utf-8") as lock:
-        if not _lock_now(lock):
-            progress.say("another step is still writing to this scene: waiting for it to end")
-            if not _lock_within(lock, LOCK_WAIT_S):
-                raise JobFailed(
-                    f"another step holds the scene `{scene.name}`",
-                    hint="see `make jobs`; stop it, or wait for its end",
-                )
-        yield
-
-
-def _lock_now(lock: TextIO) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _lock_within(lock: TextIO, limit_s: float) -> bool:
-    wait, deadline = threading.Event(), time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        if _lock_now(lock):
-            return True
-        wait.wait(0.2)
-    return False
 
 
 def _parser() -> argparse.ArgumentParser:

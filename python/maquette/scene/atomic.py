@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -36,12 +37,29 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def temporary_folder(place: Path) -> Iterator[Path]:
+    """Yield an empty folder in `place`, which must exist, and remove it after the block.
+
+    Only who holds the scene makes one (`scene/lock.py`): the next who does so removes what a kill
+    left.
+    """
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place) as name:
+        yield Path(name)
+
+
 def remove_abandoned(folder: Path) -> int:
-    """Remove, at any depth, the temporary files of processes that were killed; returns how many."""
+    """Remove, at any depth, what killed processes left half done; returns how much.
+
+    The caller holds the scene, so nobody works in a temporary folder now.
+    """
     limit, count = time.time() - _ABANDONED_S, 0
-    for path in folder.rglob(f"{_PREFIX}*"):
+    for path in list(folder.rglob(f"{_PREFIX}*")):
         with suppress(OSError):  # whose it is may rename it now
-            if path.is_file() and path.stat().st_mtime < limit:
+            if path.is_dir():
+                shutil.rmtree(path)
+                count += 1
+            elif path.stat().st_mtime < limit:
                 path.unlink()
                 count += 1
     return count

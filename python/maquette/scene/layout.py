@@ -1,16 +1,15 @@
 """How a scene is laid out on disk, by version; a scene of the version before is brought up once.
 
-Layout 2 keeps runs, results and records by pipeline. Layout 1 had one pipeline: `mesh/`,
-`runs/<GROUP>/`, `evaluation.json`, `stages/<stage>.json`.
+Layout 3 keeps dense workspaces by pipeline too (`dense_layout.py`); layout 2 runs, results and
+records. Layout 1 had one pipeline: `mesh/`, `runs/<GROUP>/`, `evaluation.json`,
+`stages/<stage>.json`.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,14 @@ from maquette.counting import counted
 from maquette.errors import BadInput
 from maquette.pipelines import registry
 from maquette.resources import version
-from maquette.scene import outputs, stage_records
+from maquette.scene import dense_layout, lock, outputs, stage_records
 from maquette.scene.atomic import write_json
+from maquette.scene.moving import move, move_folder, remove_if_empty
 from maquette.scene.paths import OWN_FOLDER, Scene
-from maquette.scene.stage_records import StageRecord
+from maquette.scene.stage_records import StageRecord, key_with
 
-LAYOUT = 2
+LAYOUT = 3
 _MARK = "layout.json"
-_MOVING = ".moving"  # a run on its way from `runs/x` to `runs/x/x`
-_HIGHEST_STAGE_VERSION = 50
 _LEFT = "left_by_layout.json"  # old files that differ from those in their place; of this machine
 _SHOWN = 3
 
@@ -60,7 +58,7 @@ def open_scene(
     if is_locked:
         _bring_up(scene, say)
     else:
-        with _lock(scene) as is_ours:
+        with lock.held_if_free(scene) as is_ours:
             if is_ours:
                 _bring_up(scene, say)
     return scene
@@ -94,7 +92,7 @@ def _marked(scene: Scene) -> dict[str, Any]:
 
 
 def _is_old(scene: Scene) -> bool:
-    return bool(_old_files(scene) or _old_records(scene) or _old_runs(scene))
+    return bool(_old_files(scene) or _old_records(scene) or _old_runs(scene) or _old_dense(scene))
 
 
 def _old_files(scene: Scene) -> list[Path]:
@@ -105,8 +103,20 @@ def _old_files(scene: Scene) -> list[Path]:
 
 def _old_runs(scene: Scene) -> list[Path]:
     """Runs that hold files themselves; a pipeline's folder holds only folders."""
-    runs = scene.root / "runs"
-    folders = [path for path in runs.iterdir() if path.is_dir()] if runs.is_dir() else []
+    return _holding_files(scene, "runs")
+
+
+def _old_dense(scene: Scene) -> list[Path]:
+    """Dense workspaces without a pipeline's folder; all there are, until their records name it."""
+    found = _holding_files(scene, dense_layout.FOLDER)
+    if not found and _marked(scene).get("layout", 0) < LAYOUT:
+        found = [path for path in (scene.root / dense_layout.FOLDER).glob("*/") if path.is_dir()]
+    return found
+
+
+def _holding_files(scene: Scene, name: str) -> list[Path]:
+    parent = scene.root / name
+    folders = [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
     return [folder for folder in folders if _not_left(scene, folder.iterdir())]
 
 
@@ -147,18 +157,23 @@ def _is_record(path: Path) -> bool:
 def _bring_up(scene: Scene, say: Say) -> None:
     """Move what there is to its new place; each move is a rename, so a kill loses nothing."""
     owner = _former_pipeline(scene)
-    left = [path for run in _old_runs(scene) for path in _move_run(scene.of(owner), run)]
+    workspaces = _old_dense(scene)
+    left = [path for run in _old_runs(scene) for path in move_folder(run, owner)]
     for path in _old_files(scene):
         place = (
             path.relative_to(scene.root / "mesh") if path.name != "evaluation.json" else path.name
         )
-        left += [] if _move(path, scene.of(owner).results / place) else [path]
+        left += [] if move(path, scene.of(owner).results / place) else [path]
     if left:
         _leave(scene, left, say)
     for path in _old_records(scene):
         _move_record(scene.of(owner), path)
+    if workspaces:
+        old = _holding_files(scene, dense_layout.FOLDER)
+        if kept := dense_layout.bring_up(scene, old):
+            _leave(scene, kept, say)
     for name in ("mesh", "stages/options"):
-        _remove_if_empty(scene.root / name)
+        remove_if_empty(scene.root / name)
     outputs.read(scene.of(owner))  # which writes the list where there are results
     mark(scene)
 
@@ -172,7 +187,8 @@ def _leave(scene: Scene, left: list[Path], say: Say) -> None:
     shown = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
     say(
         f"in `{scene.name}`, {counted(len(names), 'file')} of an older maquette left unused, for "
-        f"others of the same name count, in `results/` and `runs/`: {shown}; keep or remove them"
+        f"others of the same name count, in `results/`, `runs/` and `dense/`: {shown}; keep or "
+        "remove them"
     )
 
 
@@ -183,45 +199,6 @@ def _former_pipeline(scene: Scene) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         return registry.DEFAULT
     return named if named in registry.names() else registry.DEFAULT
-
-
-def _move_run(scene: Scene, run: Path) -> list[Path]:
-    """`runs/<group>` becomes `runs/<pipeline>/<group>`, also where both have one name.
-
-    Returns:
-        The files that could not go there: others are there already.
-    """
-    target = scene.run(run.name.removesuffix(_MOVING))
-    if run == scene.runs:
-        run = run.rename(run.with_name(run.name + _MOVING))
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        run.rename(target)
-        return []
-    files = [path for path in sorted(run.rglob("*")) if path.is_file()]
-    left = [path for path in files if not _move(path, target / path.relative_to(run))]
-    _remove_if_empty(run)
-    return left
-
-
-def _move(path: Path, target: Path) -> bool:
-    """Move a file; one that is there already stays, and so does this one unless it is the same.
-
-    Returns:
-        Whether the file is no longer where it was.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.exists():
-        path.rename(target)
-    elif _is_same(path, target):
-        path.unlink()
-    return not path.exists()
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    import filecmp
-
-    return filecmp.cmp(one, other, shallow=False)
 
 
 def _move_record(scene: Scene, path: Path) -> None:
@@ -248,20 +225,11 @@ def _renewed(record: StageRecord, pipeline: str) -> StageRecord:
     results = f"results/{pipeline}/"
     return replace(
         record,
-        key=_new_key(record, inputs),
+        key=key_with(record, inputs),
         inputs=inputs,
         outputs=outputs_now,
         kinds={path: outputs.kind_of(path) for path in outputs_now if path.startswith(results)},
     )
-
-
-def _new_key(record: StageRecord, inputs: dict[str, str]) -> str:
-    """The key with the inputs' new names; the stage's version is the one that gives the old key."""
-    for number in range(_HIGHEST_STAGE_VERSION):
-        known = (record.stage, number, record.parameters)
-        if stage_records.content_key(*known, record.inputs) == record.key:
-            return stage_records.content_key(*known, inputs)
-    return record.key
 
 
 def _new_path(path: str, pipeline: str) -> str:
@@ -269,23 +237,3 @@ def _new_path(path: str, pipeline: str) -> str:
         if path.startswith(before):
             return after + path.removeprefix(before)
     return path
-
-
-def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(path.is_file() for path in folder.rglob("*")):
-        for path in sorted(folder.rglob("*"), reverse=True):
-            path.rmdir()
-        folder.rmdir()
-
-
-@contextmanager
-def _lock(scene: Scene) -> Iterator[bool]:
-    """Hold the scene if no step does."""
-    scene.stages.mkdir(exist_ok=True)
-    with open(scene.stages / ".lock", "w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True

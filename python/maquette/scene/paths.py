@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,8 +130,12 @@ class Scene:
         return self.runs / group
 
     def dense(self, group: str) -> Path:
-        """The folder of dense stereo: a COLMAP dense workspace, one a group."""
-        return self.root / "dense" / group
+        """The folder of the pipeline's dense stereo: a COLMAP dense workspace, one a group."""
+        return self.root / "dense" / self._owner() / group
+
+    def dense_of_any(self, group: str) -> list[Path]:
+        """The dense workspaces of a group, whatever pipelines made them, by their names."""
+        return sorted(self.root.glob(f"dense/*/{glob.escape(group)}/"))
 
     def of(self, pipeline: str) -> Scene:
         """The same scene as another pipeline sees it."""

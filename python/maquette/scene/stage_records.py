@@ -14,6 +14,7 @@ from maquette.scene.atomic import write_json
 from maquette.scene.paths import Scene
 
 SCHEMA_VERSION = 1
+_HIGHEST_STAGE_VERSION = 50
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,18 @@ def content_key(
     """Hash what decides a stage's result: code version, parameters and the keys of its inputs."""
     deciding = [stage, version, parameters, inputs]
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+
+def key_with(record: StageRecord, inputs: dict[str, str]) -> str:
+    """The key of a record whose inputs are named anew, where its files have moved.
+
+    The stage's version is the one that gives the old key.
+    """
+    for number in range(_HIGHEST_STAGE_VERSION):
+        known = (record.stage, number, record.parameters)
+        if content_key(*known, record.inputs) == record.key:
+            return content_key(*known, inputs)
+    return record.key
 
 
 def read(scene: Scene, stage: str) -> StageRecord | None:

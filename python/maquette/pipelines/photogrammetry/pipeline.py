@@ -48,7 +48,7 @@ PIPELINE = Pipeline(
             work=_pixels,
             smaller="DENSE_SIZE=800",
             needs="transforms.json",
-            shows={"dense workspace": "dense/{group}"},
+            shows={"dense workspace": "dense/{pipeline}/{group}"},
         ),
         "extract": Step(
             ExtractOptions,
@@ -61,7 +61,7 @@ PIPELINE = Pipeline(
             ),
             work=lambda options, images: images.count * images.megapixels,
             smaller="RESOLUTION=400",
-            needs="dense/",
+            needs="dense/{pipeline}/",
         ),
     },
     engines=(

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from maquette.recon.geometry.points import read_points
-from maquette.recon.mvs.colmap_files import fused_file
+from maquette.recon.mvs.colmap_files import found_points
 from maquette.recon.splats.gaussians import SH_C0, Gaussians, logit
 from maquette.scene import colmap_model
 from maquette.scene.paths import Scene
@@ -56,8 +56,8 @@ def choose(
         BadInput: a file of points is damaged.
     """
     sparse = _sparse(scene)
-    path = fused_file(scene.dense(group))
-    if path.is_file():
+    path = found_points(scene, group)
+    if path is not None:
         cloud = read_points(path)
         colors = cloud.colors
         if colors is None:

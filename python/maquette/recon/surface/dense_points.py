@@ -15,7 +15,7 @@ from torch import Tensor
 
 from maquette.errors import BadInput
 from maquette.recon.mvs.colmap_files import (
-    fused_file,
+    found_points,
     read_fused,
     read_visibility,
     visibility_file,
@@ -72,8 +72,8 @@ def read(
     Raises:
         BadInput: the files are damaged, or of other photos than these.
     """
-    path = fused_file(scene.dense(group))
-    if not path.is_file():
+    path = found_points(scene, group)
+    if path is None:
         return None
     cloud = read_fused(path)
     views = read_visibility(visibility_file(path))[:, 0]

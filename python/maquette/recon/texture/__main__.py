@@ -13,7 +13,7 @@ from typing import Any
 
 from maquette.errors import MaquetteError, NotFound, from_os_error, missing_part
 from maquette.recon import stopping
-from maquette.scene import transforms
+from maquette.scene import lock, transforms
 from maquette.scene.events import Progress
 from maquette.scene.layout import open_scene
 from maquette.scene.paths import Scene
@@ -30,9 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             clock = time.monotonic()
             from maquette.recon.report_page.writing import write_after
 
-            scene = open_scene(arguments.scene.resolve(), arguments.pipeline)
-            numbers = run(scene, arguments.mesh, arguments.options, progress)
-            write_after(scene, progress)
+            scene = Scene(arguments.scene.resolve(), arguments.pipeline)
+            with lock.held(scene, progress.say):
+                open_scene(scene.root, scene.pipeline, is_locked=True, say=progress.warn)
+                numbers = run(scene, arguments.mesh, arguments.options, progress)
+                write_after(scene, progress)
             wall_s = round(time.monotonic() - clock, 3)
             progress.event("finished", numbers=numbers, wall_s=wall_s)
     except ModuleNotFoundError as error:

@@ -10,6 +10,8 @@ conditional modes, Besag, 1986, last.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
@@ -30,19 +32,30 @@ _TINY_ROUNDS = 4
 
 
 def choose_views(
-    mesh: TriangleMesh, neighbours: NDArray[np.int32], candidates: Candidates, views: int
-) -> NDArray[np.int16]:
+    mesh: TriangleMesh, neighbours: NDArray[np.int32], candidates: Candidates, views: int,
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> NDArray[np.int16]:  # fmt: skip
     """The view of each face, [F], UNSEEN where there is none."""
+    done = 0
+
+    def tell() -> None:
+        nonlocal done
+        done += 1
+        told(done, _FACE_ROUNDS + _LAST_ROUNDS + _TINY_ROUNDS)
+
+    told(0, _FACE_ROUNDS + _LAST_ROUNDS + _TINY_ROUNDS)
     best = np.maximum(candidates.quality.max(axis=1, keepdims=True), 1e-30)
     score = candidates.quality / best  # [F, K] 0..1
     hint = _patch_views(mesh, neighbours, candidates.view, score, views)
     field = _Field(neighbours, candidates, score)
-    slot = field.mean_field(hint)
+    slot = field.mean_field(hint, tell)
     for number in range(_LAST_ROUNDS):
         slot = field.improved(slot, number)
+        tell()
     label = field.label_of(slot)
     for _ in range(_TINY_ROUNDS):
         label = _joined_tiny(neighbours, candidates.view, label)
+        tell()
     return label
 
 
@@ -99,13 +112,14 @@ class _Field:
         self._known = candidates.view >= 0
         self._open = neighbours < 0
 
-    def mean_field(self, hint: NDArray[np.int16]) -> NDArray[np.int64]:
+    def mean_field(self, hint: NDArray[np.int16], tell: Callable[[], None]) -> NDArray[np.int64]:
         """The candidate of each face, [F], beginning with the hint where it is one."""
         belief = self._normalised(8.0 * self._score + 8.0 * (self._view == hint[:, None]))
         for number in range(_FACE_ROUNDS):
             message = self._agreeing(belief)
             sharpness = 2.0 + _SHARPEST * (number + 1) / _FACE_ROUNDS
             belief = self._normalised(sharpness * (self._score + _SMOOTHNESS * message))
+            tell()
         return belief.argmax(axis=1)
 
     def improved(self, slot: NDArray[np.int64], round_number: int) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,18 +55,23 @@ def nodes_of(mesh: TriangleMesh, layers: Layers) -> Nodes:
 
 def find_offsets(
     mesh: TriangleMesh, views: Views, gains: NDArray[np.float32], nodes: Nodes,
-    told: Callable[[int, int], None],
+    told: Callable[[str, int, int], None],
 ) -> NDArray[np.float32]:  # fmt: skip
-    """Offsets [M, 3] on compensated sRGB values 0..255."""
+    """Offsets [M, 3] on compensated sRGB values 0..255.
+
+    Args:
+        told: Is told which part is how far, of what.
+    """
     pair = np.flatnonzero(nodes.vertex[1:] == nodes.vertex[:-1])
-    color = _colors(mesh, views, gains, nodes, pair, told)
+    color = _colors(mesh, views, gains, nodes, pair, partial(told, "colours at seams"))
     step = color[pair + 1] - color[pair]  # [P, 3]
     matrix = _matrix(nodes, pair)
     right = np.zeros((len(nodes.vertex), 3))
     for channel in range(3):
         right[:, channel] = np.bincount(pair, step[:, channel], len(right))
         right[:, channel] -= np.bincount(pair + 1, step[:, channel], len(right))
-    return np.clip(_solve(matrix, right), -_LARGEST, _LARGEST).astype(np.float32)
+    offset = _solve(matrix, right, partial(told, "levelling"))
+    return np.clip(offset, -_LARGEST, _LARGEST).astype(np.float32)
 
 
 def _colors(
@@ -100,8 +106,14 @@ def _matrix(nodes: Nodes, pair: NDArray[np.int64]) -> csr_array:
     return (coo_array((degree, (diagonal, diagonal)), (count, count)).tocsr() - links).tocsr()
 
 
-def _solve(A: csr_array, right: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Conjugate gradients with Jacobi's preconditioner, all channels at once."""
+def _solve(
+    A: csr_array, right: NDArray[np.float64], told: Callable[[int, int], None]
+) -> NDArray[np.float64]:
+    """Conjugate gradients with Jacobi's preconditioner, all channels at once.
+
+    Its error falls about as fast at the end as at the beginning, so what is told is how many
+    hundredths of the way to the tolerance its logarithm has come.
+    """
     scale = 1.0 / A.diagonal()[:, None]
     x = np.zeros_like(right)
     rest = right.copy()
@@ -109,9 +121,10 @@ def _solve(A: csr_array, right: NDArray[np.float64]) -> NDArray[np.float64]:
     direction = ahead.copy()
     strength = (rest * ahead).sum(axis=0)
     goal = _TOLERANCE**2 * strength
-    for _ in range(_MOST_ITERATIONS):
+    for iteration in range(_MOST_ITERATIONS):
         if (strength <= goal).all():
             break
+        told(max(_hundredths(strength, goal), 100 * iteration // _MOST_ITERATIONS), 100)
         product = A @ direction
         length = strength / np.maximum((direction * product).sum(axis=0), 1e-300)
         x += length * direction
@@ -120,4 +133,12 @@ def _solve(A: csr_array, right: NDArray[np.float64]) -> NDArray[np.float64]:
         new = (rest * ahead).sum(axis=0)
         direction = ahead + (new / np.maximum(strength, 1e-300)) * direction
         strength = new
+    told(100, 100)
     return x
+
+
+def _hundredths(strength: NDArray[np.float64], goal: NDArray[np.float64]) -> int:
+    """How far the slowest channel is on the way to its tolerance."""
+    some = goal > 0
+    left = np.log(strength[some] / goal[some]).max(initial=0.0)
+    return int(np.clip(100 * (1 + left / (2 * np.log(_TOLERANCE))), 0, 99))

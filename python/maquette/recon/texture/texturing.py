@@ -72,10 +72,8 @@ def texture_mesh(
     found = compensated(found, gains)
     outliers = find_outliers(found) if options.drop_outliers else np.zeros_like(found.view, bool)
     found, dropped = found.without(outliers), _share(outliers.sum(), (found.quality > 0).sum())
-    told("seams", 0, 1)
     neighbours = face_neighbours(mesh.faces)
-    label = choose_views(mesh, neighbours, found, len(views))
-    told("seams", 1, 1)
+    label = choose_views(mesh, neighbours, found, len(views), partial(told, "seams"))
     corners, kind = chart_making.flat_faces(mesh, views, label)
     colors = _colors(mesh, views, found, label, gains, corners, options, told)
     laid = _lay_out(neighbours, corners, kind, label, options)
@@ -119,7 +117,7 @@ def _colors(
     offsets = None
     if options.level:
         nodes = nodes_of(mesh, layers)
-        by_node = find_offsets(mesh, views, gains, nodes, partial(told, "levelling"))
+        by_node = find_offsets(mesh, views, gains, nodes, told)
         offsets = by_node[nodes.of_layer]
     return Colors(views, gains, layers, offsets, None, 0.0, colored_vertices(mesh, found))
 

@@ -118,13 +118,13 @@ class _Work:
 
     def by_poisson(self) -> TriangleMesh:
         """A closed surface through the points; nothing is cut off it where it is to stay closed."""
-        self.progress.step("poisson", 0, 1)
+        told = partial(self.progress.step, "seconds of poisson")
         extent = float(np.ptp(self.cloud.points, axis=0).max())
         reach = 0.0 if self.options.unseen == "fill" else PoissonOptions.reach
         self.tell(octree_remark(self.resolution, extent))
         chosen = PoissonOptions(depth_for(2.0 / self.resolution, extent), reach=reach)
-        mesh = clip_to_box(clip_to_ball(reconstruct(self.cloud, chosen)), self.region.unit_box())
-        self.progress.step("poisson", 1, 1)
+        laid = reconstruct(self.cloud, chosen, self.scene.root, told)
+        mesh = clip_to_box(clip_to_ball(laid), self.region.unit_box())
         return drop_degenerate(mesh)
 
     def no_surface(self, mesher: str) -> JobFailed:

@@ -9,7 +9,7 @@ import torch
 
 from maquette.pipelines.splat.presets import preset_of
 from maquette.recon import gpus
-from maquette.recon.mvs.colmap_files import fused_file
+from maquette.recon.mvs.colmap_files import found_points
 from maquette.recon.splats.options import SplatOptions
 from maquette.recon.splats.training import train
 from maquette.recon.training.options import RunOptions
@@ -20,8 +20,8 @@ from maquette.stages.stage import DeclaredOptions, Report, Stage
 
 
 def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
-    given = fused_file(scene.dense(options.group)), scene.sparse / "points3D.bin"
-    return [path for path in given if path.exists()]
+    given = found_points(scene, options.group), scene.sparse / "points3D.bin"
+    return [path for path in given if path is not None and path.exists()]
 
 
 def _run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:

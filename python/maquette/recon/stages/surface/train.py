@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from maquette.recon import gpus
-from maquette.recon.mvs.colmap_files import fused_file
+from maquette.recon.mvs.colmap_files import found_points
 from maquette.recon.surface import engine
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
@@ -15,10 +15,10 @@ from maquette.stages.stage import DeclaredOptions, Report, Stage
 
 
 def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
-    given = [scene.config]
+    given: list[Path | None] = [scene.config]
     if options.dense == "auto":
-        given.append(fused_file(scene.dense(options.group)))
-    return [path for path in given if path.exists()]
+        given.append(found_points(scene, options.group))
+    return [path for path in given if path is not None and path.exists()]
 
 
 def _run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
