@@ -7,7 +7,7 @@ the units of the files it names.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class Facts:
         scale: The files' units in a unit of the world of `region` and `frames`.
         license: Of the content, as its owner says; "" where nothing was said.
         georeference: Where on Earth the world lies; None where that is not known.
+        mesh: Names of the files of a mesh of the surface, by format; empty: there is none.
     """
 
     files: Mapping[str, str]
@@ -48,6 +49,7 @@ class Facts:
     provenance: Mapping[str, Any]
     license: str = ""
     georeference: Mapping[str, Any] | None = None
+    mesh: Mapping[str, str] = field(default_factory=dict)
 
 
 def manifest(means: FloatArray, facts: Facts) -> dict[str, Any]:
@@ -95,6 +97,7 @@ def manifest(means: FloatArray, facts: Facts) -> dict[str, Any]:
         "formats": dict(facts.files),
         "best_format": facts.best,
         "size_bytes": dict(facts.sizes),
+        "mesh": {**facts.mesh, "scale": facts.scale} if facts.mesh else None,
         "splats": len(means),
         "up": _list(up),
         "ground_height": _number(ground),
