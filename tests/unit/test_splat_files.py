@@ -13,6 +13,7 @@ import torch
 
 from maquette.errors import BadInput, NotFound
 from maquette.recon.mesh.gltf_file import StoredFile
+from maquette.recon.mesh.upright import rotation_between
 from maquette.recon.splats.files.codebooks import nearest_values, values_codebook, vectors_codebook
 from maquette.recon.splats.files.glb import write_glb
 from maquette.recon.splats.files.ply import read_comments, read_ply, write_ply
@@ -22,8 +23,10 @@ from maquette.recon.splats.files.splat import ROW_BYTES, read_splat, write_splat
 from maquette.recon.splats.files.spz import read_spz, write_spz
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.importance import by_importance, importance
+from maquette.recon.splats.kernels.checks import camera_before
 from maquette.recon.splats.morton import morton_order
 from maquette.recon.splats.projection import rotation_matrices
+from maquette.recon.splats.rasteriser import render
 from maquette.recon.splats.symmetry import least_turned
 from maquette.recon.splats.turning import turned
 from splat_scene import lopsided
@@ -192,6 +195,41 @@ def test_a_glb_file_is_upright_and_activated(tmp_path: Path) -> None:
     assert np.allclose(found["OPACITY"], wanted.opacities)
     assert sum(key.startswith("SH_DEGREE_") for key in found) == 16
     assert len(found["COLOR_0"]) == 50
+
+
+def read_glb(path: Path) -> Gaussians:
+    """What a reader of glTF finds, before it turns anything."""
+    file = StoredFile(path)
+    (primitive,) = file.document["meshes"][0]["primitives"]
+    found = {key.rpartition(":")[2]: torch.tensor(np.array(file.array(place)))
+             for key, place in primitive["attributes"].items()}  # fmt: skip
+    sh = [found[f"SH_DEGREE_{degree}_COEF_{index}"]
+          for degree in range(4) for index in range(2 * degree + 1)]  # fmt: skip
+    return Gaussians(
+        found["POSITION"], found["SCALE"].log(), found["ROTATION"][:, [3, 0, 1, 2]],
+        torch.logit(found["OPACITY"].reshape(-1)), torch.stack(sh, dim=1),
+    )  # fmt: skip
+
+
+def test_a_camera_sees_the_same_in_every_format(tmp_path: Path) -> None:
+    """Positions, axes and colours together: a flip or swap in one format changes its picture."""
+    wanted, camera = lopsided(300), camera_before(64, 48, torch.device("cpu"))
+    wanted.means[:] = (wanted.means - wanted.means.mean(0)) + torch.tensor([0.3, -0.2, 5.0])
+    wanted.log_scales += 1.5
+    up = np.array([0.2, -0.9, 0.4])
+    picture = render(wanted, camera).color
+    without_direction = render(wanted.with_degree(0), camera).color
+    for suffix, (write, read) in FORMATS.items():
+        write(tmp_path / f"a.{suffix}", wanted)
+        true = without_direction if suffix == "splat" else picture
+        seen = render(read(tmp_path / f"a.{suffix}"), camera).color
+        assert float((seen - true).abs().mean()) < 0.03, suffix
+    write_glb(tmp_path / "a.glb", wanted, up, "a")
+    back = rotation_between(np.array([0.0, 1.0, 0.0]), up / np.linalg.norm(up))
+    seen = render(turned(read_glb(tmp_path / "a.glb"), back), camera).color
+    assert float((seen - picture).abs().mean()) < 1e-3
+    flipped = turned(wanted, HALF_AROUND_X)
+    assert float((render(flipped, camera).color - picture).abs().mean()) > 0.1
 
 
 def test_the_least_turned_way_is_the_same_gaussian() -> None:
