@@ -97,8 +97,7 @@ def _codebook(values: Floats, step: float) -> Floats:
 
 
 def _stepped(values: Floats, step: float) -> Floats:
-    stepped: Floats = np.round(values / step) * step
-    return stepped
+    return (np.round(values / step) * step).astype(np.float32)
 
 
 def position_bits(logarithms: Floats, sizes: Floats) -> int:
