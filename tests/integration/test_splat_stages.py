@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from maquette.errors import BadInput, JobFailed, NotFound
 from maquette.pipelines.splat.options import ExtractOptions
@@ -37,7 +38,7 @@ from synthetic_scene import (
 )
 from turns import linked_copy, made_once
 
-STAGES = [clean.STAGE, export.STAGE, pictures.STAGE]
+STAGES = [clean.STAGE, mesh.STAGE, export.STAGE, pictures.STAGE]
 COUNT, STRAY = 6000, 20
 
 
@@ -75,7 +76,7 @@ def extract(scene: Scene, **options: Any) -> list[StageRecord]:
 
 
 def test_extract_publishes_splats_and_tells_of_them(scene: Scene) -> None:
-    cleaned, exported, shown = extract(scene, movie=True)
+    cleaned, _, exported, shown = extract(scene, movie=True)
     assert cleaned.numbers["dropped"] == {"outside": STRAY}
     assert cleaned.numbers["iteration"] == 700
     master = read_trained(scene.results / "thing.ply")
@@ -90,6 +91,7 @@ def test_extract_publishes_splats_and_tells_of_them(scene: Scene) -> None:
     told = json.loads((scene.results / "manifest.json").read_text())
     assert set(told["formats"]) == {"splat", "sog", "ply"}
     assert all((scene.results / name).is_file() for name in told["formats"].values())
+    assert told["mesh"] is None
     assert told["splats"] == COUNT and told["metadata"]["source_images"] == 14
     assert shown.numbers["pictures"] == 3
 
@@ -97,6 +99,28 @@ def test_extract_publishes_splats_and_tells_of_them(scene: Scene) -> None:
 def extract_mesh(scene: Scene, **options: Any) -> StageRecord:
     stages = [clean.STAGE, mesh.STAGE]
     return run_stages(stages, "extract", scene, ExtractOptions(**options), Progress(None))[-1]
+
+
+def test_a_manifest_names_the_mesh_and_its_units_until_it_is_gone(scene: Scene) -> None:
+    def told(**options: Any) -> Any:
+        run_stages(STAGES[:3], "extract", scene, ExtractOptions(**options), Progress(None))
+        return json.loads((scene.results / "manifest.json").read_text())["mesh"]
+
+    files = {"glb": "thing_mesh.glb", "ply": "thing_mesh.ply"}
+    assert told(with_mesh=True, resolution=64) == files | {"scale": 1.0}
+    assert told(with_mesh=True, resolution=64, scene_scale=50.0) == files | {"scale": 50.0}
+    assert told() is None
+
+
+def test_what_masks_exclude_is_no_part_of_the_mesh(scene: Scene) -> None:
+    """Masks leave the upper part of each picture, so the mesh loses the foot."""
+    whole = extract_mesh(scene, with_mesh=True, resolution=64).numbers["faces"]
+    scene.masks.mkdir()
+    used = np.zeros((72, 96), np.uint8)
+    used[:42] = 255
+    for frame in transforms.read(scene.transforms).frames:
+        Image.fromarray(used).save(scene.masks / Path(frame.file_path).name)
+    assert extract_mesh(scene, with_mesh=True, resolution=64).numbers["faces"] < 0.7 * whole
 
 
 def test_a_mesh_lies_on_the_true_surface_in_colour_and_is_measured(scene: Scene) -> None:
@@ -134,11 +158,13 @@ def test_what_is_not_asked_for_any_more_goes(scene: Scene) -> None:
     names = {path.name for path in scene.results.iterdir()}
     assert {"thing.sog", "thing.ply"} <= names
     assert not names & {"thing.splat", "thing.spz", "thing.glb", "thing.mp4"}
-    assert again[0].key and [record.stage for record in again] == ["clean", "export", "pictures"]
+    assert again[0].key and [record.stage for record in again] == [
+        "clean", "mesh", "export", "pictures",
+    ]  # fmt: skip
 
 
 def test_a_limit_is_met_and_its_price_is_told(scene: Scene) -> None:
-    exported = extract(scene, formats="splat", size_limit=40_000)[1]
+    exported = extract(scene, formats="splat", size_limit=40_000)[2]
     size = (scene.results / "thing.splat").stat().st_size
     assert 36_000 < size <= 40_000
     assert exported.numbers["splat_lost_db"] > 0.5

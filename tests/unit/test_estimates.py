@@ -127,3 +127,27 @@ def test_splats_are_estimated_by_their_iterations() -> None:
     assert few["high_s"] < many["high_s"]
     assert many["low_s"] < 739 < many["high_s"], "what was measured lies in between"
     assert steps("PIPELINE=splat")["extract"]["memory_gib"] > 0.4
+
+
+def test_a_smaller_cap_and_a_mesh_change_the_estimate_of_splats() -> None:
+    usual, few = steps("PIPELINE=splat"), steps("PIPELINE=splat", "CAP=10000")
+    assert few["process"]["high_s"] < 0.7 * usual["process"]["high_s"]
+    meshed = steps("PIPELINE=splat", "WITH_MESH=1")
+    assert meshed["extract"]["high_s"] > 1.5 * usual["extract"]["high_s"]
+
+
+@pytest.mark.parametrize(
+    ("words", "megapixels", "work"),
+    [
+        ({}, 0.171, 3000 * 0.1097),
+        ({"cap": 10_000}, 0.171, 3000 * 0.0297),
+        ({"preset": "preview"}, 0.171, 700 * (0.02 + 0.115 * 0.12)),
+        ({"preset": "full", "iterations": 10}, 12.0, 10 * (3.0 + 0.115 * 12)),
+    ],
+)
+def test_work_of_splats_is_steps_of_splats_and_pixels(
+    words: dict[str, object], megapixels: float, work: float
+) -> None:
+    options = {"preset": "auto", "iterations": 0, "cap": 0} | words
+    step = get_pipeline("splat").steps["process"]
+    assert step.work(options, Images(80, megapixels)) == pytest.approx(work, rel=0.01)

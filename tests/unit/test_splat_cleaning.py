@@ -11,9 +11,11 @@ import torch
 
 from maquette.errors import BadInput
 from maquette.recon.page_data.manifest import Facts, manifest
+from maquette.recon.splats.cameras import Camera
 from maquette.recon.splats.cleaning import CleaningOptions, clean
 from maquette.recon.splats.gaussians import Gaussians, logit
-from maquette.recon.splats.importance import importance, pruned
+from maquette.recon.splats.importance import importance, importance_in, pruned
+from maquette.recon.splats.rasteriser import render
 from maquette.recon.splats.size_limit import fit
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame, Intrinsics
@@ -130,6 +132,20 @@ def test_pruning_keeps_the_most_important_in_their_order() -> None:
     threshold = importance(splats).sort().values[40]
     assert torch.equal(left.means, splats.means[importance(splats) >= threshold])
     assert len(pruned(splats, 0.0)) == 200
+
+
+def test_what_pictures_do_not_show_is_the_least_important_in_them() -> None:
+    splats = lopsided(300)
+    splats.means[:] = splats.means - splats.means.mean(0) + torch.tensor([0.0, 0.0, 4.0])
+    pose, lens = np.eye(4), Intrinsics(64, 48, 60.0, 60.0, 32.0, 24.0)
+    frame = Frame("images/a.png", pose, lens)
+    splats.means[:40, 2] = -4.0  # behind the camera
+    worth = importance_in(splats, [frame])
+    assert (worth[:40] == 0).all() and worth.sum() <= 64 * 48
+    unseen = int((worth == 0).sum())
+    assert torch.equal(pruned(splats, unseen / 300, worth).means, splats.means[worth > 0])
+    covered = 1 - render(splats, Camera.of(frame, torch.device("cpu"))).passing
+    assert worth.sum() == pytest.approx(float(covered.sum()), rel=1e-3)
 
 
 def size_of(splats: Gaussians) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +13,19 @@ import torch
 from PIL import Image
 
 from maquette.errors import BadInput, ConfigError
+from maquette.recon.splats import few_views
 from maquette.recon.splats.cameras import Camera
 from maquette.recon.splats.capacity import check_cap, largest_cap
 from maquette.recon.splats.corrections import Corrections
-from maquette.recon.splats.first import gaussians_at, shell, thinned
+from maquette.recon.splats.first import First, gaussians_at, shell, thinned
 from maquette.recon.splats.gaussians import Gaussians, logit
+from maquette.recon.splats.ground import with_ground
 from maquette.recon.splats.kernels.checks import camera_before, random_gaussians
 from maquette.recon.splats.losses import photo_loss, ssim, ssim_reference
 from maquette.recon.splats.mcmc import MarkovChain, jitter, jitter_reference, share_out
 from maquette.recon.splats.optimiser import SparseAdam, adam_reference
 from maquette.recon.splats.options import SplatOptions
+from maquette.recon.splats.pictures import Pictures
 from maquette.recon.splats.rasteriser import render
 from maquette.recon.splats.relocation import shared_out
 from maquette.recon.splats.schedule import Schedule
@@ -34,8 +36,9 @@ from maquette.recon.training.options import RunOptions
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
-from maquette.scene.transforms import Frame, Intrinsics, Transforms
+from maquette.scene.transforms import Frame, Transforms
 from maquette.scene.transforms import write as write_transforms
+from splat_ring import frames_around, truth_of_the_ring
 
 CPU = torch.device("cpu")
 REGION = Region.around([0, 0, 0], 1.0)
@@ -182,42 +185,6 @@ def test_a_shell_surrounds_the_cameras_without_gaps() -> None:
     )
     near = (ways @ torch.nn.functional.normalize(found.means, dim=1).T).amax(1).clamp(max=1)
     assert (near.arccos() < found.scales[0, 0] / found.means.norm(dim=1)[0] * 1.5).all()
-
-
-def truth_of_the_ring() -> Gaussians:
-    """Coloured balls about the origin."""
-    truth = random_gaussians(60, 0, CPU)
-    truth.means[:] = 0.4 * (truth.means - torch.tensor([0.0, 0.0, 3.0]))
-    truth.log_scales[:] = math.log(0.12)
-    truth.opacity_logits[:] = 3.0
-    truth.sh[:] = torch.rand(truth.sh.shape, generator=torch.Generator().manual_seed(3)) * 3 - 1.2
-    return truth
-
-
-def frames_around(scene: Scene, count: int, size: int) -> list[Frame]:
-    """Cameras in a ring that look at the origin, and their photographs."""
-    truth = truth_of_the_ring()
-    scene.images.mkdir(parents=True)
-    frames = []
-    for n in range(count):
-        turn = 2 * math.pi * n / count
-        z = -np.array([math.cos(turn), math.sin(turn), 0.3])
-        z /= np.linalg.norm(z)
-        x = np.cross(z, [0, 0, 1.0])
-        x /= np.linalg.norm(x)
-        pose = np.eye(4)
-        pose[:3, :3] = np.stack([x, np.cross(z, x), z], axis=1)
-        pose[:3, 3] = -3.0 * z
-        lens = Intrinsics(size, size, 1.2 * size, 1.2 * size, size / 2, size / 2)
-        frames.append(Frame(f"images/{n:06}.png", pose, lens))
-        save_photo(scene, frames[-1], truth)
-    return frames
-
-
-def save_photo(scene: Scene, frame: Frame, truth: Gaussians) -> None:
-    seen = render(truth, Camera.of(frame, CPU)).color.clamp(0, 1)
-    pixels = (seen.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
-    Image.fromarray(pixels).save(scene.root / frame.file_path)
 
 
 @pytest.fixture(scope="module")
@@ -390,6 +357,50 @@ def test_an_exposure_is_learned_and_is_none_of_the_scene() -> None:
     assert corrections.color(color, passing, 0).mean().item() == pytest.approx(0.4, abs=0.02)
     assert corrections.color(color, passing, 1).mean().item() == pytest.approx(0.6, abs=0.02)
     assert torch.equal(corrections.color(color, passing, None), color)
+
+
+def test_few_photographs_leave_splats_out_by_turns_and_many_do_not() -> None:
+    splats, draw = random_gaussians(4000, 0, CPU), torch.Generator().manual_seed(1)
+    splats.opacity_logits[:] = logit(0.4)
+    state = draw.get_state()
+    dropped = few_views.dropped_share(40, 1.0)
+    assert few_views.thinned_out(splats, dropped, draw) is splats
+    assert torch.equal(draw.get_state(), state), "a run with many photographs is as it was"
+    dropped = few_views.dropped_share(13, 0.5)
+    seen = few_views.thinned_out(splats, dropped, draw).opacities
+    invisible = seen < 1e-5
+    assert dropped == pytest.approx(0.15) and invisible.float().mean() == pytest.approx(
+        0.15, abs=0.03
+    )
+    assert torch.allclose(seen[~invisible], torch.tensor(0.4 / 0.85))
+    assert 0 < few_views.need(28) < few_views.need(13) == 1.0
+
+
+def test_ground_beside_all_points_gets_points_in_the_colour_of_its_photograph(
+    tmp_path: Path,
+) -> None:
+    """Points end where the ground begins that only the lower half of each picture shows."""
+    scene = Scene(tmp_path)
+    frames = frames_around(scene, 3, 72)
+    draw = np.random.default_rng(0)
+    flat = np.concatenate([draw.uniform(-0.5, 0.5, (800, 2)), np.full((800, 1), -0.6)], axis=1)
+    above = draw.uniform(-0.3, 0.3, (300, 3))
+    points = np.concatenate([flat, above])
+    found = First(points, np.zeros((1100, 3), np.uint8), "sparse")
+    green = Image.new("RGB", (72, 72), (0, 200, 0))
+    for frame in frames:
+        green.save(tmp_path / frame.file_path)
+    more = with_ground(found, Pictures(scene, frames, CPU), frames, 1.0)
+    new, colors = more.points[1100:], more.colors[1100:]
+    assert len(new) > 100 and (colors == (0, 200, 0)).all()
+    assert new[:, 2] == pytest.approx(-0.6, abs=0.02)
+    assert (np.abs(new[:, :2]).max(axis=1) > 0.5).mean() > 0.9
+    scene.masks.mkdir()
+    for frame in frames:
+        Image.new("L", (72, 72)).save(scene.masks / Path(frame.file_path).name)
+    assert len(with_ground(found, Pictures(scene, frames, CPU), frames, 1.0).points) == 1100
+    lonely = First(above, np.zeros((300, 3), np.uint8), "sparse")
+    assert len(with_ground(lonely, Pictures(scene, frames, CPU), frames, 1.0).points) == 300
 
 
 def test_depths_of_sparse_points_pull_a_wall_to_its_place() -> None:

@@ -27,7 +27,7 @@ class Preset:
 
 PRESETS = {
     "preview": Preset(700, 20_000, 1, 400),
-    "quick": Preset(3_000, 90_000, 1, 1_600),
+    "quick": Preset(3_000, 90_000, 1, 640),
     "standard": Preset(30_000, 1_000_000, 3, 1_600),
     "full": Preset(30_000, 3_000_000, 3),
 }

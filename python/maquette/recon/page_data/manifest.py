@@ -7,7 +7,7 @@ the units of the files it names.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class Facts:
         scale: The files' units in a unit of the world of `region` and `frames`.
         license: Of the content, as its owner says; "" where nothing was said.
         georeference: Where on Earth the world lies; None where that is not known.
+        mesh: Names of the files of a mesh of the surface, by format; empty: there is none.
     """
 
     files: Mapping[str, str]
@@ -48,6 +49,7 @@ class Facts:
     provenance: Mapping[str, Any]
     license: str = ""
     georeference: Mapping[str, Any] | None = None
+    mesh: Mapping[str, str] = field(default_factory=dict)
 
 
 def manifest(means: FloatArray, facts: Facts) -> dict[str, Any]:
@@ -93,6 +95,7 @@ def manifest(means: FloatArray, facts: Facts) -> dict[str, Any]:
             **({"splat_size_mb": round(_first_size(facts) / 1e6, 3)} if facts.files else {}),
             "source_images": len(facts.frames),
         },
+        "mesh": {**facts.mesh, "scale": facts.scale} if facts.mesh else None,
         "up": _list(up),
         "ground_height": _number(ground),
         "region": _region(facts.region, facts.scale),

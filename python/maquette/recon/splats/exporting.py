@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from maquette.recon.splats.files.glb import write_glb
 from maquette.recon.splats.files.sog import write_sog
 from maquette.recon.splats.files.sog_reading import read_sog
@@ -70,6 +72,7 @@ def export(
     lost_db: Loss,
     *,
     limit_bytes: int = 0,
+    worth: Tensor | None = None,
     scale: float = 1.0,
 ) -> Exported:
     """Write a file, whole or not at all.
@@ -77,6 +80,7 @@ def export(
     Args:
         whole: All Gaussians, in the world in which `lost_db` looks at them.
         limit_bytes: The most that the file may take; 0: any.
+        worth: How important each Gaussian is, [N], where some have to be left out.
         scale: The file's units in a unit of that world.
 
     Raises:
@@ -85,7 +89,7 @@ def export(
     start = whole.with_degree(min(whole.degree, form.degree))
     fitted = start
     if limit_bytes:
-        fitted = _fit(start, form, lost_db, limit_bytes, path.suffix).gaussians
+        fitted = _fit(start, form, lost_db, limit_bytes, path.suffix, worth).gaussians
     form.write(path, scaled(fitted, scale))
     shown = fitted if form.read is None else scaled(form.read(path), 1 / scale)
     lost = lost_db(shown)
@@ -103,7 +107,9 @@ def least_lost(exported: dict[str, Exported]) -> str:
     return min(exported, key=rank)
 
 
-def _fit(start: Gaussians, form: Format, lost_db: Loss, limit: int, suffix: str) -> Fitted:
+def _fit(
+    start: Gaussians, form: Format, lost_db: Loss, limit: int, suffix: str, worth: Tensor | None
+) -> Fitted:
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / f"trial{suffix}"
 
@@ -111,4 +117,4 @@ def _fit(start: Gaussians, form: Format, lost_db: Loss, limit: int, suffix: str)
             form.write(trial, part)
             return trial.stat().st_size
 
-        return fit(start, limit, size, lost_db)
+        return fit(start, limit, size, lost_db, worth)

@@ -22,6 +22,7 @@ from maquette.scene.region import Region
 from maquette.scene.transforms import Frame
 
 Told = Callable[[str, int, int], None]
+Masks = Callable[[int], NDArray[np.bool_] | None]
 Floats = NDArray[np.float32]
 _CELL_PX = 3.0  # splats tell of less than photos show
 _FRONT_CELLS, _BEHIND_CELLS = 10.0, 6.0  # wide: the views' depths scatter by some cells
@@ -70,7 +71,7 @@ class _Maps:
 
 def mesh_of(
     splats: Gaussians, frames: Sequence[Frame], region: Region, resolution: int, folder: Path,
-    told: Told = lambda name, done, total: None,
+    told: Told = lambda name, done, total: None, mask: Masks = lambda number: None,
 ) -> Meshed:  # fmt: skip
     """Lay a coloured mesh through the surface of Gaussians that frames see in the region.
 
@@ -80,11 +81,12 @@ def mesh_of(
         resolution: Cells along the sphere's diameter; 0: what suits the frames.
         folder: An empty one for a map of each frame.
         told: Called with (what is done, how many of it are, how many in all).
+        mask: The pixels [H, W] of a frame, by number, that show what is wanted; None: all.
     """
     maps = _Maps(folder)
     for number, frame in enumerate(frames):
         told("depths", number, len(frames))
-        maps.write(number, surface_map(splats, frame))
+        maps.write(number, surface_map(splats, frame).within(mask(number)))
     told("depths", len(frames), len(frames))
     depths, remark = DepthMaps.of(frames, maps.depth_and_normals, region), ""
     if not resolution:

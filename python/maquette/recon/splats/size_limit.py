@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from maquette.errors import BadInput
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.importance import pruned
@@ -35,12 +37,14 @@ def fit(
     limit_bytes: int,
     size: Callable[[Gaussians], int],
     loss: Callable[[Gaussians], float],
+    worth: Tensor | None = None,
 ) -> Fitted:
     """Of each degree of colour the most Gaussians that fit, and of these the least loss.
 
     Args:
         size: Bytes of a file of Gaussians; about proportional to their number.
         loss: What some of the Gaussians lack beside all of them.
+        worth: How important each is, [N]; the least important are left out.
 
     Raises:
         BadInput: not even a thousandth of them fits.
@@ -51,7 +55,7 @@ def fit(
     found = []
     for degree in range(gaussians.degree, -1, -1):
         reduced = gaussians.with_degree(degree)
-        fitting = _most_that_fit(reduced, limit_bytes, size)
+        fitting = _most_that_fit(reduced, limit_bytes, size, worth)
         if fitting is not None:
             part, share, bytes_ = fitting
             found.append(Fitted(part, share, loss(part), bytes_))
@@ -66,12 +70,12 @@ def fit(
 
 
 def _most_that_fit(
-    gaussians: Gaussians, limit_bytes: int, size: Callable[[Gaussians], int]
+    gaussians: Gaussians, limit_bytes: int, size: Callable[[Gaussians], int], worth: Tensor | None
 ) -> tuple[Gaussians, float, int] | None:
     """The largest share whose file fits, nearly; None where none does."""
     best, share, too_many = None, 1.0, 1.0
     for _ in range(_TRIES):
-        part = pruned(gaussians, 1 - share) if share < 1 else gaussians
+        part = pruned(gaussians, 1 - share, worth) if share < 1 else gaussians
         bytes_ = size(part)
         if bytes_ > limit_bytes:
             too_many = share

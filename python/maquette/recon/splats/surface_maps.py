@@ -47,6 +47,12 @@ class SurfaceMap:
     normals: Floats
     color: Floats
 
+    def within(self, mask: NDArray[np.bool_] | None) -> SurfaceMap:
+        """The map without depth outside a mask [H, W]; None: as it is."""
+        if mask is None:
+            return self
+        return replace(self, depth=np.where(mask, self.depth, np.float32(0)))
+
 
 def surface_map(splats: Gaussians, frame: Frame) -> SurfaceMap:
     """Find the surface that a camera sees of Gaussians, world units."""

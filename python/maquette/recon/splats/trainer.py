@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from maquette.errors import BadInput
-from maquette.recon.splats import first, strategies
+from maquette.recon.splats import few_views, first, strategies
 from maquette.recon.splats.capacity import check_cap
 from maquette.recon.splats.corrections import Corrections
 from maquette.recon.splats.gaussians import Gaussians
+from maquette.recon.splats.ground import with_ground
 from maquette.recon.splats.judging import HeldOut, measure, write_preview
 from maquette.recon.splats.losses import photo_loss
 from maquette.recon.splats.optimiser import SparseAdam
@@ -84,6 +85,8 @@ class SplatTrainer:
         shell = self.options.background == "shell"
         room = options.cap - first.shell_size(options.cap) if shell else options.cap
         found = first.choose(self._scene, group, self._frames, region, room, options.seed)
+        if few_views.need(len(self._frames)) and found.source != "random":
+            found = with_ground(found, self._pictures, self._frames, region.radius)
         kept = first.thinned(found.points, room, options.seed)
         splats = first.gaussians_at(found.points[kept], found.colors[kept], 1.0)
         if shell:
@@ -102,7 +105,9 @@ class SplatTrainer:
         picture = self._pictures.get(view, scale)
         inputs = {name: t.detach().requires_grad_() for name, t in self.splats.tensors()}
         camera = self.corrections.camera(picture.camera, view)
-        shown = render(Gaussians(**inputs), camera, self.options.antialias)
+        dropped = few_views.dropped_share(len(self._frames), self.schedule.share(self.iteration))
+        shown_part = few_views.thinned_out(Gaussians(**inputs), dropped, self._generator)
+        shown = render(shown_part, camera, self.options.antialias)
         color = self.corrections.color(shown.color, shown.passing, view)
         loss = photo_loss(color, picture.photo, picture.mask)
         if self._depth is not None:

@@ -54,8 +54,8 @@ def _pipeline(scene: Scene) -> dict[str, Any]:
 
 def _depth_maps(scene: Scene) -> list[Path]:
     """The filtered depth maps of dense stereo, those of COLMAP's geometric step among them."""
-    found = sorted(scene.root.glob("dense/*/stereo/depth_maps/*.geometric.bin"))
-    return found or sorted(scene.root.glob("dense/*/stereo/depth_maps/*.bin"))
+    found = sorted(scene.root.glob("dense/*/*/stereo/depth_maps/*.geometric.bin"))
+    return found or sorted(scene.root.glob("dense/*/*/stereo/depth_maps/*.bin"))
 
 
 def _stages(scene: Scene, pipelines: list[str]) -> list[dict[str, Any]]:

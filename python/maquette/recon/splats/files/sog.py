@@ -4,6 +4,9 @@ Positions are 16 bits an axis on a logarithmic scale, rotations the three smalle
 scales and colours places in codebooks of 256 values; the coefficients that depend on direction
 are one of a palette of vectors. Gaussians lie in Morton order, so that pictures compress well.
 The world is that of the PLY file; viewers turn both alike.
+
+Values are rounded to no more digits than photographs show, since lossless pictures cost what the
+digits are (docs/decisions/0012 has the measured price of each).
 """
 
 from __future__ import annotations
@@ -28,12 +31,18 @@ from maquette.recon.splats.files.codebooks import (
 from maquette.recon.splats.files.splat import to_bytes
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.morton import morton_order
+from maquette.recon.splats.symmetry import least_turned
 from maquette.scene.atomic import replacing
 
 Bytes = NDArray[np.uint8]
 LARGEST_FIRST = 252  # alpha of a rotation whose largest component is w
 PALETTE_COLUMNS = 64
 _MOST_PALETTE = 65_536
+_PER_VECTOR = {1: 128, 2: 32, 3: 32}  # Gaussians for which one vector stands, by degree
+_SCALE_STEP, _COLOR_STEP = 0.12, 0.1  # of logarithms; of coefficients
+_POSITION_STEP = 0.15  # of the second axis, the median of all
+_FEWEST_BITS, _MOST_BITS = 10, 16  # of positions
+_ROTATION_STEP, _OPACITY_STEP = 4, 255 / 31  # of 255
 _EFFORT = 4  # of the WebP encoder, 0 to 6: 6 takes three times as long and saves 1 %
 
 
@@ -46,6 +55,7 @@ def write_sog(path: Path, gaussians: Gaussians, *, antialiased: bool = True, see
         seed: Of the palette's k-means.
     """
     ordered = gaussians.chosen(morton_order(gaussians.means)).detached().to("cpu")
+    ordered = least_turned(ordered)
     meta: dict[str, Any] = {
         "version": 2,
         "asset": {"generator": "maquette"},
@@ -63,27 +73,53 @@ def write_sog(path: Path, gaussians: Gaussians, *, antialiased: bool = True, see
 
 def _parts(ordered: Gaussians, seed: int) -> Iterator[tuple[str, dict[str, Any], dict[str, Bytes]]]:
     """Key, facts and pictures of each part of the file."""
-    yield "means", *_means(ordered.means.numpy())
     scales = ordered.log_scales.numpy()
-    book = values_codebook(scales)
+    yield "means", *_means(ordered.means.numpy(), np.exp(np.sort(scales, axis=1)[:, 1]))
+    book = _codebook(scales, _SCALE_STEP)
     picture = {"scales": _picture(nearest_values(scales, book))}
     yield "scales", {"codebook": _rounded(book)}, picture
     yield "quats", {}, {"quats": _picture(_smallest_three(ordered.rotations.numpy()))}
     colors = ordered.sh[:, 0].numpy()
-    book = values_codebook(colors)
-    opacities = to_bytes(ordered.opacities.numpy() * 255)
+    book = _codebook(colors, _COLOR_STEP)
+    opacities = to_bytes(_stepped(ordered.opacities.numpy() * 255, _OPACITY_STEP))
     rgba = np.concatenate([nearest_values(colors, book), opacities[:, None]], axis=1)
     yield "sh0", {"codebook": _rounded(book)}, {"sh0": _picture(rgba)}
     if ordered.degree:
         yield "shN", *_palette(ordered, seed)
 
 
-def _means(means: Floats) -> tuple[dict[str, Any], dict[str, Bytes]]:
+def _codebook(values: Floats, step: float) -> Floats:
+    """Values in even steps, which compress best, where 256 reach; else the nearest ones."""
+    low, high = float(values.min()), float(values.max())
+    if high - low > 255 * step:
+        return values_codebook(values)
+    return (low + step * np.arange(round((high - low) / step) + 1)).astype(np.float32)
+
+
+def _stepped(values: Floats, step: float) -> Floats:
+    return (np.round(values / step) * step).astype(np.float32)
+
+
+def position_bits(logarithms: Floats, sizes: Floats) -> int:
+    """How many bits an axis needs for steps that are small beside the Gaussians.
+
+    Args:
+        logarithms: [N, 3] as they are stored; `sizes` [N] standard deviations, world units.
+    """
+    spans = np.ptp(logarithms, axis=0)
+    coarse = (spans * np.exp(np.abs(logarithms))).max(axis=1) / np.maximum(sizes, 1e-30)
+    needed = np.log2(max(float(np.median(coarse)), 1e-30) / _POSITION_STEP + 1)
+    return int(np.clip(np.ceil(needed), _FEWEST_BITS, _MOST_BITS))
+
+
+def _means(means: Floats, sizes: Floats) -> tuple[dict[str, Any], dict[str, Bytes]]:
     logarithms = np.sign(means) * np.log1p(np.abs(means.astype(np.float64)))
     low, high = logarithms.min(axis=0), logarithms.max(axis=0)
     unit = (logarithms - low) / np.maximum(high - low, 1e-30)
-    levels = np.round(unit * 65535).astype(np.uint16)
-    facts = {"mins": low.tolist(), "maxs": high.tolist()}
+    bits = position_bits(logarithms, sizes)
+    levels = np.round(unit * (2**bits - 1)).astype(np.uint16) << (16 - bits)
+    top = int((2**bits - 1) << (16 - bits))  # what stands for `high`, of 65535
+    facts = {"mins": low.tolist(), "maxs": (low + (high - low) * 65535 / top).tolist()}
     lower, upper = (levels & 255).astype(np.uint8), (levels >> 8).astype(np.uint8)
     return facts, {"means_l": _picture(lower), "means_u": _picture(upper)}
 
@@ -95,7 +131,7 @@ def _smallest_three(rotations: Floats) -> Bytes:
     others = np.argsort(np.arange(4) == largest[:, None], axis=1, kind="stable")[:, :3]
     three = np.take_along_axis(rotations * signs, others, axis=1)
     left_out = (LARGEST_FIRST + largest).astype(np.uint8)
-    rgb = to_bytes((three / np.sqrt(2) + 0.5) * 255)
+    rgb = to_bytes(_stepped((three / np.sqrt(2)) * 255, _ROTATION_STEP) + 127.5)
     return np.concatenate([rgb, left_out[:, None]], axis=1)
 
 
@@ -103,7 +139,7 @@ def _palette(ordered: Gaussians, seed: int) -> tuple[dict[str, Any], dict[str, B
     """The coefficients of degree 1 and more."""
     coefficients = ordered.sh.shape[1] - 1
     vectors = ordered.sh[:, 1:].reshape(len(ordered), -1)
-    palette, labels = vectors_codebook(vectors, palette_size(len(ordered)), seed)
+    palette, labels = vectors_codebook(vectors, palette_size(len(ordered), ordered.degree), seed)
     values = palette.numpy()
     book = values_codebook(values)
     facts = {"count": len(values), "bands": ordered.degree, "codebook": _rounded(book)}
@@ -119,13 +155,14 @@ def _palette(ordered: Gaussians, seed: int) -> tuple[dict[str, Any], dict[str, B
 
 
 def _rounded(book: Floats) -> list[float]:
-    """Values with the digits that count: a small file is half codebooks otherwise."""
-    return [float(f"{value:.5g}") for value in book.tolist()]
+    """256 values with the digits that count: a small file is half codebooks otherwise."""
+    values = [float(f"{value:.4g}") for value in book.tolist()]
+    return values + [0.0] * (256 - len(values))
 
 
-def palette_size(count: int) -> int:
-    """How many vectors stand for those of `count` Gaussians: a sixteenth, at most 65,536."""
-    return min(_MOST_PALETTE, max(PALETTE_COLUMNS, count // 16))
+def palette_size(count: int, degree: int) -> int:
+    """How many vectors stand for those of `count` Gaussians: a share, at most 65,536."""
+    return min(_MOST_PALETTE, max(PALETTE_COLUMNS, count // _PER_VECTOR[degree]))
 
 
 def _picture(values: Bytes) -> Bytes:

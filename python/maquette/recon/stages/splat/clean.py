@@ -7,7 +7,7 @@ from pathlib import Path
 
 from maquette.errors import JobFailed, NotFound, shown_path
 from maquette.recon.splats.cleaning import CleaningOptions, clean
-from maquette.recon.splats.importance import pruned
+from maquette.recon.splats.importance import importance_in, pruned
 from maquette.recon.splats.trained import Trained, newest, read_trained, write_master
 from maquette.scene import checkpoints, outputs, transforms
 from maquette.scene.events import Progress
@@ -32,7 +32,9 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         max_elongation=options.max_elongation,
     )
     cleaned = clean(trained.gaussians, cameras.region, cameras.frames, rules)
-    left = pruned(cleaned.gaussians, options.prune_ratio)
+    left = cleaned.gaussians
+    if options.prune_ratio and len(left):
+        left = pruned(left, options.prune_ratio, importance_in(left, cameras.frames))
     dropped = cleaned.dropped | {"pruned": len(cleaned.gaussians) - len(left)}
     if not len(left):
         raise JobFailed(
@@ -75,7 +77,7 @@ def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
 
 STAGE = Stage(
     name="clean",
-    version=2,
+    version=3,
     run=run,
     parameters=("group", "checkpoint", "crop", "min_opacity", "max_elongation", "prune_ratio"),
     facts=("cameras", "region"),

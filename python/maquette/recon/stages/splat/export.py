@@ -12,6 +12,7 @@ from maquette.recon.mesh.upright import up_direction
 from maquette.recon.page_data.manifest import Facts, manifest
 from maquette.recon.splats.exporting import Exported, export, formats, least_lost
 from maquette.recon.splats.gaussians import Gaussians
+from maquette.recon.splats.importance import importance_in
 from maquette.recon.splats.quality import Quality
 from maquette.recon.splats.trained import Trained, read_trained
 from maquette.scene import outputs, transforms
@@ -38,12 +39,14 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     for name in known.keys() - set(wanted):
         (scene.results / f"{scene.name}.{name}").unlink(missing_ok=True)  # of an earlier run
     quality = Quality(scene, _judges(cameras.frames), trained.gaussians)
+    worth = importance_in(trained.gaussians, cameras.frames) if options.size_limit else None
     exported = {}
     for number, name in enumerate(wanted):
         progress.step("formats", number, len(wanted))
         exported[name] = export(
             scene.results / f"{scene.name}.{name}", trained.gaussians, known[name],
-            quality.lost_db, limit_bytes=options.size_limit, scale=options.scene_scale,
+            quality.lost_db, limit_bytes=options.size_limit, worth=worth,
+            scale=options.scene_scale,
         )  # fmt: skip
     progress.step("formats", len(wanted), len(wanted))
     path = scene.results / MANIFEST
@@ -90,8 +93,15 @@ def _manifest(
             "iteration": trained.iteration,
         },
         license=options.content_license,
+        mesh=_mesh_files(scene),
     )
     return manifest(scale * trained.gaussians.means.double().numpy(), facts)
+
+
+def _mesh_files(scene: Scene) -> dict[str, str]:
+    """Names of the files that stage `mesh` left, by format."""
+    paths = (scene.results / f"{scene.name}_mesh.{suffix}" for suffix in ("glb", "ply"))
+    return {path.suffix[1:]: path.name for path in paths if path.is_file()}
 
 
 def _numbers(file: Exported) -> dict[str, Any]:
@@ -117,10 +127,10 @@ def _remark(name: str, file: Exported, whole: Gaussians) -> str:
 
 STAGE = Stage(
     name="export",
-    version=1,
+    version=2,
     run=run,
     parameters=("formats", "size_limit", "scene_scale", "content_license", "seed"),
-    after=("clean",),
+    after=("clean", "mesh"),
     facts=("cameras", "region"),
     packages=("pillow", "torch"),
 )

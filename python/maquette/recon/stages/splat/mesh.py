@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from maquette.errors import JobFailed
@@ -18,10 +16,10 @@ from maquette.recon.mesh.upright import up_direction
 from maquette.recon.mesh.writing import counts
 from maquette.recon.splats.meshing import mesh_of
 from maquette.recon.splats.trained import read_trained
+from maquette.recon.views.views import Views
 from maquette.scene import outputs, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.scene.transforms import Frame
 from maquette.stages.stage import DeclaredOptions, Report, Stage
 
 _LONG_SIDE_PX = 1200  # of the depth that is rendered
@@ -45,10 +43,11 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     trained = read_trained(scene.results / f"{scene.name}.ply")
     cameras = transforms.read(scene.transforms)
     splats = trained.gaussians.to(gpus.device_of(options.gpus))
+    views = Views(scene, cameras.frames, _LONG_SIDE_PX)
     with tempfile.TemporaryDirectory(prefix="maquette-depths-") as folder:
         found = mesh_of(
-            splats, sized(cameras.frames), cameras.region, options.resolution, Path(folder),
-            progress.step,
+            splats, views.frames, cameras.region, options.resolution, Path(folder),
+            progress.step, views.mask,
         )  # fmt: skip
     if not len(found.mesh.faces):
         raise JobFailed(
@@ -67,24 +66,13 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     return Report(list(kinds), numbers=numbers, remarks=remarks, kinds=kinds)
 
 
-def sized(frames: Sequence[Frame]) -> list[Frame]:
-    """The frames with pictures of a long side of at most `_LONG_SIDE_PX`."""
-    chosen = []
-    for frame in frames:
-        lens = frame.intrinsics
-        factor = min(1.0, _LONG_SIDE_PX / max(lens.width, lens.height))
-        size = round(lens.width * factor), round(lens.height * factor)
-        chosen.append(replace(frame, intrinsics=lens.scaled(*size)))
-    return chosen
-
-
 STAGE = Stage(
     name="mesh",
-    version=1,
+    version=2,
     run=run,
     parameters=("with_mesh", "resolution"),
     reads=("gpus",),
     after=("clean",),
-    facts=("cameras", "region"),
+    facts=("cameras", "region", "masks"),
     packages=("torch", "warp-lang", "scikit-image", "scipy", "trimesh"),
 )

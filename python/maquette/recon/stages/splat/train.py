@@ -66,7 +66,7 @@ def _run_options(scene: Scene, options: DeclaredOptions) -> RunOptions:
 
 STAGE = Stage(
     name="train",
-    version=1,
+    version=2,
     run=_run,
     parameters=(
         "group", "iterations", "preset", "cap", "strategy", "degree", "background",

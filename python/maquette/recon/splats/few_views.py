@@ -1,0 +1,43 @@
+"""What is done otherwise where few photographs train: splats must not learn each by heart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from maquette.recon.splats.gaussians import Gaussians
+
+_FEW, _ENOUGH = 16, 40  # photographs up to which all is done, and from which nothing
+_DROPPED = 0.3
+_LEAST, _MOST = 1e-6, 1.0 - 1e-6  # opacity
+
+
+def need(views: int) -> float:
+    """How much a run of so many training photographs needs it, 0..1."""
+    return min(1.0, max(0.0, (_ENOUGH - views) / (_ENOUGH - _FEW)))
+
+
+def dropped_share(views: int, share: float) -> float:
+    """Share of the Gaussians that a step leaves out, when `share` of the run is done."""
+    return _DROPPED * need(views) * share
+
+
+def thinned_out(splats: Gaussians, dropped: float, generator: torch.Generator) -> Gaussians:
+    """Make a random share of the Gaussians invisible, and the others more opaque for it.
+
+    What lies behind others is seen now and then, and is trained; no single Gaussian can stand for
+    what one photograph shows. Differentiable in the opacities.
+
+    Args:
+        dropped: The share, 0..1; no random number is drawn for 0.
+    Source: Park et al., "DropGaussian: structural regularization for sparse-view Gaussian
+    splatting", 2025, section 3.2.
+    """
+    if dropped <= 0.0:
+        return splats
+    drawn = torch.rand(len(splats), generator=generator, device=splats.device)
+    kept: Tensor = drawn >= dropped
+    opacities = (splats.opacities * kept / (1.0 - dropped)).clamp(_LEAST, _MOST)
+    return replace(splats, opacity_logits=torch.logit(opacities))
