@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,14 @@ import pytest
 from browsing import BOX, CENTER, LIMIT_S, Window, in_browser, until
 from maquette.scene import transforms
 from maquette.scene.region import Region
+from maquette.scene.workspace import open_workspace
 
 viser = pytest.importorskip("viser", reason="pip install -e 'python[view]'")
 
 from maquette.viewer import point_cloud  # noqa: E402
+from maquette.viewer.adjust_page import FIT_SCREEN  # noqa: E402
 from maquette.viewer.point_cloud import PointCloud  # noqa: E402
+from maquette.viewer.selecting import TOOLS  # noqa: E402
 
 pytestmark = in_browser
 
@@ -55,6 +59,10 @@ def test_the_page_shows_the_scene_and_numbers_save_and_reload(
     until(lambda: again.page.editor.region.radius == 0.5)
     again.click("Undo")
     until(lambda: again.page.editor.region.radius != 0.5)
+
+
+def turn_to(window: Window, tab: str) -> None:
+    window.content.get_by_role("tab", name=tab).click()
 
 
 def drag(window: Window, start_px: np.ndarray, towards_px: np.ndarray) -> None:
@@ -95,7 +103,7 @@ def test_a_handle_that_is_dragged_takes_its_part_of_the_region_along(
     shape, place, axes = HANDLES[name]
     window = opened()
     if shape != "sphere":
-        choose(window, "drag", shape)
+        choose(window, "handles", shape)
     find = window.page.server.scene.get_handle_by_name
     until(lambda: find(f"/handles/{shape}/{'rim' if shape == 'sphere' else 'max'}"))
     first = window.page.editor.region
@@ -144,18 +152,99 @@ def choose(window: Window, label: str, option: str) -> None:
     window.content.get_by_role("option", name=option, exact=True).click()
 
 
-def test_fit_to_visible_points_and_to_cameras(opened: Callable[[], Window]) -> None:
+def test_fit_to_what_is_on_the_screen_and_to_cameras(opened: Callable[[], Window]) -> None:
     window = opened()
+    turn_to(window, "Show")
     window.content.get_by_text("hide points outside").locator("xpath=../../..").locator(
         "input[type=checkbox]"
     ).check()
     until(lambda: window.page.cloud.hides_outside)
-    window.click("Fit to visible points")
+    turn_to(window, "Region")
+    window.click(FIT_SCREEN)
     until(lambda: window.page.editor.region.radius < 0.9)
     assert np.linalg.norm(np.subtract(window.page.editor.region.center, CENTER)) < 0.2
-    window.click("Fit to cameras")
+    window.click("Through cameras")
     until(lambda: window.page.editor.region.radius > 3)
     assert window.page.editor.region.center == pytest.approx(CENTER, abs=1e-6)
+
+
+def test_far_points_on_the_screen_do_not_widen_a_fit(opened: Callable[[], Window]) -> None:
+    window = opened()
+    window.click(FIT_SCREEN)
+    until(lambda: window.page.editor.region.radius != 1.0)
+    assert 0.55 < window.page.editor.region.radius < 1.0  # the far ones reach 9
+    assert np.linalg.norm(np.subtract(window.page.editor.region.center, CENTER)) < 0.2
+
+
+@pytest.mark.parametrize("tool", TOOLS[1:])
+def test_a_box_or_a_lasso_selects_points_and_the_region_is_fitted_to_them(
+    tool: str, opened: Callable[[], Window]
+) -> None:
+    window = opened()
+    (client,) = until(window.page.server.get_clients).values()
+    point_cloud.BrowserWindow(window.page.server, client).wait_until_drawn()
+    choose(window, "dragging", tool)
+    up = pixel_of(window, CENTER)  # the left half of the inner ball lies left of it
+    corners = np.array([(-130, -130), (-130, 130), (-4, 130), (-4, -130)]) + up
+
+    def selected() -> int:
+        mouse = window.content.mouse
+        mouse.move(*corners[0])
+        mouse.down()
+        path = corners[[0, 2]] if tool == TOOLS[1] else corners
+        for start, end in pairwise(path):
+            for share in np.linspace(0, 1, 8):
+                mouse.move(*(start + share * (end - start)))
+        mouse.up()
+        with suppress(AssertionError):
+            until(lambda: window.page.selection.count, 5)
+        return window.page.selection.count
+
+    count = until(selected)
+    assert 500 < count < 1100  # of 1500 in the ball, and some far ones behind and before it
+    window.shot(f"selected {tool}")
+    window.click(f"Fit to {count:,} selected points")
+    until(lambda: window.page.editor.region.radius < 1.0)
+    window.click("Clear the selection")
+    until(lambda: not window.page.selection.count)
+    window.content.get_by_role("button", name=FIT_SCREEN, exact=True).wait_for()
+
+
+def test_save_and_undo_are_offered_where_there_is_something_to_save_or_undo(
+    opened: Callable[[], Window],
+) -> None:
+    window = opened()
+    assert window.content.title() == "Region of owlet"
+    save = window.content.get_by_role("button", name="Save", exact=True)
+    until(save.is_disabled)
+    assert not window.content.get_by_role("button", name="Undo").is_visible()
+    type_into(window, "radius", 0, "0.5")
+    until(save.is_enabled)
+    window.click("Undo")
+    until(save.is_disabled)
+    until(lambda: not window.content.get_by_role("button", name="Undo").is_visible())
+
+
+def test_the_tight_region_is_proposed_where_the_present_one_is_far_wider(
+    opened: Callable[[], Window], workspace: Path
+) -> None:
+    open_workspace(workspace).save(Region.around(CENTER, 4.0))
+    window = opened()
+    window.click("Take the tight region")
+    until(lambda: window.page.editor.region.radius < 2.0)
+    assert saved(workspace).radius == 4.0
+    taken = window.content.get_by_role("button", name="Take the tight region")
+    until(lambda: not taken.is_visible())
+
+
+def test_a_phone_shows_whole_numbers(opened: Callable[[], Window]) -> None:
+    window = opened()
+    window.content.set_viewport_size({"width": 390, "height": 844})
+    type_into(window, "box min", 0, "-1.125")
+    low = window.content.get_by_text("box min", exact=True).locator("xpath=../../..")
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).length"
+    until(lambda: low.locator("input").evaluate_all(cut) == 0)
+    window.shot("phone")
 
 
 def test_clicking_a_camera_shows_its_photo(opened: Callable[[], Window]) -> None:
@@ -174,6 +263,7 @@ def test_clicking_a_camera_shows_its_photo(opened: Callable[[], Window]) -> None
         return False
 
     until(click_one)
+    turn_to(window, "Show")
     window.content.get_by_text(".jpg").first.wait_for()
     window.shot("photo")
 
@@ -181,6 +271,7 @@ def test_clicking_a_camera_shows_its_photo(opened: Callable[[], Window]) -> None
 def test_a_photo_is_looked_through_and_hidden_again(opened: Callable[[], Window]) -> None:
     window = opened()
     (client,) = until(window.page.server.get_clients).values()
+    turn_to(window, "Show")
     type_into(window, "camera", 1, "3")  # the first one is the slider's own
     until(lambda: window.page.photos.frustum is not None)
     window.content.get_by_text("0003.jpg").wait_for()
@@ -283,6 +374,7 @@ def test_fewer_points_are_drawn_but_all_are_counted(
     assert drawn(window) == 150
     assert window.page.editor.counts()[2] == 2000
     window.content.get_by_text("of 2,000 points inside").wait_for()
+    turn_to(window, "Show")
     choose(window, "points drawn", "2,000")
     until(lambda: drawn(window) == 2000)
 

@@ -50,6 +50,7 @@ def test_the_ladder_climbs_from_seconds_to_minutes() -> None:
         "exhaustive",
         "no-exif-focal",
         "more-features",
+        "learned-features",
         "faint-features",
     ]
 

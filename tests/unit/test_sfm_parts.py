@@ -20,7 +20,15 @@ from PIL import ExifTags, Image
 from maquette.errors import BadInput, ConfigError
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames import folders
-from maquette.recon.sfm import cameras, colmap, mapping, masks, pairs, registration, retrieval
+from maquette.recon.sfm import (
+    cameras,
+    colmap,
+    mapping,
+    masks,
+    pairs,
+    registration,
+    retrieval,
+)
 from maquette.recon.sfm.colmap import pycolmap
 from maquette.recon.sfm.features import FeatureOptions
 from maquette.recon.sfm.mapping import MappingOptions, Quality

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import viser
 
 from maquette.counting import counted
@@ -18,13 +17,18 @@ from maquette.viewer import point_cloud, scenery
 from maquette.viewer.display import Display
 from maquette.viewer.editing import RegionEditor, in_view
 from maquette.viewer.handles import Handles
+from maquette.viewer.legend import for_phones, legend, page_title
 from maquette.viewer.photos import PhotoPanel
 from maquette.viewer.picture import redraw
 from maquette.viewer.point_cloud import BrowserWindow, PointBudget, PointCloud
+from maquette.viewer.proposing import ProposalPanel
+from maquette.viewer.region_numbers import RegionNumbers
 from maquette.viewer.scenery import Camera, RegionShapes
 from maquette.viewer.screenshot import add_screenshot_button, view_of
+from maquette.viewer.selecting import TOOLS, Selection
 
-Button = viser.GuiButtonHandle
+ButtonGroup = Any  # viser has no public name for a group of buttons
+FIT_SCREEN = "Fit to what is on the screen"
 
 
 class AdjustPage:
@@ -36,23 +40,33 @@ class AdjustPage:
         self.cameras = cameras_of(opened)
         self._update_lock = threading.RLock()
         scenery.set_up(server, self.cameras, self.display)
-        server.gui.configure_theme(show_logo=False, show_share_button=False)
-        server.gui.main_panel.dock_right()
+        gui = server.gui
+        gui.configure_theme(show_logo=False, show_share_button=False, control_width="large")
+        gui.set_panel_label(f"Region of {opened.scene.name}")
+        gui.main_panel.dock_right()
         self.shapes = RegionShapes(server, opened.region, self.display)
         self.cloud = PointCloud(server, self.display, opened.model.points, opened.model.colors)
-        self.status = server.gui.add_markdown("")
-        self._add_numbers()
-        self._add_fits()
-        self._add_saving()
-        self._add_display()
-        self.photos = PhotoPanel(server, self.cameras, self.display)
-        add_screenshot_button(server, opened.scene.name)
+        self.selection = Selection(
+            server, self.display, self.cloud, opened.model.points, self._show_selection
+        )
+        gui.add_html(page_title(f"Region of {opened.scene.name}") + for_phones() + legend())
+        self.status = gui.add_markdown("")
+        self._add_keeping()
+        self.proposal = ProposalPanel(gui, self.editor, self._attempt)
+        tabs = gui.add_tab_group()
+        with tabs.add_tab("Region"):
+            self._add_fits()
+            self._add_numbers()
+        with tabs.add_tab("Show"):
+            self._add_display()
+            self.photos = PhotoPanel(server, self.cameras, self.display)
+            add_screenshot_button(server, opened.scene.name)
         self.handles = Handles(server, self.display, self.editor, self.cloud, self.shape.value)
         self.editor.listeners.append(self.show)
         self.cloud.draw(self.editor.region)
         self.show()
         for remark in opened.remarks:
-            server.gui.add_markdown(f"⚠ {remark}")
+            gui.add_markdown(f"⚠ {remark}")
         server.on_client_connect(self._complete)
 
     def _complete(self, client: viser.ClientHandle) -> None:
@@ -60,18 +74,21 @@ class AdjustPage:
         window = BrowserWindow(self.server, client)
         if window.wait_until_drawn():
             self.handles.appear()
+            self.proposal.look()
             self.budget.find(window)
 
     def show(self) -> None:
         """Bring numbers, shapes and counts up to date with the region."""
         with self._update_lock:
             region = self.editor.region
-            box = np.asarray(region.box)
-            self.center.value, self.radius.value = region.center, region.radius
-            self.low.value, self.high.value = tuple(box[:, 0]), tuple(box[:, 1])
+            self.numbers.show(region)
             self.shapes.show(region)
             self.handles.follow()
+            self.proposal.show()
             self.status.content = self._status()
+            saved = self.editor.is_saved
+            self.save.disabled, self.save.color = saved, "gray" if saved else "green"
+            self.back.visible = self.editor.can_undo or not saved
 
     def _status(self) -> str:
         inside, before, total = self.editor.counts()
@@ -84,58 +101,50 @@ class AdjustPage:
         )
 
     def _add_numbers(self) -> None:
-        gui, region = self.server.gui, self.editor.region
-        step = 10.0 ** np.floor(np.log10(region.radius) - 2)
-        box = np.asarray(region.box)
-        with gui.add_folder("Region (world units)"):
-            self.center = gui.add_vector3("centre", region.center, step=step)
-            self.radius = gui.add_number("radius", region.radius, min=step / 1e3, step=step)
-            self.low = gui.add_vector3("box min", tuple(box[:, 0]), step=step)
-            self.high = gui.add_vector3("box max", tuple(box[:, 1]), step=step)
+        gui = self.server.gui
+        with gui.add_folder("Numbers (world units)"):
+            self.numbers = RegionNumbers(gui, self.editor, self._attempt)
             self.shape = gui.add_dropdown(
-                "drag", ("sphere", "box", "nothing"), hint="which handles to show"
+                "handles", ("sphere", "box", "nothing"), hint="what can be dragged"
             )
-        for part in (self.center, self.radius):
-            part.on_update(lambda event: self._typed(event, self._take_sphere))
-        for part in (self.low, self.high):
-            part.on_update(lambda event: self._typed(event, self._take_box))
         self.shape.on_update(lambda _: self.handles.choose(self.shape.value))
-
-    def _take_sphere(self) -> None:
-        self.editor.set_sphere(self.center.value, self.radius.value)
-
-    def _take_box(self) -> None:
-        self.editor.set_box(self.low.value, self.high.value)
-
-    def _typed(self, event: Any, take: Callable[[], None]) -> None:
-        if event.client is not None:  # the program's own updates come without a client
-            self._attempt(event, take)
 
     def _add_fits(self) -> None:
         gui = self.server.gui
         with gui.add_folder("Fit"):
-            visible = gui.add_button("Fit to visible points", hint="those that this window shows")
-            visible.on_click(lambda event: self._attempt(event, lambda: self._fit_visible(event)))
-            for label, act in (
-                ("Fit to cameras", self.editor.fit_cameras),
-                ("Automatic", self.editor.fit_automatically),
-                ("Box around sphere", self.editor.fit_box_to_sphere),
-                ("Sphere around box", self.editor.fit_sphere_to_box),
-            ):
-                self._button(label, act)
+            tool = gui.add_dropdown("dragging", TOOLS, hint="boxes and lassos select points")
+            tool.on_update(lambda _: self.selection.use(tool.value))
+            self.fit = gui.add_button("", hint="outliers are left out", color="blue")
+            self.fit.on_click(lambda event: self._attempt(event, lambda: self._fit(event)))
+            self.clear = gui.add_button("Clear the selection", color="gray")
+            self.clear.on_click(lambda _: self.selection.clear())
+            self._group("region", {
+                "Automatic": self.editor.fit_automatically,
+                "Through cameras": self.editor.fit_cameras,
+            })  # fmt: skip
+            self._group("match", {
+                "Box to sphere": self.editor.fit_box_to_sphere,
+                "Sphere to box": self.editor.fit_sphere_to_box,
+            })  # fmt: skip
+        self._show_selection()
 
-    def _fit_visible(self, event: Any) -> None:
-        view = view_of(event.client.camera, self.display)
-        points = self.editor.model.points
-        self.editor.fit_points(self.cloud.visible & in_view(points, view))
+    def _show_selection(self) -> None:
+        count = self.selection.count
+        self.fit.label = f"Fit to {counted(count, 'selected point')}" if count else FIT_SCREEN
+        self.clear.visible = count > 0
 
-    def _add_saving(self) -> None:
+    def _fit(self, event: Any) -> None:
+        chosen = self.selection.chosen
+        if not chosen.any():
+            view = view_of(event.client.camera, self.display)
+            chosen = self.cloud.visible & in_view(self.editor.model.points, view)
+        self.editor.fit_points(chosen)
+
+    def _add_keeping(self) -> None:
         gui = self.server.gui
-        with gui.add_folder("Keep"):
-            save = gui.add_button("Save", color="blue")
-            save.on_click(lambda event: self._attempt(event, lambda: self._save(event)))
-            self._button("Undo", self.editor.undo)
-            self._button("Reset", self.editor.reset, "back to the saved region")
+        self.save = gui.add_button("Save")
+        self.save.on_click(lambda event: self._attempt(event, lambda: self._save(event)))
+        self.back = self._group("go back", {"Undo": self.editor.undo, "Reset": self.editor.reset})
 
     def _add_display(self) -> None:
         gui = self.server.gui
@@ -173,9 +182,10 @@ class AdjustPage:
 
         drawn.on_update(redraw_points)
 
-    def _button(self, label: str, act: Callable[[], None], hint: str | None = None) -> None:
-        button = self.server.gui.add_button(label, hint=hint)
-        button.on_click(lambda event: self._attempt(event, act))
+    def _group(self, label: str, acts: dict[str, Callable[[], None]]) -> ButtonGroup:
+        group = self.server.gui.add_button_group(label, tuple(acts))
+        group.on_click(lambda event: self._attempt(event, acts[event.target.value]))
+        return group
 
     def _attempt(self, event: Any, act: Callable[[], None]) -> None:
         """Do what was asked; say in that window why it could not be done."""

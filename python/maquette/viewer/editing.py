@@ -15,6 +15,8 @@ from maquette.scene.region import Region
 from maquette.scene.workspace import Workspace, open_workspace, scene_type_of
 
 _MOST_UNDO = 200
+_FAR = 3.0  # times the median distance
+_ROUNDS = 20
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,9 @@ class RegionEditor:
         self.change(Region.around(box.mean(axis=1), radius, box))
 
     def fit_points(self, chosen: NDArray[np.bool_]) -> None:
-        """Fit sphere and box around the chosen points [P]."""
-        self.change(region_fits.around_points(self.model.points[chosen], 0.98))
+        """Fit sphere and box around those of the chosen points [P] that lie together."""
+        points = self.model.points[chosen]
+        self.change(region_fits.around_points(points[lie_together(points)], 0.98))
 
     def fit_cameras(self) -> None:
         """Put the sphere around what the cameras look at, through the cameras."""
@@ -114,6 +117,11 @@ class RegionEditor:
         """Use what the cameras have in view together."""
         scene_type = scene_type_of(self.workspace.scene)
         self.change(region_search.find(scene_type, self.model).region)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is an earlier region to go back to."""
+        return any(region != self.region for region in self._undo)
 
     def reset(self) -> None:
         """Go back to the region of the file, as it is there now."""
@@ -136,6 +144,24 @@ class RegionEditor:
         self.workspace = self.workspace.with_saved(region)
         for listener in self.listeners:
             listener()
+
+
+def lie_together(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which points [P, 3] are not far from where most are, [P].
+
+    Far is more than thrice the median distance from the median point, which is found again
+    without the far ones until none is left out: a ball's points all stay.
+    """
+    kept = np.ones(len(points), bool)
+    for _ in range(_ROUNDS):
+        if not kept.any():
+            break
+        away = np.linalg.norm(points - np.median(points[kept], axis=0), axis=1)
+        near = away <= _FAR * np.median(away[kept])
+        if (near == kept).all():
+            break
+        kept = near
+    return kept
 
 
 def in_view(points: NDArray[np.float64], eye: View) -> NDArray[np.bool_]:

@@ -92,10 +92,20 @@ def _missing(database: Path, names: list[str], wanted: Sequence[Pair]) -> list[t
 
 
 def clear(database: Path) -> None:
-    """Drop all matches of a database."""
+    """Drop all matches of a database, and features that have no descriptor to match by.
+
+    These are learned ones (`learned/matching.py`), which stand behind the others.
+    """
     with colmap.opened(database) as handle:
         handle.clear_matches()
         handle.clear_two_view_geometries()
+        if handle.num_keypoints() == handle.num_descriptors():
+            return
+        for image in handle.read_all_images():
+            described = handle.num_descriptors_for_image(image.image_id)
+            keypoints = handle.read_keypoints(image.image_id)
+            if len(keypoints) > described:
+                handle.update_keypoints(image.image_id, keypoints[:described])
 
 
 def counts(database: Path) -> dict[str, int]:

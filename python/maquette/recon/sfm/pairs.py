@@ -16,6 +16,7 @@ Matcher = Literal["auto", "exhaustive", "sequential"]
 
 EXHAUSTIVE_PHOTOS = 200
 EXHAUSTIVE_FRAMES = 60
+EXHAUSTIVE_AT_MOST = 400  # 80,000 pairs; beyond it stronger methods use wider neighbourhoods
 OVERLAP = 10
 NEIGHBOURS = 5
 _TILE = 10

@@ -7,19 +7,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from maquette.errors import BadInput
-from maquette.recon.sfm import colmap, features, lens, mapping, matching, pairs, preemption
+from maquette.recon.sfm import (
+    colmap,
+    features,
+    lens,
+    mapping,
+    matching,
+    pairs,
+    preemption,
+)
 from maquette.recon.sfm import principal_point as middle
 from maquette.recon.sfm.features import Effort, FeatureOptions
+from maquette.recon.sfm.learned import database as learned
+from maquette.recon.sfm.learned import weights
 from maquette.recon.sfm.mapping import MAX_ERROR_PX, MappingOptions, Quality
 from maquette.recon.sfm.masks import for_colmap
-from maquette.scene import originals
+from maquette.recon.sfm.refusal import Refusal
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 
 PrincipalPoint = bool | Literal["auto"]
 
-_EXHAUSTIVE_AT_MOST = 400  # 80,000 pairs; beyond it the next methods use wider neighbourhoods
 _WIDE = 20
 _MANY_FEATURES = 6000  # doubled pictures would give little more than these
 _WORTH_MAPPING = 1.2  # times the features that failed
@@ -111,7 +119,10 @@ def register(workspace: Workspace) -> Attempt:
         if best.quality.passes(workspace.options.min_registered):
             return _with_its_principal_point(workspace, _with_its_lens(workspace, best))
     assert best is not None
-    raise _failed(workspace, best, tried)
+    options, found = workspace.options, posed(best)
+    raise Refusal(
+        workspace.scene, best.quality, found, tried, options.min_registered, options.is_video
+    ).error()
 
 
 @dataclass
@@ -171,8 +182,11 @@ def _with_other_cameras(
     names = colmap.image_names(other)
     wanted = list(matching.matches(other, names))
     change(other)
-    matching.clear(other)
-    matching.match(other, names, wanted, workspace.options.seed, workspace.progress)
+    if learned.is_in(other):
+        learned.verify_again(other, workspace.options.seed)
+    else:
+        matching.clear(other)
+        matching.match(other, names, wanted, workspace.options.seed, workspace.progress)
     colmap.settle(other)
     return other
 
@@ -193,6 +207,23 @@ def _with_faint_features(workspace: Workspace, name: str, begun: Begun) -> Attem
     return _matched_and_mapped(workspace, name, _extracted(workspace, name, Effort.high()))
 
 
+def _with_learned_features(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
+    """Solved one by one alone: poses from these matches all at once look right and are not."""
+    source = workspace.scene.database
+    if not weights.are_installed() or learned.is_in(source):
+        return None
+    from maquette.recon.sfm.learned.matching import complete  # it loads torch
+
+    begun()
+    database, names = workspace.work / f"{name}.db", colmap.image_names(source)
+    colmap.copy(source, database)
+    wanted, seed = _many_pairs(database, names, workspace.options.seed), workspace.options.seed
+    with for_colmap(workspace.scene) as masks:
+        complete(database, workspace.pictures, wanted, masks, seed, workspace.progress)
+    colmap.settle(database)
+    return _mapped(workspace, name, database, _incrementally)
+
+
 Method = Callable[[Workspace, str, Begun], "Attempt | None"]
 METHODS: tuple[tuple[str, str, Method], ...] = (
     ("incremental", "", _as_matched),
@@ -203,6 +234,11 @@ METHODS: tuple[tuple[str, str, Method], ...] = (
         _without_exif_focal,
     ),
     ("more-features", "looking for smaller features", _with_more_features),
+    (
+        "learned-features",
+        "looking for features with a network",
+        _with_learned_features,
+    ),
     (
         "faint-features",
         "looking for faint and slanted features, which takes longer",
@@ -236,7 +272,7 @@ def _matched_and_mapped(workspace: Workspace, name: str, database: Path) -> Atte
 
 
 def _many_pairs(database: Path, names: list[str], seed: int) -> list[pairs.Pair]:
-    if len(names) <= _EXHAUSTIVE_AT_MOST:
+    if len(names) <= pairs.EXHAUSTIVE_AT_MOST:
         return pairs.exhaustive(len(names))
     wide = pairs.sequential(len(names), _WIDE)
     return pairs.in_tiles({*wide, *matching.propose(database, names, "sequential", seed)})
@@ -359,37 +395,7 @@ def _judged(workspace: Workspace, name: str, database: Path, models: list[Any]) 
     return attempt
 
 
-def _failed(workspace: Workspace, best: Attempt, tried: list[str]) -> BadInput:
-    quality, gate = best.quality, workspace.options.min_registered
-    model = workspace.scene.name
-    detail = f"{100 * quality.ratio:.1f} % registered, gate is {100 * gate:.0f} %"
-    if quality.points and quality.error_px > MAX_ERROR_PX:
-        detail += f"; reprojection error {quality.error_px:.2f} px, gate is {MAX_ERROR_PX:.0f} px"
-    found = posed(best)
-    if found and (unposed := originals.without_pose(workspace.scene, found)):
-        detail += f"\n{originals.sentence(unposed, quality.images)}"
-    return BadInput(
-        f"only {quality.registered} of {quality.images} images found a pose: `{model}`",
-        detail=f"{detail}\ntried: {', '.join(tried)}",
-        hint=_advice(workspace, quality.images),
-    )
-
-
 def posed(attempt: Attempt) -> list[str]:
     """The names of the pictures that found a pose."""
     images = attempt.model.images.values() if attempt.model else ()
     return [image.name for image in images if image.has_pose]
-
-
-def _advice(workspace: Workspace, images: int) -> str:
-    """What helps this kind of input and was not tried."""
-    model = workspace.scene.name
-    if not workspace.options.is_video:
-        return (
-            "take more photos between these, each with two thirds of the one before in it; then "
-            f"`make prepare MODEL={model} INPUT=…` with all of them"
-        )
-    command = f"make prepare MODEL={model} FRAMES={max(200, 2 * images)}"
-    if images > _EXHAUSTIVE_AT_MOST:  # else every pair was matched already
-        command += " MATCHER=exhaustive"
-    return f"sharper or closer frames help; try `{command}`"
