@@ -17,7 +17,7 @@ from maquette.recon.mesh.upright import up_direction
 from maquette.recon.mesh.writing import counts
 from maquette.recon.splats.meshing import mesh_of
 from maquette.recon.splats.trained import read_trained
-from maquette.scene import outputs, transforms
+from maquette.scene import georeference, outputs, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame
@@ -58,7 +58,8 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         )
     mesh = to_world(found.mesh, cameras.region)
     write_ply(ply, mesh, ("maquette; COLMAP world units",))
-    write_glb(glb, mesh, up_direction(cameras.frames), scene.name)
+    place = georeference.read(scene.georeference)
+    write_glb(glb, mesh, up_direction(cameras.frames, place.up), scene.name, place)
     numbers = {"resolution": found.resolution, "iteration": trained.iteration, **counts(mesh)}
     kinds = {ply: outputs.MESH, glb: outputs.MESH}
     remarks = [*filter(None, [found.remark])]
@@ -82,6 +83,6 @@ STAGE = Stage(
     run=run,
     parameters=("with_mesh", "resolution"),
     after=("clean",),
-    facts=("cameras", "region"),
+    facts=("cameras", "region", "georeference"),
     packages=("torch", "warp-lang", "scikit-image", "scipy", "trimesh"),
 )
