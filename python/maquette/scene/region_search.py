@@ -134,8 +134,13 @@ def aimed_at(model: SparseModel, views: Views) -> Floats | None:
     return meeting if views.share(within) >= _AIMED_VOTES else None
 
 
-def is_circled(place: Floats, world_from_cam: Floats, up: Floats) -> bool:
-    """Whether cameras [N, 4, 4] stand all round a place [3], seen from above; `up` is [3]."""
+def is_circled(place: Floats, world_from_cam: Floats, up: Floats | None = None) -> bool:
+    """Whether cameras [N, 4, 4] stand all round a place [3], seen from above.
+
+    Args:
+        up: The direction [3]; None: as the cameras were held.
+    """
+    up = region_support.upwards(world_from_cam) if up is None else up
     away = world_from_cam[:, :3, 3] - place
     level = away - np.outer(away @ up, up)
     right = np.linalg.svd(level, full_matrices=False)[2][0]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from maquette.scene.region import FloatArray, Region
-from maquette.scene.transforms import Intrinsics
+from maquette.scene.transforms import Frame, Intrinsics
+from maquette.scene.upright import up_direction
 from maquette.viewer import frustums
 from maquette.viewer.display import Display, quaternions
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from maquette.counting import counted
 from maquette.errors import MaquetteError
-from maquette.scene import colmap_model
+from maquette.scene import colmap_model, georeference
 from maquette.scene.color_space import linear_from_srgb
 from maquette.scene.paths import Scene
 from maquette.scene.region import FloatArray, Region
@@ -45,7 +45,7 @@ class ViewPage:
         self._drawn: tuple[Path, float] | None = None
         self._previewed: tuple[Path, float] | None = None
         self._lock = threading.RLock()
-        scenery.set_up(server, cameras, self.display)
+        scenery.set_up(server, cameras, self.display, georeference.read(scene.georeference).up)
         scenery.light(server)
         self.shapes = RegionShapes(server, region, self.display)
         server.gui.configure_theme(control_width="large", show_logo=False, show_share_button=False)

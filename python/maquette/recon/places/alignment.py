@@ -20,6 +20,7 @@ _KEPT_SIGMAS = 4.0
 _FLOOR_M = 1e-6
 _THINNEST = 0.05  # second extent of the places, of the first; less is a line
 _LARGEST_TILT_DEG, _LARGEST_SCALE_ERROR = 5.0, 0.05  # standard errors
+_LARGEST_SCATTER = 0.3  # of the second extent: a wrong shape among many photos scatters more
 _LEAST_SHARE = 0.5  # of the places that agree
 
 
@@ -73,6 +74,7 @@ class Alignment:
         """Whether it tells scale and up better than it could by chance."""
         certain = self.tilt_deg <= _LARGEST_TILT_DEG and self.scale_error <= _LARGEST_SCALE_ERROR
         agree = self.agrees.sum() >= max(LEAST_PLACES, _LEAST_SHARE * len(self.agrees))
+        certain = certain and self.sigma_m <= _LARGEST_SCATTER * self.extents[1]
         return bool(certain and agree and not self.is_line)
 
 
