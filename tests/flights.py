@@ -73,6 +73,8 @@ def fly(rows: int = 6, columns: int = 8, *, pitch_deg: float = -90.0) -> Flight:
 
 def _looking(pitch: float, heading: float) -> Floats:
     """enu_from_cam [3, 3] of a level camera, x right, y down, z forward; heading from north."""
-    forward = np.array([np.sin(heading) * np.cos(pitch), np.cos(heading) * np.cos(pitch), np.sin(pitch)])
+    forward = np.array(
+        [np.sin(heading) * np.cos(pitch), np.cos(heading) * np.cos(pitch), np.sin(pitch)]
+    )
     right = np.array([np.cos(heading), -np.sin(heading), 0.0])
     return np.column_stack([right, np.cross(forward, right), forward])

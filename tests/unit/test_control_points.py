@@ -50,7 +50,7 @@ class Survey:
         found = []
         for image in self.model.images.values():
             pixel = image.project_point(self.flight.world(np.array(enu)))
-            if pixel is not None and (20 < pixel).all() and (pixel < np.array(SIZE) - 20).all():
+            if pixel is not None and (pixel > 20).all() and (pixel < np.array(SIZE) - 20).all():
                 found.append((image.name, pixel))
         return found[:6]
 

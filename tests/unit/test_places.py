@@ -151,7 +151,11 @@ def test_two_flights_that_differ_are_named() -> None:
 
 def test_a_height_that_the_drone_does_not_tell_is_named() -> None:
     flight = fly()
-    for relative, sentence in ((39.8, ""), (80.0, "above the take-off"), (-5.0, "below the ground")):
+    for relative, sentence in (
+        (39.8, ""),
+        (80.0, "above the take-off"),
+        (-5.0, "below the ground"),
+    ):
         told = {
             name: replace(one, vendor=VendorData(relative_altitude=relative))
             for name, one in flight.positions(0.2).items()
@@ -214,7 +218,10 @@ def test_the_document_goes_there_and_back(tmp_path: Path) -> None:
     place = georeference.read(path)
     assert place.georeference is not None and place.up is not None
     points = flight.cameras.points
-    assert np.abs(place.georeference.projected(points) - found.georeference.projected(points)).max() < 1e-6
+    assert (
+        np.abs(place.georeference.projected(points) - found.georeference.projected(points)).max()
+        < 1e-6
+    )
     assert georeference.read(tmp_path / "none.json") == Place()
     for text in ("{", "[]", '{"georeference": {"epsg": 1}}', '{"up": [1, 2]}'):
         path.write_text(text)

@@ -28,7 +28,12 @@ def test_degrees_height_time_and_a_drones_own_facts(tmp_path: Path) -> None:
     assert found.altitude == pytest.approx(198.309, abs=1e-3) and found.level == "sea"
     assert found.time == datetime(2016, 6, 23, 16, 31, 59)
     vendor = found.vendor
-    assert (vendor.relative_altitude, vendor.pitch, vendor.roll, vendor.yaw) == (39.8, -89.9, 0, 12.5)
+    assert (vendor.relative_altitude, vendor.pitch, vendor.roll, vendor.yaw) == (
+        39.8,
+        -89.9,
+        0,
+        12.5,
+    )
     assert found.is_possible and found.is_on_wgs84
     assert found.as_document()["relative_altitude_m"] == 39.8
 

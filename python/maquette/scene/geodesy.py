@@ -165,7 +165,7 @@ class Utm:
 
 
 def _tangent(conformal: Floats) -> Floats:
-    """tan φ of tan χ, χ the conformal latitude: Newton's method, three rounds to rounding."""
+    """Tan φ of tan χ, χ the conformal latitude: Newton's method, three rounds to rounding."""
     tangent = conformal / (1 - _E2)
     for _ in range(4):
         hypotenuse = np.sqrt(1 + tangent**2)

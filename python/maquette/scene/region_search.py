@@ -52,9 +52,7 @@ _CIRCLES = (
 )
 
 
-def by_rule(
-    rule: Rule, scene_type: str, model: SparseModel, up: Floats | None = None
-) -> Estimate:
+def by_rule(rule: Rule, scene_type: str, model: SparseModel, up: Floats | None = None) -> Estimate:
     """The region by one of the rules: `auto` is `find`, `view` fits circled objects too.
 
     Raises:
@@ -100,9 +98,7 @@ def left_out(region: Region, model: SparseModel, views: Views) -> str:
     )
 
 
-def _find(
-    scene_type: str, model: SparseModel, views: Views, tight: bool, up: Floats
-) -> Estimate:
+def _find(scene_type: str, model: SparseModel, views: Views, tight: bool, up: Floats) -> Estimate:
     meeting = aimed_at(model, views)
     circled = meeting is not None and is_circled(meeting, model.world_from_cam, up)
     if meeting is not None and scene_type != "indoor":
@@ -202,9 +198,7 @@ def place(views: Views, world_from_cam: Floats, *, inside: bool) -> Region:
     return Region.around(ball.center, radius, box)
 
 
-def _standing(
-    model: SparseModel, views: Views, seeds: Chosen, reach: float, up: Floats
-) -> Chosen:
+def _standing(model: SparseModel, views: Views, seeds: Chosen, reach: float, up: Floats) -> Chosen:
     """Which points [S] are not of the ground, if there is ground that goes on around a thing."""
     everything = np.ones(len(views.points), bool)
     plane = region_support.find(views.points[seeds], model.centers, up, reach)

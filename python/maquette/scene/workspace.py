@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from maquette.errors import BadInput, NotFound
-from maquette.scene import georeference
 from maquette.scene import (
     colmap_model,
+    georeference,
     region_file,
     region_rules,
     region_search,

@@ -161,7 +161,9 @@ def lengths(
     Raises:
         ConfigError: an end names no control point, or no two photos place it.
     """
-    named: dict[str, Sequence[Mark]] = {point.name: point.marks for point in given.points} if given else {}
+    named: dict[str, Sequence[Mark]] = (
+        {point.name: point.marks for point in given.points} if given else {}
+    )
     found = []
     for number, bar in enumerate(bars, 1):
         if strangers := [name for name in bar.names if name not in named]:
@@ -198,4 +200,3 @@ def scale_of(measured: Sequence[tuple[ScaleBar, float]], finding: Finding) -> fl
     worst = float(np.abs(scale * units / real - 1).max())
     finding.numbers |= {"scale_bars": len(measured), "scale_bars_differ_ratio": round(worst, 5)}
     return scale
-

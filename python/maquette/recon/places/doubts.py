@@ -50,7 +50,10 @@ def usable(found: dict[str, Position]) -> tuple[dict[str, Position], list[str]]:
 
 def mixed_levels(used: dict[str, Position]) -> str:
     """Altitudes that count from the sea in some photos and from the ellipsoid in others."""
-    of = {level: [n for n, one in used.items() if one.level == level] for level in ("sea", "ellipsoid")}
+    of = {
+        level: [n for n, one in used.items() if one.level == level]
+        for level in ("sea", "ellipsoid")
+    }
     if not of["sea"] or not of["ellipsoid"]:
         return ""
     return (
@@ -79,9 +82,7 @@ def two_flights(found: Alignment, offsets: Floats, flight: Sequence[int]) -> str
         return ""
     means = np.array([np.median(offsets[one], axis=0) for one in groups])
     apart = float(np.linalg.norm(means - means[0], axis=1).max())
-    inner = np.concatenate(
-        [offsets[one] - mean for one, mean in zip(groups, means, strict=True)]
-    )
+    inner = np.concatenate([offsets[one] - mean for one, mean in zip(groups, means, strict=True)])
     sigma = 1.4826 * float(np.median(np.abs(inner)))
     fewest = min(int(one.sum()) for one in groups)
     if apart < max(_LEAST_OFF_M, _OFF_SIGMAS * sigma / np.sqrt(fewest)):

@@ -26,9 +26,7 @@ _WKT = (
 )
 
 
-def write_laz(
-    path: Path, points: Floats, colors: NDArray[np.uint8], place: Georeference
-) -> None:
+def write_laz(path: Path, points: Floats, colors: NDArray[np.uint8], place: Georeference) -> None:
     """Write points [P, 3] of the world with 8-bit RGB [P, 3], whole or not at all.
 
     Raises:

@@ -158,7 +158,9 @@ def _place_told(common: Work) -> str:
     if "epsg" in found:
         by = "ground control points" if "gcp" in found else "the photos' GPS"
         off = found.get("gcp_rms_m", found.get("gps_rms_m"))
-        told.append(f"placed on Earth by {by}, which it meets to {off:.3g} m (EPSG:{found['epsg']})")
+        told.append(
+            f"placed on Earth by {by}, which it meets to {off:.3g} m (EPSG:{found['epsg']})"
+        )
     if "check_rms_m" in found:
         told.append(f"check points are met to {found['check_rms_m']:.3g} m")
     if "metres_per_unit" in found:
