@@ -91,7 +91,7 @@ def _moved(told: dict[str, Position], names: int, **changes: object) -> dict[str
     [
         (lambda told: {}, "none of 48 photos has a usable GPS position"),
         (lambda told: dict(list(told.items())[:3]), "3 of 48 photos have a usable GPS position"),
-        (lambda told: _moved(told, 48, latitude=46.0, longitude=7.0), "tell only 1 different place"),
+        (lambda told: _moved(told, 48, latitude=46.0, longitude=7.0), "only 1 different place"),
         (lambda told: _moved(told, 10, level="ellipsoid"), "altitudes are mixed"),
         (lambda told: _moved(told, 48, datum="TOKYO"), "none of 48 photos has a usable"),
         (lambda told: _moved(told, 48, altitude=None), "none of 48 photos has a usable"),

@@ -22,9 +22,7 @@ _REGION = ("sphere_center", "sphere_radius", "aabb_range", "aabb_scale", "readju
 
 
 def digest(scene: Scene, name: str) -> str:
-    """SHA-256 of a fact: `cameras`, `region`, `masks` or `georeference`; what is not there counts
-    as empty.
-    """
+    """SHA-256 of a fact, one of `_FACTS`; what is not there counts as empty."""
     return hashlib.sha256(_FACTS[name](scene)).hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -43,9 +44,14 @@ def usable(found: dict[str, Position]) -> tuple[dict[str, Position], list[str]]:
               "positions in another datum than WGS 84 do not count")  # fmt: skip
     leave_out([name for name, one in kept.items() if one.altitude is None],
               "positions without an altitude do not count")  # fmt: skip
-    leave_out([name for name, one in kept.items() if not _LOWEST_M < (one.altitude or 0) < _HIGHEST_M],
+    impossible = [name for name, one in kept.items() if not _is_flown(one.altitude or 0.0)]
+    leave_out(impossible,
               "altitudes below all land or above all flight do not count")  # fmt: skip
     return kept, remarks
+
+
+def _is_flown(altitude_m: float) -> bool:
+    return _LOWEST_M < altitude_m < _HIGHEST_M
 
 
 def mixed_levels(used: dict[str, Position]) -> str:
@@ -58,15 +64,15 @@ def mixed_levels(used: dict[str, Position]) -> str:
         return ""
     return (
         f"altitudes are mixed: {len(of['sea'])} photos count them from the sea, "
-        f"{len(of['ellipsoid'])} from the ellipsoid ({listed(of['ellipsoid'])}), which differ by up "
-        "to 100 m; give all photos one kind"
+        f"{len(of['ellipsoid'])} from the ellipsoid ({listed(of['ellipsoid'])}), "
+        "which differ by up to 100 m; give all photos one kind"
     )
 
 
 def flights(times: Sequence[datetime | None]) -> list[int]:
     """The flight of each photo: a pause of 20 minutes begins another; one, where none is told."""
     known = sorted({time for time in times if time})
-    starts = [one for before, one in zip(known, known[1:], strict=False) if one - before > _PAUSE]
+    starts = [one for before, one in itertools.pairwise(known) if one - before > _PAUSE]
     return [sum(start <= time for start in starts) if time else 0 for time in times]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -44,7 +44,7 @@ class Position:
     level: Level = ""
     datum: str = ""
     time: datetime | None = None
-    vendor: VendorData = VendorData()
+    vendor: VendorData = field(default_factory=VendorData)
 
     @property
     def is_possible(self) -> bool:

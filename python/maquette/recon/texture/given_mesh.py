@@ -39,8 +39,8 @@ def read_given(
         known = place or Place()
         matrix = gltf_from_world(up_direction(frames, known.up), known)
         vertices = np.linalg.solve(matrix[:3, :3], (vertices - matrix[:3, 3]).T).T
-    places, place = np.unique(vertices, axis=0, return_inverse=True)
-    joined = TriangleMesh(places, place.astype(np.int32).ravel()[mesh.faces])
+    corners, corner = np.unique(vertices, axis=0, return_inverse=True)
+    joined = TriangleMesh(corners, corner.astype(np.int32).ravel()[mesh.faces])
     check_world(path.name, joined, region)
     return drop_degenerate(joined)
 
