@@ -26,11 +26,11 @@ def test_earth_centred_coordinates_go_there_and_back() -> None:
 
 def test_east_north_and_up_are_what_they_say() -> None:
     for origin in PLACES:
-        enu = geodesy.enu_from_geodetic([*origin, 0.0, 0.0, 10.0], origin)
+        enu = geodesy.enu_from_geodetic(np.add(origin, [0.0, 0.0, 10.0]), origin)
         assert enu == pytest.approx([0.0, 0.0, 10.0], abs=1e-8)
     origin = PLACES[0]
-    north = geodesy.enu_from_geodetic([*origin, 1e-05, 0.0, 0.0], origin)
-    east = geodesy.enu_from_geodetic([*origin, 0.0, 1e-05, 0.0], origin)
+    north = geodesy.enu_from_geodetic(np.add(origin, [1e-05, 0.0, 0.0]), origin)
+    east = geodesy.enu_from_geodetic(np.add(origin, [0.0, 1e-05, 0.0]), origin)
     assert north[1] == pytest.approx(1.1115, rel=1e-3) and abs(north[0]) < 1e-6
     assert east[0] == pytest.approx(0.7629, rel=1e-3) and abs(east[1]) < 1e-6
     points = np.random.default_rng(0).normal(size=(50, 3)) * 500
