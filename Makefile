@@ -137,7 +137,7 @@ lock: $(READY) ## Pin the newest versions that fit python/pyproject.toml
 $(READY): python/pyproject.toml python/constraints.txt $(shell bash .ci/environment check '$(PYTHON)' '$(ASKED)')
 	@bash .ci/environment make '$(PYTHON)' '$(ASKED)'
 	@echo "installing into $(VENV) (once) …"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e 'python[recon,view,emulator,dev]' -c python/constraints.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e 'python[recon,view,emulator,geo,dev]' -c python/constraints.txt
 	@touch $(READY)
 
 %:

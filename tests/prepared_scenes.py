@@ -12,7 +12,8 @@ from synthetic_scene import orbit, write_photos, write_posed_scene
 from tiny_training import TINY
 from turns import linked_copy, made_once
 
-STAGES = ("input", "frames", "features", "matches", "poses", "undistort", "region", "dataset")
+STAGES = ("input", "frames", "features", "matches", "poses", "undistort", "georeference",
+          "region", "dataset")  # fmt: skip
 PHOTOS = (24, 320, 240)  # count, width, height
 TRUTH = orbit(*PHOTOS)
 

@@ -53,7 +53,8 @@ def demo(folder: Path, *words: str, limit_s: float) -> dict:
         assert (scene / shown).exists() and shown.rsplit("/", 1)[-1] in done.stdout
     stages = [entry["stage"] for entry in json.loads((scene / "report.json").read_text())["stages"]]
     assert stages == [
-        "input", "frames", "features", "matches", "poses", "undistort", "region", "dataset",
+        "input", "frames", "features", "matches", "poses", "undistort", "georeference",
+        "region", "dataset",
         "train", "mesh", "pictures",
     ]  # fmt: skip
     assert all(name in done.stdout for name in stages)

@@ -60,10 +60,11 @@ def auto(
     ] = "auto",
 ) -> None:
     """Let cameras and points decide (SCENE_TYPE=object, indoor or outdoor)."""
-    from maquette.scene import region_search
+    from maquette.scene import georeference, region_search
 
     chosen, opened = _open(settings)
-    found = region_search.by_rule(rule, chosen.options["scene_type"], opened.model)
+    up = georeference.read(opened.scene.georeference).up
+    found = region_search.by_rule(rule, chosen.options["scene_type"], opened.model, up)
     _save(chosen, opened, found.region, as_json, source="auto", remark=found.remark)
 
 

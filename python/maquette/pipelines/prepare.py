@@ -12,6 +12,7 @@ Poses = Literal["auto", "given", "refine", "find"]
 SceneType = Literal["object", "indoor", "outdoor"]
 Matcher = Literal["auto", "exhaustive", "sequential"]
 PrincipalPoint = bool | Literal["auto"]
+WhetherGeoreferenced = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,23 @@ class PrepareOptions(StepOptions):
     min_registered: float = option(
         0.6, "gate: smallest share of images with a pose", above=0, high=1
     )
+    georeference: WhetherGeoreferenced = option(
+        "auto", "the photos' GPS gives scale, up and north; auto: where it fits; on: or it fails"
+    )
+    gcp: str = option(
+        "", "ground control points in OpenDroneMap's form; empty: gcp_list.txt of the input"
+    )
+    scale_bar: str = option(
+        "", "metres and two control points, e.g. '2.5 A B', or their pixels in two photos or more"
+    )
+    up: str = option("auto", "auto, an axis of COLMAP's world such as -y, or x,y,z")
 
 
 PREPARE = Step(
     options=PrepareOptions,
     stages=(
         ".common.input", ".common.frames", ".common.features", ".common.matches", ".common.poses",
-        ".common.undistort", ".common.region", ".common.dataset",
+        ".common.undistort", ".common.georeference", ".common.region", ".common.dataset",
     ),
     work=lambda options, images: images.count * images.megapixels,
     smaller="FRAMES=100",

@@ -9,22 +9,35 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from maquette.scene import georeference, transforms
 from maquette.scene.paths import Scene
 
-SOURCES = {"cameras": "dataset", "region": "region"}  # the stages that first write them
+# The stages that first write them.
+SOURCES = {"cameras": "dataset", "region": "region", "georeference": "georeference"}
+_OF_PLACE = (transforms.UP_KEY, transforms.GEOREFERENCE_KEY)
 _REGION = ("sphere_center", "sphere_radius", "aabb_range", "aabb_scale", "readjust")
 
 
 def digest(scene: Scene, name: str) -> str:
-    """SHA-256 of a fact: `cameras`, `region` or `masks`; what is not there counts as empty."""
+    """SHA-256 of a fact, one of `_FACTS`; what is not there counts as empty."""
     return hashlib.sha256(_FACTS[name](scene)).hexdigest()
+
+
+def counts(scene: Scene, name: str) -> bool:
+    """Whether a fact is part of keys: `georeference` came later, and only where there is one.
+
+    So a scene without it keeps the keys that it had before there was such a thing.
+    """
+    return name != "georeference" or _georeference(scene) != _canonical({})
 
 
 def _cameras(scene: Scene) -> bytes:
     document = _transforms(scene)
-    return _canonical({key: document[key] for key in document if key not in _REGION})
+    others = (*_REGION, *_OF_PLACE)
+    return _canonical({key: document[key] for key in document if key not in others})
 
 
 def _region(scene: Scene) -> bytes:
@@ -42,17 +55,28 @@ def _masks(scene: Scene) -> bytes:
     return found.digest()
 
 
+def _georeference(scene: Scene) -> bytes:
+    document = _read(scene.georeference)
+    known = {key: document.get(key) for key in georeference.TELLING}
+    return _canonical({key: value for key, value in known.items() if value is not None})
+
+
 _FACTS: dict[str, Callable[[Scene], bytes]] = {
     "cameras": _cameras,
     "region": _region,
     "masks": _masks,
+    "georeference": _georeference,
 }
 
 
 def _transforms(scene: Scene) -> dict[str, Any]:
+    return _read(scene.transforms)
+
+
+def _read(path: Path) -> dict[str, Any]:
     """The document as it is: who reads it says what is wrong with it."""
     try:
-        document = json.loads(scene.transforms.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -73,6 +73,11 @@ class Scene:
         return self.root / "transforms.json"
 
     @property
+    def georeference(self) -> Path:
+        """Where the scene lies on Earth, its scale and its up, where these are known."""
+        return self.root / "georeference.json"
+
+    @property
     def config(self) -> Path:
         return self.root / "config.yaml"
 

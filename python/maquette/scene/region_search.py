@@ -52,7 +52,7 @@ _CIRCLES = (
 )
 
 
-def by_rule(rule: Rule, scene_type: str, model: SparseModel) -> Estimate:
+def by_rule(rule: Rule, scene_type: str, model: SparseModel, up: Floats | None = None) -> Estimate:
     """The region by one of the rules: `auto` is `find`, `view` fits circled objects too.
 
     Raises:
@@ -60,23 +60,27 @@ def by_rule(rule: Rule, scene_type: str, model: SparseModel) -> Estimate:
     """
     if rule == "upstream":
         return region_rules.estimate(scene_type, model.centers, model.axes, model.points)
-    return find(scene_type, model, tight=rule == "view")
+    return find(scene_type, model, tight=rule == "view", up=up)
 
 
-def find(scene_type: str, model: SparseModel, *, tight: bool = False) -> Estimate:
+def find(
+    scene_type: str, model: SparseModel, *, tight: bool = False, up: Floats | None = None
+) -> Estimate:
     """Choose the region of a scene.
 
     Args:
         scene_type: object, indoor or outdoor. Indoor is always a place.
         tight: Fit an object that is circled as well, whose region is the cameras' orbit otherwise:
             training's presets are tuned to that width.
+        up: The direction [3] that is up, where it is told; else the cameras tell it.
 
     Raises:
         BadInput: too few points, or all cameras stand at the same place.
     """
     region_rules.check(model.centers, model.points)
     views = Views.of(model)
-    found = _find(scene_type, model, views, tight)
+    known = region_support.upwards(model.world_from_cam) if up is None else up
+    found = _find(scene_type, model, views, tight, known)
     remarks = [text for text in (found.remark, left_out(found.region, model, views)) if text]
     return Estimate(found.region, found.rule, "\n".join(remarks))
 
@@ -94,13 +98,13 @@ def left_out(region: Region, model: SparseModel, views: Views) -> str:
     )
 
 
-def _find(scene_type: str, model: SparseModel, views: Views, tight: bool) -> Estimate:
+def _find(scene_type: str, model: SparseModel, views: Views, tight: bool, up: Floats) -> Estimate:
     meeting = aimed_at(model, views)
-    circled = meeting is not None and is_circled(meeting, model.world_from_cam)
+    circled = meeting is not None and is_circled(meeting, model.world_from_cam, up)
     if meeting is not None and scene_type != "indoor":
         if circled and scene_type == "object" and not tight:
             return Estimate(region_rules.by_poses(meeting, model.centers), "poses")
-        fitted = thing(model, views, meeting)
+        fitted = thing(model, views, meeting, up)
         if fitted is not None:
             return Estimate(fitted, "view")
     inside = meeting is None and bool(np.linalg.norm(model.axes.mean(axis=0)) < _ALL_ROUND)
@@ -126,9 +130,13 @@ def aimed_at(model: SparseModel, views: Views) -> Floats | None:
     return meeting if views.share(within) >= _AIMED_VOTES else None
 
 
-def is_circled(place: Floats, world_from_cam: Floats) -> bool:
-    """Whether cameras [N, 4, 4] stand all round a place [3], seen from above."""
-    up = region_support.upwards(world_from_cam)
+def is_circled(place: Floats, world_from_cam: Floats, up: Floats | None = None) -> bool:
+    """Whether cameras [N, 4, 4] stand all round a place [3], seen from above.
+
+    Args:
+        up: The direction [3]; None: as the cameras were held.
+    """
+    up = region_support.upwards(world_from_cam) if up is None else up
     away = world_from_cam[:, :3, 3] - place
     level = away - np.outer(away @ up, up)
     right = np.linalg.svd(level, full_matrices=False)[2][0]
@@ -137,7 +145,7 @@ def is_circled(place: Floats, world_from_cam: Floats) -> bool:
     return bool(np.degrees(gaps.max()) <= _WIDEST_GAP_DEG)
 
 
-def thing(model: SparseModel, views: Views, meeting: Floats) -> Region | None:
+def thing(model: SparseModel, views: Views, meeting: Floats, up: Floats) -> Region | None:
     """The ball around what stands at the meeting point [3]; None if too few points do.
 
     It begins at the middle of what pictures show in their middle, and follows the points that hang
@@ -146,7 +154,7 @@ def thing(model: SparseModel, views: Views, meeting: Floats) -> Region | None:
     reach = _reach(meeting, model.centers)
     near = np.linalg.norm(views.points - meeting, axis=1) <= reach
     seeds = near & (views.shown >= _MOST)
-    standing = _standing(model, views, seeds, reach)
+    standing = _standing(model, views, seeds, reach, up)
     begun = seeds & standing & (views.votes > 0)
     if begun.sum() < region_rules.MIN_POINTS:
         return None
@@ -190,10 +198,9 @@ def place(views: Views, world_from_cam: Floats, *, inside: bool) -> Region:
     return Region.around(ball.center, radius, box)
 
 
-def _standing(model: SparseModel, views: Views, seeds: Chosen, reach: float) -> Chosen:
+def _standing(model: SparseModel, views: Views, seeds: Chosen, reach: float, up: Floats) -> Chosen:
     """Which points [S] are not of the ground, if there is ground that goes on around a thing."""
     everything = np.ones(len(views.points), bool)
-    up = region_support.upwards(model.world_from_cam)
     plane = region_support.find(views.points[seeds], model.centers, up, reach)
     if plane is None:
         return everything

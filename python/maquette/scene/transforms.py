@@ -21,6 +21,7 @@ from maquette.scene.atomic import write_json
 from maquette.scene.region import Region
 
 FloatArray = NDArray[np.float64]
+UP_KEY, GEOREFERENCE_KEY = "up", "georeference"  # the second names the file
 _OPENGL_FROM_COLMAP = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
@@ -59,10 +60,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class Transforms:
-    """Everything `transforms.json` says that this program uses."""
+    """Everything `transforms.json` says that this program uses.
+
+    Attributes:
+        up: The direction that is up, [3] world frame; None: the cameras tell
+            (`maquette.scene.upright`).
+    """
 
     frames: tuple[Frame, ...]
     region: Region
+    up: FloatArray | None = None
 
 
 def read(path: Path) -> Transforms:
@@ -79,6 +86,7 @@ def read(path: Path) -> Transforms:
         region = Region.around(
             document["sphere_center"], document["sphere_radius"], document.get("aabb_range")
         )
+        up = _direction(document.get(UP_KEY))
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise BadInput(
             f"`{path}` lacks or garbles a key: {error}",
@@ -86,7 +94,7 @@ def read(path: Path) -> Transforms:
         ) from error
     if not frames:
         raise BadInput(f"`{path}` names no images", hint="run `make prepare` first")
-    return Transforms(frames, region)
+    return Transforms(frames, region, up)
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -113,6 +121,7 @@ def write(path: Path, transforms: Transforms, *, extra: dict[str, Any] | None = 
         **dict.fromkeys(("sk_x", "sk_y", "k1", "k2", "k3", "k4", "p1", "p2"), 0.0),
         "is_fisheye": False,
         **region_to(transforms.region),
+        **({} if transforms.up is None else {UP_KEY: [float(value) for value in transforms.up]}),
         "applied_transform": np.eye(4)[:3].tolist(),
         **(extra or {}),
         "frames": [_frame_to(frame, first) for frame in transforms.frames],
@@ -151,3 +160,12 @@ def _frame_from(entry: dict[str, Any], shared: dict[str, Any]) -> Frame:
         raise ValueError(f"transform_matrix of {entry['file_path']}")
     intrinsics = Intrinsics(int(w), int(h), float(fl_x), float(fl_y), float(cx), float(cy))
     return Frame(str(entry["file_path"]), matrix @ _OPENGL_FROM_COLMAP, intrinsics)
+
+
+def _direction(value: Any) -> FloatArray | None:
+    if value is None:
+        return None
+    found = np.asarray(value, dtype=np.float64)
+    if found.shape != (3,) or not np.isfinite(found).all() or not found.any():
+        raise ValueError(f"{UP_KEY} is no direction")
+    return found

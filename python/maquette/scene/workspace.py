@@ -8,6 +8,7 @@ from pathlib import Path
 from maquette.errors import BadInput, NotFound
 from maquette.scene import (
     colmap_model,
+    georeference,
     region_file,
     region_rules,
     region_search,
@@ -82,7 +83,8 @@ def open_workspace(root: Path) -> Workspace:
         cameras = transforms.read(scene.transforms)
         _check_same_scene(scene, model, cameras)
         saved = cameras.region
-    found = saved or region_search.find(scene_type_of(scene), model).region
+    up = georeference.read(scene.georeference).up
+    found = saved or region_search.find(scene_type_of(scene), model, up=up).region
     return Workspace(scene, sparse, model, saved, found, remarks)
 
 

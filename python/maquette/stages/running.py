@@ -137,7 +137,7 @@ class _Line:
             if record is None or stage_records.spoilt_output(scene, record):
                 raise self._lacking(stage, name, record)
             keys[f"stage:{name}"] = record.key + _again(record)
-        for fact in stage.facts:
+        for fact in (one for one in stage.facts if facts.counts(scene, one)):
             source = stage_records.read(scene, facts.SOURCES.get(fact, ""))
             keys[f"fact:{fact}"] = facts.digest(scene, fact) + _again(source)
         for path in stage.files(scene, DeclaredOptions(stage, self.options)):

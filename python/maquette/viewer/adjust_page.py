@@ -10,6 +10,7 @@ import viser
 
 from maquette.counting import counted
 from maquette.errors import MaquetteError, from_os_error
+from maquette.scene import georeference
 from maquette.scene.region_file import ChangedMeanwhile
 from maquette.scene.stale_runs import rerun_advice
 from maquette.scene.workspace import Workspace
@@ -39,7 +40,8 @@ class AdjustPage:
         self.display = Display(opened.region)
         self.cameras = cameras_of(opened)
         self._update_lock = threading.RLock()
-        scenery.set_up(server, self.cameras, self.display)
+        place = georeference.read(opened.scene.georeference)
+        scenery.set_up(server, self.cameras, self.display, place.up)
         gui = server.gui
         gui.configure_theme(show_logo=False, show_share_button=False, control_width="large")
         gui.set_panel_label(f"Region of {opened.scene.name}")

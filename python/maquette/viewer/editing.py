@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from maquette.scene import region_fits, region_search
+from maquette.scene import georeference, region_fits, region_search
 from maquette.scene.colmap_model import SparseModel
 from maquette.scene.region import Region
 from maquette.scene.workspace import Workspace, open_workspace, scene_type_of
@@ -116,7 +116,8 @@ class RegionEditor:
     def fit_automatically(self) -> None:
         """Use what the cameras have in view together."""
         scene_type = scene_type_of(self.workspace.scene)
-        self.change(region_search.find(scene_type, self.model).region)
+        up = georeference.read(self.workspace.scene.georeference).up
+        self.change(region_search.find(scene_type, self.model, up=up).region)
 
     @property
     def can_undo(self) -> bool:

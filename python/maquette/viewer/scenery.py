@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from maquette.scene.region import FloatArray, Region
-from maquette.scene.transforms import Intrinsics
+from maquette.scene.transforms import Frame, Intrinsics
+from maquette.scene.upright import up_direction
 from maquette.viewer import frustums
 from maquette.viewer.display import Display, quaternions
 
@@ -33,10 +34,13 @@ class Camera:
     lens: Intrinsics
 
 
-def set_up(server: viser.ViserServer, cameras: Sequence[Camera], display: Display) -> None:
-    """Set which way is up and where a new window looks from."""
-    tops = -np.mean([camera.world_from_cam[:3, 1] for camera in cameras], axis=0)
-    up = tops / np.linalg.norm(tops) if np.linalg.norm(tops) > 0.1 else np.array([0.0, -1.0, 0.0])
+def set_up(
+    server: viser.ViserServer, cameras: Sequence[Camera], display: Display,
+    told: NDArray[np.float64] | None = None,
+) -> None:  # fmt: skip
+    """Set which way is up, as `transforms.json` tells it, and where a new window looks from."""
+    frames = [Frame(camera.name, camera.world_from_cam, camera.lens) for camera in cameras]
+    up = up_direction(frames, told)
     side = display.points(cameras[0].world_from_cam[:3, 3]).astype(np.float64)
     level = side - (side @ up) * up
     away = level / max(float(np.linalg.norm(level)), 1e-6)

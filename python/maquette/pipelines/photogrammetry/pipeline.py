@@ -58,6 +58,7 @@ PIPELINE = Pipeline(
                 ".dense.refined",
                 ".dense.texture",
                 ".dense.pictures",
+                ".dense.laz",
             ),
             work=lambda options, images: images.count * images.megapixels,
             smaller="RESOLUTION=400",

@@ -16,12 +16,19 @@ import numpy as np
 from maquette.recon.mesh.gltf_file import INDEX_BUFFER, Buffers, scene_of, write_file
 from maquette.recon.mesh.triangles import FloatArray, TriangleMesh
 from maquette.scene.color_space import linear_from_srgb
+from maquette.scene.georeference import Place
 
 _COLORS_AT_ONCE = 1 << 18
 
 
-def write_glb(path: Path, mesh: TriangleMesh, up: FloatArray, name: str) -> None:
-    """Write a mesh, world units; `up` [3] is the world direction that viewers show upwards."""
+def write_glb(
+    path: Path, mesh: TriangleMesh, up: FloatArray, name: str, place: Place | None = None
+) -> None:
+    """Write a mesh, world units; `up` [3] is the world direction that viewers show upwards.
+
+    Args:
+        place: Where that is known: viewers show metres, and with a georeference north at -z.
+    """
     buffers = Buffers()
     positions = mesh.vertices.astype("<f4", copy=False)
     attributes = {"POSITION": buffers.add(positions, "VEC3", limits=True)}
@@ -38,7 +45,7 @@ def write_glb(path: Path, mesh: TriangleMesh, up: FloatArray, name: str) -> None
         "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.9},
         "doubleSided": True,
     }
-    write_file(path, scene_of([primitive], [material], up, name), buffers)
+    write_file(path, scene_of([primitive], [material], up, name, place), buffers)
 
 
 def _linear_rgba(srgb: FloatArray) -> np.ndarray:

@@ -11,12 +11,11 @@ import numpy as np
 
 from maquette.errors import BadInput
 from maquette.recon.mesh.triangles import FloatArray
-from maquette.recon.mesh.upright import rotation_between
 from maquette.scene.atomic import replacing
+from maquette.scene.georeference import Place, gltf_from_world
 
 FLOAT, USHORT, UINT = 5126, 5123, 5125
 ARRAY_BUFFER, INDEX_BUFFER = 34962, 34963
-_Y_UP = np.array([0.0, 1.0, 0.0])
 _LARGEST = 2**32 - 2**20  # bytes, but for the description
 _JSON, _BINARY = 0x4E4F534A, 0x004E4942
 _TYPES = {FLOAT: "<f4", USHORT: "<u2", UINT: "<u4"}
@@ -79,16 +78,24 @@ class Buffers:
 
 
 def scene_of(
-    primitives: list[dict[str, Any]], materials: list[dict[str, Any]], up: FloatArray, name: str
-) -> dict[str, Any]:
-    """The JSON of a scene with one mesh, turned so that world direction `up` [3] is +y."""
-    turn = np.eye(4)
-    turn[:3, :3] = rotation_between(up / np.linalg.norm(up), _Y_UP)
+    primitives: list[dict[str, Any]], materials: list[dict[str, Any]], up: FloatArray, name: str,
+    place: Place | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The JSON of a scene with one mesh, turned so that world direction `up` [3] is +y.
+
+    Args:
+        place: Where it lies on Earth and how large it is; what is known there is told as extras.
+    """
+    known = place or Place()
+    matrix = gltf_from_world(np.asarray(up, dtype=np.float64), known)
+    node = {"name": name, "mesh": 0, "matrix": matrix.T.ravel().tolist()}  # by columns
+    if extras := known.as_extras():
+        node["extras"] = extras
     return {
         "asset": {"version": "2.0", "generator": "maquette"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
-        "nodes": [{"name": name, "mesh": 0, "matrix": turn.T.ravel().tolist()}],  # by columns
+        "nodes": [node],
         "meshes": [{"name": name, "primitives": primitives}],
         "materials": materials,
     }

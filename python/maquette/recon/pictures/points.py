@@ -29,6 +29,7 @@ class Subject:
 
     Attributes:
         remark: A line below the panels.
+        up: World direction [3]; None: as the cameras were held.
     """
 
     points: Floats
@@ -36,14 +37,17 @@ class Subject:
     world_from_cam: Floats
     region: Region
     remark: str = ""
+    up: Floats | None = None
 
     @classmethod
-    def of(cls, model: SparseModel, region: Region, scene: Scene) -> Subject:
+    def of(
+        cls, model: SparseModel, region: Region, scene: Scene, up: Floats | None = None
+    ) -> Subject:
         """A COLMAP model and a region in it; the remark names the scene's photos without a pose."""
         unposed = originals.without_pose(scene, model.names)
         images = len(model.names) + len(unposed)
         remark = originals.sentence(unposed, images) if unposed else ""
-        return cls(model.points, model.colors, model.world_from_cam, region, remark)
+        return cls(model.points, model.colors, model.world_from_cam, region, remark, up)
 
 
 def write(target: Path, subject: Subject, title: str) -> Path:
@@ -141,8 +145,9 @@ def _draw_cameras(pen: ImageDraw.ImageDraw, place: _Placer, poses: Floats, lengt
 
 
 def _directions(subject: Subject) -> dict[str, Floats]:
-    """Up from how the cameras were held, right along the longest spread across it."""
-    up = _unit(-subject.world_from_cam[:, :3, 1].mean(axis=0), np.array([0.0, -1.0, 0.0]))
+    """Up as told or as the cameras were held, right along the longest spread across it."""
+    held = _unit(-subject.world_from_cam[:, :3, 1].mean(axis=0), np.array([0.0, -1.0, 0.0]))
+    up = held if subject.up is None else subject.up
     spread = subject.world_from_cam[:, :3, 3] - subject.world_from_cam[:, :3, 3].mean(axis=0)
     level = spread - (spread @ up)[:, None] * up
     right = np.linalg.svd(level)[2][0]

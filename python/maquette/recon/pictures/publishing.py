@@ -38,8 +38,9 @@ def write_sheet(
         mesh = coarsened(mesh, _CELLS)
     names = originals.names(scene, [Path(frame.file_path).name for frame in cameras.frames])
     sheet = draw_sheet(
-        mesh, cameras.region, up_direction(cameras.frames), Cameras.of(cameras.frames, names), tell
-    )
+        mesh, cameras.region, up_direction(cameras.frames, cameras.up),
+        Cameras.of(cameras.frames, names), tell,
+    )  # fmt: skip
     path = scene.results / f"{scene.name}_views.png"
     with replacing(path) as temporary:
         sheet.save(temporary)

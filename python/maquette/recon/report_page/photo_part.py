@@ -123,9 +123,10 @@ def cameras(scene: Scene, common: Work, album: Album) -> Html:
     frames = sorted(read.frames, key=lambda frame: frame.file_path)
     titles = originals.titles(scene)
     names = [titles.get(photo_name(frame), photo_name(frame)) for frame in frames]
-    drawing = plan_view.draw(frames, names, read.region, points, colors, album)
+    drawing = plan_view.draw(frames, names, read.region, points, colors, album, read.up)
+    above = "From above" if read.up is not None else "From above, if the photos' upper edges are up"
     caption = (
-        "From above, if the photos' upper edges are up, and below that from the side: cameras in "
+        f"{above}, and below that from the side: cameras in "
         "blue, points in the photos' colours, the region's sphere in orange and its box dashed."
     )
     parts = [
@@ -134,6 +135,7 @@ def cameras(scene: Scene, common: Work, album: Album) -> Html:
         figure(drawing, caption, "plan"),
         element("p", missing) if missing else "",
         element("p", _region_told(common, read)),
+        element("p", place) if (place := _place_told(common)) else "",
     ]
     return joined(parts)
 
@@ -147,6 +149,27 @@ def _poses_told(poses: dict[str, object]) -> str:
     lens = f"; lens {poses['camera_model']}" if "camera_model" in poses else ""
     focal = f", focal length {poses['focal_px']:,.0f} pixels" if "focal_px" in poses else ""
     return ", ".join(told) + lens + focal + "."
+
+
+def _place_told(common: Work) -> str:
+    """What is known of scale, up and place on Earth."""
+    found = common.numbers("georeference")
+    told = []
+    if "epsg" in found:
+        by = "ground control points" if "gcp" in found else "the photos' GPS"
+        off = found.get("gcp_rms_m", found.get("gps_rms_m"))
+        told.append(
+            f"placed on Earth by {by}, which it meets to {off:.3g} m (EPSG:{found['epsg']})"
+        )
+    if "check_rms_m" in found:
+        told.append(f"check points are met to {found['check_rms_m']:.3g} m")
+    if "metres_per_unit" in found:
+        told.append(f"a unit is {found['metres_per_unit']:.5g} m")
+    if "height_over_ground_m" in found:
+        told.append(f"the cameras stand {found['height_over_ground_m']:.3g} m above the ground")
+    if not told:
+        return ""
+    return f"The place: {', '.join(told)}."
 
 
 def _region_told(common: Work, read: transforms.Transforms) -> str:

@@ -52,7 +52,7 @@ class _View:
 
 def draw(
     frames: Sequence[Frame], names: Sequence[str], region: Region, points: Floats,
-    colors: NDArray[np.uint8], album: Album,
+    colors: NDArray[np.uint8], album: Album, told: Floats | None = None,
 ) -> Html:  # fmt: skip
     """Both views, one above the other.
 
@@ -60,8 +60,9 @@ def draw(
         frames: At least one.
         names: What a person calls each photo.
         points: [P, 3] world; `colors` [P, 3] sRGB.
+        told: The direction [3] that is up, where it is known.
     """
-    right, ahead, up = _axes(frames, region)
+    right, ahead, up = _axes(frames, told)
     every = max(1, len(points) // _MOST_POINTS)
     few, tints = points[::every], colors[::every]
     drawn = []
@@ -71,9 +72,9 @@ def draw(
     return Html("".join(drawn))
 
 
-def _axes(frames: Sequence[Frame], region: Region) -> tuple[Floats, Floats, Floats]:
+def _axes(frames: Sequence[Frame], told: Floats | None) -> tuple[Floats, Floats, Floats]:
     """Right, ahead and up in the world; the longer way of the cameras points right."""
-    up = np.asarray(up_direction(frames), dtype=np.float64)
+    up = np.asarray(up_direction(frames, told), dtype=np.float64)
     centers = np.array([frame.world_from_cam[:3, 3] for frame in frames])
     spread = centers - centers.mean(axis=0)
     level = spread - np.outer(spread @ up, up)

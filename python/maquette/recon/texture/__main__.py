@@ -13,7 +13,7 @@ from typing import Any
 
 from maquette.errors import MaquetteError, NotFound, from_os_error, missing_part
 from maquette.recon import stopping
-from maquette.scene import lock, transforms
+from maquette.scene import georeference, lock, transforms
 from maquette.scene.events import Progress
 from maquette.scene.layout import open_scene
 from maquette.scene.paths import Scene
@@ -71,7 +71,8 @@ def run(
     cameras = transforms.read(scene.transforms)
     path = given or _newest(scene)
     progress.step("read", 0, 1)
-    mesh = read_given(path, cameras.frames, cameras.region)
+    place = georeference.read(scene.georeference)
+    mesh = read_given(path, cameras.frames, cameras.region, place)
     views = Views(scene, cameras.frames, limit_bytes=PIXELS_KEPT_BYTES)
     options = told_by(settings) if settings else TexturingOptions()
     made = texture_mesh(mesh, views, options, progress.step)
@@ -83,7 +84,9 @@ def run(
     if doubted:
         progress.warn(doubted)
     obj = scene.results / f"{path.stem}_textured.obj"
-    files = write_files(made.textured, cameras.frames, obj, obj.with_suffix(".glb"), path.stem)
+    files = write_files(
+        made.textured, cameras.frames, obj, obj.with_suffix(".glb"), path.stem, place
+    )
     names = [scene.relative(file) for file in files]
     return {"mesh": path.name, "faces": len(mesh.faces), **made.numbers, **close, "files": names}
 

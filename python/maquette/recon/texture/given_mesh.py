@@ -11,18 +11,20 @@ from maquette.errors import BadInput
 from maquette.recon.mesh.cleaning import drop_degenerate
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.triangles import TriangleMesh
-from maquette.recon.mesh.upright import rotation_between, up_direction
+from maquette.recon.mesh.upright import up_direction
+from maquette.scene.georeference import Place, gltf_from_world
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame
 
 _UPRIGHT = (".glb", ".gltf")
-_Y_UP = np.array([0.0, 1.0, 0.0])
 _FARTHEST, _LARGEST, _SMALLEST = 3.0, 30.0, 1e-3  # region radii
 _SEEN_WELL, _MATCHES_DB = 0.3, 18.0  # below it a mesh is likely turned, moved or scaled
 _HINT = "export it as it was imported, without moving or scaling it; .ply keeps its world"
 
 
-def read_given(path: Path, frames: Sequence[Frame], region: Region) -> TriangleMesh:
+def read_given(
+    path: Path, frames: Sequence[Frame], region: Region, place: Place | None = None
+) -> TriangleMesh:
     """Read a mesh in this scene's world, or upright if it is glTF, as our own files are.
 
     Corners of one place become one vertex again, which programs split where textures meet.
@@ -34,9 +36,11 @@ def read_given(path: Path, frames: Sequence[Frame], region: Region) -> TriangleM
     mesh = read_mesh(path)
     vertices = mesh.vertices
     if path.suffix.lower() in _UPRIGHT:
-        vertices = vertices @ rotation_between(up_direction(frames), _Y_UP)
-    places, place = np.unique(vertices, axis=0, return_inverse=True)
-    joined = TriangleMesh(places, place.astype(np.int32).ravel()[mesh.faces])
+        known = place or Place()
+        matrix = gltf_from_world(up_direction(frames, known.up), known)
+        vertices = np.linalg.solve(matrix[:3, :3], (vertices - matrix[:3, 3]).T).T
+    corners, corner = np.unique(vertices, axis=0, return_inverse=True)
+    joined = TriangleMesh(corners, corner.astype(np.int32).ravel()[mesh.faces])
     check_world(path.name, joined, region)
     return drop_degenerate(joined)
 

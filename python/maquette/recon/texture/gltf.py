@@ -16,12 +16,15 @@ from maquette.errors import BadInput
 from maquette.recon.mesh.gltf_file import INDEX_BUFFER, Buffers, StoredFile, scene_of, write_file
 from maquette.recon.mesh.triangles import FloatArray, TriangleMesh
 from maquette.recon.texture.textured_mesh import Page, TexturedMesh
+from maquette.scene.georeference import Place
 
 _QUALITY = 95  # of JPEG
 _LINEAR, _LINEAR_MIPMAP, _CLAMP = 9729, 9987, 33071
 
 
-def write_textured_glb(path: Path, textured: TexturedMesh, up: FloatArray, name: str) -> None:
+def write_textured_glb(
+    path: Path, textured: TexturedMesh, up: FloatArray, name: str, place: Place | None = None
+) -> None:
     """Write a mesh, world units; `up` [3] is the world direction that viewers show upwards."""
     buffers, mesh = Buffers(), textured.mesh
     vertex = textured.vertex_of_coordinate
@@ -37,7 +40,7 @@ def write_textured_glb(path: Path, textured: TexturedMesh, up: FloatArray, name:
         indices = buffers.add(corners.astype("<u4").ravel(), "SCALAR", target=INDEX_BUFFER)
         primitives.append({"attributes": attributes, "indices": indices, "material": number})
     views = [buffers.add_file(_jpeg(page)) for page in textured.pages]
-    document = scene_of(primitives, [_material(n) for n in range(len(views))], up, name)
+    document = scene_of(primitives, [_material(n) for n in range(len(views))], up, name, place)
     document |= {
         "samplers": [{"magFilter": _LINEAR, "minFilter": _LINEAR_MIPMAP,
                       "wrapS": _CLAMP, "wrapT": _CLAMP}],

@@ -16,6 +16,7 @@ from maquette.recon.texture.obj import write_textured_obj
 from maquette.recon.texture.renderer import TexturedRenderer
 from maquette.recon.texture.textured_mesh import TexturedMesh
 from maquette.recon.views.views import Views
+from maquette.scene.georeference import Place
 from maquette.scene.transforms import Frame
 
 _JUDGES = 6  # photographs
@@ -23,17 +24,20 @@ _LEAST_ERROR = 1e-10
 
 
 def write_files(
-    textured: TexturedMesh, frames: Sequence[Frame], obj: Path, glb: Path, name: str
-) -> list[Path]:
+    textured: TexturedMesh, frames: Sequence[Frame], obj: Path, glb: Path, name: str,
+    place: Place | None = None,
+) -> list[Path]:  # fmt: skip
     """Write `obj` with its .mtl and pages, and `glb`; return all of them.
 
-    Pages of an earlier texture that had more of them go.
+    Pages of an earlier texture that had more of them go. `place` sets the .glb upright, and in
+    metres where these are known.
     """
     if textured.mesh.normals is None:
         mesh = replace(textured.mesh, normals=vertex_normals(textured.mesh))
         textured = replace(textured, mesh=mesh)
     files = write_textured_obj(obj, textured)
-    write_textured_glb(glb, textured, up_direction(frames), name)
+    up = up_direction(frames, place.up if place else None)
+    write_textured_glb(glb, textured, up, name, place)
     known = {path.name for path in files}
     for path in [obj.with_suffix(".png"), *obj.parent.glob(f"{obj.stem}_*.png")]:
         number = path.stem.removeprefix(obj.stem).removeprefix("_")

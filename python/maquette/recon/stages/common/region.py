@@ -6,7 +6,7 @@ from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.pictures import points
 from maquette.recon.sfm.colmap import pycolmap
-from maquette.scene import colmap_model, region_file, region_search, transforms
+from maquette.scene import colmap_model, georeference, region_file, region_search, transforms
 from maquette.scene.atomic import replacing, write_json
 from maquette.scene.colmap_model import SparseModel
 from maquette.scene.events import Progress
@@ -20,7 +20,8 @@ from maquette.stages.stage import Report, Stage
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     """Find the region by cameras and points, or keep the one that the person set."""
     model = colmap_model.read(scene.sparse)
-    found = region_search.find(options.scene_type, model)
+    place = georeference.read(scene.georeference)
+    found = region_search.find(options.scene_type, model, up=place.up)
     kept, remark = region_file.kept_region(scene.transforms, model.frames())
     if remark and kept is None:
         before = transforms.read(scene.transforms).region
@@ -35,20 +36,22 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
             hint="film again walking around the object; `make adjust MODEL=…` sets one by hand",
         )
     region, rule = (kept, "user") if kept else (found.region, found.rule)
-    _write(scene, model, region, "user" if kept else "auto")
+    _write(scene, Transforms(model.frames(), region, place.up), "user" if kept else "auto")
     title = f"{scene.name} · {options.scene_type}, region by {rule}"
-    subject = points.Subject.of(model, region, scene)
+    subject = points.Subject.of(model, region, scene, place.up)
     picture = points.write(scene.stages / "region.png", subject, title)
     ply = scene.sparse / "points3D.ply"
     mutable = [scene.transforms, picture]  # both change when a person sets the region
     return Report([ply], mutable=mutable, numbers=_numbers(model, region, rule), remarks=remarks)
 
 
-def _write(scene: Scene, model: SparseModel, region: Region, source: str) -> None:
+def _write(scene: Scene, cameras: Transforms, source: str) -> None:
     with replacing(scene.sparse / "points3D.ply") as temporary:
         pycolmap.Reconstruction(scene.sparse).export_PLY(temporary)
     extra = {"ply_file_path": "sparse/0/points3D.ply", region_file.SOURCE_KEY: source}
-    transforms.write(scene.transforms, Transforms(model.frames(), region), extra=extra)
+    if scene.georeference.is_file():
+        extra[transforms.GEOREFERENCE_KEY] = scene.relative(scene.georeference)
+    transforms.write(scene.transforms, cameras, extra=extra)
 
 
 def _numbers(model: SparseModel, region: Region, rule: str) -> dict[str, object]:
@@ -71,5 +74,6 @@ STAGE = Stage(
     run,
     parameters=("scene_type",),
     after=("undistort",),
+    facts=("georeference",),
     packages=("pycolmap", "pillow"),
 )

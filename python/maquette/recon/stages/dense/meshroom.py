@@ -23,7 +23,7 @@ from maquette.recon.sfm.alicevision import Placement, place, read_centers
 from maquette.recon.texture.obj_reading import read_textured_obj
 from maquette.recon.texture.publishing import write_files
 from maquette.recon.texture.textured_mesh import TexturedMesh
-from maquette.scene import colmap_model, outputs, transforms
+from maquette.scene import colmap_model, georeference, outputs, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
@@ -70,7 +70,9 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     progress.step("textured", 3, _ROUNDS)
     textured = _brought_textured(read_textured_obj(textured_path), placement, cameras.region)
     obj, glb = scene.results / "textured.obj", scene.results / f"{scene.name}.glb"
-    files = write_files(textured, cameras.frames, obj, glb, scene.name)
+    files = write_files(
+        textured, cameras.frames, obj, glb, scene.name, georeference.read(scene.georeference)
+    )
     kinds |= {obj: outputs.MESH, glb: outputs.MESH}
     progress.step("textured", _ROUNDS, _ROUNDS)
     numbers = {
@@ -190,6 +192,6 @@ STAGE = Stage(
     parameters=("faces", "decimate"),
     reads=("group",),
     files=_inputs,
-    facts=("cameras", "region"),
+    facts=("cameras", "region", "georeference"),
     packages=("pillow", "plyfile", "scipy", "trimesh"),
 )

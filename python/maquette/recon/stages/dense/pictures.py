@@ -23,7 +23,7 @@ STAGE = Stage(
     name="pictures",
     version=1,
     run=run,
-    facts=("cameras", "region"),
+    facts=("cameras", "region", "georeference"),
     files=lambda scene, options: (find_surface(scene).path,),
     packages=("embreex", "pillow", "plyfile", "trimesh"),
 )

@@ -13,7 +13,7 @@ from maquette.recon.texture.options import PIXELS_KEPT_BYTES, told_by
 from maquette.recon.texture.publishing import fidelity, shortfall, write_files
 from maquette.recon.texture.texturing import texture_mesh
 from maquette.recon.views.views import Views
-from maquette.scene import outputs, stage_records, transforms
+from maquette.scene import georeference, outputs, stage_records, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.stage import DeclaredOptions, Report, Stage
@@ -45,7 +45,9 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     close = fidelity(made.textured, views, partial(progress.step, "fidelity"))
     obj, glb = scene.results / OBJ, scene.results / f"{scene.name}.glb"
     progress.step("write", 0, 1)
-    files = write_files(made.textured, cameras.frames, obj, glb, scene.name)
+    files = write_files(
+        made.textured, cameras.frames, obj, glb, scene.name, georeference.read(scene.georeference)
+    )
     progress.step("write", 1, 1)
     numbers = {"mesh": path.name, "faces": len(mesh.faces)} | made.numbers | close
     remarks = [*filter(None, [shortfall(made.numbers)])]
@@ -76,7 +78,7 @@ STAGE = Stage(
     version=1,
     run=run,
     parameters=_OPTIONS,
-    facts=("cameras", "masks"),
+    facts=("cameras", "masks", "georeference"),
     files=lambda scene, options: (chosen_mesh(scene),),
     packages=("embreex", "pillow", "plyfile", "scipy"),
 )

@@ -15,7 +15,7 @@ from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.importance import importance_in
 from maquette.recon.splats.quality import Quality
 from maquette.recon.splats.trained import Trained, read_trained
-from maquette.scene import outputs, transforms
+from maquette.scene import georeference, outputs, transforms
 from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -34,7 +34,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     """
     trained = read_trained(scene.results / f"{scene.name}.ply")
     cameras = transforms.read(scene.transforms)
-    known = formats(up_direction(cameras.frames), scene.name, options.seed)
+    known = formats(up_direction(cameras.frames, cameras.up), scene.name, options.seed)
     wanted = [name for name in known if name in options.formats.split()]
     for name in known.keys() - set(wanted):
         (scene.results / f"{scene.name}.{name}").unlink(missing_ok=True)  # of an earlier run
@@ -85,7 +85,7 @@ def _manifest(
         best=least_lost(exported) if exported else "ply",
         region=cameras.region,
         frames=cameras.frames,
-        up=up_direction(cameras.frames),
+        up=up_direction(cameras.frames, cameras.up),
         scale=scale,
         provenance={
             "generator": f"maquette {metadata.version('maquette')}",
@@ -95,7 +95,8 @@ def _manifest(
         license=options.content_license,
         mesh=_mesh_files(scene),
     )
-    return manifest(scale * trained.gaussians.means.double().numpy(), facts)
+    made = manifest(scale * trained.gaussians.means.double().numpy(), facts)
+    return made | georeference.read(scene.georeference).as_extras()
 
 
 def _mesh_files(scene: Scene) -> dict[str, str]:
@@ -131,6 +132,6 @@ STAGE = Stage(
     run=run,
     parameters=("formats", "size_limit", "scene_scale", "content_license", "seed"),
     after=("clean", "mesh"),
-    facts=("cameras", "region"),
+    facts=("cameras", "region", "georeference"),
     packages=("pillow", "torch"),
 )

@@ -17,7 +17,7 @@ from maquette.recon.mesh.writing import counts
 from maquette.recon.splats.meshing import mesh_of
 from maquette.recon.splats.trained import read_trained
 from maquette.recon.views.views import Views
-from maquette.scene import outputs, transforms
+from maquette.scene import georeference, outputs, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.stage import DeclaredOptions, Report, Stage
@@ -59,7 +59,8 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         )
     mesh = to_world(found.mesh, cameras.region)
     write_ply(ply, mesh, ("maquette; COLMAP world units",))
-    write_glb(glb, mesh, up_direction(cameras.frames), scene.name)
+    place = georeference.read(scene.georeference)
+    write_glb(glb, mesh, up_direction(cameras.frames, place.up), scene.name, place)
     numbers = {"resolution": found.resolution, "iteration": trained.iteration, **counts(mesh)}
     kinds = {ply: outputs.MESH, glb: outputs.MESH}
     remarks = [*filter(None, [found.remark])]
@@ -73,6 +74,6 @@ STAGE = Stage(
     parameters=("with_mesh", "resolution"),
     reads=("gpus",),
     after=("clean",),
-    facts=("cameras", "region", "masks"),
+    facts=("cameras", "region", "masks", "georeference"),
     packages=("torch", "warp-lang", "scikit-image", "scipy", "trimesh"),
 )

@@ -56,7 +56,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
 
 def _write_sides(scene: Scene, shown: SplatRenderer, progress: Progress) -> Path:
     read = transforms.read(scene.transforms)
-    views = sides(read.frames, read.region, up_direction(read.frames))
+    views = sides(read.frames, read.region, up_direction(read.frames, read.up))
     tiles = []
     for number, view in enumerate(views):
         tiles.append(_bytes(shown.render(_square(view, _TILE_PX))))
@@ -102,6 +102,6 @@ STAGE = Stage(
     run=run,
     parameters=("group", "movie"),
     after=("clean",),
-    facts=("cameras", "region"),
+    facts=("cameras", "region", "georeference"),
     packages=("av", "pillow", "torch"),
 )

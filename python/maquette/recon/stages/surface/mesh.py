@@ -25,7 +25,7 @@ from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.mesh.unseen import Treated, grey_where_unseen, treat_unseen
 from maquette.recon.mesh.upright import up_direction
 from maquette.recon.views.images import mask_reader
-from maquette.scene import checkpoints, outputs, region_file, transforms
+from maquette.scene import checkpoints, georeference, outputs, region_file, transforms
 from maquette.scene.checkpoints import Choice
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -66,7 +66,7 @@ def run(
     ply, glb = scene.results / f"{scene.name}.ply", scene.results / f"{scene.name}.glb"
     progress.step("write", 0, 2)
     write_ply(ply, mesh, ("maquette; COLMAP world units",))
-    not_written = _write_glb(glb, mesh, cameras.frames, scene.name, progress)
+    not_written = _write_glb(glb, mesh, cameras.frames, scene, progress)
     progress.step("write", 2, 2)
     numbers = (
         _numbers(mesh, parts, ply)
@@ -84,11 +84,12 @@ def run(
 
 
 def _write_glb(
-    path: Path, mesh: TriangleMesh, frames: Sequence[Frame], name: str, progress: Progress
+    path: Path, mesh: TriangleMesh, frames: Sequence[Frame], scene: Scene, progress: Progress
 ) -> str:
     """Write it where it can be; else remove the one of before and say why."""
     try:
-        write_glb(path, mesh, up_direction(frames), name)
+        place = georeference.read(scene.georeference)
+        write_glb(path, mesh, up_direction(frames, place.up), scene.name, place)
     except TooLargeForGlb as error:
         path.unlink(missing_ok=True)
         progress.warn(str(error))
@@ -201,7 +202,7 @@ STAGE = Stage(
     version=3,
     run=run,
     parameters=("group", "resolution", "block_res", "checkpoint", "textured", "keep_lcc", "unseen"),
-    facts=("cameras", "region", "masks"),
+    facts=("cameras", "region", "masks", "georeference"),
     files=lambda scene, options: (_choose(scene, options).path,),
     packages=("torch", "scikit-image", "trimesh", "embreex"),
 )

@@ -24,6 +24,6 @@ STAGE = Stage(
     version=3,
     run=run,
     after=("mesh",),
-    facts=("cameras", "region"),
+    facts=("cameras", "region", "georeference"),
     packages=("embreex", "pillow", "plyfile", "trimesh"),
 )
