@@ -163,12 +163,15 @@ def finish(document: dict[str, Any], ledger: StepLedger, settings: Settings, as_
 def submit(job: JobSpec, settings: Settings, as_json: bool) -> dict[str, Any]:
     """Submit a job to its backend, with the secrets beside it, and show what moves meanwhile."""
     from maquette.runners import tracking
-    from maquette.runners.base import get_runner
+    from maquette.runners.base import SupportsRemarks, get_runner
     from maquette.ui.transfers import TransferPrinter
 
+    runner = get_runner(settings.backend)
+    if isinstance(runner, SupportsRemarks):
+        for remark in runner.remarks(runner.plan(job)):
+            print(f"warning: {remark}", file=sys.stderr, flush=True)
     printer = TransferPrinter(as_json)
     try:
-        runner = get_runner(settings.backend)
         return tracking.submit(job, runner, printer.show, settings.secrets())
     finally:
         printer.close()
