@@ -22,6 +22,7 @@ from docker.utils import kwargs_from_env
 
 from maquette.containers.tunnel import SCHEME, Tunnel, explain_ssh_error, ssh_argv
 from maquette.errors import ConfigError, JobFailed, MaquetteError, NotFound
+from maquette.person import home
 from maquette.storage.proxies import is_loopback
 
 LOCAL = "unix:///var/run/docker.sock"
@@ -137,7 +138,7 @@ def _certificates(folder: Path, endpoint: dict[str, Any]) -> TLSConfig | None:
 
 
 def _config_folder() -> Path:
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    return Path(os.environ.get("DOCKER_CONFIG") or home() / ".docker")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

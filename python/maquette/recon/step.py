@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -45,6 +46,9 @@ LOCK_WAIT_S = 60.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a step and return its exit code; see `maquette.errors.ExitCode`."""
     arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that knows few letters gets `?`
+            stream.reconfigure(errors="replace")
     scene = Scene(arguments.scene.resolve(), arguments.pipeline)
     progress = Progress(None)
     try:

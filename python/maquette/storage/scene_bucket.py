@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from maquette.person import user_name
 from maquette.scene.data_location import DataLocation
 from maquette.storage import datastores, embedded
 from maquette.storage.key_renewal import keys_of
@@ -49,7 +49,7 @@ def bucket_name(data: DataLocation) -> str:
     """BUCKET_NAME, or one of this user and model, within the rules for bucket names."""
     if data.bucket:
         return data.bucket
-    wanted = f"maquette-{getpass.getuser()}-{data.model}"
+    wanted = f"maquette-{user_name()}-{data.model}"
     allowed = re.sub(r"[^a-z0-9-]+", "-", wanted.lower()).strip("-")
     if allowed == wanted and len(wanted) <= _LONGEST_NAME:
         return wanted

@@ -6,8 +6,8 @@ import re
 import threading
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
+from maquette.addresses import address_parts
 from maquette.errors import ConfigError, CredentialsError, JobFailed, MaquetteError, NotFound
 from maquette.runners.base import ResponseLost
 from maquette.runners.ovh import tokens
@@ -203,7 +203,7 @@ def check_address(url: str) -> None:
     Raises:
         ConfigError: it is no address, or not a protected one.
     """
-    parts = urlsplit(url)
+    parts = address_parts(url, "OVH_URL")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
         raise ConfigError(f"`{url}` is not an http(s) address (OVH_URL)")
     if parts.scheme == "http" and not is_loopback(url):
