@@ -64,6 +64,10 @@ class JobFailed(MaquetteError):
     exit_code = ExitCode.JOB_FAILED
 
 
+class Unanswered(JobFailed):
+    """Who should know of a job does not answer: the job itself may run on."""
+
+
 class NotFound(MaquetteError):
     """A scene, job, checkpoint or file does not exist."""
 

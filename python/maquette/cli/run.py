@@ -188,17 +188,18 @@ def follow(ledger: StepLedger, as_json: bool, chart: bool = False) -> dict[str, 
     """Show a job's progress until it has ended; returns its last document."""
     from maquette.runners import tracking
     from maquette.runners.base import get_runner
+    from maquette.runners.watching import patiently, watched_lines
     from maquette.ui.printers import choose_printer
 
-    document = tracking.refresh(ledger)
+    document = patiently(lambda: tracking.refresh(ledger))
     ours = document["maquette"]
     printer = choose_printer(as_json, chart)
     try:
-        for line in get_runner(ours["backend"]).logs(ours["handle"] or {}, follow=True):
+        for line in watched_lines(get_runner(ours["backend"]), ours["handle"] or {}):
             printer.line(line)
     finally:
         printer.close()
-    return tracking.refresh(ledger)
+    return patiently(lambda: tracking.refresh(ledger))
 
 
 def raise_for_end(document: dict[str, Any], ledger: StepLedger) -> None:

@@ -21,7 +21,7 @@ from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
 
 from maquette.containers.tunnel import SCHEME, Tunnel, explain_ssh_error, ssh_argv
-from maquette.errors import ConfigError, JobFailed, MaquetteError, NotFound
+from maquette.errors import ConfigError, JobFailed, MaquetteError, NotFound, Unanswered
 from maquette.person import home
 from maquette.storage.proxies import is_loopback
 
@@ -197,7 +197,7 @@ def explain_error(error: Exception, daemon: Daemon, ssh_stderr: str = "") -> Maq
         if daemon.shares_files
         else f"try `{daemon.command} info`; BACKEND=local needs no daemon"
     )
-    return JobFailed(
+    return Unanswered(
         f"no Docker daemon answers at `{daemon.host}`", detail=message[:300], hint=hint
     )
 

@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from maquette.addresses import address_parts
-from maquette.errors import ConfigError, CredentialsError, JobFailed, MaquetteError, NotFound
+from maquette.errors import (
+    ConfigError,
+    CredentialsError,
+    MaquetteError,
+    NotFound,
+    Unanswered,
+)
 from maquette.runners.base import ResponseLost
 from maquette.runners.ovh import tokens
 from maquette.runners.ovh.redaction import redact
@@ -23,7 +29,7 @@ PAGE_SIZE = 500
 _SIGNED = re.compile(r"\S*X-Amz-Signature=\S+")
 
 
-class Unreachable(JobFailed):
+class Unreachable(Unanswered):
     """The service did not answer, or not sensibly; nothing is known about what it did."""
 
 
