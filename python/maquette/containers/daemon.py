@@ -177,6 +177,9 @@ def connected(daemon: Daemon, timeout_s: float = TIMEOUT_S) -> Iterator[docker.D
             tunnel.close()
 
 
+_NO_PROGRAM = ("executable file not found", "exec: ", "no such file or directory: unknown")
+
+
 def explain_error(error: Exception, daemon: Daemon, ssh_stderr: str = "") -> MaquetteError:
     """Say what a daemon's refusal, or its silence, means."""
     message = str(getattr(error, "explanation", "") or error)
@@ -187,6 +190,13 @@ def explain_error(error: Exception, daemon: Daemon, ssh_stderr: str = "") -> Maq
             "the Docker daemon has no GPU to give",
             detail=message,
             hint="GPU=0 computes without one; else install NVIDIA's container toolkit on the host",
+        )
+    if isinstance(error, APIError) and any(sign in message for sign in _NO_PROGRAM):
+        return JobFailed(
+            "the image has no maquette that runs: its program is not there",
+            detail=message[:300],
+            hint="leave IMAGE out to take ours (`make images` builds them); `make check-image` "
+            "says what one lacks",
         )
     if isinstance(error, APIError):
         return JobFailed(f"the Docker daemon refused: {message}", detail=daemon.host)
