@@ -6,6 +6,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .SUFFIXES:
+# `make -j4 prepare process`: one step reads what the step before it wrote.
+.NOTPARALLEL:
 
 export MAQUETTE_MAKE_OVERRIDES := $(MAKEOVERRIDES)
 # The program reads words from there as they were typed; make would expand what `$` begins.

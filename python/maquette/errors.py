@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
+import shutil
+import tempfile
 from enum import IntEnum
 from pathlib import Path
 
@@ -62,6 +65,10 @@ class JobFailed(MaquetteError):
     """A job or a part of it did not reach its end."""
 
     exit_code = ExitCode.JOB_FAILED
+
+
+class Unanswered(JobFailed):
+    """Who should know of a job does not answer: the job itself may run on."""
 
 
 class NotFound(MaquetteError):
@@ -126,19 +133,47 @@ def from_os_error(error: OSError, doing: str, place: str = "the working folder")
         doing: What was being done, as in "writing the checkpoint".
         place: Where it was done, which is told where the system names no file.
     """
-    where = str(error.filename) if error.filename else place
+    where = _full_path(error.filename) if error.filename else place
     if error.errno == errno.ENOSPC or error.errno == errno.EDQUOT:
+        where = where if error.filename else _full_folder(place)
         return JobFailed(
             f"{NO_SPACE} while {doing}: `{where}`",
-            hint="free space (see `df -h`), then run the same command again: it continues",
+            hint=f"free space (see `df -h {shlex.quote(where)}`), then run the same command again: "
+            "it continues",
         )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno == errno.EROFS:
+        return JobFailed(
+            f"not allowed while {doing}: `{where}` lies on a file system that is read-only",
+            hint="mount it so that it can be written, or work elsewhere: BASE_DIR=…",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        owned = shlex.quote(where)
         return JobFailed(
             f"not allowed while {doing}: `{where}`",
             detail=os.strerror(error.errno),
-            hint="make the folder writable for this user, then run the same command again",
+            hint=f'`sudo chown -R "$(id -u):$(id -g)" {owned}` gives it to you, then run the same '
+            "command again",
         )
     return JobFailed(f"the system refused while {doing}: `{where}`", detail=str(error))
+
+
+def _full_path(name: object) -> str:
+    """A file as an error names it, from the root; of an open one the number is all there is."""
+    if isinstance(name, (str, bytes, os.PathLike)):
+        return str(Path(os.fsdecode(name)).absolute())
+    return str(name)
+
+
+def _full_folder(place: str) -> str:
+    """The folder whose disk is full, where the system names none: the fullest of those we use."""
+    known = [Path(place), Path.cwd(), Path(tempfile.gettempdir())]
+    free = {}
+    for folder in known:
+        try:
+            free[str(folder.absolute())] = shutil.disk_usage(folder).free
+        except OSError:
+            continue
+    return min(free, key=lambda folder: free[folder]) if free else place
 
 
 def format_error(error: MaquetteError) -> str:

@@ -13,10 +13,10 @@ import pytest
 from fault_proxy import Fault, proxy_to
 from maquette.errors import JobFailed
 from maquette.storage import syncing, uploading
+from maquette.storage.conflicts import Conflict
 from maquette.storage.manifest import MANIFEST
 from maquette.storage.object_store import ObjectStore
 from maquette.storage.selection import scan
-from maquette.storage.syncing import Conflict
 from s3_server import (
     content_of,
     in_thread,

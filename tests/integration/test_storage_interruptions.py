@@ -14,10 +14,10 @@ import pytest
 
 from fault_proxy import proxy_to
 from maquette.errors import MaquetteError, NotFound
+from maquette.storage.conflicts import Conflict
 from maquette.storage.embedded import Running
 from maquette.storage.etags import PART_BYTES
 from maquette.storage.object_store import ObjectStore
-from maquette.storage.syncing import Conflict
 from relay import relay
 from s3_server import (
     content_of,

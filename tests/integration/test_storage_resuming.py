@@ -249,4 +249,4 @@ def test_the_kernel_watches_connections_and_the_built_in_store_has_all_its_time(
     assert kept.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     assert kept.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
     alone = replace(bucket.location, is_ours_alone=True)
-    assert Wire(alone, bucket.wire.credentials).patience_s > bucket.wire.patience_s > wire.TIMEOUT_S
+    assert Wire(alone, bucket.wire.keys).patience_s > bucket.wire.patience_s > wire.TIMEOUT_S

@@ -12,10 +12,11 @@ import pytest
 from fault_proxy import proxy_to
 from maquette.errors import BadInput, JobFailed, NotFound, UsageError
 from maquette.scene.checkpoints import POINTER
+from maquette.storage.conflicts import Conflict
 from maquette.storage.etags import PART_BYTES
 from maquette.storage.manifest import MANIFEST, Snapshot, publish
 from maquette.storage.object_store import ObjectStore, RemoteObject
-from maquette.storage.syncing import Conflict, SyncOptions
+from maquette.storage.syncing import SyncOptions
 from s3_server import (
     content_of,
     foreign_client,

@@ -19,6 +19,7 @@ from maquette.recon.pictures.contact_sheet import lay_out
 from maquette.scene import outputs, stage_records, transforms
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
+from maquette.scene.transforms import Transforms
 from synthetic_scene import orbit, region, truth_mesh, write_landmarks, write_posed_scene
 
 PIPELINE = "photogrammetry"
@@ -96,7 +97,7 @@ def test_after_prepare_its_points_are_shown(tmp_path: Path) -> None:
 
 def test_the_first_view_has_the_whole_object_and_little_else() -> None:
     frames = orbit(12, 64, 48)
-    view = start_view.of_mesh(ball(), region(), frames)
+    view = start_view.of_mesh(ball(), Transforms(tuple(frames), region()))
     inside = ball().vertices[np.linalg.norm(ball().vertices - region().center, axis=1) < 1.0]
     from maquette.recon.mesh.upright import up_direction
 

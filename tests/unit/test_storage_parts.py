@@ -16,7 +16,6 @@ from maquette.errors import ConfigError, CredentialsError, NotFound
 from maquette.storage import (
     credentials,
     datastores,
-    error_responses,
     etags,
     scene_bucket,
     selection,
@@ -237,26 +236,6 @@ def test_where_keys_come_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "VS")
     assert credentials.find(folder=tmp_path).access_key == "V"
     assert credentials.find("ovh", tmp_path).secret_key == "PS"
-
-
-@pytest.mark.parametrize(
-    ("word", "code", "told"),
-    [
-        ("RequestTimeTooSkewed", 10, "clock"),
-        ("AuthorizationHeaderMalformed", 10, "region"),
-        ("NoSuchBucket", 13, "no such bucket"),
-        ("AccessDenied", 11, "may not"),
-        ("SignatureDoesNotMatch", 11, "secret key"),
-        ("SomethingNew", 12, "SomethingNew"),
-    ],
-)
-def test_refusals_become_sentences(word: str, code: int, told: str) -> None:
-    body = f"<Error><Code>{word}</Code><Message>m &amp; n</Message></Error>".encode()
-    error = error_responses.translate(
-        error_responses.read_error(400, body, {}, 0.0), "writing `s3://b/k`"
-    )
-    assert error.exit_code == code and told in error.what and error.hint
-    assert "m & n" in error.what + error.detail
 
 
 def test_data_stores_that_can_not_be_kept_are_said_why(tmp_path: Path) -> None:

@@ -32,3 +32,30 @@ def test_a_thousand_rows_take_no_time(capsys: pytest.CaptureFixture[str]) -> Non
     begun = time.process_time()
     lines = printed(rows, capsys)
     assert len(lines) == 1003 + 1 and time.process_time() - begun < 0.5  # with rich it is seconds
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_narrow_terminal_shows_whole_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    headings = ("setting", "default", "for", "meaning")
+    meaning = "how many pictures are taken from the film, evenly, as sharp as can be had"
+    tables.print_rows(headings, [("FRAMES", "100", "prepare", meaning), ("X" * 30, "", "", "why")])
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= width
+    for word in ("FRAMES", "100", "prepare", "X" * 30, "evenly,", "sharp"):
+        assert word in said
+
+
+def test_jobs_fit_sixty_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    headings = ("model", "pipeline", "step", "state", "group", "time", "job")
+    job = "process-20260101-120000-abcdef"
+    row = ("my-shoe", "photogrammetry", "process", "RUNNING", "experiments", "3 min 5 s", job)
+    tables.print_rows(headings, [row])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 60 and lines[1] == "my-shoe"
+    assert all(cell in " ".join(" ".join(lines).split()) for cell in row)

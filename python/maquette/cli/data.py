@@ -64,8 +64,9 @@ def clear(settings: SettingWords = None, as_json: AsJson = False) -> None:
 
 def _sync(direction: Direction, words: list[str] | None, as_json: bool) -> None:
     from maquette.scene.layout import open_scene
+    from maquette.storage.conflicts import Conflict
     from maquette.storage.scene_bucket import opened
-    from maquette.storage.syncing import Conflict, SyncOptions
+    from maquette.storage.syncing import SyncOptions
     from maquette.ui.transfers import TransferPrinter
 
     chosen = load_settings(words)
@@ -112,13 +113,16 @@ def _show_plan(comparison: Comparison, url: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps({**plan.to_json(), "left_out": list(comparison.left_out)}))
         return
-    for action in plan.actions[:_SHOWN]:
+    actions = (*plan.replaced, *plan.actions)
+    for action in actions[:_SHOWN]:
         print(f"{text.size(action.size):>10}  {action.verb:<12}  {action.path}")
-    if len(plan.actions) > _SHOWN:
-        print(f"{'':>10}  … and {len(plan.actions) - _SHOWN} more")
+    if len(actions) > _SHOWN:
+        print(f"{'':>10}  … and {len(actions) - _SHOWN} more")
     for item in plan.conflicts:
         print(f"{text.size(item.size):>10}  {'conflict':<12}  {item.path}")
-    moving, removing = plan.moving(), plan.removing()
+    for clash in plan.clashes:
+        print(f"{'':>10}  {'one name':<12}  {clash.file}, and {clash.below}")
+    moving, removing = plan.moving(), [*plan.replaced, *plan.removing()]
     total = text.size(sum(item.size for item in moving))
     removed = f", remove {len(removing)}" if removing else ""
     print(f"would {plan.direction} {text.files(len(moving))}, {total}{removed}{_rest(plan)}  {url}")

@@ -39,11 +39,12 @@ def status(step: Step, settings: SettingWords = None, as_json: AsJson = False) -
 def logs(step: Step, settings: SettingWords = None) -> None:
     """Print a job's log; while it runs, follow it to its end."""
     from maquette.runners.base import get_runner
+    from maquette.runners.watching import watched_lines
     from maquette.ui.printers import PlainPrinter
 
     ours = _refreshed(_ledger(step, settings))["maquette"]
     printer = PlainPrinter(raw=True)
-    for line in get_runner(ours["backend"]).logs(ours["handle"] or {}, follow=True):
+    for line in watched_lines(get_runner(ours["backend"]), ours["handle"] or {}):
         printer.line(line)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -65,6 +66,9 @@ def _options(
 
 def main() -> None:
     """Run the command; every error becomes a sentence and its exit code, here only."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that knows few letters gets `?`
+            stream.reconfigure(errors="replace")
     try:
         code = app(prog_name="maquette", standalone_mode=False)
     except MaquetteError as error:

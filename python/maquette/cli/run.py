@@ -163,12 +163,15 @@ def finish(document: dict[str, Any], ledger: StepLedger, settings: Settings, as_
 def submit(job: JobSpec, settings: Settings, as_json: bool) -> dict[str, Any]:
     """Submit a job to its backend, with the secrets beside it, and show what moves meanwhile."""
     from maquette.runners import tracking
-    from maquette.runners.base import get_runner
+    from maquette.runners.base import SupportsRemarks, get_runner
     from maquette.ui.transfers import TransferPrinter
 
+    runner = get_runner(settings.backend)
+    if isinstance(runner, SupportsRemarks):
+        for remark in runner.remarks(runner.plan(job)):
+            print(f"warning: {remark}", file=sys.stderr, flush=True)
     printer = TransferPrinter(as_json)
     try:
-        runner = get_runner(settings.backend)
         return tracking.submit(job, runner, printer.show, settings.secrets())
     finally:
         printer.close()
@@ -185,17 +188,18 @@ def follow(ledger: StepLedger, as_json: bool, chart: bool = False) -> dict[str, 
     """Show a job's progress until it has ended; returns its last document."""
     from maquette.runners import tracking
     from maquette.runners.base import get_runner
+    from maquette.runners.watching import patiently, watched_lines
     from maquette.ui.printers import choose_printer
 
-    document = tracking.refresh(ledger)
+    document = patiently(lambda: tracking.refresh(ledger))
     ours = document["maquette"]
     printer = choose_printer(as_json, chart)
     try:
-        for line in get_runner(ours["backend"]).logs(ours["handle"] or {}, follow=True):
+        for line in watched_lines(get_runner(ours["backend"]), ours["handle"] or {}):
             printer.line(line)
     finally:
         printer.close()
-    return tracking.refresh(ledger)
+    return patiently(lambda: tracking.refresh(ledger))
 
 
 def raise_for_end(document: dict[str, Any], ledger: StepLedger) -> None:

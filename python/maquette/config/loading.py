@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import io
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,12 +27,15 @@ from maquette.errors import ConfigError
 from maquette.pipelines import registry
 from maquette.pipelines.pipeline import NATIVE
 from maquette.runners import registry as backends
+from maquette.text_files import read_text
 
 FILE_NAME = "maquette.yaml"
 MAKE_OVERRIDES = "MAQUETTE_MAKE_OVERRIDES"
 
 
 Values = Mapping[str, tuple[Any, str]]  # each with where it was given
+_NEARLY = 0.75
+_OF_OTHERS = frozenset({"OVHAI_TOKEN", "USER", "HOME", "PATH", "WANDB_API_KEY", "WANDB_PROJECT"})
 _NONE: Mapping[str, str] = {}
 
 
@@ -50,11 +56,13 @@ def load(arguments: Iterable[str] = (), *kinds: type[Any], folder: Path | None =
     folder = folder or Path.cwd()
     known = setting_names()
     problems: list[str] = []
+    dotenv = dotenv_of(folder)
+    _name_misspelt(folder, frozenset(dotenv))
     values: dict[str, tuple[Any, str]] = {}
     sources: dict[str, str] = {}
     for source, pairs in (
         (FILE_NAME, _from_file(folder / FILE_NAME, problems)),
-        (".env", {key: text for key, text in dotenv_of(folder).items() if key in known}),
+        (".env", {key: text for key, text in dotenv.items() if key in known}),
         ("environment", {key: text for key, text in os.environ.items() if key in known}),
         (COMMAND_LINE, _from_words(_make_words() + list(arguments), problems)),
     ):
@@ -62,7 +70,7 @@ def load(arguments: Iterable[str] = (), *kinds: type[Any], folder: Path | None =
             if key.upper() not in known:
                 problems.append(f"{source}: unknown setting `{key}`{_nearest(key, known)}")
             elif value != "":
-                values[key.upper()] = (value, source)
+                values[key.upper()] = (_expanded(key, value, source, problems), source)
                 sources[key.upper()] = source
             elif source == COMMAND_LINE:
                 sources.setdefault(key.upper(), source)
@@ -83,7 +91,8 @@ def dotenv_of(folder: Path) -> dict[str, str]:
         return {}
     from dotenv import dotenv_values
 
-    return {key: value or "" for key, value in dotenv_values(file).items()}
+    content = dotenv_values(stream=io.StringIO(read_text(file)))
+    return {key: value or "" for key, value in content.items()}
 
 
 def _validated(
@@ -158,7 +167,7 @@ def _explain(
         key = str(problem["loc"][0]).upper()
         source = values.get(key, ("", "defaults"))[1]
         shown = "…" if key in secret_names() else problem["input"]
-        wrong = problem["msg"]
+        wrong = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "string_pattern_mismatch" and key.lower() in helps:
             wrong = f"not of the form that is wanted: {helps[key.lower()]}"
         told = f"{source}: {key}={shown}: {wrong}"
@@ -172,7 +181,10 @@ def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
     import yaml  # here and below: most commands find no such file, and start sooner
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = yaml.safe_load(read_text(path)) or {}
+    except ConfigError as error:
+        problems.append(f"{error.what} ({error.detail}); {error.hint}")
+        return {}
     except yaml.YAMLError as error:
         problems.append(f"{path.name}: not YAML: {' '.join(str(error).split())}")
         return {}
@@ -202,6 +214,29 @@ def _from_words(words: Iterable[str], problems: list[str]) -> dict[str, str]:
         else:
             pairs[key] = value
     return pairs
+
+
+def _expanded(key: str, value: Any, source: str, problems: list[str]) -> Any:
+    """A value with the home folder in place of `~` at its beginning."""
+    if not isinstance(value, str) or not re.match(r"~[^/]*(/|$)", value):
+        return value
+    try:
+        return str(Path(value).expanduser())
+    except RuntimeError:
+        user = value[1:].partition("/")[0]
+        of = f"there is no user `{user}`" if user else "this user has no home folder (HOME)"
+        problems.append(f"{source}: {key}={value}: {of}")
+        return value
+
+
+@functools.cache
+def _name_misspelt(folder: Path, names: frozenset[str]) -> None:
+    """Say, once, which names of `.env` are nearly those of settings; others are for others."""
+    known = setting_names()
+    for name in sorted(names - known):
+        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=_NEARLY)
+        if near and name not in _OF_OTHERS:
+            print(f"warning: .env: `{name}` is no setting, nearest: `{near[0]}`", file=sys.stderr)
 
 
 def _nearest(key: str, known: Iterable[str]) -> str:

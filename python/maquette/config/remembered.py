@@ -20,6 +20,7 @@ from maquette.pipelines import registry
 from maquette.pipelines.pipeline import COMMON
 from maquette.scene.atomic import write_text
 from maquette.scene.paths import OWN_FOLDER, Scene
+from maquette.text_files import read_text
 
 SCENE = "scene"  # as the source of a setting
 _HEADING = """\
@@ -167,8 +168,10 @@ def _content(settings: Settings) -> dict[str, Any]:
     import yaml  # most commands find no such file, and start sooner
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load(read_text(path)) or {}
+    except ConfigError as error:
+        raise _unusable(settings, [f"{error.what} ({error.detail})"]) from error
+    except yaml.YAMLError as error:
         raise _unusable(settings, [f"not YAML: {' '.join(str(error).split())}"]) from error
     if not isinstance(content, dict):
         raise _unusable(settings, ["must hold one section a step"])

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     SecretStr,
-    StringConstraints,
     ValidationInfo,
     field_validator,
     model_validator,
 )  # fmt: skip
 
-from maquette.config import option_models
+from maquette.config import naming_rules, option_models
 from maquette.pipelines import registry
 from maquette.pipelines.options import chosen
 from maquette.pipelines.pipeline import NATIVE
@@ -32,9 +32,8 @@ from maquette.scene.data_location import DEFAULT_DATASTORE, DataLocation
 
 T = TypeVar("T")
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
-
-BUCKET_PATTERN = r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$"
+Name = Annotated[str, AfterValidator(naming_rules.name)]
+BucketName = Annotated[str, AfterValidator(naming_rules.bucket)]
 
 SAMPLE = "owl"
 
@@ -79,7 +78,7 @@ class Settings(BaseModel):
         "auto", description="adjust in blender or browser; auto: Blender if it is there"
     )
     blender: str = Field("", description="the Blender program; empty: the one on the PATH")
-    listen: str = Field(
+    listen: Annotated[str, AfterValidator(naming_rules.listen)] = Field(
         "127.0.0.1:8080", description="host:port of pages; beyond this machine: with a token"
     )
 
@@ -104,8 +103,8 @@ class Settings(BaseModel):
         DEFAULT_DATASTORE,
         description="alias of the S3 data store; the default one, until it is added: the built-in",
     )
-    bucket_name: str = Field(
-        "", description="bucket for data; empty: one of this user and model", pattern=BUCKET_PATTERN
+    bucket_name: BucketName = Field(
+        "", description="bucket for data; empty: one of this user and model"
     )
 
     engine: str = Field(

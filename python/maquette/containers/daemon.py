@@ -21,7 +21,8 @@ from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
 
 from maquette.containers.tunnel import SCHEME, Tunnel, explain_ssh_error, ssh_argv
-from maquette.errors import ConfigError, JobFailed, MaquetteError, NotFound
+from maquette.errors import ConfigError, JobFailed, MaquetteError, NotFound, Unanswered
+from maquette.person import home
 from maquette.storage.proxies import is_loopback
 
 LOCAL = "unix:///var/run/docker.sock"
@@ -137,7 +138,7 @@ def _certificates(folder: Path, endpoint: dict[str, Any]) -> TLSConfig | None:
 
 
 def _config_folder() -> Path:
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    return Path(os.environ.get("DOCKER_CONFIG") or home() / ".docker")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -176,6 +177,9 @@ def connected(daemon: Daemon, timeout_s: float = TIMEOUT_S) -> Iterator[docker.D
             tunnel.close()
 
 
+_NO_PROGRAM = ("executable file not found", "exec: ", "no such file or directory: unknown")
+
+
 def explain_error(error: Exception, daemon: Daemon, ssh_stderr: str = "") -> MaquetteError:
     """Say what a daemon's refusal, or its silence, means."""
     message = str(getattr(error, "explanation", "") or error)
@@ -187,6 +191,13 @@ def explain_error(error: Exception, daemon: Daemon, ssh_stderr: str = "") -> Maq
             detail=message,
             hint="GPU=0 computes without one; else install NVIDIA's container toolkit on the host",
         )
+    if isinstance(error, APIError) and any(sign in message for sign in _NO_PROGRAM):
+        return JobFailed(
+            "the image has no maquette that runs: its program is not there",
+            detail=message[:300],
+            hint="leave IMAGE out to take ours (`make images` builds them); `make check-image` "
+            "says what one lacks",
+        )
     if isinstance(error, APIError):
         return JobFailed(f"the Docker daemon refused: {message}", detail=daemon.host)
     if explained := explain_ssh_error(ssh_stderr, daemon.host) if ssh_stderr else None:
@@ -196,7 +207,7 @@ def explain_error(error: Exception, daemon: Daemon, ssh_stderr: str = "") -> Maq
         if daemon.shares_files
         else f"try `{daemon.command} info`; BACKEND=local needs no daemon"
     )
-    return JobFailed(
+    return Unanswered(
         f"no Docker daemon answers at `{daemon.host}`", detail=message[:300], hint=hint
     )
 

@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from maquette.errors import ConfigError, CredentialsError, JobFailed, MaquetteError
+from maquette.errors import ConfigError, CredentialsError, JobFailed, MaquetteError, Unanswered
 
 SCHEME = "ssh://"
 # Nobody may be there to be asked, and each connection would ask again.
@@ -152,7 +152,7 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[MaquetteError], str, str], ...] = (
     ),
     (
         ("cannot connect to the docker daemon", "failed to connect to the docker", "dial unix"),
-        JobFailed,
+        Unanswered,
         "Docker is installed on `{host}`, but its daemon does not answer",
         "start it there: `ssh -t {target} sudo systemctl start docker`",
     ),
@@ -164,7 +164,7 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[MaquetteError], str, str], ...] = (
     ),
     (
         ("ssh: ", "connection closed", "connection reset", "timed out", "kex_exchange"),
-        JobFailed,
+        Unanswered,
         "`{host}` can not be reached by ssh",
         "try `ssh {target}`: it must come in without a question",
     ),

@@ -24,6 +24,7 @@ from maquette.emulator.process_runtime import ProcessRuntime
 from maquette.emulator.runtimes import Runtime
 from maquette.emulator.service import Jobs
 from maquette.errors import ConfigError, MaquetteError
+from maquette.own_address import opened_as
 
 TOKEN_FILE = "token"
 
@@ -88,7 +89,9 @@ def build(options: Options) -> tuple[uvicorn.Server, socket.socket, RunningEmula
         timeout_graceful_shutdown=1,
     )  # fmt: skip
     port = listener.getsockname()[1]
-    return uvicorn.Server(config), listener, RunningEmulator(f"http://{options.host}:{port}", token)
+    shown = opened_as(options.host)
+    shown = f"[{shown}]" if ":" in shown else shown
+    return uvicorn.Server(config), listener, RunningEmulator(f"http://{shown}:{port}", token)
 
 
 @contextmanager

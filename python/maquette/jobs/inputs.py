@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from maquette.addresses import address_parts
 from maquette.errors import ConfigError
 from maquette.scene.paths import OWN_FOLDER
 
@@ -94,6 +95,8 @@ def resolve(given: str, scene: Path, sample: Path) -> Input:
         ConfigError: an address that can not be fetched, or that names no bucket.
     """
     scheme, separator, rest = given.partition("://")
+    if separator:
+        address_parts(given, "INPUT")
     if not separator:
         return _of_path(given, scene, sample)
     if scheme.lower() == _BUCKET:

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 
 from maquette.errors import (
@@ -38,6 +39,9 @@ from maquette.stages.stage import Stage
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a step and return its exit code; see `maquette.errors.ExitCode`."""
     arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that knows few letters gets `?`
+            stream.reconfigure(errors="replace")
     scene = Scene(arguments.scene.resolve(), arguments.pipeline)
     progress = Progress(None)
     try:

@@ -81,5 +81,16 @@ def store_in_command(command: Iterable[str]) -> dict[str, Any] | None:
     return {**store, "host_style": "--store-host-style" in words}
 
 
+def limit_in_command(command: Iterable[str]) -> float | None:
+    """Hours after which an agent's command line ends the step; None: it may go on for ever."""
+    words = list(command)
+    values = dict(pairwise(words[: words.index("--")] if "--" in words else words))
+    hours, cost, price = (
+        float(values.get(f"--{name}", 0)) for name in ("max-hours", "max-cost", "price-per-hour")
+    )
+    limits = ([hours] if hours else []) + ([cost / price] if cost and price else [])
+    return min(limits, default=None)
+
+
 def _number(value: float) -> str:
     return f"{value:g}"

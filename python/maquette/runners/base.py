@@ -121,6 +121,14 @@ class SupportsUpload(Protocol):
 
 
 @runtime_checkable
+class SupportsRemarks(Protocol):
+    """A backend that can foresee what will hinder a job."""
+
+    def remarks(self, request: Request) -> list[str]:
+        """What a person should know before the job is sent, a sentence each."""
+
+
+@runtime_checkable
 class SupportsBatchStatus(Protocol):
     """A backend that can report the states of many jobs in a few requests."""
 

@@ -11,6 +11,8 @@ from maquette.scene.events import parse_log_line
 
 Reason = dict[str, Any]
 
+_NOT_FOUND = {126: "its program may not be executed", 127: "its program is not there"}
+
 
 class LogEvents:
     """The last events in a step's log so far.
@@ -58,6 +60,13 @@ def unexplained(code: int, log: str, *, out_of_memory: bool = False) -> Reason:
             "the step was killed by the system or by a person (signal 9)",
             detail="often this machine ran out of memory",
             hint=again,
+        )
+    if code in _NOT_FOUND:
+        return reason(
+            f"the image has no maquette that runs: {_NOT_FOUND[code]} (exit code {code})",
+            detail=f"see {log}",
+            hint="leave IMAGE out to take ours (`make images` builds them); `make check-image` "
+            "says what one lacks",
         )
     if code in {128 + number for number in signal.Signals}:
         name = signal.Signals(code - 128).name

@@ -13,6 +13,7 @@ from maquette.errors import ConfigError
 from maquette.runners.base import Secrets
 from maquette.scene.data_location import DataLocation
 from maquette.storage import credentials, datastores
+from maquette.storage.key_renewal import keys_of
 from maquette.storage.object_store import ObjectStore
 from maquette.storage.opening import interruptible, open_store
 from maquette.storage.scene_bucket import bucket_name, uses_embedded_store
@@ -104,7 +105,6 @@ def opened(store: dict[str, Any]) -> Iterator[ObjectStore]:
         CredentialsError: there are none.
     """
     alias = datastores.find(store["datastore"])
-    keys = credentials.find(alias.profile)
-    place = open_store(alias.location, keys, store["bucket"], store["prefix"])
+    place = open_store(alias.location, keys_of(alias.profile), store["bucket"], store["prefix"])
     with interruptible(place) as bucket:
         yield bucket

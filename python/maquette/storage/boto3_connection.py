@@ -24,7 +24,7 @@ from maquette.storage.connection import Damaged
 from maquette.storage.error_responses import ErrorResponse, error_of, translate
 from maquette.storage.object_store import ATTEMPTS, Answer, Stopped, StoreLocation
 from maquette.storage.proxies import Proxy
-from maquette.storage.signing import Credentials
+from maquette.storage.signing import Credentials, KeySource
 from maquette.storage.wire import LONG_TIMEOUT_S, TIMEOUT_S, pause_s
 
 _MAKING = threading.Lock()  # of clients, which boto3 makes in one thread at a time only
@@ -36,7 +36,8 @@ class Boto3Connection:
     """One store, reachable by any number of threads.
 
     `client` is a boto3 client that reads no file and no variable: all it needs is given here. It
-    repeats nothing and follows no redirect by itself; `request` has that patience.
+    repeats nothing and follows no redirect by itself; `request` has that patience. Ask for it anew
+    for each call: keys end.
 
     Args:
         proxy: Goes there, and nowhere else; None: to the store itself.
@@ -46,7 +47,7 @@ class Boto3Connection:
     def __init__(
         self,
         location: StoreLocation,
-        credentials: Credentials,
+        keys: KeySource,
         proxy: Proxy | None = None,
         stop: threading.Event | None = None,
     ) -> None:
@@ -62,11 +63,21 @@ class Boto3Connection:
             Session(self._connections, proxy.url if proxy else "", timeout_s, tls)
             for timeout_s in (TIMEOUT_S, LONG_TIMEOUT_S)
         )
-        self.client = _client(location, credentials)
-        events = self.client.meta.events
-        events.register("before-send.s3", self._send)
-        events.register("before-call.s3", _adjust)
-        events.unregister("before-parameter-build.s3", handlers.validate_bucket_name)
+        self._keys = keys
+        self._made: tuple[Credentials, Any] | None = None
+
+    @property
+    def client(self) -> Any:
+        """A boto3 client with the keys of now."""
+        keys = self._keys.current()
+        if self._made is None or self._made[0] != keys:
+            client = _client(self.location, keys)
+            events = client.meta.events
+            events.register("before-send.s3", self._send)
+            events.register("before-call.s3", _adjust)
+            events.unregister("before-parameter-build.s3", handlers.validate_bucket_name)
+            self._made = keys, client
+        return self._made[1]
 
     def request(
         self,
@@ -90,7 +101,7 @@ class Boto3Connection:
         for attempt in range(1, attempts + 1):
             if self.stop.is_set():
                 raise Stopped
-            begun = time.monotonic()
+            begun, keys = time.monotonic(), self._keys.current()
             try:
                 answer = self._once(call)
             except (BotoCoreError, HTTPError, OSError, Damaged) as error:
@@ -103,7 +114,8 @@ class Boto3Connection:
                 refusal: ErrorResponse = answer.body
                 if self._proxy and refusal.status in _OF_PROXIES and not refusal.code:
                     raise self._barred(self._proxy, f"{refusal.status}", doing)
-                if not refusal.is_transient or attempt == attempts:
+                again = refusal.is_transient or (refusal.may_be_expired and self._keys.renew(keys))
+                if not again or attempt == attempts:
                     raise translate(refusal, doing)
             self.stop.wait(pause_s(attempt))
         raise AssertionError("unreachable")

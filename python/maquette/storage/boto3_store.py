@@ -309,10 +309,8 @@ class Boto3Store:
         fine: tuple[int, ...],
         attempts: int,
     ) -> Answer:
-        client = self.connection.client
-
         def call() -> Answer:
-            said = client.get_object(Bucket=self.name, Key=self.key(path), **wanted)
+            said = self.connection.client.get_object(Bucket=self.name, Key=self.key(path), **wanted)
             with closing(said["Body"]) as stream:
                 return _answer(said, reader(_Body(stream, _answer(said))))
 

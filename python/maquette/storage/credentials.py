@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from maquette.config.loading import dotenv_of
@@ -11,6 +12,7 @@ from maquette.errors import CredentialsError
 from maquette.storage.signing import Credentials
 
 _NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_EXPIRES = "AWS_CREDENTIAL_EXPIRATION"
 _ELSEWHERE = ("iam-role", "container-role")
 
 
@@ -22,7 +24,7 @@ def find(profile: str = "", folder: Path | None = None) -> Credentials:
         folder: Where `.env` lies (default: the working folder).
 
     Raises:
-        CredentialsError: there is none, or half of one.
+        CredentialsError: there is none, half of one, or what is there can be none.
     """
     if not profile:
         for source, values in (
@@ -43,7 +45,7 @@ def find(profile: str = "", folder: Path | None = None) -> Credentials:
 
 
 def _from(values: Mapping[str, str], source: str) -> Credentials | None:
-    access, secret, token = (values.get(name, "") for name in _NAMES)
+    access, secret, token = (_plain(values.get(name, ""), f"{name} ({source})") for name in _NAMES)
     if not access and not secret:
         return None
     if not access or not secret:
@@ -51,7 +53,24 @@ def _from(values: Mapping[str, str], source: str) -> Credentials | None:
             f"half of a key pair: {_NAMES[bool(access)]} is missing ({source})",
             hint="set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
-    return Credentials(access, secret, token)
+    return Credentials(access, secret, token, _moment(values.get(_EXPIRES, "")))
+
+
+def _plain(text: str, where: str) -> str:
+    """A key as it can be sent: what was copied with it at its ends does not count.
+
+    Raises:
+        CredentialsError: something in the middle of it can be no part of a key.
+    """
+    text = text.strip()
+    odd = next((character for character in text if not "!" <= character <= "~"), "")
+    if not odd:
+        return text
+    named = {" ": "a blank", "\n": "a line end", "\r": "a line end", "\t": "a tab"}
+    raise CredentialsError(
+        f"{where} is not a key: it holds {named.get(odd, f'the character `{odd}`')}",
+        hint="copy it again, whole and alone; dots and blanks are often those of a shortened view",
+    )
 
 
 def _from_profile(profile: str) -> Credentials | None:
@@ -61,18 +80,43 @@ def _from_profile(profile: str) -> Credentials | None:
     from botocore.exceptions import BotoCoreError
 
     session = botocore.session.Session(profile=profile or None)
+    name = f"profile {profile or 'default'}"
     try:
         resolver = create_credential_resolver(session)
-        for name in _ELSEWHERE:
-            resolver.remove(name)
+        for elsewhere in _ELSEWHERE:
+            resolver.remove(elsewhere)
         found = resolver.load_credentials()
         keys = found.get_frozen_credentials() if found else None
-    except BotoCoreError as error:
-        raise CredentialsError(
-            f"the AWS profile can not be used: `{profile or 'default'}`",
-            detail=type(error).__name__,
-            hint="`aws configure list-profiles` shows the profiles there are",
-        ) from None
+    except (BotoCoreError, OSError, ValueError) as error:  # its files, or a program that it calls
+        raise _unusable(profile, error) from None
     if keys is None:
         return None
-    return Credentials(keys.access_key, keys.secret_key, keys.token or "")
+    access, secret, token = (
+        _plain(text or "", f"{word} ({name})")
+        for word, text in zip(_NAMES, (keys.access_key, keys.secret_key, keys.token), strict=True)
+    )
+    return Credentials(access, secret, token, getattr(found, "_expiry_time", None))
+
+
+def _unusable(profile: str, error: Exception) -> CredentialsError:
+    kind = type(error).__name__
+    hint = "`aws configure list-profiles` shows the profiles there are"
+    if "SSO" in kind or "Token" in kind or "Login" in kind:
+        hint = f"log in again: `aws sso login{f' --profile {profile}' if profile else ''}`"
+    elif kind in ("CredentialRetrievalError", "FileNotFoundError", "JSONDecodeError"):
+        hint = "call the profile's `credential_process` by hand: it must print keys as JSON"
+    lines = str(error).strip().splitlines() or [""]
+    return CredentialsError(
+        f"the AWS profile can not be used: `{profile or 'default'}`",
+        detail=f"{kind}: {lines[-1][:200]}",
+        hint=hint,
+    )
+
+
+def _moment(date: str) -> datetime | None:
+    """A date of ISO 8601, with its time zone; None for none."""
+    try:
+        moment = datetime.fromisoformat(date)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from maquette.addresses import address_parts
 from maquette.errors import ConfigError, NotFound
+from maquette.person import home
 from maquette.scene.atomic import write_json
 from maquette.storage.object_store import StoreLocation
 
@@ -68,7 +70,7 @@ def add(alias: str, store: DataStore, file: Path | None = None) -> None:
             f"not a name for a data store: `{alias}`",
             hint="letters, digits, `.`, `_` and `-`, for example NEURALANGELO",
         )
-    parts = urlsplit(store.endpoint)
+    parts = address_parts(store.endpoint, f"the endpoint of `{alias}`")
     if "@" in store.endpoint:
         raise ConfigError(
             f"the endpoint of `{alias}` holds a user or a password",
@@ -122,7 +124,7 @@ def alias_of(endpoint: str, region: str) -> str:
 
 def default_file() -> Path:
     """The person's own file, outside of any project."""
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    base = os.environ.get("XDG_CONFIG_HOME") or home() / ".config"
     return Path(base) / "maquette" / "datastores.json"
 
 

@@ -14,7 +14,7 @@ from maquette.storage.index import Entry
 from maquette.storage.manifest import Outdated
 from maquette.storage.object_reader import ChecksumMismatch, ObjectReader
 from maquette.storage.partial_download import PartialDownload
-from maquette.storage.safety import target
+from maquette.storage.safety import remove_empty, target
 from maquette.storage.selection import LocalFile, facts_of
 from maquette.storage.transfer import FileChanged, Transfer, all_of
 
@@ -59,7 +59,9 @@ class _Destination:
         entry = Entry(facts.st_size, facts.st_mtime_ns, tag, etag)
         self.note(entry)
         if facts_of(self.file) != self.before:
-            raise _kept(self.file)
+            if self.before is not None or not self.file.is_dir():
+                raise _kept(self.file)
+            remove_empty(self.file)
         return entry
 
 

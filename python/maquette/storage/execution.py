@@ -90,6 +90,9 @@ class PlanExecutor:
             partial_download.sweep(self._transfer.incoming, _coming(plan))
         with self._pools() as pools:
             self._sweep(plan, pools.single)
+            self._together([pools.single.submit(self._remove, item) for item in plan.replaced])
+            if self._applied.changed_meanwhile:
+                return
             for _, actions in groupby(plan.moving(), key=lambda action: phase(action.path)):
                 self._together([self._begin(action, pools) for action in actions])
                 if self._applied.changed_meanwhile:

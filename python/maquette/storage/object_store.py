@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
+from maquette.addresses import address_parts
 from maquette.errors import ConfigError
 
 ATTEMPTS = 8
@@ -45,7 +45,7 @@ class StoreLocation:
     is_ours_alone: bool = False
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.endpoint)
+        parts = address_parts(self.endpoint, "the endpoint of the data store")
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
             raise ConfigError(
                 f"not an endpoint: `{parts.scheme}://{parts.netloc.rpartition('@')[2]}`",

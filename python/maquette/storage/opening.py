@@ -15,16 +15,14 @@ from maquette.errors import ExitCode
 from maquette.storage.endpoints import require_without_bucket
 from maquette.storage.object_store import ObjectStore, StoreLocation
 from maquette.storage.proxies import proxy_for
-from maquette.storage.signing import Credentials
+from maquette.storage.signing import KeySource
 from maquette.storage.wire import Wire
 from maquette.storage.wire_store import WireStore
 
 Store = TypeVar("Store", bound=ObjectStore)
 
 
-def open_store(
-    location: StoreLocation, credentials: Credentials, bucket: str, prefix: str
-) -> ObjectStore:
+def open_store(location: StoreLocation, keys: KeySource, bucket: str, prefix: str) -> ObjectStore:
     """Choose who carries the bytes: boto3 where a proxy is set on the way there, else our wire.
 
     Raises:
@@ -33,11 +31,11 @@ def open_store(
     require_without_bucket(location, bucket)
     proxy = None if location.is_ours_alone else proxy_for(_address(location, bucket))
     if proxy is None:
-        return WireStore(Wire(location, credentials), bucket, prefix)
+        return WireStore(Wire(location, keys), bucket, prefix)
     from maquette.storage.boto3_connection import Boto3Connection
     from maquette.storage.boto3_store import Boto3Store
 
-    return Boto3Store(Boto3Connection(location, credentials, proxy), bucket, prefix)
+    return Boto3Store(Boto3Connection(location, keys, proxy), bucket, prefix)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from maquette.scene.checkpoints import CHECKSUM_SUFFIX, POINTER
 from maquette.storage.diffing import Difference, Kind
+from maquette.storage.name_clashes import NameClash, untangle
 from maquette.storage.selection import REPORTS
 
 Direction = Literal["push", "pull"]
@@ -45,7 +46,11 @@ class Action:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a push or pull will do and leave; `actions` in the order of their phases."""
+    """Everything a push or pull will do and leave; `actions` in the order of their phases.
+
+    Args:
+        replaced: What makes way, before all else, for folders or files of the same name.
+    """
 
     direction: Direction
     actions: tuple[Action, ...]
@@ -53,6 +58,8 @@ class Plan:
     newer_elsewhere: tuple[Difference, ...]
     same: tuple[Difference, ...]
     removable: tuple[Difference, ...]
+    replaced: tuple[Action, ...] = ()
+    clashes: tuple[NameClash, ...] = ()
 
     def moving(self) -> list[Action]:
         """The uploads and downloads."""
@@ -68,7 +75,8 @@ class Plan:
 
     def is_surprising(self) -> bool:
         """Whether somebody else seems to have changed what we thought to know."""
-        return bool(self.conflicts) or (self.direction == "push" and bool(self.newer_elsewhere))
+        unsure = self.conflicts or self.clashes or self.replaced
+        return bool(unsure) or (self.direction == "push" and bool(self.newer_elsewhere))
 
     def to_json(self) -> dict[str, Any]:
         """The plan for programs."""
@@ -76,9 +84,10 @@ class Plan:
             "direction": self.direction,
             "actions": [
                 {"do": str(item.verb), "path": item.path, "size_bytes": item.size}
-                for item in self.actions
+                for item in (*self.replaced, *self.actions)
             ],
             "conflicts": [item.path for item in self.conflicts],
+            "clashes": [[item.file, item.below] for item in self.clashes],
             "newer_elsewhere": [item.path for item in self.newer_elsewhere],
             "removable": [item.path for item in self.removable],
             "unchanged": len(self.same),
@@ -97,7 +106,8 @@ def plan(
 
     Nothing newer is replaced by something older, a file that changed on both sides only moves
     when `prefer` says which one counts, and only `delete` removes: a file that both sides had
-    and that was removed, unchanged, on the side that is copied from.
+    and that was removed, unchanged, on the side that is copied from. Where that became a folder,
+    or a folder a file, it is replaced.
     """
     push = direction == "push"
     moved, verb = (_PUSHED, Verb.UPLOAD) if push else (_PULLED, Verb.DOWNLOAD)
@@ -105,8 +115,9 @@ def plan(
     removed, removal = (
         (Kind.REMOVED_HERE, Verb.REMOVE_THERE) if push else (Kind.REMOVED_THERE, Verb.REMOVE_HERE)
     )
+    untangled = untangle(differences, direction, prefer)
     by_kind: dict[Kind, list[Difference]] = {kind: [] for kind in Kind}
-    for item in differences:
+    for item in untangled.moving:
         by_kind[item.kind].append(item)
     actions = [Action(verb, item) for kind in moved for item in by_kind[kind]]
     conflicts, elsewhere = by_kind[Kind.CONFLICT], list(by_kind[newer])
@@ -127,6 +138,8 @@ def plan(
         tuple(elsewhere),
         tuple(by_kind[Kind.SAME]),
         () if delete else tuple(by_kind[removed]),
+        tuple(Action(removal, item) for item in untangled.replaced),
+        untangled.clashes,
     )
 
 

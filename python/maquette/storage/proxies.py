@@ -15,6 +15,7 @@ from urllib.request import (
     proxy_bypass,
 )
 
+from maquette.addresses import address_parts
 from maquette.errors import ConfigError
 
 _SCHEMES = ("http", "https")
@@ -56,6 +57,7 @@ def proxy_for(address: str) -> Proxy | None:
     if name not in found or proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
     proxy = Proxy(_with_scheme(found[name]), _variable(name))
+    address_parts(proxy.url, f"the proxy of {proxy.variable}")
     if urlsplit(proxy.url).scheme not in _SCHEMES or not urlsplit(proxy.url).hostname:
         raise ConfigError(
             f"a proxy that can not be used: {proxy}",

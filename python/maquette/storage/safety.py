@@ -48,17 +48,39 @@ def target(root: Path, path: str) -> Path:
     """Where an object's file belongs, with its folder made; never through a symbolic link.
 
     Raises:
-        BadInput: a folder on the way is a symbolic link.
+        BadInput: a folder on the way is a symbolic link or a file.
     """
     folder = str(root)
     try:
         for part in path.split("/")[:-1]:
             folder = f"{folder}/{part}"
-            if stat.S_ISLNK(os.lstat(folder).st_mode):
+            mode = os.lstat(folder).st_mode
+            if stat.S_ISLNK(mode):
                 raise BadInput(
                     f"a pull would write through a symbolic link: `{folder}`",
                     hint="replace the link by a folder, or move it out of the scene",
                 )
+            if not stat.S_ISDIR(mode):
+                raise BadInput(
+                    f"a pull would make a folder where a file is: `{folder}`",
+                    hint="move the file away, then pull again",
+                )
     except FileNotFoundError:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
     return root / path
+
+
+def remove_empty(folder: Path) -> None:
+    """Make room for a file where a folder is in which there are no files.
+
+    Raises:
+        BadInput: there are some.
+    """
+    for below, _, _ in os.walk(folder, topdown=False):
+        try:
+            Path(below).rmdir()
+        except OSError:
+            raise BadInput(
+                f"a pull would put a file where a folder is: `{folder}`",
+                hint="move the folder away, then pull again",
+            ) from None

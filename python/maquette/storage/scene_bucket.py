@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from maquette.person import user_name
 from maquette.scene.data_location import DataLocation
-from maquette.storage import credentials, datastores, embedded
+from maquette.storage import datastores, embedded
+from maquette.storage.key_renewal import keys_of
 from maquette.storage.object_store import ObjectStore, StoreLocation
 from maquette.storage.opening import interruptible, open_store
-from maquette.storage.signing import Credentials
+from maquette.storage.signing import KeySource
 
 STORE_FOLDER = ".store"
 _LONGEST_NAME = 63
@@ -36,12 +37,10 @@ def opened(data: DataLocation) -> Iterator[ObjectStore]:
             yield from _opened(running.location, running.credentials, data)
         return
     store = datastores.find(data.datastore)
-    yield from _opened(store.location, credentials.find(store.profile), data)
+    yield from _opened(store.location, keys_of(store.profile), data)
 
 
-def _opened(
-    location: StoreLocation, keys: Credentials, data: DataLocation
-) -> Iterator[ObjectStore]:
+def _opened(location: StoreLocation, keys: KeySource, data: DataLocation) -> Iterator[ObjectStore]:
     with interruptible(open_store(location, keys, bucket_name(data), data.model)) as bucket:
         yield bucket
 
@@ -50,7 +49,7 @@ def bucket_name(data: DataLocation) -> str:
     """BUCKET_NAME, or one of this user and model, within the rules for bucket names."""
     if data.bucket:
         return data.bucket
-    wanted = f"maquette-{getpass.getuser()}-{data.model}"
+    wanted = f"maquette-{user_name()}-{data.model}"
     allowed = re.sub(r"[^a-z0-9-]+", "-", wanted.lower()).strip("-")
     if allowed == wanted and len(wanted) <= _LONGEST_NAME:
         return wanted

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from maquette.scene.paths import OWN_FOLDER
+from maquette.text_files import read_text
 
 IGNORE_FILES = (".maquetteignore", ".ovhaiignore")
 REPORTS = ("report.json", "report.html")
@@ -133,5 +134,5 @@ def _rules_of(folder: Path, start: str) -> Iterator[Selects]:
         if file.is_file():
             from pathspec import GitIgnoreSpec
 
-            spec = GitIgnoreSpec.from_lines(file.read_text(encoding="utf-8").splitlines())
+            spec = GitIgnoreSpec.from_lines(read_text(file).splitlines())
             yield lambda path, spec=spec: spec.match_file(start + path)  # type: ignore[misc]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import Protocol
 from urllib.parse import quote
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -19,11 +20,39 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 
 @dataclass(frozen=True)
 class Credentials:
-    """A key pair; its text forms never show the secret parts."""
+    """A key pair; its text forms never show the secret parts.
+
+    Args:
+        token: Of a session; empty for keys that last.
+        expires_at: When it ends, with a time zone; None where nobody told.
+    """
 
     access_key: str
     secret_key: str = field(repr=False)
     token: str = field(default="", repr=False)
+    expires_at: datetime | None = field(default=None, compare=False)
+
+    def current(self) -> Credentials:
+        """Itself: a `KeySource` that never changes."""
+        return self
+
+    def renew(self, used: Credentials) -> bool:
+        """There is nothing to look for."""
+        return False
+
+
+class KeySource(Protocol):
+    """Where requests take their keys from, each time anew: those of a session end."""
+
+    def current(self) -> Credentials:
+        """The keys to sign with now; any thread may ask.
+
+        Raises:
+            CredentialsError: they have ended, and no others are found.
+        """
+
+    def renew(self, used: Credentials) -> bool:
+        """Look for others where a store says that those `used` have ended; whether there are."""
 
 
 def quoted_path(path: str) -> str:

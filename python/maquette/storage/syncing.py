@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from maquette.counting import counted
-from maquette.errors import BadInput, JobFailed, NotFound, shown_path
+from maquette.errors import JobFailed, NotFound
+from maquette.storage.conflicts import Sides
 from maquette.storage.diffing import diff
 from maquette.storage.etags import content_tag, verdict
 from maquette.storage.execution import AppliedChanges, PlanExecutor
@@ -25,18 +25,7 @@ from maquette.storage.selection import Selects, scan
 from maquette.storage.transfer import FEWEST_IN_FLIGHT, Transfer, TransferProgress
 
 _ROUNDS = 4
-_SHOWN = 20
 _MANY = 50
-
-
-class Conflict(BadInput):
-    """Files changed on both sides since they last agreed; both are kept.
-
-    Args:
-        result: What was done about all the other files.
-    """
-
-    result: SyncResult | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +117,8 @@ class Sync:
             confirm: Called with the plan before anything is removed; raises to refuse.
 
         Raises:
-            Conflict: files changed on both sides; everything else has moved.
+            Conflict: files changed on both sides, or a file and a folder have one name; everything
+            else has moved.
             MaquetteError: what can not go on; the same command continues.
         """
         begun, applied = time.monotonic(), AppliedChanges()
@@ -151,8 +141,9 @@ class Sync:
             seconds,
             comparison.left_out,
         )
-        if conflicts:
-            conflict = self._conflict(conflicts, options.direction)
+        sides = Sides(self._root, self._bucket, options.direction)
+        conflict = sides.conflict(conflicts, comparison.plan.clashes)
+        if conflict:
             conflict.result = result
             raise conflict
         return result
@@ -278,15 +269,3 @@ class Sync:
                 f"there is no scene `{self._root.name}` to push",
                 hint=f"`make prepare MODEL={self._root.name} INPUT=…` makes it",
             )
-
-    def _conflict(self, paths: list[str], direction: Direction) -> Conflict:
-        pairs = [f"{shown_path(self._root / path)}  ≠  {self._bucket.url(path)}" for path in paths]
-        rest = [f"… and {len(pairs) - _SHOWN} more"] if len(pairs) > _SHOWN else []
-        taken, kept = ("local", "remote") if direction == "push" else ("remote", "local")
-        return Conflict(
-            f"{counted(len(paths), 'file')} changed both here and in the bucket; "
-            "both sides are kept",
-            detail="\n".join(pairs[:_SHOWN] + rest),
-            hint=f"PREFER={taken} with this command replaces what is {kept}, PREFER={kept} "
-            "leaves it",
-        )

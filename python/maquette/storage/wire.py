@@ -24,7 +24,7 @@ from maquette.storage import signing
 from maquette.storage.connection import Connection, Damaged, Response
 from maquette.storage.error_responses import ErrorResponse, read_error, translate
 from maquette.storage.object_store import ATTEMPTS, Answer, Reader, Stopped, StoreLocation
-from maquette.storage.signing import Credentials
+from maquette.storage.signing import Credentials, KeySource
 
 TIMEOUT_S = 60.0
 LONG_TIMEOUT_S = 900.0
@@ -45,7 +45,7 @@ class Wire:
     """
 
     location: StoreLocation
-    credentials: Credentials
+    keys: KeySource
     stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -107,9 +107,9 @@ class Wire:
         for attempt in range(1, attempts + 1):
             if self.stop.is_set():
                 raise Stopped
-            begun = time.monotonic()
+            begun, keys = time.monotonic(), self.keys.current()
             try:
-                answer = self._once(call, body, reader)
+                answer = self._once(call, keys, body, reader)
             except (OSError, Damaged) as error:
                 if attempt == attempts or isinstance(error, ssl.SSLCertVerificationError):
                     raise self._broken(error, doing, call.host, attempt) from error
@@ -118,7 +118,8 @@ class Wire:
                 if answer.status < 300 or answer.status in fine:
                     return answer
                 refusal: ErrorResponse = answer.body
-                if not refusal.is_transient or attempt == attempts:
+                again = refusal.is_transient or (refusal.may_be_expired and self.keys.renew(keys))
+                if not again or attempt == attempts:
                     raise translate(refusal, doing)
             self.stop.wait(pause_s(attempt))
         raise AssertionError("unreachable")
@@ -130,7 +131,7 @@ class Wire:
         host, path = self._address(bucket, key)
         path, now = signing.quoted_path(path), datetime.now(UTC)
         query = signing.signed_query(
-            path, host, self.location.region, self.credentials, now, lifetime_s, content_type
+            path, host, self.location.region, self.keys.current(), now, lifetime_s, content_type
         )
         return f"{self._parts.scheme}://{host}{path}?{query}"
 
@@ -140,8 +141,10 @@ class Wire:
             return f"{bucket}.{host}", f"{base}/{key}"
         return host, f"{base}/{bucket}" + (f"/{key}" if key else "")
 
-    def _once(self, call: _Call, body: bytes | memoryview, reader: Reader | None) -> Answer:
-        target, headers = call.signed(self.location.region, self.credentials)
+    def _once(
+        self, call: _Call, keys: Credentials, body: bytes | memoryview, reader: Reader | None
+    ) -> Answer:
+        target, headers = call.signed(self.location.region, keys)
         connection = self._connection(call.host)
         self._busy.add(connection)
         try:

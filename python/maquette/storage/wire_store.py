@@ -256,7 +256,7 @@ class WireStore:
 
         if not self._rarely:
             wire = self.wire
-            self._rarely.append(Boto3Connection(wire.location, wire.credentials, stop=wire.stop))
+            self._rarely.append(Boto3Connection(wire.location, wire.keys, stop=wire.stop))
         return Boto3Store(self._rarely[0], self.name, self.prefix)
 
     def cut(self) -> None:

@@ -23,6 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 import viser
 
 from maquette.errors import ConfigError, UsageError
+from maquette.own_address import opened_as
 from maquette.viewer.blender import has_screen
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -76,7 +77,8 @@ class AccessProxy:
     @property
     def url(self) -> str:
         """What to open in a browser."""
-        host = f"[{self.address.host}]" if ":" in self.address.host else self.address.host
+        host = opened_as(self.address.host)
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.address.port}/" + (f"?token={self.token}" * bool(self.token))
 
     def open(self) -> None:

@@ -16,7 +16,8 @@ from maquette.quantities import size
 from maquette.recon.mesh.gltf import write_glb
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.triangles import FloatArray
-from maquette.scene import colmap_model, outputs, stage_records
+from maquette.recon.mesh.upright import up_direction
+from maquette.scene import colmap_model, georeference, outputs, stage_records, transforms
 from maquette.scene.atomic import replacing
 from maquette.scene.paths import Scene
 
@@ -110,14 +111,28 @@ def _add_meshes(
         glbs = [path for path in paths if path.suffix == ".glb"]
         if not glbs and plys:
             try:
-                glbs = [_converted(scene, plys[-1], folder)]
+                path = _converted(scene, plys[-1], folder)
             except MaquetteError as error:
                 layers.remarks.append(error.what)
+            else:
+                _add_glb(scene, path, layers, kind == outputs.REDUCED_MESH, {})
         for path in glbs:
-            _add_glb(scene, path, layers, kind == outputs.REDUCED_MESH)
+            _add_glb(scene, path, layers, kind == outputs.REDUCED_MESH, _frame_of_glb(scene))
 
 
-def _add_glb(scene: Scene, path: Path, layers: Layers, is_reduced: bool) -> None:
+def _frame_of_glb(scene: Scene) -> dict[str, Any]:
+    """The matrix from a .glb's frame to the world where more than `up` lies between them."""
+    place = georeference.read(scene.georeference)
+    if place.georeference is None and not place.metres_per_unit:
+        return {}
+    up = up_direction(transforms.read(scene.transforms).frames, place.up)
+    back = np.linalg.inv(georeference.gltf_from_world(up, place))
+    return {"scene_from_gltf": [float(f"{value:.12g}") for value in back.ravel()]}
+
+
+def _add_glb(
+    scene: Scene, path: Path, layers: Layers, is_reduced: bool, frame: dict[str, Any]
+) -> None:  # fmt: skip
     length = path.stat().st_size
     if length > LARGEST_BYTES:
         layers.remarks.append(f"`{path.name}` has {size(length)}, too much for a browser")
@@ -130,20 +145,17 @@ def _add_glb(scene: Scene, path: Path, layers: Layers, is_reduced: bool) -> None
     layers.meshes.append(
         {
             "name": f"{scene.pipeline}: {name}", "url": scene.relative(path), "size_bytes": length,
-            "pipeline": scene.pipeline, "reduced": is_reduced, **facts,
+            "pipeline": scene.pipeline, "reduced": is_reduced, **facts, **frame,
         }
     )  # fmt: skip
 
 
 def _converted(scene: Scene, ply: Path, folder: Path) -> Path:
     """The mesh of a PLY file as .glb, made anew only where the PLY is newer."""
-    from maquette.recon.mesh.upright import up_direction
-    from maquette.scene import transforms
-
     path = folder / f"{scene.pipeline}_{ply.stem}.glb"
     if not path.is_file() or path.stat().st_mtime < ply.stat().st_mtime:
-        up = up_direction(transforms.read(scene.transforms).frames)
-        write_glb(path, read_mesh(ply), up, scene.name)
+        cameras = transforms.read(scene.transforms)
+        write_glb(path, read_mesh(ply), up_direction(cameras.frames, cameras.up), scene.name)
     return path
 
 

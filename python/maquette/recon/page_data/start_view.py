@@ -5,7 +5,6 @@ Frame of what is returned: world.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +16,7 @@ from maquette.recon.pictures.capture import Cameras
 from maquette.recon.pictures.contact_sheet import plan
 from maquette.recon.pictures.viewpoints import DISTANCE, views_of
 from maquette.recon.splats.camera_paths import sides
-from maquette.scene.region import Region
-from maquette.scene.transforms import Frame
+from maquette.scene.transforms import Transforms
 
 _FOV_DEG = 45.0  # of a usual view; the contact sheet's are narrower, and stand farther away
 _MARGIN = 1.08  # what lies near the eye grows as the eye comes nearer
@@ -45,14 +43,15 @@ class StartView:
         }
 
 
-def of_mesh(mesh: TriangleMesh, region: Region, frames: Sequence[Frame]) -> StartView:
+def of_mesh(mesh: TriangleMesh, read: Transforms) -> StartView:
     """The first view of a mesh's contact sheet, from a usual distance.
 
     Args:
         mesh: World units.
     """
-    cameras = Cameras.of(frames, [frame.file_path for frame in frames])
-    staged, viewpoints = plan(mesh, region, up_direction(frames), cameras)
+    cameras = Cameras.of(read.frames, [frame.file_path for frame in read.frames])
+    up = up_direction(read.frames, read.up)
+    staged, viewpoints = plan(mesh, read.region, up, cameras)
     view = views_of(viewpoints[:1], staged.mesh.vertices[staged.subject], 1)[0]
     ahead = view.rotation @ np.array([0.0, view.shift, 1.0])
     eye, target = view.eye, view.eye + DISTANCE * ahead
@@ -67,9 +66,10 @@ def of_mesh(mesh: TriangleMesh, region: Region, frames: Sequence[Frame]) -> Star
     return StartView(world(eye), world(target), fov_deg)
 
 
-def of_photos(region: Region, frames: Sequence[Frame]) -> StartView:
+def of_photos(read: Transforms) -> StartView:
     """The first view of the splats' contact sheet: from where it was filmed, at the region."""
-    frame = sides(frames, region, up_direction(frames))[0]
+    region = read.region
+    frame = sides(read.frames, region, up_direction(read.frames, read.up))[0]
     eye, forward = frame.world_from_cam[:3, 3], frame.world_from_cam[:3, 2]
     ahead = float((np.asarray(region.center) - eye) @ forward)
     lens = frame.intrinsics

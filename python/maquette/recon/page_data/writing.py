@@ -65,16 +65,14 @@ def _document(
         best=layers.best,
         region=cameras.region,
         frames=cameras.frames,
-        up=up_direction(cameras.frames),
+        up=up_direction(cameras.frames, cameras.up),
         scale=scale,
         provenance={"generator": f"maquette {version()}", "pipelines": list(pipelines)},
         license=layers.license,
     )
     described = manifest(scale * sample, facts)
     view = (
-        start_view.of_mesh(mesh, cameras.region, cameras.frames)
-        if mesh is not None
-        else start_view.of_photos(cameras.region, cameras.frames)
+        start_view.of_mesh(mesh, cameras) if mesh is not None else start_view.of_photos(cameras)
     )
     if layers.splats:
         described["splats"] = layers.splat_count

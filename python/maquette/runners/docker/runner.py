@@ -27,7 +27,7 @@ from maquette.errors import BadInput, JobFailed, NotFound, shown_path
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
 from maquette.pipelines.registry import get_pipeline, naming
-from maquette.runners import scene_store
+from maquette.runners import key_lifetime, scene_store
 from maquette.runners.agent_command import SECRETS_FILE
 from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Status
 from maquette.runners.docker import leftovers, spec
@@ -57,6 +57,10 @@ class DockerRunner:
     def plan(self, job: JobSpec) -> Request:
         """Say which container would be made; asks no daemon."""
         return spec.build(job)
+
+    def remarks(self, request: Request) -> list[str]:
+        """Say when the job's keys end before it may."""
+        return key_lifetime.remarks(request["store"], request["command"])
 
     def submit(self, request: Request, secrets: Secrets = NO_SECRETS) -> Handle:
         """Bring the scene within reach, then make and start the container.

@@ -6,9 +6,15 @@ import re
 import threading
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
-from maquette.errors import ConfigError, CredentialsError, JobFailed, MaquetteError, NotFound
+from maquette.addresses import address_parts
+from maquette.errors import (
+    ConfigError,
+    CredentialsError,
+    MaquetteError,
+    NotFound,
+    Unanswered,
+)
 from maquette.runners.base import ResponseLost
 from maquette.runners.ovh import tokens
 from maquette.runners.ovh.redaction import redact
@@ -23,7 +29,7 @@ PAGE_SIZE = 500
 _SIGNED = re.compile(r"\S*X-Amz-Signature=\S+")
 
 
-class Unreachable(JobFailed):
+class Unreachable(Unanswered):
     """The service did not answer, or not sensibly; nothing is known about what it did."""
 
 
@@ -203,7 +209,7 @@ def check_address(url: str) -> None:
     Raises:
         ConfigError: it is no address, or not a protected one.
     """
-    parts = urlsplit(url)
+    parts = address_parts(url, "OVH_URL")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
         raise ConfigError(f"`{url}` is not an http(s) address (OVH_URL)")
     if parts.scheme == "http" and not is_loopback(url):

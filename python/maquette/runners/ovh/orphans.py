@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 import socket
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from maquette.config.settings import Settings
 from maquette.jobs.document import Document, new_document
 from maquette.jobs.ledger import copies
 from maquette.jobs.spec import JobSpec
+from maquette.person import user_name
 from maquette.pipelines.registry import DEFAULT, get_pipeline
 from maquette.runners import tracking
 from maquette.runners.agent_command import store_in_command
@@ -179,4 +179,4 @@ def _orphan(job: dict[str, Any], labels: dict[str, Any]) -> Orphan:
 
 def _is_mine(labels: dict[str, Any]) -> bool:
     is_ours = TOOL_LABEL.items() <= labels.items() and JOB_LABEL in labels
-    return is_ours and labels.get(USER_LABEL) == getpass.getuser()[:63]
+    return is_ours and labels.get(USER_LABEL) == user_name()[:63]

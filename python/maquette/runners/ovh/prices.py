@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from maquette.errors import ConfigError
+from maquette.person import home
 from maquette.planning.flavors import Flavor, fallback_table
 from maquette.runners.ovh.web import httpx, way_to
 from maquette.scene.atomic import write_json
@@ -105,7 +106,7 @@ def read_catalogue(content: Any) -> dict[str, float]:
 
 def default_file() -> Path:
     """Where the prices of the last catalogue are kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    base = os.environ.get("XDG_CACHE_HOME") or home() / ".cache"
     return Path(base) / "maquette" / "ovh-prices.json"
 
 

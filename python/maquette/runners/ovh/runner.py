@@ -72,6 +72,12 @@ class OvhRunner:
             "data": data.place_of(job.data, job.scene),
         }
 
+    def remarks(self, request: Request) -> list[str]:
+        """Say when the keys of a job that fetches its scene itself end before it may."""
+        from maquette.runners import key_lifetime
+
+        return key_lifetime.remarks(request["store"], request["body"]["command"])
+
     def submit(self, request: Request, secrets: Secrets = NO_SECRETS) -> Handle:
         """Post the job, once.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import math
 import socket
 from typing import Any
@@ -11,6 +10,7 @@ from maquette.containers.options import ImageOptions
 from maquette.containers.variants import check_fit
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec
+from maquette.person import user_name
 from maquette.pipelines.pipeline import NATIVE
 from maquette.runners.agent_command import has_agent
 from maquette.runners.ovh import agent_job, prices
@@ -89,7 +89,7 @@ def labels_of(job: JobSpec) -> dict[str, str]:
         "maquette-group": job.group,
         "maquette-step": job.step,
         "maquette-pipeline": job.pipeline,
-        USER_LABEL: getpass.getuser()[:63],
+        USER_LABEL: user_name()[:63],
         HOST_LABEL: socket.gethostname()[:63],
     }
 

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-
+from maquette.config.loading import dotenv_of
 from maquette.errors import CredentialsError
 
 VARIABLE = "OVHAI_TOKEN"
@@ -28,17 +27,26 @@ def find(url: str, folder: Path | None = None) -> tuple[str, str]:
     host = urlsplit(url).hostname or ""
     places: tuple[tuple[str, Callable[[], str | None]], ...] = (
         ("environment", lambda: os.environ.get(VARIABLE)),
-        (".env", lambda: dotenv_values((folder or Path.cwd()) / ".env").get(VARIABLE)),
+        (".env", lambda: dotenv_of(folder or Path.cwd()).get(VARIABLE)),
         ("keyring", lambda: _from_keyring(host)),  # asked last: some ask the person
     )
     for source, look in places:
         if token := (look() or "").strip():
-            return token, source
+            return _plain(token, source), source
     raise CredentialsError(
         f"no token for OVHcloud AI Training was found ({VARIABLE})",
         detail="looked at: environment, .env, "
         f"keyring (service {KEYRING_SERVICE}, user {host}; needs the package keyring)",
         hint=f"make one with `ovhai token create` or in OVHcloud's panel and set {VARIABLE}",
+    )
+
+
+def _plain(token: str, source: str) -> str:
+    if all("!" <= character <= "~" for character in token):
+        return token
+    raise CredentialsError(
+        f"{VARIABLE} ({source}) is no token: it holds blanks, line ends or letters that none has",
+        hint="copy it again, whole and alone; dots are often those of a shortened view",
     )
 
 

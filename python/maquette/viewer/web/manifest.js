@@ -86,6 +86,7 @@ function named(list, address, kind) {
             url: address(item.url),
             bytes: item.size_bytes || 0,
             count: item.count ?? item.faces ?? 0,
+            matrix: listOf(item.scene_from_gltf).length === 16 ? item.scene_from_gltf : null,
         }));
 }
 

@@ -1,6 +1,6 @@
 /** Meshes as items of the stage: `.glb` in its own colours, or plain and lit. */
 
-import { Asset, BoundingBox, Color, Entity, StandardMaterial } from "playcanvas";
+import { Asset, BoundingBox, Color, Mat4, Quat, StandardMaterial } from "playcanvas";
 import { fetchBytes } from "./fetching.js";
 import { Problem, fileName } from "./problems.js";
 
@@ -15,7 +15,12 @@ export async function loadMesh(stage, source, onProgress) {
         part.layers = [layer.id];
         for (const piece of part.meshInstances) materials.set(piece, coloured(piece));
     }
-    stage.app.root.addChild(entity); // glTF's frame is the page's: +y is up
+    if (source.matrix) {
+        stage.root.addChild(entity);
+        place(entity, source.matrix);
+    } else {
+        stage.app.root.addChild(entity); // glTF's frame is the page's: +y is up
+    }
     const item = { ...source, entity, layer, visible: true, bounds: boundsOf(parts), triangles: () => triangles(parts) };
     item.shade = (shading) => {
         for (const [piece, own] of materials) piece.material = shading === "plain" ? plain() : own;
@@ -78,6 +83,14 @@ function plain() {
         plainMaterial.update();
     }
     return plainMaterial;
+}
+
+/** Set an entity's place by a matrix, row by row. */
+function place(entity, rows) {
+    const matrix = new Mat4().set([...rows]).transpose();
+    entity.setLocalPosition(matrix.getTranslation());
+    entity.setLocalRotation(new Quat().setFromMat4(matrix));
+    entity.setLocalScale(matrix.getScale());
 }
 
 function boundsOf(parts) {
