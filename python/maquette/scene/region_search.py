@@ -164,7 +164,8 @@ def thing(model: SparseModel, views: Views, meeting: Floats) -> Region | None:
     away = np.linalg.norm(kept - ball.center, axis=1)
     center = turn @ ball.center
     tight = ball.radius / region_fits.MARGIN
-    tip = region_fits.farthest_in_company(kept, ball.center, tight, _TIP_REACH * tight)
+    middle = np.asarray(ball.center)
+    tip = region_fits.farthest_in_company(kept, middle, tight, _TIP_REACH * tight)
     radius = max(_THING_MARGIN * tight, _TIP_MARGIN * tip)
     clear = _CLEARANCE * float(np.linalg.norm(model.centers - center, axis=1).min())
     if (away <= clear).mean() >= _TRIM:
