@@ -121,7 +121,7 @@ def mesh_figures(found: Known, mesh_path: Path, samples: int = SAMPLES) -> dict[
     mesh = TriangleMesh(vertices, mesh.faces)
     tolerance = _TOLERANCE * found.size
     points, _ = points_on(mesh, samples)
-    is_seen = truly_seen(points, mesh, found, tolerance)
+    is_open, is_seen = truly_seen(points, mesh, found, tolerance)
     to_truth = distance_to_world(points, found, _FINER * samples)
     inside = found.region.contains(found.world_from_truth(found.seen))
     wanted = found.seen[inside]
@@ -130,6 +130,7 @@ def mesh_figures(found: Known, mesh_path: Path, samples: int = SAMPLES) -> dict[
     mean = 50 * (np.minimum(to_truth, far).mean() + np.minimum(to_mesh, far).mean()) / found.size
     seen_error = float(np.quantile(to_truth[is_seen], 0.9)) if is_seen.any() else float("nan")
     return {
+        "hidden": 100 * float((~is_open).mean()),
         "unseen": 100 * float((~is_seen).mean()),
         "missing": 100 * float((to_mesh > tolerance).mean()),
         "accuracy": 100 * float(np.median(to_truth)) / found.size,
@@ -149,11 +150,16 @@ def f_score(to_truth: FloatArray, to_mesh: FloatArray, limit: float) -> float:
     return 2 * precision * recall / max(precision + recall, 1e-9)
 
 
-def truly_seen(points: FloatArray, mesh: TriangleMesh, found: Known, tolerance: float) -> BoolArray:
-    """Which points [P, 3] of a mesh some camera sees, past the mesh and the true surface, [P]."""
+def truly_seen(
+    points: FloatArray, mesh: TriangleMesh, found: Known, tolerance: float
+) -> tuple[BoolArray, BoolArray]:
+    """Which points [P, 3] of a mesh some camera sees past the mesh, and past the truth too.
+
+    The first is all that an extraction can know; the second needs the surface to be right.
+    """
     past_mesh = reached(points, found.views, RayScene(mesh), 10 * _NEGLIGIBLE * found.size)
     past_truth = reached(points, found.views, RayScene(found.capture.world), tolerance)
-    return np.asarray((past_mesh & past_truth).any(axis=0))
+    return past_mesh.any(axis=0), np.asarray((past_mesh & past_truth).any(axis=0))
 
 
 def distance_to_world(points: FloatArray, found: Known, samples: int) -> FloatArray:

@@ -123,6 +123,7 @@ def test_a_true_mesh_has_no_fault_and_its_hidden_faces_are_told(
     assert figures["accuracy 90 %"] == pytest.approx(0, abs=1e-3)
     assert figures["accuracy seen 90 %"] == pytest.approx(0, abs=1e-3)
     assert figures["unseen"] == pytest.approx(100 * 4 / 6, abs=4)  # two sides, back, bottom
+    assert figures["hidden"] == pytest.approx(figures["unseen"], abs=0.5)
 
 
 def test_what_is_cut_off_is_missing_and_what_is_added_is_inaccurate(
@@ -136,6 +137,16 @@ def test_what_is_cut_off_is_missing_and_what_is_added_is_inaccurate(
     np.testing.assert_allclose(
         distance_to_world(inside, known(capture), SAMPLES), [0.25, 0.1, 0.25], atol=1e-6
     )
+
+
+def test_what_lies_behind_the_truth_is_unseen_but_not_hidden(
+    capture: CaptureTruth, tmp_path: Path
+) -> None:
+    sheet = np.array([[-0.4, -0.3, 0.1], [0.4, -0.3, 0.1], [0.4, -0.3, 0.7], [-0.4, -0.3, 0.7]])
+    faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)  # in the cube, a fifth behind its front
+    write_ply(tmp_path / "mesh.ply", TriangleMesh(sheet, faces))
+    figures = mesh_figures(known(capture), tmp_path / "mesh.ply", SAMPLES)
+    assert (figures["hidden"], figures["unseen"]) == (0, 100)
 
 
 def test_points_are_spread_with_normals() -> None:

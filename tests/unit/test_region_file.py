@@ -215,6 +215,15 @@ def test_far_points_do_not_matter_to_a_fit_that_may_leave_them_out() -> None:
     assert region_fits.around_points(wild, 0.98).radius < 1.1
 
 
+@pytest.mark.parametrize(("neighbours", "farthest"), [(2, 2.0), (3, 5.0)])
+def test_a_far_point_counts_when_it_is_in_company(neighbours: int, farthest: float) -> None:
+    near = sparse_models.ball(100, np.zeros(3), 1.0)
+    tip = np.array([[5.0 - 0.1 * step, 0, 0] for step in range(neighbours + 1)])
+    points = np.concatenate([near, tip, [[9.0, 0, 0]]])
+    found = region_fits.farthest_in_company(points, np.zeros(3), 2.0, 0.5)
+    assert found == pytest.approx(farthest)
+
+
 @pytest.mark.parametrize("share", [0.0, 1.5, -1.0])
 def test_an_unusable_share_is_refused(share: float) -> None:
     with pytest.raises(BadInput, match="share"):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import region_scenes
-from filming import look_at, moved
+from filming import film, look_at, moved, sphere
 from maquette.errors import BadInput
 from maquette.scene import region_rules, region_search, region_support
 from maquette.scene.region_fits import MARGIN, around_points
@@ -54,6 +54,16 @@ def test_a_region_that_holds_little_says_what_it_leaves_out() -> None:
     remark = region_search.find("object", scene.model).remark
     assert "of the points and" in remark and "maquette region fit --points-inside" in remark
     assert region_search.find("object", region_scenes.bust().model).remark == ""
+
+
+def test_a_thin_tip_with_a_handful_of_points_is_held() -> None:
+    random = np.random.default_rng(0)
+    tip = random.uniform(-0.02, 0.02, (8, 3)) + np.linspace((0.42, 0, 0), (0.62, 0, 0), 8)
+    surface = np.concatenate([sphere(2000, np.zeros(3), 0.4, random), tip])
+    turns = np.radians(np.linspace(-60, 60, 16))
+    eyes = 2.5 * np.stack([np.sin(turns), np.full(16, -0.3), -np.cos(turns)], axis=1)
+    model = film(np.stack([look_at(eye, np.zeros(3)) for eye in eyes]), surface, 0)
+    assert region_search.find("object", model).region.contains(tip).all()
 
 
 def test_a_scene_type_that_cameras_contradict_is_told() -> None:

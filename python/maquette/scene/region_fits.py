@@ -12,6 +12,7 @@ from maquette.scene.region import Region
 Floats = NDArray[np.float64]
 
 MARGIN = 1.02
+COMPANY = 3
 _DIRECTIONS = 128
 _ROUNDS = 8
 _STEPS = 400
@@ -85,3 +86,20 @@ def _with_margin(center: Floats, radius: float, kept: Floats) -> Region:
     low, high = kept.min(axis=0), kept.max(axis=0)
     room = (MARGIN - 1) * radius
     return Region.around(center, MARGIN * radius, np.stack([low - room, high + room], axis=1))
+
+
+def farthest_in_company(points: Floats, center: Floats, beyond: float, reach: float) -> float:
+    """Distance from a centre [3] to the farthest of the points [P, 3] that is no stray one.
+
+    A point is in company where `COMPANY` others or more lie within `reach` of it.
+
+    Args:
+        beyond: Points nearer to the centre than this are not asked, and it is the least answer.
+    """
+    away = np.linalg.norm(points - center, axis=1)
+    order = np.argsort(-away)
+    for index in order[: np.count_nonzero(away > beyond)]:
+        near = np.linalg.norm(points - points[index], axis=1) <= reach
+        if near.sum() > COMPANY:
+            return float(away[index])
+    return beyond

@@ -36,6 +36,8 @@ _CORE_ROUNDS = 8
 _GROUP, _HANGING = 0.1, 0.8  # smallest group, and what the groups hold, of the core
 _TRIM = 0.99
 _THING_MARGIN = 1.2  # features end before the thing does, and its far side has none
+_TIP_MARGIN = 1.1  # thin ends have few points, so they are what the trim takes first
+_TIP_REACH = 0.15  # of the ball's radius: how near those lie to one another
 _CLEARANCE = 0.9  # of the distance of the nearest camera
 _NEAR_SHARE = 0.25  # of the points are in the foreground, whatever is behind
 _FAR, _FAR_INSIDE = 2.2, 4.0  # times their distance; rooms are long, what windows show is far
@@ -169,7 +171,10 @@ def thing(model: SparseModel, views: Views, meeting: Floats, up: Floats) -> Regi
     ball = region_fits.around_points(kept, _TRIM)
     away = np.linalg.norm(kept - ball.center, axis=1)
     center = turn @ ball.center
-    radius = _THING_MARGIN * ball.radius / region_fits.MARGIN
+    tight = ball.radius / region_fits.MARGIN
+    middle = np.asarray(ball.center)
+    tip = region_fits.farthest_in_company(kept, middle, tight, _TIP_REACH * tight)
+    radius = max(_THING_MARGIN * tight, _TIP_MARGIN * tip)
     clear = _CLEARANCE * float(np.linalg.norm(model.centers - center, axis=1).min())
     if (away <= clear).mean() >= _TRIM:
         radius = min(radius, clear)

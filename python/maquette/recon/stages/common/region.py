@@ -70,7 +70,7 @@ def _numbers(model: SparseModel, region: Region, rule: str) -> dict[str, object]
 
 STAGE = Stage(
     "region",
-    4,
+    5,
     run,
     parameters=("scene_type",),
     after=("undistort",),
