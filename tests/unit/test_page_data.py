@@ -9,14 +9,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from flights import ORIGIN, fly
 from maquette.errors import NotFound
+from maquette.recon.mesh.gltf import write_glb
+from maquette.recon.mesh.gltf_file import StoredFile
 from maquette.recon.mesh.ply import write_ply
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.page_data import start_view, writing
 from maquette.recon.page_data.layers import glb_facts
 from maquette.recon.page_data.small_pictures import LINK_PX, write_emblems
 from maquette.recon.pictures.contact_sheet import lay_out
-from maquette.scene import outputs, stage_records, transforms
+from maquette.scene import georeference, outputs, stage_records, transforms
+from maquette.scene.geodesy import Utm
+from maquette.scene.georeference import Georeference, Place
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
 from maquette.scene.transforms import Transforms
@@ -135,3 +140,17 @@ def test_the_manifest_of_the_page_names_regions_and_views_in_one_frame(tmp_path:
     assert told["region"]["sphere_radius"] == pytest.approx(known.region.radius, rel=1e-6)
     eye = known.frames[0].world_from_cam[:3, 3]
     assert told["cameras"][0]["position"] == pytest.approx(list(eye), rel=1e-5)
+
+
+def test_a_mesh_in_metres_comes_with_the_way_back_into_the_scene(tmp_path: Path) -> None:
+    scene = scene_with(tmp_path, {f"results/{PIPELINE}/mesh.glb": outputs.MESH})
+    known = Georeference(Utm.of(*ORIGIN[:2]), ORIGIN, np.linalg.inv(fly().world_from_enu))
+    place = Place(known.up, known.metres_per_unit, known)
+    told = {"up": known.up.tolist(), **place.as_extras()}
+    scene.georeference.write_text(json.dumps(told))
+    write_glb(scene.root / f"results/{PIPELINE}/mesh.glb", ball(), known.up, "mesh", place)
+    [shown] = json.loads(writing.write(scene, [PIPELINE]).read_text())["meshes"]
+    (node,) = StoredFile(scene.root / shown["url"]).document["nodes"]
+    to_gltf = np.array(node["matrix"]).reshape(4, 4).T
+    back = np.array(shown["scene_from_gltf"]).reshape(4, 4)
+    assert back @ to_gltf == pytest.approx(np.eye(4), abs=1e-6)

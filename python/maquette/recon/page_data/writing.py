@@ -71,9 +71,7 @@ def _document(
         license=layers.license,
     )
     described = manifest(scale * sample, facts)
-    view = (
-        start_view.of_mesh(mesh, cameras) if mesh is not None else start_view.of_photos(cameras)
-    )
+    view = start_view.of_mesh(mesh, cameras) if mesh is not None else start_view.of_photos(cameras)
     if layers.splats:
         described["splats"] = layers.splat_count
     return {
