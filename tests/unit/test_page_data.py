@@ -19,7 +19,7 @@ from maquette.recon.page_data import start_view, writing
 from maquette.recon.page_data.layers import glb_facts
 from maquette.recon.page_data.small_pictures import LINK_PX, write_emblems
 from maquette.recon.pictures.contact_sheet import lay_out
-from maquette.scene import georeference, outputs, stage_records, transforms
+from maquette.scene import outputs, stage_records, transforms
 from maquette.scene.geodesy import Utm
 from maquette.scene.georeference import Georeference, Place
 from maquette.scene.paths import Scene
