@@ -25,6 +25,7 @@ from store_container import store_container
 pytest_plugins = ["tiers", "cuda_device", "turns", "seeds", "report", "prepared_scenes"]
 
 os.environ.pop(MAKE_OVERRIDES, None)  # what `make test` was given is not for the program
+os.environ.pop("COLUMNS", None)  # nor is the width of the terminal that it was typed in
 
 direct_to_this_machine()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,9 @@ def test_tensorboard_has_the_same_numbers(run: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     train(run, 4)
+    second = int(time.time())
+    while int(time.time()) == second:  # names of TensorBoard's files are in order by seconds
+        time.sleep(0.02)
     train(run, 8)
     board = EventAccumulator(str(run / "tensorboard")).Reload()
     assert [event.step for event in board.Scalars("psnr")] == [2, 4, 6, 8]
