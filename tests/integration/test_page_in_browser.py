@@ -168,9 +168,10 @@ def test_keys_fly_and_reset_comes_back(page: Opened) -> None:
     until(lambda: np.abs(page.eye() - start).max() < 1e-3)
     page.content.keyboard.press("f")
     until(lambda: page.eye()[2] > 7.5)  # all in view is farther away
+    until(lambda: page.run("const v = viewer.viewpoint; return v.now.distance === v.goal.distance"))
+    far = page.eye()[2]
     page.content.mouse.move(500, 320)
     page.content.mouse.wheel(0, -600)
-    far = page.eye()[2]
     until(lambda: page.eye()[2] < far - 0.5)
 
 
