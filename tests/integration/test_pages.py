@@ -403,5 +403,6 @@ def test_more_points_are_drawn_by_themselves_unless_that_is_slow(
     window = opened()
     until(lambda: window.page.budget.is_done)
     assert seen == draws and drawn(window) == draws[-1]
+    turn_to(window, "Show")
     shown = window.content.get_by_role("combobox", name="points drawn")
     until(lambda: shown.input_value() == f"{draws[-1]:,}")
