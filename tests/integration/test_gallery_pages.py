@@ -10,17 +10,12 @@ import pytest
 from PIL import Image
 
 from browsing import LIMIT_S, SHOTS, SIZE, in_browser
-from maquette.recon.mesh.ply import write_ply
-from maquette.recon.mesh.triangles import TriangleMesh
-from maquette.scene import outputs, stage_records
 from maquette.scene.paths import Scene
-from maquette.scene.stage_records import StageRecord
 from maquette.viewer import web_page
 from maquette.viewer.gallery import serving
 from maquette.viewer.serving import AccessProxy
-from synthetic_scene import truth_mesh, write_posed_scene
+from ring_scene import write_ring
 
-PIPELINE = "photogrammetry"
 pytestmark = [
     *in_browser,
     pytest.mark.skipif(not web_page.is_built(), reason="the page is not built: make page"),
@@ -30,15 +25,7 @@ pytestmark = [
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:
     """A ring as a mesh, and a run that has left one preview."""
-    made = write_posed_scene(tmp_path / "scenes" / "ring", 6, 64, 48).of(PIPELINE)
-    truth = truth_mesh(24)
-    mesh = TriangleMesh(truth.vertices.astype("f4"), truth.faces.astype("i4"))
-    name = f"results/{PIPELINE}/mesh.ply"
-    write_ply(made.root / name, mesh, ())
-    record = StageRecord(
-        "surface", "extract", "k", {}, {}, {}, "2026", 1.0, kinds={name: outputs.MESH}
-    )
-    stage_records.write(made, PIPELINE, record)
+    made = write_ring(tmp_path / "scenes" / "ring")
     write_preview(made, 250, "green")
     return made
 

@@ -12,34 +12,21 @@ import pytest
 from command_line import maquette
 from maquette.cli.publish import publish
 from maquette.errors import MaquetteError
-from maquette.recon.mesh.ply import write_ply
-from maquette.recon.mesh.triangles import TriangleMesh
-from maquette.scene import outputs, stage_records
 from maquette.scene.paths import Scene
-from maquette.scene.stage_records import StageRecord
 from maquette.storage import datastores
 from maquette.storage.datastores import DataStore
 from maquette.storage.embedded import Running
 from maquette.viewer import notes, web_page
+from ring_scene import PIPELINE, write_ring
 from s3_server import KEYS
-from synthetic_scene import truth_mesh, write_posed_scene
 
-PIPELINE = "photogrammetry"
 needs_page = pytest.mark.skipif(not web_page.is_built(), reason="the page is not built: make page")
 
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
     """A working folder with a scene that has a mesh."""
-    scene = write_posed_scene(tmp_path / "scenes" / "ring", 6, 64, 48).of(PIPELINE)
-    truth = truth_mesh(24)
-    mesh = TriangleMesh(truth.vertices.astype("f4"), truth.faces.astype("i4"))
-    name = f"results/{PIPELINE}/mesh.ply"
-    write_ply(scene.root / name, mesh, ())
-    record = StageRecord(
-        "surface", "extract", "k", {}, {}, {}, "2026", 1.0, kinds={name: outputs.MESH}
-    )
-    stage_records.write(scene, PIPELINE, record)
+    write_ring(tmp_path / "scenes" / "ring")
     return tmp_path
 
 

@@ -12,30 +12,17 @@ import pytest
 import maquette
 from maquette.errors import NotFound
 from maquette.notebook import Page
-from maquette.recon.mesh.ply import write_ply
-from maquette.recon.mesh.triangles import TriangleMesh
-from maquette.scene import outputs, stage_records
-from maquette.scene.stage_records import StageRecord
 from maquette.viewer import web_build
 from publishing_scene import write_page
-from synthetic_scene import truth_mesh, write_posed_scene
+from ring_scene import PIPELINE, write_ring
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "notebooks" / "show.ipynb"
-PIPELINE = "photogrammetry"
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a scene, and a page that shows nothing in place of the built one."""
-    scene = write_posed_scene(tmp_path / "scenes" / "owl", 6, 64, 48).of(PIPELINE)
-    truth = truth_mesh(24)
-    mesh = TriangleMesh(truth.vertices.astype("f4"), truth.faces.astype("i4"))
-    name = f"results/{PIPELINE}/mesh.ply"
-    write_ply(scene.root / name, mesh, ())
-    record = StageRecord(
-        "surface", "extract", "k", {}, {}, {}, "2026", 1.0, kinds={name: outputs.MESH}
-    )
-    stage_records.write(scene, PIPELINE, record)
+    write_ring(tmp_path / "scenes" / "owl")
     page = write_page(tmp_path / "page")
     monkeypatch.setattr(web_build, "build", lambda: page)
     monkeypatch.chdir(tmp_path)

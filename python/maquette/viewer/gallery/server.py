@@ -9,6 +9,7 @@ import json
 import mimetypes
 import shutil
 import sys
+import traceback
 from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -98,7 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._problem(HTTPStatus.UNPROCESSABLE_ENTITY, error)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # the visitor went away
-        except Exception as error:
+        except Exception as error:  # a fault of ours: the page goes on, the terminal tells where
+            traceback.print_exc()
             words = MaquetteError(f"this could not be shown: {type(error).__name__}: {error}")
             self._problem(HTTPStatus.INTERNAL_SERVER_ERROR, words)
 
