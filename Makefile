@@ -43,6 +43,8 @@ extract: $(READY) ## Turn the newest checkpoint into a mesh and pictures
 	@$(CLI) run extract
 all: $(READY) ## Run all three steps unattended; continues what was interrupted (RETRIES=2)
 	@$(CLI) all
+batch: $(READY) ## Run all scenes of a list, unattended: LIST=scenes.yaml JOBS=2
+	@$(CLI) batch
 estimate: $(READY) ## Estimate time and memory here, or with money on FLAVOR, from measured runs
 	@$(CLI) estimate
 texture: $(READY) ## Give a mesh the photos' colours: MESH=edited.ply, or the newest of MODEL
@@ -145,6 +147,6 @@ $(READY): python/pyproject.toml python/constraints.txt $(shell bash .ci/environm
 %:
 	@echo "error: there is no target \`$@\`" >&2; echo >&2; echo "hint: \`make help\` lists them" >&2; exit 2
 
-.PHONY: stale page publish unpublish all estimate login-check flavors sweep emulator demo help settings prepare process extract texture evaluate report adjust view region blender-addon jobs \
+.PHONY: stale page publish unpublish all batch estimate login-check flavors sweep emulator demo help settings prepare process extract texture evaluate report adjust view region blender-addon jobs \
   images push-images check-image clean-containers push-data data-push pull-data clear-data store clean test test-docker test-pages test-all check wheel lock \
   $(foreach step,prepare process extract,$(step)-job $(step)-status $(step)-logs $(step)-stop $(step)-push plan-$(step))

@@ -5,18 +5,21 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 import maquette
+from maquette.config.loading import load
 from maquette.errors import NotFound
 from maquette.notebook import Page
 from maquette.viewer import web_build
 from publishing_scene import write_page
 from ring_scene import PIPELINE, write_ring
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "notebooks" / "show.ipynb"
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "docs" / "notebooks"
+EXAMPLE = NOTEBOOKS / "show.ipynb"
 
 
 @pytest.fixture
@@ -50,3 +53,14 @@ def test_the_page_of_a_cell_stays_out_of_error_messages(folder: Path) -> None:
 def test_a_scene_that_is_not_there_is_told(folder: Path) -> None:
     with pytest.raises(NotFound, match="no scene at `scenes/gone`"):
         maquette.show("scenes/gone")
+
+
+def test_the_cell_for_colab_says_what_our_command_understands(folder: Path) -> None:
+    [cell] = json.loads((NOTEBOOKS / "colab.ipynb").read_text())["cells"]
+    lines = [line for line in cell["source"] if re.match("[A-Z]+ = ", line)]
+    names: dict[str, str] = {}
+    exec("".join(lines), names)
+    assert "make all $WORDS" in cell["source"][-1]
+    settings = load(shlex.split(names["WORDS"]))
+    assert (settings.model, settings.host_limit_hours) == ("room", 12)
+    assert "".join(cell["source"]) in (NOTEBOOKS.parent / "colab.md").read_text()

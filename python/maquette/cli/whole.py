@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
+from _thread import interrupt_main
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from maquette.cli.arguments import SettingWords, load_settings
-from maquette.errors import ExitCode, MaquetteError
+from maquette.errors import ExitCode, Interrupted, MaquetteError
 
 if TYPE_CHECKING:
     from maquette.config.settings import Settings
     from maquette.jobs.ledger import StepLedger
+    from maquette.runners.host_limit import HostLimit
 
 POLL_S = 1.0
 
@@ -25,20 +29,69 @@ def add_to(app: typer.Typer) -> None:
 def run_all(settings: SettingWords = None) -> None:
     """Run prepare, process and extract on BACKEND; what is done or still runs is not started again.
 
-    A step that fails is tried RETRIES times more, where that can help.
+    A step that fails is tried RETRIES times more, where that can help. HOST_LIMIT_HOURS: saves and
+    leaves before this machine is taken away; the same command continues on the next.
     """
     from maquette.cli.next_command import print_next
     from maquette.cli.scenes import print_results
     from maquette.pipelines.registry import get_pipeline
+    from maquette.runners.host_limit import HostLimit
 
     chosen = load_settings(settings).model_copy(update={"wait": True})
+    limit = HostLimit(chosen.host_limit_hours)
     steps = tuple(get_pipeline(chosen.pipeline).steps)
     after = ""
     for step in steps:
-        after, chosen = _complete(step, chosen, after)
+        after, chosen = _complete_in_time(step, chosen, after, limit)
     if (chosen.scene_dir / "report.json").exists():
         print_results(chosen, steps)
     print_next(chosen, steps[-1])
+
+
+def _complete_in_time(
+    step: str, settings: Settings, after: str, limit: HostLimit
+) -> tuple[str, Settings]:
+    """`_complete`, left before this machine goes.
+
+    Raises:
+        Interrupted: it was; what runs here has saved, what runs elsewhere goes on.
+    """
+    from maquette.runners.registry import BACKENDS
+
+    ends_here = BACKENDS[settings.backend].ends_with_host
+    try:
+        if limit.is_up:
+            raise Interrupted("no time is left on this machine")
+        leave = partial(_save_and_stop, step, settings) if ends_here else interrupt_main
+        with limit.calling(leave):
+            return _complete(step, settings, after)
+    except (Interrupted, SystemExit):
+        if not limit.is_up:
+            raise
+        state = "is saved" if ends_here else "goes on"
+        raise Interrupted(
+            f"left {step} of {settings.model}, which {state}: this machine goes "
+            f"{limit.hours:g} hours after its start (HOST_LIMIT_HOURS)",
+            hint="the same command continues it, here or on the next machine",
+        ) from None
+
+
+def _save_and_stop(step: str, settings: Settings) -> None:
+    """Ask the job of a step, if one runs, to save and stop; whoever follows it hears of its end."""
+    from maquette.runners import tracking
+
+    ledger = _ledger_of(step, settings)
+    if ledger.path.exists() and not ledger.is_damaged:
+        with suppress(MaquetteError):  # asked again soon
+            tracking.cancel(ledger)
+
+
+def _ledger_of(step: str, settings: Settings) -> StepLedger:
+    from maquette.jobs.ledger import StepLedger
+    from maquette.pipelines.registry import owner_of
+
+    owner = owner_of(settings.pipeline, step)
+    return StepLedger(settings.logs_dir, settings.group, settings.model, owner, step)
 
 
 def _complete(step: str, settings: Settings, after: str) -> tuple[str, Settings]:
@@ -47,11 +100,7 @@ def _complete(step: str, settings: Settings, after: str) -> tuple[str, Settings]
     Args:
         after: When the step before it ended; an older result of this one does not count.
     """
-    from maquette.jobs.ledger import StepLedger
-    from maquette.pipelines.registry import owner_of
-
-    owner = owner_of(settings.pipeline, step)
-    ledger = StepLedger(settings.logs_dir, settings.group, settings.model, owner, step)
+    ledger = _ledger_of(step, settings)
     failures = 0
     while True:
         try:

@@ -39,7 +39,12 @@ _OF_OTHERS = frozenset({"OVHAI_TOKEN", "USER", "HOME", "PATH", "WANDB_API_KEY", 
 _NONE: Mapping[str, str] = {}
 
 
-def load(arguments: Iterable[str] = (), *kinds: type[Any], folder: Path | None = None) -> Settings:
+def load(
+    arguments: Iterable[str] = (),
+    *kinds: type[Any],
+    folder: Path | None = None,
+    is_for_others: bool = False,
+) -> Settings:
     """Merge defaults, `maquette.yaml`, `.env`, the environment and KEY=VALUE arguments.
 
     What none of these gives is as the scene remembers it; `KEY=` asks for the default.
@@ -48,6 +53,7 @@ def load(arguments: Iterable[str] = (), *kinds: type[Any], folder: Path | None =
         arguments: KEY=VALUE words of the command line.
         kinds: Classes of a backend's options that the command reads, whatever BACKEND is.
         folder: Where `maquette.yaml` and `.env` lie (default: the working folder).
+        is_for_others: The command line is for other commands too, which may use what this does not.
 
     Raises:
         ConfigError: unknown names, unusable values, and what was given on the command line that
@@ -64,7 +70,7 @@ def load(arguments: Iterable[str] = (), *kinds: type[Any], folder: Path | None =
         (FILE_NAME, _from_file(folder / FILE_NAME, problems)),
         (".env", {key: text for key, text in dotenv.items() if key in known}),
         ("environment", {key: text for key, text in os.environ.items() if key in known}),
-        (COMMAND_LINE, _from_words(_make_words() + list(arguments), problems)),
+        (COMMAND_LINE, _from_words(make_words() + list(arguments), problems)),
     ):
         for key, value in pairs.items():
             if key.upper() not in known:
@@ -74,7 +80,7 @@ def load(arguments: Iterable[str] = (), *kinds: type[Any], folder: Path | None =
                 sources[key.upper()] = source
             elif source == COMMAND_LINE:
                 sources.setdefault(key.upper(), source)
-    settings = _validated(values, kinds, problems)
+    settings = _validated(values, kinds, problems, is_for_others)
     if problems or settings is None:
         raise ConfigError(
             "the settings are not usable",
@@ -96,7 +102,7 @@ def dotenv_of(folder: Path) -> dict[str, str]:
 
 
 def _validated(
-    values: Values, kinds: tuple[type[Any], ...], problems: list[str]
+    values: Values, kinds: tuple[type[Any], ...], problems: list[str], is_for_others: bool
 ) -> Settings | None:
     """The settings, without those of others; what is wrong is added to `problems`."""
     core = {key.lower(): value for key, (value, _) in values.items() if key in core_names()}
@@ -116,9 +122,11 @@ def _validated(
     engine = str(core.get("engine", NATIVE))
     unread = option_models.unread_by_engine(pipeline, engine, backend, kinds)
     for key, (_, source) in values.items():
-        if source == COMMAND_LINE and key not in known:
+        if source != COMMAND_LINE or is_for_others:
+            continue
+        if key not in known:
             problems.append(f"{source}: {_why_unused(key, pipeline, backend)}")
-        elif source == COMMAND_LINE and key in unread:
+        elif key in unread:
             problems.append(
                 f"{source}: {key} means nothing to ENGINE={engine}: "
                 f"leave it out, or use ENGINE={NATIVE}"
@@ -194,7 +202,7 @@ def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def _make_words() -> list[str]:
+def make_words() -> list[str]:
     """The words NAME=value that make was given, as they were typed.
 
     GNU make joins them with blanks in MAKEOVERRIDES, with a backslash before each blank and

@@ -27,6 +27,11 @@ def name(text: str) -> str:
     )
 
 
+def nearest_name(text: str) -> str:
+    """The name nearest to any text, for a file's or folder's; a plain word where none is near."""
+    return _plain(text, "._-")[:LONGEST].strip(".-_") or "scene"
+
+
 def bucket(text: str) -> str:
     """A bucket's name as every S3 store takes it; empty for the one of user and model.
 

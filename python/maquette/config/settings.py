@@ -71,6 +71,8 @@ class Settings(BaseModel):
         "", description="video, folder of photos, .zip, https:// URL of one, or s3://…"
     )
     mesh: str = Field("", description="for texture: any mesh in the scene's world; empty: its own")
+    list: str = Field("", description="for batch: the file that lists the scenes")
+    jobs: int = Field(1, ge=1, le=64, description="for batch: how many scenes at once")
     ground_truth: str = Field("", description="folder with true cameras and mesh, for evaluate")
 
     # see and adjust
@@ -117,6 +119,12 @@ class Settings(BaseModel):
     )
     pull: bool = Field(True, description="0: leave a remote job's results in the bucket")
     retries: int = Field(2, ge=0, description="how often `make all` tries a step again")
+    host_limit_hours: float = Field(
+        0,
+        ge=0,
+        description="`make all` saves and leaves before this machine, up for so long, is taken away"
+        "; 0: no limit",
+    )
 
     # moving data
     only: str = Field("", description="results, checkpoints or a glob: move only these files")

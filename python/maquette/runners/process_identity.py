@@ -7,6 +7,7 @@ kernel's clock since boot is not, and its boot id changes with each boot.
 from __future__ import annotations
 
 import math
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,13 +43,13 @@ def find_process(known: dict[str, Any] | None) -> psutil.Process | None:
 
 def moment() -> dict[str, Any]:
     """Now, by the clock since boot; JSON."""
-    return {"boot_id": boot_id(), "uptime_s": math.floor(1000 * _uptime_s()) / 1000}
+    return {"boot_id": boot_id(), "uptime_s": math.floor(1000 * uptime_s()) / 1000}
 
 
 def age_s(then: dict[str, Any] | None, date: str) -> float:
     """Seconds since a moment; by its date where it was before this boot or on another machine."""
     if then and then.get("boot_id") == boot_id() != "":
-        return _uptime_s() - float(then["uptime_s"])
+        return uptime_s() - float(then["uptime_s"])
     return (datetime.now(UTC) - datetime.fromisoformat(date)).total_seconds()
 
 
@@ -75,5 +76,12 @@ def _start_ticks(pid: int) -> int | None:
     return int(fields.rpartition(")")[2].split()[_START_TICKS])
 
 
-def _uptime_s() -> float:
+def started_s(pid: int) -> float | None:
+    """When a process began, in seconds since boot; None where the system does not tell."""
+    ticks = _start_ticks(pid)
+    return None if ticks is None else ticks / os.sysconf("SC_CLK_TCK")
+
+
+def uptime_s() -> float:
+    """Seconds since boot, sleep included; no correction of the wall clock changes it."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

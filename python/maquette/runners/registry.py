@@ -25,15 +25,17 @@ class Backend:
         summary: A few words for a person who chooses.
         runs_images: Its jobs are containers, so an upstream engine can run there.
         rents_machines: They run on machines of a FLAVOR: the step's own, where none is given.
+        ends_with_host: They run on this machine, and end when it does.
     """
 
     summary: str
     runs_images: bool = False
     rents_machines: bool = False
+    ends_with_host: bool = False
 
 
 BACKENDS = {
-    "local": Backend("processes of this machine; needs nothing else"),
+    "local": Backend("processes of this machine; needs nothing else", ends_with_host=True),
     "docker": Backend("containers of a Docker daemon, here or elsewhere", runs_images=True),
     "ovh": Backend("jobs of OVHcloud AI Training", runs_images=True, rents_machines=True),
 }
