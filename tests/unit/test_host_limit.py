@@ -81,7 +81,7 @@ def test_a_job_of_this_machine_is_saved_and_the_command_says_so(
     monkeypatch.setattr(whole, "_save_and_stop", lambda step, settings: stopped.set())
     limit = HostLimit(12)
     monkeypatch.setattr(host_limit, "_POLL_S", 0.01)
-    with pytest.raises(Interrupted, match="left process of owl, which is saved: .* 12 hours"):
+    with pytest.raises(Interrupted, match=r"left process of owl, which is saved: .* 12 hours"):
         whole._complete_in_time("process", Settings(), "", limit)
 
 
