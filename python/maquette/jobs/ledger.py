@@ -122,8 +122,10 @@ class StepLedger:
                 detail="its submission was not answered: whether it started is not known yet",
                 hint="run the same command again in a minute: it looks for the job first",
             )
+        kept = current["maquette"].get("kept_until")
         return UsageError(
             what,
+            detail=str(current["status"]["info"].get("message", "")) if kept else "",
             hint=f"follow it with `make {self.step}-logs {self.names}`, end it with "
             f"`make {self.step}-stop {self.names}`, or replace it with FORCE=1",
         )
