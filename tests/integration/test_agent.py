@@ -169,6 +169,38 @@ def test_the_clock_stops_a_step_that_does_not_listen(
     assert there(tmp_path, stored)["work"] == b"work\n"
 
 
+def test_a_failed_job_is_kept_pushed_already_until_it_is_asked_to_stop(
+    tmp_path: Path, stored: ObjectStore
+) -> None:
+    words = ("--keep-on-fail-minutes", "600", "--look-with", "get me in")
+    job = Job(tmp_path, stored, 'echo half > "$1/half"; exit 14', *words)
+    wait_for(lambda: '"event": "kept"' in job.text, 100, "the look")
+    assert job.process.poll() is None and "get me in" in job.text
+    found = there(tmp_path, stored)
+    assert found["half"] == b"half\n"
+    assert json.loads(found["stages/jobs/process-1.json"])["exit_code"] == 14
+    (job.scene / "mended").touch()
+    job.process.send_signal(signal.SIGUSR1)
+    wait_for(lambda: stored.head("mended"), 100, "the push that was asked for")
+    job.process.send_signal(signal.SIGTERM)
+    assert job.ended() == 14
+    report = json.loads(there(tmp_path, stored)["stages/jobs/process-1.json"])
+    assert report["exit_code"] == 14 and report["wall_s"] >= report["kept_s"] > 0
+
+
+def test_a_job_that_never_began_is_kept_too_and_ends_by_itself(tmp_path: Path) -> None:
+    words = ("--keep-on-fail-minutes", "0.002", "--gpus", "99")
+    job = Job(tmp_path, None, "true", *words)
+    assert job.ended() == 12
+    assert '"event": "kept"' in job.text and "99 GPU wanted" in job.error()["what"]
+
+
+def test_no_job_is_kept_beyond_its_limit(tmp_path: Path) -> None:
+    limit = ("--max-hours", "0.0000001")
+    job = Job(tmp_path, None, "sleep 60", "--keep-on-fail-minutes", "600", *limit)
+    assert job.ended() == TIME_IS_UP and '"event": "kept"' not in job.text
+
+
 def test_max_cost_without_a_price_is_refused(tmp_path: Path) -> None:
     job = Job(tmp_path, None, "true", "--max-cost", "1")
     assert job.ended() == 10 and "PRICE_PER_HOUR" in job.text

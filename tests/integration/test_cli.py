@@ -194,3 +194,26 @@ def test_an_evaluation_ends_with_the_command_that_asked_for_it(tmp_path: Path) -
     asked.kill()
     asked.wait()
     wait_for(lambda: not (evaluation / "fd").exists(), what="the end of the evaluation")
+
+
+@pytest.mark.parametrize("content", ["", '{"id": "x", "status": {"state": "DONE", "history": []}}'])
+@pytest.mark.parametrize("words", [("run", "process"), ("all",)])
+def test_force_starts_a_job_past_a_damaged_document(
+    tmp_path: Path, words: tuple[str, ...], content: str
+) -> None:
+    """Both jobs fail at once, for want of cameras and of photos; that they began is the point."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_text("no picture")
+    logs = tmp_path / "logs" / "experiments" / "never"
+    damaged = [logs / "prepare_job.json", logs / "neuralangelo" / "process_job.json"]
+    for path in damaged:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    done = maquette(tmp_path, *words, "MODEL=never", "FORCE=1", f"INPUT={tmp_path / 'photos'}")
+    assert done.returncode in (13, 14), done.stderr
+    path = damaged[words == ("run", "process")]
+    assert path.with_suffix(".damaged").read_text() == content
+    document = json.loads(path.read_text())
+    assert (document["status"]["state"], document["status"]["exitCode"]) == (
+        "FAILED", done.returncode,
+    )  # fmt: skip

@@ -159,6 +159,28 @@ def test_what_is_pushed_is_cleaned_away(user: Person) -> None:
     assert user.document("process")["status"]["state"] == "DONE"
 
 
+def test_a_failed_jobs_container_is_kept_for_a_look(user: Person) -> None:
+    job = training(user, keep_on_fail=600)
+    runner = Impatient(step=("bash", "-c", f"touch {CONTAINER_SCENE}/half; exit 14"))
+    handle = tracking.submit(job, runner)["maquette"]["handle"]
+    ledger = tracking.ledger_of(job)
+    wait_for(lambda: tracking.refresh(ledger)["maquette"]["kept_until"], LIMIT_S, "the look")
+    assert user.bucket.head("half"), "its work is pushed before"
+    message = ledger.read()["status"]["info"]["message"]
+    assert "failed (exit code 14), kept for a look until" in message
+    shown = user.run("jobs", "MODEL=thing").stdout
+    assert "failed, kept until" in shown
+    command = printed_command(message, "exec").replace("-it ", "")
+    looked = subprocess.run(
+        f"{command} -c 'ls {CONTAINER_SCENE}'", shell=True, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert "half" in looked.stdout.split()
+    document = tracking.cancel(ledger)
+    assert (document["status"]["state"], document["status"]["exitCode"]) == ("FAILED", 14)
+    assert not document["maquette"]["kept_until"] and handle["name"] in command
+
+
 @pytest.mark.soak
 def test_a_full_disk_in_a_container_is_told_and_what_was_made_is_pushed(user: Person) -> None:
     """The volume is a small disk in memory; checkpoints of a large model soon fill it."""

@@ -330,11 +330,11 @@ def test_what_can_not_be_measured_says_why(scene):
     reasons = evaluate(scene, "experiments", progress())["reasons"]
     assert (
         reasons["chamfer_relative"]
-        == "neuralangelo has made no mesh and no points yet: make extract"
+        == "neuralangelo has made no mesh and no points yet: `make extract`"
     )
     assert reasons["psnr_db"] == "this pipeline renders no views"
     reasons = evaluate(scene, "other", progress(), None, renderer.open_renderer)["reasons"]
-    assert reasons["ssim"] == "no training run of group other yet: make process"
+    assert reasons["ssim"] == "no training run of group other yet: `make process`"
     mapping = json.loads((scene.root / "images_raw.json").read_text())
     write_json(scene.root / "images_raw.json", {"images": mapping["images"][:2]})
     reasons = evaluate(scene, "experiments", progress())["reasons"]

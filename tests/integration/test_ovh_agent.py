@@ -13,8 +13,9 @@ import pytest
 from emulated import Emulated
 from job_making import MakeJob, ended, running, script_job
 from maquette.agent.arguments import TIME_IS_UP
+from maquette.cli.run import raise_for_end
 from maquette.cli.whole import can_help
-from maquette.errors import ConfigError, CredentialsError, JobFailed, UsageError
+from maquette.errors import BadInput, ConfigError, CredentialsError, JobFailed, UsageError
 from maquette.jobs.spec import JobSpec
 from maquette.runners import agent_command, tracking
 from maquette.runners.ovh import writers
@@ -251,3 +252,31 @@ def test_a_job_that_ran_out_of_time_is_not_tried_again(make_job: MakeJob) -> Non
     tracking.submit(job, OvhRunner())
     assert ended(job)["status"]["exitCode"] == TIME_IS_UP
     assert not can_help(JobFailed("out of time"), tracking.ledger_of(job))
+
+
+@pytest.mark.parametrize("carry", ["mount", "store"])
+def test_a_failed_job_is_kept_for_a_look_and_says_so(
+    emulated: Emulated, make_job: MakeJob, tmp_path: Path, carry: str
+) -> None:
+    """Whether a volume or the agent brings the scene; alone, and among the jobs of a list."""
+    settings = emulated.settings(tmp_path, carry=carry, keep_on_fail=600)
+    event = {"event": "error", "what": "no eyes", "detail": "", "hint": "", "code": 14}
+    job = make_job(f"touch $1/half; echo '@maquette {json.dumps(event)}'; exit 14",
+                   settings=settings)  # fmt: skip
+    tracking.submit(job, OvhRunner())
+    ledger = tracking.ledger_of(job)
+    wait_for(lambda: tracking.refresh(ledger)["maquette"]["kept_until"], 100, "the look")
+    document = tracking.refresh_all([ledger])[0]
+    message, handle = document["status"]["info"]["message"], document["maquette"]["handle"]
+    assert document["status"]["state"] == "RUNNING"
+    assert "failed (exit code 14), kept for a look until" in message
+    assert f"`ovhai job exec -it {handle['id']} -- bash`" in message
+    assert document["maquette"]["reason"]["what"] == "no eyes"
+    listed = OvhRunner().statuses([handle, {**handle, "id": "another"}])
+    assert handle["id"] not in listed, "its log alone tells that it is kept"
+    document = tracking.cancel(ledger)
+    assert document["status"]["exitCode"] == 14 and not document["maquette"]["kept_until"]
+    with pytest.raises(BadInput, match="no eyes"):
+        raise_for_end(document, ledger)
+    tracking.collect(ledger)
+    assert (job.scene / "half").exists()

@@ -46,6 +46,8 @@ class Arguments:
         store_patience_s: How long an unreachable store is retried, at the start and at the end.
         kept_where: A sentence: where data that could not be pushed lies, and how to fetch it;
             CONTAINER in it is replaced.
+        keep_on_fail_minutes: How long a failed job stays for a person to look at; 0: not.
+        look_with: The command that gets a person into this machine.
         secrets: By the names in `SECRET_NAMES`; never shown, never passed on to the step.
         handed_over: The secrets lie in the bucket, to be removed there.
     """
@@ -54,6 +56,7 @@ class Arguments:
     scene: Path
     step: str
     job: str
+    group: str = ""
     store: Store | None = None
     gpus: int = 0
     capabilities: tuple[str, ...] = ()
@@ -67,6 +70,8 @@ class Arguments:
     grace_s: float = 60.0
     store_patience_s: float = 600.0
     kept_where: str = ""
+    keep_on_fail_minutes: float = 0.0
+    look_with: str = ""
     secrets: Mapping[str, str] | None = None
     handed_over: bool = False
 
@@ -119,9 +124,15 @@ def needs_less(command: Sequence[str]) -> str:
 
 def same_again(arguments: Arguments) -> str:
     """The make command that goes on with the job."""
+    return f"make {arguments.step} {names_of_job(arguments)}"
+
+
+def names_of_job(arguments: Arguments) -> str:
+    """What a command about the job's step needs, so that it means this scene and method."""
     pipeline, _ = _pipeline_and_verb(arguments.command)
-    names = registry.naming(pipeline or registry.DEFAULT, arguments.step, arguments.scene.name)
-    return f"make {arguments.step} {names}"
+    return registry.naming(
+        pipeline or registry.DEFAULT, arguments.step, arguments.scene.name, arguments.group
+    )
 
 
 def _pipeline_and_verb(command: Sequence[str]) -> tuple[str, str]:
@@ -154,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--scene", type=Path, required=True, help="the scene's folder on this machine")
     add("--step", required=True, help="prepare, process or extract")
     add("--job", default=os.environ.get("HOSTNAME", "job"), help="the job's id")
+    add("--group", default="", help="of its runs, as GROUP names it")
     add("--secrets-file", type=Path, help=f"JSON object with {', '.join(SECRET_NAMES)}; "
         "without it these come from the environment")  # fmt: skip
     add("--store-endpoint", default="", help="https://… of the S3 store")
@@ -175,5 +187,7 @@ def _parser() -> argparse.ArgumentParser:
         "--grace-s", type=float, default=Arguments.grace_s, help="for the step to save when stopped"
     )
     add("--kept-where", default="", help="what to tell of data that could not be pushed")
+    add("--keep-on-fail-minutes", type=float, default=0.0, help="for a look at a failed job")
+    add("--look-with", default="", help="the command that gets a person into this machine")
     add("command", nargs=argparse.REMAINDER, help="-- and the step's own command line")
     return parser

@@ -9,7 +9,7 @@ import socket
 import time
 from typing import Any
 
-from maquette.agent import machine
+from maquette.agent import keeping, machine
 from maquette.agent.arguments import (
     CONTAINER,
     NOTIFY_NAME,
@@ -74,6 +74,7 @@ class JobRun:
             code = self._fail(from_os_error(error, f"keeping {self._arguments.step}"))
         finally:
             end_orphans()
+        self._keep(int(code))
         self._webhook.close()
         if self._scene_sync:
             self._scene_sync.close()
@@ -172,18 +173,13 @@ class JobRun:
 
     def _save(self, code: int, result: StepResult) -> int:
         self._disk_reserve.release()
-        seconds = time.monotonic() - self._begun
         self._report |= {
             "ended_at": now(),
             "exit_code": int(code),
             "step_exit_code": result.code,
-            "wall_s": round(seconds, 1),
-            "cost": round(seconds / 3600 * self._arguments.price_per_hour, 4),
             "pushes_before_the_end": self._scene_sync.pushes if self._scene_sync else 0,
         }
-        reports = Scene(self._arguments.scene).stages / REPORTS
-        with contextlib.suppress(OSError):  # on a full disk the work is pushed all the same
-            write_json(reports / f"{self._arguments.job}.json", self._report)
+        self._write_report()
         if self._scene_sync:
             try:
                 self._scene_sync.push_with_retries()
@@ -191,6 +187,37 @@ class JobRun:
                 code = self._unsaved(error)
         self._notify_result(int(code))
         return int(code)
+
+    def _write_report(self) -> None:
+        hours = self._spent_s() / 3600
+        cost = round(hours * self._arguments.price_per_hour, 4)
+        self._report |= {"wall_s": round(hours * 3600, 1), "cost": cost}
+        reports = Scene(self._arguments.scene).stages / REPORTS
+        with contextlib.suppress(OSError):  # on a full disk the work is pushed all the same
+            write_json(reports / f"{self._arguments.job}.json", self._report)
+
+    def _keep(self, code: int) -> None:
+        """Keep the machine of a failed job for a look; its work is pushed before and after."""
+        limit_s = keeping.keep_s(self._arguments, code, self._spent_s())
+        if self._requests.stop or not limit_s:
+            return
+        told = keeping.announcement(self._arguments, code, limit_s)
+        self._progress.event("kept", **told)
+        self._webhook.send("kept", told["text"], code=code, until=told["until"])
+        self._report["kept_s"] = round(keeping.wait(limit_s, self._requests, self._push_again), 1)
+        if "ended_at" in self._report:  # else the step never ran, and nothing of it is to be saved
+            self._write_report()
+            self._push_again()
+
+    def _push_again(self) -> None:
+        if self._scene_sync:
+            try:
+                self._scene_sync.push()
+            except (MaquetteError, OSError) as error:
+                self._progress.warn(f"not everything was pushed: {getattr(error, 'what', error)}")
+
+    def _spent_s(self) -> float:
+        return time.monotonic() - self._begun
 
     def _unsaved(self, error: Exception) -> int:
         if isinstance(error, OSError):

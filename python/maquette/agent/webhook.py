@@ -40,7 +40,7 @@ class Webhook:
         """Queue a message.
 
         Args:
-            event: start, stage, failed, stopped, done or published.
+            event: start, stage, failed, kept, stopped, done or published.
             text: The sentence; with a picture, all that Slack shows.
             facts: More for programs; `picture` is the address of one.
         """

@@ -20,6 +20,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")
 AsChart = Annotated[bool, typer.Option("--chart", help="--json, with points of a progress chart")]
 
 
+_loaded: list[Settings] = []  # of this process' one command
+
+
+def complete(sentence: str) -> str:
+    """A sentence whose commands mean the scene that this command means, once that is known."""
+    from maquette.cli.next_command import named_for
+    from maquette.pipelines import commands
+
+    if not _loaded:
+        return sentence
+    return commands.completed(sentence, lambda target: named_for(target, _loaded[-1]))
+
+
 def load_settings(words: list[str] | None, *kinds: type[Any]) -> Settings:
     """The settings of a command; what the version before left of the scene is brought up to date.
 
@@ -32,6 +45,7 @@ def load_settings(words: list[str] | None, *kinds: type[Any]) -> Settings:
     from maquette.scene.layout import open_scene
 
     settings = load(words or (), *kinds)
+    _loaded.append(settings)
     open_scene(settings.scene_dir, settings.pipeline)
     bring_up(settings.logs_dir)
     return settings

@@ -139,11 +139,13 @@ def _adopting() -> dict[str, SupportsAdopt]:
 
 def _row(document: dict[str, Any]) -> tuple[str, ...]:
     from maquette.jobs.document import ran_s
+    from maquette.runners.failures import until_clock
     from maquette.ui import text
 
     ours, state = document["maquette"], document["status"]
-    seconds = text.duration(ran_s(state))
-    names = (ours["model"], ours["pipeline"], ours["step"], state["state"], ours["group"])
+    seconds, until = text.duration(ran_s(state)), ours.get("kept_until")
+    word = f"failed, kept until {until_clock(until)}" if until else state["state"]
+    names = (ours["model"], ours["pipeline"], ours["step"], word, ours["group"])
     return *names, seconds, document["id"]
 
 

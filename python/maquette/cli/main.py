@@ -25,6 +25,7 @@ from maquette.cli import (
     unpublish,
     whole,
 )
+from maquette.cli.arguments import complete
 from maquette.errors import ExitCode, MaquetteError, format_error, from_os_error
 from maquette.runners.registry import command_modules
 from maquette.ui.targets import as_typed
@@ -73,7 +74,7 @@ def main() -> None:
     try:
         code = app(prog_name="maquette", standalone_mode=False)
     except MaquetteError as error:
-        print(as_typed(format_error(error)), file=sys.stderr)
+        print(as_typed(complete(format_error(error))), file=sys.stderr)
         code = error.exit_code
     except TyperException as error:
         context = getattr(error, "ctx", None)

@@ -51,6 +51,13 @@ def named_in_questions(settings: Settings) -> str:
     return _which(settings, _OF_A_QUESTION)
 
 
+def named_for(target: str, settings: Settings) -> str:
+    """What a make target needs, a step's or a question's, so that it means the same scene."""
+    from maquette.pipelines.commands import STEPS
+
+    return _which(settings, _CARRIED if target in STEPS else _OF_A_QUESTION)
+
+
 def _which(settings: Settings, names: tuple[str, ...]) -> str:
     """The model, and whatever else is not as it is by default."""
     defaults = type(settings).model_fields

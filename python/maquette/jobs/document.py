@@ -51,6 +51,7 @@ def new_document(job: JobSpec, backend: str, request: dict[str, Any], attempt: i
             "cost": None,
             "progress": None,
             "reason": None,
+            "kept_until": None,
         },
         "provider": None,
     }

@@ -17,6 +17,7 @@ from typing import Any
 
 from maquette.errors import JobFailed, NotFound, UsageError
 from maquette.jobs.document import Document, new_document
+from maquette.jobs.shape import is_whole
 from maquette.jobs.spec import JobSpec, folder_of
 from maquette.jobs.states import has_ended
 from maquette.pipelines.pipeline import COMMON
@@ -122,8 +123,10 @@ class StepLedger:
                 detail="its submission was not answered: whether it started is not known yet",
                 hint="run the same command again in a minute: it looks for the job first",
             )
+        kept = current["maquette"].get("kept_until")
         return UsageError(
             what,
+            detail=str(current["status"]["info"].get("message", "")) if kept else "",
             hint=f"follow it with `make {self.step}-logs {self.names}`, end it with "
             f"`make {self.step}-stop {self.names}`, or replace it with FORCE=1",
         )
@@ -203,22 +206,6 @@ def _order(document: Document) -> tuple[int, str]:
 def _parsed(path: Path) -> Document | None:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
-    return document if _is_whole(document) else None
-
-
-def _is_whole(document: Any) -> bool:
-    """Whether all is there that the commands read, each of its kind."""
-    if not isinstance(document, dict) or not isinstance(document.get("id"), str):
-        return False
-    status, ours = document.get("status"), document.get("maquette")
-    if not isinstance(status, dict) or not isinstance(ours, dict):
-        return False
-    return (
-        isinstance(status.get("state"), str)
-        and isinstance(status.get("history"), list)
-        and isinstance(ours.get("attempt"), int)
-        and {"exitCode", "info"} <= status.keys()
-        and {"backend", "handle", "request", "model", "step"} <= ours.keys()
-    )
+    return document if is_whole(document) else None

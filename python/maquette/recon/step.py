@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -20,9 +22,10 @@ from maquette.errors import (
     from_os_error,
     missing_part,
 )
+from maquette.pipelines import commands
 from maquette.pipelines import options as step_options
 from maquette.pipelines.pipeline import NATIVE, Pipeline
-from maquette.pipelines.registry import as_setting, get_pipeline, naming, owner_of
+from maquette.pipelines.registry import get_pipeline, naming, owner_of
 from maquette.recon import stopping
 from maquette.recon.gpu_memory import TorchMeter
 from maquette.recon.processes import spread
@@ -43,11 +46,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):  # a terminal that knows few letters gets `?`
             stream.reconfigure(errors="replace")
     scene = Scene(arguments.scene.resolve(), arguments.pipeline)
-    progress = Progress(None)
+    complete = partial(
+        commands.completed,
+        names=commands.names_of_scene(scene.pipeline, scene.name, _group(arguments.options)),
+    )
+    progress = Progress(None, complete=complete)
     try:
         stopping.install()
         scene.stages.mkdir(parents=True, exist_ok=True)
-        progress = Progress(scene.events, check=stopping.check)
+        progress = Progress(scene.events, check=stopping.check, complete=complete)
         run_step(
             arguments.pipeline, arguments.step, scene, arguments.options, progress,
             arguments.engine,
@@ -112,6 +119,14 @@ def run_step(
         _write_page(scene, progress)
 
 
+def _group(options: Path) -> str:
+    """The group that a step's options name; "" where they can not be read, which is told later."""
+    try:
+        return str(json.loads(options.read_text(encoding="utf-8")).get("group", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
 def _write_page(scene: Scene, progress: Progress) -> None:
     try:
         from maquette.recon.report_page.writing import write_after
@@ -138,7 +153,7 @@ def _look_for_needs(scene: Scene, pipeline: Pipeline, step: str) -> None:
     if verb and not (scene.root / needed).exists():
         raise NotFound(
             f"{step} needs `{needed}`, which is not in the scene `{scene.name}`",
-            hint=f"`make {verb} {as_setting(pipeline.name)}MODEL={scene.name}` makes it",
+            hint=f"`make {verb}` makes it",
         )
 
 
@@ -154,7 +169,7 @@ def _fail(progress: Progress, error: MaquetteError) -> int:
     try:
         return progress.failed(error)
     except OSError:  # the events file is on the disk that just failed; the log still tells
-        return Progress(None).failed(error)
+        return Progress(None, complete=progress.complete).failed(error)
 
 
 def _out_of_memory(pipeline: str, step: str, model: str) -> JobFailed:

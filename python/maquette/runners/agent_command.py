@@ -8,26 +8,46 @@ from itertools import pairwise
 from typing import Any
 
 from maquette.containers.variants import find_variant
+from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec
 
 OURS = "maquette-step"
+KEEP_WORD = "--keep-on-fail-minutes"
 SECRETS_FILE = "/workspace/.secrets.json"
 _OF_STORE = ("endpoint", "region", "bucket", "prefix")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When the agent pushes, and when it stops the step; 0 is never."""
+    """When the agent pushes, when it stops the step, how long it keeps a failed job; 0 is never.
+
+    Attributes:
+        keep_on_fail: Minutes.
+    """
 
     sync_minutes: float
     max_hours: float = 0.0
     max_cost: float = 0.0
     price_per_hour: float = 0.0
+    keep_on_fail: float = 0.0
 
 
 def has_agent(job: JobSpec) -> bool:
     """Whether the job's image is ours, so that the agent is in it."""
     return job.command[0] == OURS
+
+
+def refuse_keeping(job: JobSpec) -> None:
+    """Refuse KEEP_ON_FAIL for a job without an agent, which nobody would keep.
+
+    Raises:
+        ConfigError: always.
+    """
+    raise ConfigError(
+        "KEEP_ON_FAIL needs the agent of our images, which this image does not have",
+        detail=f"image {job.spec['image']}",
+        hint="leave KEEP_ON_FAIL out, or set it to 0 for this command",
+    )
 
 
 def agent_argv(
@@ -40,6 +60,7 @@ def agent_argv(
     variant: str = "",
     secrets_file: str = "",
     kept: str = "",
+    look: str = "",
 ) -> list[str]:
     """Wrap a step's command line in the agent's.
 
@@ -50,16 +71,19 @@ def agent_argv(
         variant: Of the image, for its demands on GPU and driver; empty: not known.
         secrets_file: Where its secrets will lie there; empty: in its environment.
         kept: Where data that could not be pushed lies, and how to fetch it.
+        look: The command that gets a person into the job's machine.
     """
     gpus = int(job.spec.get("resources", {}).get("gpu", 0))
     argv = ["python", "-m", "maquette.agent", "--job", job.id, "--step", job.step]
-    argv += ["--scene", scene, "--gpus", str(gpus)]
+    argv += ["--group", job.group, "--scene", scene, "--gpus", str(gpus)]
     argv += ["--sync-minutes", _number(limits.sync_minutes)]
     argv += ["--secrets-file", secrets_file] if secrets_file else []
     argv += ["--kept-where", kept] if kept else []
     for name in ("max_hours", "max_cost", "price_per_hour"):
         if value := getattr(limits, name):
             argv += [f"--{name.replace('_', '-')}", _number(value)]
+    if limits.keep_on_fail:
+        argv += [KEEP_WORD, _number(limits.keep_on_fail), "--look-with", look]
     if variant and gpus:
         facts = find_variant(variant)
         argv += ["--capabilities", ",".join(facts.capabilities)]

@@ -21,6 +21,13 @@ class AgentOptions:
     )
     max_hours: float = option(0.0, "a remote step stops after this; 0: never", low=0)
     max_cost: float = option(0.0, "it stops when it has cost this much; 0: never", low=0)
+    keep_on_fail: float = option(
+        0.0,
+        "minutes that a failed job's machine is kept for a look, within MAX_HOURS and MAX_COST; "
+        "0: not",
+        low=0,
+        native=True,
+    )
     sync_minutes: float = option(
         5.0, "minutes between a running job's pushes", above=0, native=True
     )

@@ -46,6 +46,8 @@ class Status:
         history: The provider's own list of states with dates (UTC, milliseconds), when it has one.
         duration_s: Seconds that the step ran, as the provider says.
         cost: What the job cost so far, for backends that cost money.
+        kept_until: Until when the machine of a job that has failed is kept for a look, UTC;
+            None where it is not.
     """
 
     state: str
@@ -61,6 +63,7 @@ class Status:
     history: tuple[dict[str, str], ...] = ()
     duration_s: int | None = None
     cost: dict[str, Any] | None = None
+    kept_until: str | None = None
 
 
 class Runner(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from maquette.errors import ExitCode
@@ -20,11 +21,13 @@ class LogEvents:
     Attributes:
         reason: Of the last error event: what, detail, hint, code; None when there was none.
         progress: The last event about how far the step is.
+        kept: What the agent says of a failed job that it keeps for a look; None: it keeps none.
     """
 
     def __init__(self, lines: Iterable[str] = ()) -> None:
         self.reason: Reason | None = None
         self.progress: dict[str, Any] | None = None
+        self.kept: dict[str, Any] | None = None
         for line in lines:
             self.read(line)
 
@@ -36,7 +39,34 @@ class LogEvents:
             self.reason = {key: event.get(key) for key in ("what", "detail", "hint", "code")}
         elif kind in ("progress", "started"):
             self.progress = event
+        elif kind == "kept":
+            self.kept = event
         return kind in ("error", "progress", "started")
+
+
+def until_clock(date: str) -> str:
+    """An agent's date as this machine's clock shows it; as it is where it is none."""
+    try:
+        return f"{datetime.fromisoformat(date).astimezone():%H:%M}"
+    except ValueError:
+        return date
+
+
+def kept_message(kept: dict[str, Any], look: str) -> str:
+    """Say that a job has failed and that its machine is kept.
+
+    Args:
+        kept: The agent's event.
+        look: The command that gets a person in.
+    """
+    until = until_clock(str(kept.get("until")))
+    return f"failed (exit code {kept.get('code')}), kept for a look until {until}: `{look}`"
+
+
+def reason_kept(events: LogEvents, log: str) -> Reason:
+    """Why a job failed whose machine was kept: what its step says, else its exit code."""
+    code = (events.kept or {}).get("code")
+    return events.reason or unexplained(code if isinstance(code, int) else 1, log)
 
 
 def exit_code(code: int) -> int:

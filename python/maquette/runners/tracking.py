@@ -213,6 +213,7 @@ def apply(document: Document, status: Status) -> None:
     ours["progress"] = status.progress or ours["progress"]
     ours["reason"] = status.reason
     ours["cost"] = status.cost or ours["cost"]
+    ours["kept_until"] = status.kept_until
     document["provider"] = status.provider
     if status.started_at and not document["status"]["startedAt"]:
         change_state(document, "RUNNING", "the step has started", time=status.started_at)

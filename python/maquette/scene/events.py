@@ -15,6 +15,7 @@ from maquette.errors import MaquetteError
 
 LOG_PREFIX = "@maquette "
 _MIN_INTERVAL_S = 0.2
+_SENTENCES = {"text", "what", "detail", "hint"}  # fields of events that a person reads
 
 
 def now() -> str:
@@ -40,15 +41,17 @@ class Progress:
         path: The events file, appended to; None writes to the log only.
         log: Where prefixed lines go (standard output by default).
         check: Called at each step of the work; may raise to end it.
+        complete: Makes sentences for the person complete: commands in them name their scene.
     """
 
     def __init__(
         self, path: Path | None = None, log: TextIO | None = None,
-        check: Callable[[], None] = lambda: None,
+        check: Callable[[], None] = lambda: None, complete: Callable[[str], str] = str,
     ) -> None:  # fmt: skip
         self._path = path
         self._log = log
         self._check = check
+        self.complete = complete
         self._stage = ""
         self._last_progress = 0.0
 
@@ -89,6 +92,7 @@ class Progress:
         return int(error.exit_code)
 
     def _emit(self, kind: str, **fields: Any) -> None:
+        fields |= {name: self.complete(fields[name]) for name in _SENTENCES & fields.keys()}
         event = {"time": now(), "event": kind, "stage": self._stage, **fields}
         line = json.dumps(event, ensure_ascii=False)
         print(LOG_PREFIX + line, file=self._log or sys.stdout, flush=True)

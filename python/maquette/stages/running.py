@@ -112,7 +112,7 @@ class _Line:
             started_at=started_at,
             wall_s=round(time.monotonic() - clock, 3),
             numbers=report.numbers,
-            remarks=list(report.remarks),
+            remarks=[self.progress.complete(remark) for remark in report.remarks],
             forced=stage_records.times_forced(self.scene, stage.name),
             lineage=self._lineage(stage),
             versions={name: metadata.version(name) for name in ("maquette", *stage.packages)},

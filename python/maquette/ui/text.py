@@ -24,6 +24,8 @@ def event_line(event: dict[str, Any]) -> str | None:
         return f"{stage}: {event['name']} {event['done']}/{event['total']}  {metrics}".rstrip()
     if kind == "note":
         return f"{stage or 'agent'}: {event['text']}"
+    if kind == "kept":
+        return f"agent: {event['text']}"
     if kind == "warning":
         return f"{stage or 'agent'}: warning: {event['text']}"
     if kind == "error":

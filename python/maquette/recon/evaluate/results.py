@@ -52,7 +52,7 @@ def find_surface(scene: Scene) -> Result:
     kinds = (outputs.MESH, outputs.POINTS)
     found = [o for o in outputs.read(scene) if o.kind in kinds and o.path.endswith(".ply")]
     if not found:
-        raise NotMeasured(f"{scene.pipeline} has made no mesh and no points yet: make extract")
+        raise NotMeasured(f"{scene.pipeline} has made no mesh and no points yet: `make extract`")
     # A file that no stage tells of, such as an upstream program's, comes after those of stages.
     best = max(enumerate(found), key=lambda item: (
         bool(item[1].stage), item[1].kind == outputs.MESH, item[0],

@@ -57,7 +57,7 @@ def open_renderer(scene: Scene, group: str) -> SplatRenderer:
     """
     path = newest(scene.run(group))
     if path is None:
-        raise NotMeasured("no splats were trained yet: make process PIPELINE=splat")
+        raise NotMeasured("no splats were trained yet: `make process PIPELINE=splat`")
     trained = read_trained(path)
     gaussians = trained.gaussians.to(gpus.device_of(1))
     return SplatRenderer(gaussians, trained.iteration, trained.background)

@@ -38,5 +38,5 @@ def open_renderer(scene: Scene, group: str) -> SurfaceRenderer:
     """
     choice = checkpoints.newest(scene.run(group))
     if choice is None:
-        raise NotMeasured(f"no training run of group {group} yet: make process")
+        raise NotMeasured(f"no training run of group {group} yet: `make process`")
     return SurfaceRenderer(load(choice.path))

@@ -66,5 +66,5 @@ def open_renderer(scene: Scene, group: str) -> TexturedRenderer:
     """
     path = scene.results / f"{scene.name}.glb"
     if not path.is_file():
-        raise NotMeasured(f"{scene.pipeline} has made no textured mesh yet: make extract")
+        raise NotMeasured(f"{scene.pipeline} has made no textured mesh yet: `make extract`")
     return TexturedRenderer(read_textured_glb(path))

@@ -31,7 +31,7 @@ from maquette.runners import key_lifetime, scene_store
 from maquette.runners.agent_command import SECRETS_FILE
 from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Status
 from maquette.runners.docker import leftovers, spec
-from maquette.runners.failures import LogEvents, reason, unexplained
+from maquette.runners.failures import LogEvents, kept_message, reason, reason_kept, unexplained
 from maquette.scene.atomic import write_json, write_text
 
 STOPPING = "-stopping"
@@ -234,7 +234,7 @@ def _created(client: Any, request: Request) -> Container:
     container: Container = client.containers.create(
         request["image"],
         request["command"],
-        name=f"maquette-{request['job_id']}",
+        name=spec.container_name(request["job_id"]),
         environment=request["environment"],
         labels=request["labels"],
         user=request["user"],
@@ -251,7 +251,7 @@ def _handle(container: Container, request: Request) -> Handle:
     return {
         "daemon": request["daemon"],
         "container": container.id,
-        "name": f"maquette-{request['job_id']}",
+        "name": spec.container_name(request["job_id"]),
         "log": request["log"],
         "store": request["store"],
         "scene": request["scene"],
@@ -265,12 +265,16 @@ def _status(container: Container, handle: Handle) -> Status:
     events = LogEvents(_text(container.logs(tail=_TAIL)).split("\n"))
     image = container.attrs["Config"]["Image"]
     state, message = STATES.get(word, word.upper()), f"container is {word}"
-    code, why = None, None
+    code, why, kept_until = None, None, None
     if word in ("exited", "dead"):
         code = int(facts["ExitCode"])
         state, message, why = _ending(code, facts, stopping, events, handle["log"])
     elif stopping:
         state, message = "INTERRUPTING", "asked to stop: the step saves first"
+    elif word == "running" and events.kept:
+        kept_until, why = str(events.kept.get("until")), reason_kept(events, handle["log"])
+        look = spec.look_command(daemon_of(handle), handle["name"])
+        message = kept_message(events.kept, look)
     return Status(
         state=state,
         message=message,
@@ -278,6 +282,7 @@ def _status(container: Container, handle: Handle) -> Status:
         handle=handle,
         reason=why,
         progress=events.progress,
+        kept_until=kept_until,
         provider={"Id": container.id, "Name": container.name, "Image": image, "State": facts},
         **_times(facts, has_ended=code is not None),
     )
@@ -307,7 +312,7 @@ def _ending(
 ) -> tuple[str, str, dict[str, Any] | None]:
     if code == 0:
         return "DONE", "Job is done", None
-    if stopping and code != UNSAVED:
+    if stopping and code != UNSAVED and not events.kept:
         return "INTERRUPTED", "stopped on request", None
     if code == RESUME_ME:
         again = "run the same command again: it continues"

@@ -14,7 +14,13 @@ from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec
 from maquette.pipelines.registry import naming
 from maquette.runners import scene_store
-from maquette.runners.agent_command import SECRETS_FILE, Limits, agent_argv, has_agent
+from maquette.runners.agent_command import (
+    SECRETS_FILE,
+    Limits,
+    agent_argv,
+    has_agent,
+    refuse_keeping,
+)
 from maquette.runners.base import Request
 from maquette.runners.docker.options import DockerOptions
 
@@ -71,6 +77,16 @@ def build(job: JobSpec) -> Request:
     }
 
 
+def container_name(job_id: str) -> str:
+    """The name of a job's container."""
+    return f"maquette-{job_id}"
+
+
+def look_command(daemon: Daemon, container: str) -> str:
+    """The command that gets a person into a container."""
+    return f"{daemon.command} exec -it {container} sh"
+
+
 def origin_labels(logs: Path) -> dict[str, str]:
     """Whose a container is on a daemon that others use too: this machine's and this folder's."""
     return dict(zip(ORIGIN_LABELS, (socket.gethostname(), str(logs)), strict=True))
@@ -107,7 +123,10 @@ def _command(
             variant=_variant(job),
             secrets_file=SECRETS_FILE,
             kept=_kept(job, daemon, store),
+            look=look_command(daemon, container_name(job.id)),
         )
+    if job.of(DockerOptions).keep_on_fail:
+        refuse_keeping(job)
     if limit_s := job.spec.get("timeout") or _limit_s(_limits(job)):
         return ["timeout", f"--kill-after={STOP_GRACE_S}", str(limit_s), *command]
     return command
@@ -115,7 +134,8 @@ def _command(
 
 def _limits(job: JobSpec) -> Limits:
     asked = job.of(DockerOptions)
-    return Limits(asked.sync_minutes, asked.max_hours, asked.max_cost, asked.price_per_hour)
+    money = asked.max_cost, asked.price_per_hour
+    return Limits(asked.sync_minutes, asked.max_hours, *money, asked.keep_on_fail)
 
 
 def _limit_s(limits: Limits) -> int:

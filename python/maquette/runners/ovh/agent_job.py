@@ -17,11 +17,13 @@ from maquette.jobs.spec import JobSpec
 from maquette.runners import scene_store
 from maquette.runners.agent_command import Limits, agent_argv, has_agent
 from maquette.runners.base import Request, Secrets
+from maquette.runners.ovh.kept_jobs import look_command
 from maquette.runners.ovh.options import OvhOptions
 from maquette.storage import handover
 
 _SCENES = "/workspace/scenes"
 _MOST_MARGIN_S = 600.0
+_ID = "ID"  # which nobody knows before OVHcloud has answered
 _KEPT = "the machine is gone with it; what was pushed before lies in the bucket"
 
 Body = dict[str, Any]
@@ -51,17 +53,22 @@ def scene_path(model: str) -> str:
 
 
 def command(
-    job: JobSpec, step: list[str], store: dict[str, Any], timeout_s: int | None
+    job: JobSpec, step: list[str], scene: str, store: dict[str, Any] | None, timeout_s: int | None
 ) -> list[str]:
     """The agent's command line around the step's.
 
     Args:
-        timeout_s: When the platform ends the job; the agent stops the step before that, and pushes.
+        scene: The scene's folder in the job.
+        store: Where the agent finds the scene; None: a volume brings it and takes it back.
+        timeout_s: When the platform ends the job; an agent that has to push then stops the step
+            before that.
     """
-    work_s = timeout_s - min(_MOST_MARGIN_S, timeout_s / 10) if timeout_s else 0.0
-    limits = Limits(job.of(OvhOptions).sync_minutes, max_hours=work_s / 3600)
-    place = scene_path(job.model)
-    return agent_argv(job, step, place, store, limits, variant=_variant(job), kept=_KEPT)
+    asked = job.of(OvhOptions)
+    margin_s = min(_MOST_MARGIN_S, timeout_s / 10) if store and timeout_s else 0.0
+    work_hours = (timeout_s - margin_s) / 3600 if timeout_s else 0.0
+    limits = Limits(asked.sync_minutes, max_hours=work_hours, keep_on_fail=asked.keep_on_fail)
+    facts = {"variant": _variant(job), "look": look_command(_ID)}
+    return agent_argv(job, step, scene, store, limits, **facts, kept=_KEPT if store else "")
 
 
 def _variant(job: JobSpec) -> str:

@@ -20,7 +20,7 @@ from maquette.jobs.states import STATES, has_ended
 from maquette.runners import failures
 from maquette.runners.base import NO_SECRETS, Handle, Request, ResponseLost, Secrets, Show, Status
 from maquette.runners.failures import LogEvents
-from maquette.runners.ovh import responses, status_codes, tokens, writers
+from maquette.runners.ovh import kept_jobs, responses, status_codes, tokens, writers
 from maquette.runners.ovh.client import Client, OverQuota, Unreachable
 from maquette.runners.ovh.labels import JOB_LABEL, OURS, our_id
 from maquette.runners.ovh.options import OvhOptions
@@ -140,6 +140,8 @@ class OvhRunner:
         _forget_secrets(handle)
         events = LogEvents(self._keep_log(status.handle or handle))
         reason = responses.why(status, events.reason)
+        if events.kept and status.exit_code:  # it had failed before anybody stopped it
+            reason = failures.reason_kept(events, handle["log"])
         return replace(status, reason=reason, progress=events.progress)
 
     def _with_progress(self, status: Status) -> Status:
@@ -147,7 +149,8 @@ class OvhRunner:
         handle = status.handle or {}
         with contextlib.suppress(MaquetteError):
             lines, _ = self._lines(handle, whole=True, tail=_TAIL)
-            return replace(status, progress=LogEvents(lines).progress)
+            events = LogEvents(lines)
+            return kept_jobs.with_kept(replace(status, progress=events.progress), events, handle)
         return status
 
     def _asked(self, handle: Handle) -> Status:
@@ -187,7 +190,8 @@ class OvhRunner:
                 if asked is None:
                     continue
                 status = responses.status_of(job, asked)
-                if not _is_over(status):  # an ended one is asked about by itself
+                # One that has ended or may be kept is asked about by itself, for its log.
+                if not _is_over(status) and not kept_jobs.may_be_kept(job):
                     found[asked["id"]] = status
                 if len(found) == len(wanted):
                     break

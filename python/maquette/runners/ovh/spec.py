@@ -12,7 +12,7 @@ from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec
 from maquette.person import user_name
 from maquette.pipelines.pipeline import NATIVE
-from maquette.runners.agent_command import has_agent
+from maquette.runners.agent_command import has_agent, refuse_keeping
 from maquette.runners.ovh import agent_job, prices
 from maquette.runners.ovh.labels import HOST_LABEL, JOB_LABEL, TOOL_LABEL, USER_LABEL
 from maquette.runners.ovh.options import OvhOptions
@@ -49,10 +49,13 @@ def body_of(job: JobSpec, store: dict[str, Any] | None = None) -> dict[str, Any]
     image = job.of(ImageOptions)
     if has_agent(job) and not image.image and image.variant != "auto":
         check_fit(image.variant, resources["flavor"], resources.get("gpu", 0))
+    keeps = job.of(OvhOptions).keep_on_fail > 0
     timeout = _timeout_s(job.of(OvhOptions), resources)
-    if store:
-        command = agent_job.command(job, command, store, timeout)
-        variables.append(placeholder())
+    if keeps and not has_agent(job):
+        refuse_keeping(job)
+    if store or keeps:
+        command = agent_job.command(job, command, scene, store, timeout)
+    variables += [placeholder()] if store else []
     body: dict[str, Any] = {
         "image": job.spec["image"],
         "name": job.spec.get("name", job.id),

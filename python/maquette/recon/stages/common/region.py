@@ -33,7 +33,7 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         raise BadInput(
             f"no region was found: none of {len(model.points)} points lies where the cameras look",
             detail="so it is where pictures show too little depth to tell how far things are",
-            hint="film again walking around the object; `make adjust MODEL=…` sets one by hand",
+            hint="film again walking around the object; `make adjust` sets one by hand",
         )
     region, rule = (kept, "user") if kept else (found.region, found.rule)
     _write(scene, Transforms(model.frames(), region, place.up), "user" if kept else "auto")
