@@ -21,6 +21,7 @@ from maquette.storage.embedded import Running
 from recon_image import recon_image
 from s3_server import KEYS, s3_server
 from store_container import store_container
+from threads import one_a_process
 
 pytest_plugins = ["tiers", "cuda_device", "turns", "seeds", "report", "prepared_scenes"]
 
@@ -28,6 +29,7 @@ os.environ.pop(MAKE_OVERRIDES, None)  # what `make test` was given is not for th
 os.environ.pop("COLUMNS", None)  # nor is the width of the terminal that it was typed in
 
 direct_to_this_machine()
+one_a_process()
 
 # A run that a shell started in the background ignores Ctrl-C, and so would all that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

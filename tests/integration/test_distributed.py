@@ -19,6 +19,7 @@ from maquette.scene import checkpoints
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from synthetic_scene import write_landmarks, write_posed_scene
+from threads import threads
 
 SMALL: dict[str, Any] = {
     "model.object.sdf.encoding.levels": 4, "model.object.sdf.encoding.hashgrid.max_logres": 6,
@@ -34,10 +35,8 @@ SMALL: dict[str, Any] = {
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Sums of another number of threads round otherwise, and training makes much of little."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with threads(1):
+        yield
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from maquette.recon.mvs.patch_match import DepthMap, Matching, estimate, refine
 from maquette.recon.mvs.stacks import GreyView
 from stereo_scene import SPAN, stereo_views
+from threads import threads
 
 Floats = NDArray[np.float32]
 FEW = Matching(sweeps=(3, 2))
@@ -54,12 +54,8 @@ def test_normals_have_unit_length_and_face_the_camera(
 def test_the_same_seed_gives_the_same_map_on_any_number_of_threads(
     views: tuple[list[GreyView], list[Floats]], found: DepthMap
 ) -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    try:
+    with threads(3):
         again = estimate(views[0][0], views[0][1:], SPAN, matching=FEW)
-    finally:
-        torch.set_num_threads(before)
     assert np.array_equal(found.depth, again.depth)
     assert np.array_equal(found.costs, again.costs)
     other = estimate(views[0][0], views[0][1:], SPAN, matching=replace(FEW, seed=1))

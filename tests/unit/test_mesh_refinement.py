@@ -22,6 +22,7 @@ from maquette.recon.mesh_refinement.refinement import Refinement, refine
 from maquette.recon.mesh_refinement.subdivision import split_long_edges
 from maquette.recon.mvs.stacks import GreyView
 from stereo_scene import CENTER, RADIUS, stereo_views
+from threads import threads
 
 Floats = NDArray[np.float64]
 CPU = torch.device("cpu")
@@ -135,13 +136,9 @@ def test_long_edges_are_cut_and_the_mesh_stays_closed(rounds: int) -> None:
 
 
 def test_results_come_in_order_from_any_number_of_threads() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    try:
+    with threads(3):
         assert list(in_threads(lambda number: number**2, range(7), CPU)) == [n**2 for n in range(7)]
         assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(("held", "expected"), [(1, 5), (3, 3), (5, 1)])

@@ -16,6 +16,7 @@ from maquette.recon.splats.kernels.checks import (
     random_gaussians,
 )
 from maquette.recon.splats.rasteriser import render, render_reference
+from threads import threads
 
 CPU = torch.device("cpu")
 
@@ -99,13 +100,10 @@ def test_no_gaussians_at_all_draw_nothing() -> None:
 def test_gradients_are_the_same_to_the_bit_however_many_threads_there_are() -> None:
     splats, camera = random_gaussians(2000, 1, CPU), camera_before(120, 90, CPU)
     given = torch.randn(5, 90, 120, generator=torch.Generator().manual_seed(2))
-    before, found = torch.get_num_threads(), []
-    try:
-        for threads in (1, 3, 1):
-            torch.set_num_threads(threads)
+    found = []
+    for count in (1, 3, 1):
+        with threads(count):
             found.append(gradients(render, splats, camera, given, True))
-    finally:
-        torch.set_num_threads(before)
     for other in found[1:]:
         for name in splats.names():
             assert torch.equal(other[name], found[0][name]), name
