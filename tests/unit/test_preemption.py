@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from maquette.recon.sfm import features, matching, preemption
 from maquette.recon.sfm.pairs import Pair, exhaustive
-from maquette.recon.sfm.preemption import likeliest, lonely
+from maquette.recon.sfm.preemption import likeliest
+from maquette.recon.sfm.view_graph import lonely
 from maquette.scene.events import Progress
 
 few = settings(deadline=None, max_examples=50)
@@ -58,7 +59,7 @@ class Found:
         monkeypatch.setattr(matching, "match", self.match)
         monkeypatch.setattr(matching, "verified_pairs", lambda *_: set(self.asked) & agree)
         seen = {pair: (9 if pair in trial else 0, 0) for pair in exhaustive(20)}
-        monkeypatch.setattr(preemption, "_try", lambda *_: seen)
+        monkeypatch.setattr(preemption, "trial", lambda *_: seen)
 
     def match(self, database: Path, names: Any, wanted: Any, seed: int, progress: Any) -> None:
         self.asked += wanted

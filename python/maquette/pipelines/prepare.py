@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from maquette.pipelines.options import StepOptions, option
+from maquette.pipelines.options import ShardedStepOptions, option
 from maquette.pipelines.pipeline import Step
 
 Poses = Literal["auto", "given", "refine", "find"]
@@ -16,7 +16,7 @@ WhetherGeoreferenced = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True)
-class PrepareOptions(StepOptions):
+class PrepareOptions(ShardedStepOptions):
     """Options of `prepare`."""
 
     input: str = ""  # file, folder or URL, as planning resolved it; empty: the scene's own input/

@@ -112,11 +112,16 @@ def forget(scene: Scene, owner: str, stage: str, forced: bool = False) -> None:
     """
     times = times_forced(scene.of(owner), stage) + forced
     if forced:
-        shutil.rmtree(scene.records(owner) / stage, ignore_errors=True)
+        drop_shards(scene, owner, stage)
     if not times:
         (scene.records(owner) / f"{stage}.json").unlink(missing_ok=True)
         return
     write(scene, owner, StageRecord(stage, "", "", {}, {}, {}, "", 0.0, forced=times))
+
+
+def drop_shards(scene: Scene, owner: str, stage: str) -> None:
+    """Remove the records of a stage's shards, and what else it keeps beside them."""
+    shutil.rmtree(scene.records(owner) / stage, ignore_errors=True)
 
 
 def _content(scene: Scene, stage: str) -> dict[str, Any]:

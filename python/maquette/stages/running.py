@@ -93,6 +93,7 @@ class _Line:
             if not spoilt:
                 if record.kinds:
                     outputs.renew(self.scene)
+                self._drop_shards(stage)
                 self.progress.event("skipped", numbers=record.numbers, wall_s=record.wall_s)
                 return record
             self.progress.say(f"`{spoilt}` is gone, or has not the size it had: made again")
@@ -120,6 +121,7 @@ class _Line:
             gpu_peak_bytes=peak.gpu_bytes,
         )
         stage_records.write(self.scene, self.owner, record)
+        self._drop_shards(stage)
         if record.kinds:
             outputs.write(self.scene)
         self.progress.event("finished", numbers=record.numbers, wall_s=record.wall_s)
@@ -170,6 +172,11 @@ class _Line:
         for stage in self.stages:
             if name in stage.after and stage_records.read(self.scene, stage.name):
                 self.forget(stage.name)
+
+    def _drop_shards(self, stage: Stage) -> None:
+        """Also where a kill came between a stage's record and this."""
+        if not stage.keeps_shards:
+            stage_records.drop_shards(self.scene, self.owner, stage.name)
 
     def _lineage(self, stage: Stage) -> int:
         before = (stage_records.read(self.scene, name) for name in stage.after)

@@ -71,6 +71,8 @@ class Stage:
         files: Files it reads that no stage makes: hashed by content, named by their place below
             the scene.
         bring: Fetches those files first, when they are not in the scene yet.
+        keeps_shards: What stands in its records' folder still counts when it is done; otherwise it
+            only served to go on after a kill, and goes.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Stage:
     reads: Sequence[str] = ()
     facts: Sequence[str] = ()
     added: Sequence[str] = ()
+    keeps_shards: bool = True
 
     @property
     def declared(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -68,6 +68,27 @@ class Effort:
         return cls(12288, thorough=True)
 
 
+@dataclass(frozen=True)
+class Search:
+    """How the features of some pictures of one camera are looked for.
+
+    Attributes:
+        names: The pictures.
+        first_octave: -1: they are doubled first, which costs four times and pays for plain ones.
+        peak_threshold: SIFT's least contrast.
+    """
+
+    names: tuple[str, ...]
+    max_features: int
+    first_octave: int
+    peak_threshold: float
+    thorough: bool = False
+
+    def of(self, names: Sequence[str]) -> Search:
+        """The same for other pictures."""
+        return replace(self, names=tuple(names))
+
+
 def extract(
     database: Path,
     folder: Path,
@@ -83,6 +104,78 @@ def extract(
         ConfigError: camera model or parameters do not fit.
         BadInput: no picture shows any feature.
     """
+    register(database, folder, names, options)
+    find(database, folder, searches(folder, names, options, effort), masks, progress)
+    require_some(database)
+
+
+def register(database: Path, folder: Path, names: Sequence[str], options: FeatureOptions) -> None:
+    """Make a database of cameras and images without features, numbered by camera and name.
+
+    Raises:
+        ConfigError: camera model or parameters do not fit.
+    """
+    groups, numbers = _cameras(folder, names, options)
+    reader = pycolmap.ImageReaderOptions()
+    reader.camera_model = options.camera_model
+    reader.camera_params = ",".join(map(repr, numbers))
+    colmap.create(database)
+    pycolmap.set_random_seed(options.seed)
+    for group in groups:
+        pycolmap.import_images(database, folder, pycolmap.CameraMode.SINGLE, group, reader)
+    if not numbers:
+        lens.forget_focals(database, only_impossible=True)
+
+
+def searches(
+    folder: Path, names: Sequence[str], options: FeatureOptions, effort: Effort
+) -> list[Search]:
+    """How to look at the pictures of each camera, which a few of them tell.
+
+    Raises:
+        ConfigError: camera model or parameters do not fit.
+    """
+    return [_search(folder, group, effort) for group in _cameras(folder, names, options)[0]]
+
+
+def find(
+    database: Path,
+    folder: Path,
+    wanted: Sequence[Search],
+    masks: Path | None,
+    progress: Progress,
+    threads: int = 0,
+) -> None:
+    """Find features of pictures; what a database does not know yet is registered there.
+
+    Args:
+        threads: How many to use; 0: all that there are.
+    """
+    total, done = sum(len(search.names) for search in wanted), 0
+    reader = pycolmap.ImageReaderOptions()
+    if masks:
+        reader.mask_path = masks
+    for search in wanted:
+        options = _options(search, threads)
+        for start in range(0, len(search.names), _BATCH):
+            batch = list(search.names[start : start + _BATCH])
+            pycolmap.extract_features(
+                database,
+                folder,
+                batch,
+                pycolmap.CameraMode.SINGLE,
+                reader,
+                options,
+                pycolmap.Device.cpu,
+            )
+            done += len(batch)
+            progress.step("features", done, total)
+
+
+def _cameras(
+    folder: Path, names: Sequence[str], options: FeatureOptions
+) -> tuple[list[list[str]], list[float]]:
+    """The pictures of each camera, and what is known of the one."""
     groups = group_by_camera(folder, names)
     numbers = check_parameters(check_model(options.camera_model), options.camera_params)
     if numbers and len(groups) > 1:
@@ -90,34 +183,7 @@ def extract(
             f"CAMERA_PARAMS describes one camera, the pictures come from {len(groups)}",
             hint="leave CAMERA_PARAMS empty, or prepare each camera's pictures alone",
         )
-    reader = pycolmap.ImageReaderOptions()
-    reader.camera_model = options.camera_model
-    reader.camera_params = ",".join(map(repr, numbers))
-    if masks:
-        reader.mask_path = masks
-    colmap.create(database)
-    pycolmap.set_random_seed(options.seed)
-    for group in groups:  # ids follow the names, not the order in which threads finish
-        pycolmap.import_images(database, folder, pycolmap.CameraMode.SINGLE, group, reader)
-    if not numbers:
-        lens.forget_focals(database, only_impossible=True)
-    done = 0
-    for group in groups:
-        search = _search(folder, group, effort)
-        for start in range(0, len(group), _BATCH):
-            batch = group[start : start + _BATCH]
-            pycolmap.extract_features(
-                database,
-                folder,
-                batch,
-                pycolmap.CameraMode.SINGLE,
-                reader,
-                search,
-                pycolmap.Device.cpu,
-            )
-            done += len(batch)
-            progress.step("features", done, len(names))
-    _require_some(database)
+    return groups, numbers
 
 
 def counts(database: Path) -> dict[str, float | int]:
@@ -145,42 +211,52 @@ def strongest(keypoints: NDArray[np.float32], count: int) -> NDArray[np.intp]:
     return np.argsort(-scale, kind="stable")[:count]
 
 
-def _search(folder: Path, group: Sequence[str], effort: Effort) -> Any:
+def _search(folder: Path, group: Sequence[str], effort: Effort) -> Search:
     """Choose how to look: doubling the pictures costs four times, and pays only for plain ones."""
+    pictures, most = tuple(group), effort.max_features
     if effort.thorough:
-        search = _options(effort, first_octave=-1, peak_threshold=_FAINT_PEAK)
-        search.sift.estimate_affine_shape = search.sift.domain_size_pooling = True
-        return search
-    usual = _options(effort, first_octave=0, peak_threshold=_USUAL_PEAK)
-    if not effort.enlarged and _features_per_picture(folder, group, usual) >= _ENOUGH:
+        return Search(pictures, most, -1, _FAINT_PEAK, thorough=True)
+    usual = Search(pictures, most, 0, _USUAL_PEAK)
+    if not effort.enlarged and _features_per_picture(folder, usual) >= _ENOUGH:
         return usual
-    return _options(effort, first_octave=-1, peak_threshold=_LOW_PEAK)
+    return Search(pictures, most, -1, _LOW_PEAK)
 
 
-def _options(effort: Effort, first_octave: int, peak_threshold: float) -> Any:
-    search = pycolmap.FeatureExtractionOptions()
-    search.type = pycolmap.FeatureExtractorType.SIFT
-    search.use_gpu = False
-    search.num_threads = colmap.threads()
-    search.max_image_size = MAX_SIDE_PX
-    search.sift.max_num_features = effort.max_features
-    search.sift.first_octave = first_octave
-    search.sift.peak_threshold = peak_threshold
-    return search
+def _options(search: Search, threads: int) -> Any:
+    options = pycolmap.FeatureExtractionOptions()
+    options.type = pycolmap.FeatureExtractorType.SIFT
+    options.use_gpu = False
+    options.num_threads = threads or colmap.threads()
+    options.max_image_size = MAX_SIDE_PX
+    options.sift.max_num_features = search.max_features
+    options.sift.first_octave = search.first_octave
+    options.sift.peak_threshold = search.peak_threshold
+    if search.thorough:
+        options.sift.estimate_affine_shape = options.sift.domain_size_pooling = True
+    return options
 
 
-def _features_per_picture(folder: Path, group: Sequence[str], search: Any) -> float:
+def _features_per_picture(folder: Path, search: Search) -> float:
     """Try a few pictures, evenly chosen."""
-    names = [group[index] for index in evenly(len(group), _PROBES)]
+    names = [search.names[index] for index in evenly(len(search.names), _PROBES)]
     with TemporaryDirectory(prefix="maquette-probe-") as place:
         colmap.create(database := Path(place) / "probe.db")
         pycolmap.extract_features(
-            database, folder, names, extraction_options=search, device=pycolmap.Device.cpu
+            database,
+            folder,
+            names,
+            extraction_options=_options(search, 0),
+            device=pycolmap.Device.cpu,
         )
         return float(counts(database)["features_per_image"])
 
 
-def _require_some(database: Path) -> None:
+def require_some(database: Path) -> None:
+    """Refuse pictures of which none shows any feature.
+
+    Raises:
+        BadInput: there is none.
+    """
     if counts(database)["features"] == 0:
         raise BadInput(
             "none of the pictures shows any detail to follow",

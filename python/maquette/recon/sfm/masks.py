@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,16 +14,22 @@ from maquette.scene.paths import Scene
 
 
 @contextmanager
-def for_colmap(scene: Scene) -> Iterator[Path | None]:
-    """Yield a folder with one mask a picture under COLMAP's names, or None without masks."""
+def for_colmap(scene: Scene, names: Sequence[str] | None = None) -> Iterator[Path | None]:
+    """Yield a folder with one mask a picture under COLMAP's names, or None without masks.
+
+    Args:
+        names: The pictures; None: all of `images_raw/`.
+    """
     found = masks.raw(scene).by_picture
     if not found:
         yield None
         return
-    with TemporaryDirectory(prefix="maquette-masks-") as name:
-        folder = Path(name)
-        for picture in sorted(scene.images_raw.glob("*.jpg")):
-            _write(found.get(picture.name), picture, folder / f"{picture.name}.png")
+    if names is None:
+        names = sorted(picture.name for picture in scene.images_raw.glob("*.jpg"))
+    with TemporaryDirectory(prefix="maquette-masks-") as place:
+        folder = Path(place)
+        for name in names:
+            _write(found.get(name), scene.images_raw / name, folder / f"{name}.png")
         yield folder
 
 

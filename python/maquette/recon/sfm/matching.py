@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import math
 import shutil
-import sqlite3
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from maquette.recon.processes import spread
-from maquette.recon.sfm import colmap, pairs, retrieval
+from maquette.recon.sfm import colmap, pairs, shards
 from maquette.recon.sfm.colmap import pycolmap
 from maquette.recon.sfm.pairs import Pair
 from maquette.scene.events import Progress
@@ -25,17 +24,6 @@ from maquette.scene.events import Progress
 MIN_INLIERS = 15  # of a verified pair: COLMAP's own limit
 _BATCH = 100
 _FEW = 16  # pairs that are matched before a process has started
-_PATIENCE_S = 300.0  # while another process reads or writes the whole database
-_BY_PICTURE = ("keypoints", "descriptors")
-_BY_PAIR = ("matches", "two_view_geometries")
-
-
-def propose(database: Path, names: list[str], method: str, seed: int) -> list[Pair]:
-    """List the pairs to match by `method`, exhaustive or sequential with loop closure."""
-    if method == "exhaustive":
-        return pairs.exhaustive(len(names))
-    loops = pairs.similar(retrieval.global_descriptors(database, names, seed))
-    return pairs.in_tiles({*pairs.sequential(len(names)), *loops})
 
 
 def match(
@@ -45,20 +33,26 @@ def match(
     seed: int,
     progress: Progress,
     min_inliers: int = MIN_INLIERS,
+    into: Path | None = None,
+    processes: int = 0,
 ) -> None:
     """Match the `wanted` pairs, given as positions in `names`; pairs already there are kept.
 
     Args:
         min_inliers: Matches that must agree with one geometry, else a pair keeps none.
+        into: Another database for the matches, which needs to hold nothing else.
+        processes: How many work; 0: one a processor.
 
     Raises:
         JobFailed: one of the processes was killed.
     """
-    missing = _missing(database, names, wanted)
+    target = into or database
+    missing = _missing(database, target, names, wanted)
     done = len(wanted) - len(missing)
-    processes = 0 if len(missing) <= _FEW else colmap.threads()
+    processes = 0 if len(missing) <= _FEW else processes or colmap.threads()
     size = max(1, min(_BATCH, math.ceil(len(missing) / max(processes, 1))))
-    folder = database.with_name(f"{database.name}-parts")
+    folder = target.with_name(f"{target.name}-parts")
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     tasks = [
         _Part(database, folder / f"{number}.db", batch, seed, min_inliers)
@@ -67,7 +61,8 @@ def match(
     try:
         with closing(_matched(tasks, processes)) as matched:
             for part in matched:
-                _join(part)
+                shards.join_pairs(target, part.file)
+                part.file.unlink()
                 done += len(part.pairs)
                 progress.step("pairs", done, len(wanted))
     finally:
@@ -82,10 +77,12 @@ def _matched(tasks: Sequence[_Part], processes: int) -> Generator[_Part, None, N
         yield from map(_match_part, tasks)
 
 
-def _missing(database: Path, names: list[str], wanted: Sequence[Pair]) -> list[tuple[str, str]]:
-    with colmap.opened(database) as handle:
-        ids = {image.name: image.image_id for image in handle.read_all_images()}
-        named = [(names[i], names[j]) for i, j in wanted]
+def _missing(
+    database: Path, target: Path, names: list[str], wanted: Sequence[Pair]
+) -> list[tuple[str, str]]:
+    ids = colmap.image_ids(database)
+    named = [(names[i], names[j]) for i, j in wanted]
+    with colmap.opened(target) as handle:
         return [
             (one, other) for one, other in named if not handle.exists_matches(ids[one], ids[other])
         ]
@@ -161,7 +158,8 @@ class _Part:
 
 def _match_part(part: _Part) -> _Part:
     """Cut the part out and match and verify its pairs, with one thread."""
-    _cut(part)
+    pictures = {name for pair in part.pairs for name in pair}
+    shards.cut(part.database, part.file, pictures)
     chosen = pycolmap.FeatureMatchingOptions()
     chosen.type = pycolmap.FeatureMatcherType.SIFT_BRUTEFORCE
     chosen.use_gpu = False
@@ -176,36 +174,3 @@ def _match_part(part: _Part) -> _Part:
     pycolmap.match_image_pairs(part.file, chosen, listing, verification, pycolmap.Device.cpu)
     colmap.settle(part.file)
     return part
-
-
-def _join(part: _Part) -> None:
-    """Add the matches of a part to its database; the part's file goes."""
-    with _attached(part.database, part.file) as handle:
-        for table in _BY_PAIR:
-            handle.execute(f"INSERT INTO {table} SELECT * FROM other.{table}")
-    part.file.unlink()
-
-
-def _cut(part: _Part) -> None:
-    """Make the part's file: all of the database but matches, features of its pictures alone."""
-    names = {name for pair in part.pairs for name in pair}
-    colmap.create(part.file)
-    with _attached(part.file, part.database) as handle:
-        tables = handle.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")
-        for (table,) in tables.fetchall():
-            if table not in (*_BY_PICTURE, *_BY_PAIR, "sqlite_sequence"):
-                handle.execute(f"INSERT INTO {table} SELECT * FROM other.{table}")
-        handle.execute("CREATE TEMP TABLE chosen (name)")
-        handle.executemany("INSERT INTO chosen VALUES (?)", [(name,) for name in names])
-        for table in _BY_PICTURE:
-            handle.execute(
-                f"INSERT INTO {table} SELECT * FROM other.{table} WHERE image_id IN "
-                "(SELECT image_id FROM main.images JOIN chosen USING (name))"
-            )
-
-
-@contextmanager
-def _attached(database: Path, other: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(database, timeout=_PATIENCE_S)) as handle, handle:
-        handle.execute("ATTACH ? AS other", (str(other),))
-        yield handle

@@ -7,25 +7,24 @@ that it leaves with few partners are tried further.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.cluster.hierarchy import DisjointSet
 
-from maquette.recon.sfm import colmap, features, matching
+from maquette.recon.sfm import colmap, features, matching, shards
 from maquette.recon.sfm.colmap import pycolmap
+from maquette.recon.sfm.completion import ENOUGH_PARTNERS, Search
 from maquette.recon.sfm.pairs import Pair, in_tiles
+from maquette.recon.sfm.view_graph import Group, lonely
 from maquette.scene.events import Progress
 
 STRONGEST = 1500  # features of a picture in a trial
 _PAYS_ABOVE = 250 * 5000**2  # comparisons; below, starting the rounds costs what they save
 _TRIAL_INLIERS = 6
-_ENOUGH_PARTNERS = 3
 _AT_ONCE = 6  # pairs more for each picture or group that lacks partners
 
-Group = frozenset[int]
+Likelihood = Mapping[Pair, tuple[int, int]]
 
 
 def pays(database: Path, candidates: Sequence[Pair]) -> bool:
@@ -43,75 +42,80 @@ def match(
     candidates, the likeliest first, as long as that brings partners. Where no pair at all agrees,
     all candidates are matched.
     """
-    likelihood = _try(database, names, candidates, seed, progress)
-    chosen = {pair for pair in candidates if likelihood[pair][0] >= _TRIAL_INLIERS}
-    more, asked, given_up = set(chosen), dict[Group, set[Pair]](), set[Group]()
-    while True:
-        if more:
-            matching.match(database, names, in_tiles(more), seed, progress)
-        found = set(matching.verified_pairs(database, names))
-        given_up |= {group for group, pairs in asked.items() if not pairs & found}
-        wanting = lonely(len(names), found, _ENOUGH_PARTNERS) - given_up
-        asked = {group: likeliest(group, likelihood, chosen) for group in wanting}
-        more = set().union(*asked.values())
-        if not more:
-            break
-        chosen |= more
-    if not found:
-        matching.match(database, names, candidates, seed, progress)
+    likelihood = trial(database, names, candidates, seed, progress)
+    chosen = worth(likelihood)
+    if chosen:
+        matching.match(database, names, in_tiles(chosen), seed, progress)
+    complete(Search(database, names, seed, progress), likelihood, chosen)
 
 
-def _try(
-    database: Path, names: list[str], candidates: Sequence[Pair], seed: int, progress: Progress
+def worth(likelihood: Likelihood) -> set[Pair]:
+    """The pairs that a trial found to be worth it."""
+    return {pair for pair, (inliers, _) in likelihood.items() if inliers >= _TRIAL_INLIERS}
+
+
+def complete(search: Search, likelihood: Likelihood, matched: set[Pair]) -> None:
+    """Match more of the candidates, where those `matched` left pictures or groups alone."""
+    by_picture: dict[int, list[Pair]] = {}
+    for pair in likelihood:
+        for number in pair:
+            by_picture.setdefault(number, []).append(pair)
+
+    def candidates(group: Group, tried: set[Pair]) -> set[Pair]:
+        of_group = {pair: likelihood[pair] for one in group for pair in by_picture.get(one, ())}
+        return likeliest(group, of_group, tried)
+
+    def weak(found: set[Pair]) -> set[Group]:
+        return lonely(len(search.names), found, ENOUGH_PARTNERS)
+
+    if not search.complete(matched, weak, candidates):
+        search.match(list(likelihood))
+
+
+def trial(
+    database: Path,
+    names: list[str],
+    candidates: Sequence[Pair],
+    seed: int,
+    progress: Progress,
+    work: Path | None = None,
+    processes: int = 0,
 ) -> dict[Pair, tuple[int, int]]:
-    """Match the strongest features alone: inliers and matches of each candidate."""
-    trial = database.with_name(f"{database.name}-trial")
-    trial.unlink(missing_ok=True)
+    """Match the strongest features alone: inliers and matches of each candidate.
+
+    Args:
+        work: Where the trial's database is made; by default beside the other.
+        processes: How many work; 0: one a processor.
+    """
+    file = work or database.with_name(f"{database.name}-trial")
+    file.unlink(missing_ok=True)
     try:
-        colmap.copy(database, trial)
-        _keep_strongest(trial, STRONGEST)
+        _strongest_of(database, file, {names[one] for pair in candidates for one in pair})
         progress.say(f"trying {len(candidates)} pairs with {STRONGEST:,} features a picture")
-        matching.match(trial, names, candidates, seed, progress, _TRIAL_INLIERS)
-        inliers, matches = matching.inliers(trial, names), matching.matches(trial, names)
+        matching.match(file, names, candidates, seed, progress, _TRIAL_INLIERS, processes=processes)
+        inliers, matches = matching.inliers(file, names), matching.matches(file, names)
         return {pair: (inliers.get(pair, 0), matches.get(pair, 0)) for pair in candidates}
     finally:
-        for path in trial.parent.glob(f"{trial.name}*"):
+        for path in file.parent.glob(f"{file.name}*"):
             path.unlink()
 
 
-def _keep_strongest(database: Path, count: int) -> None:
-    with colmap.opened(database) as handle:
-        ids = [image.image_id for image in handle.read_all_images()]
-        found = [
-            (number, np.asarray(handle.read_keypoints(number)), handle.read_descriptors(number))
-            for number in ids
-        ]
-        for clear in (handle.clear_matches, handle.clear_two_view_geometries,
-                      handle.clear_keypoints, handle.clear_descriptors):  # fmt: skip
-            clear()
-        for number, keypoints, descriptors in found:
-            kept = np.sort(features.strongest(keypoints, count))
-            handle.write_keypoints(number, np.ascontiguousarray(keypoints[kept]))
+def _strongest_of(database: Path, target: Path, names: Iterable[str]) -> None:
+    """A database with the strongest features of some pictures, one in memory at a time."""
+    shards.cut(database, target, (), with_features=False)
+    with colmap.opened(database) as reader, colmap.opened(target) as writer:
+        ids = {image.name: image.image_id for image in reader.read_all_images()}
+        for number in (ids[name] for name in sorted(names)):
+            keypoints = np.asarray(reader.read_keypoints(number))
+            descriptors = reader.read_descriptors(number)
+            kept = np.sort(features.strongest(keypoints, STRONGEST))
+            writer.write_keypoints(number, np.ascontiguousarray(keypoints[kept]))
             data = np.ascontiguousarray(np.asarray(descriptors.data)[kept])
             fewer = pycolmap.FeatureDescriptors(type=descriptors.type, data=data)
-            handle.write_descriptors(number, fewer)
+            writer.write_descriptors(number, fewer)
 
 
-def lonely(count: int, verified: Iterable[Pair], enough: int) -> set[Group]:
-    """Each of `count` pictures with fewer than `enough` partners; all groups but the largest."""
-    groups: DisjointSet = DisjointSet(range(count))
-    partners: Counter[int] = Counter()
-    for one, other in verified:
-        groups.merge(one, other)
-        partners.update((one, other))
-    apart = sorted(groups.subsets(), key=lambda group: (-len(group), min(group)))[1:]
-    alone = (frozenset([number]) for number in range(count) if partners[number] < enough)
-    return {*map(frozenset, apart), *alone}
-
-
-def likeliest(
-    group: Group, likelihood: Mapping[Pair, tuple[int, int]], tried: set[Pair]
-) -> set[Pair]:
+def likeliest(group: Group, likelihood: Likelihood, tried: set[Pair]) -> set[Pair]:
     """The likeliest pairs of a picture of the group with one outside that were not `tried`."""
 
     def rank(pair: Pair) -> tuple[int, ...]:

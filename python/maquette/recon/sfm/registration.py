@@ -15,6 +15,7 @@ from maquette.recon.sfm import (
     matching,
     pairs,
     preemption,
+    proposing,
 )
 from maquette.recon.sfm import principal_point as middle
 from maquette.recon.sfm.features import Effort, FeatureOptions
@@ -149,7 +150,7 @@ def _as_matched(workspace: Workspace, name: str, begun: Begun) -> Attempt | None
 
 def _exhaustively(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
     names = colmap.image_names(workspace.scene.database)
-    wanted = _many_pairs(workspace.scene.database, names, workspace.options.seed)
+    wanted = _many_pairs(workspace, workspace.scene.database, names)
     if len(wanted) <= matching.counts(workspace.scene.database)["pairs_matched"]:
         return None  # they were all matched already
     begun()
@@ -217,7 +218,7 @@ def _with_learned_features(workspace: Workspace, name: str, begun: Begun) -> Att
     begun()
     database, names = workspace.work / f"{name}.db", colmap.image_names(source)
     colmap.copy(source, database)
-    wanted, seed = _many_pairs(database, names, workspace.options.seed), workspace.options.seed
+    wanted, seed = _many_pairs(workspace, database, names), workspace.options.seed
     with for_colmap(workspace.scene) as masks:
         complete(database, workspace.pictures, wanted, masks, seed, workspace.progress)
     colmap.settle(database)
@@ -264,18 +265,19 @@ def _extracted(workspace: Workspace, name: str, effort: Effort) -> Path:
 
 def _matched_and_mapped(workspace: Workspace, name: str, database: Path) -> Attempt:
     names, seed = colmap.image_names(database), workspace.options.seed
-    wanted = _many_pairs(database, names, seed)
+    wanted = _many_pairs(workspace, database, names)
     search = preemption.match if preemption.pays(database, wanted) else matching.match
     search(database, names, wanted, seed, workspace.progress)
     colmap.settle(database)
     return _mapped_both_ways(workspace, name, database)
 
 
-def _many_pairs(database: Path, names: list[str], seed: int) -> list[pairs.Pair]:
+def _many_pairs(workspace: Workspace, database: Path, names: list[str]) -> list[pairs.Pair]:
     if len(names) <= pairs.EXHAUSTIVE_AT_MOST:
         return pairs.exhaustive(len(names))
-    wide = pairs.sequential(len(names), _WIDE)
-    return pairs.in_tiles({*wide, *matching.propose(database, names, "sequential", seed)})
+    options = workspace.options
+    found = proposing.propose(database, names, "sequential", options.seed, options.is_video)
+    return pairs.in_tiles({*pairs.sequential(len(names), _WIDE), *found.pairs})
 
 
 def _mapped_both_ways(workspace: Workspace, name: str, database: Path) -> Attempt:

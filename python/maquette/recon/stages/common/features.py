@@ -1,29 +1,66 @@
-"""Stage `features`: a new `database.db` with cameras, images and SIFT features."""
+"""Stage `features`: a new `database.db` with cameras, images and SIFT features; by 50 pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
-from maquette.recon.sfm import cameras, colmap, features
-from maquette.recon.sfm.features import Effort, FeatureOptions
+from maquette.recon.sfm import cameras, colmap, features, shards
+from maquette.recon.sfm.features import Effort, FeatureOptions, Search
 from maquette.recon.sfm.masks import for_colmap
 from maquette.scene import masks
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import Report, Stage
+from maquette.stages.stage import Report, Sharding, Stage
+
+_NAME = "features"
+_PICTURES = 50
 
 
-def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
-    """Find the features of every picture of `images_raw/`."""
-    names = sorted(path.name for path in scene.images_raw.glob("*.jpg"))
-    with replacing_file(scene.database) as database, for_colmap(scene) as mask_folder:
-        effort = Effort.usual(len(names))
-        camera = cameras.known(scene, options.camera_model, options.camera_params)
-        chosen = FeatureOptions(*camera, options.seed)
-        features.extract(database, scene.images_raw, names, chosen, effort, mask_folder, progress)
+def split(scene: Scene, options: PrepareOptions) -> list[dict[str, Any]]:
+    """The pictures of each shard, and how to look at them."""
+    names = _names(scene)
+    chosen = _options(scene, options)
+    searches = features.searches(scene.images_raw, names, chosen, Effort.usual(len(names)))
+    shares = shards.share_out(searches, _PICTURES)
+    return [
+        {"number": number, "searches": [asdict(one) for one in share]}
+        for number, share in enumerate(shares)
+    ]
+
+
+def run(
+    scene: Scene, options: PrepareOptions, item: dict[str, Any], progress: Progress
+) -> Sequence[Path]:
+    """Find the features of some pictures of `images_raw/`, into a database of their own."""
+    searches = [Search(**one) for one in item["searches"]]
+    names = [name for search in searches for name in search.names]
+    threads = shards.threads_of(options.workers)
+    target = shards.database_of(scene, _NAME, item["number"])
+    with replacing_file(target) as database, for_colmap(scene, names) as mask_folder:
+        colmap.create(database)
+        features.find(database, scene.images_raw, searches, mask_folder, progress, threads)
+        colmap.settle(database)
+    return [target]
+
+
+def merge(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
+    """Number the pictures by camera and name, and join what the shards found.
+
+    Raises:
+        BadInput: no picture shows any feature.
+    """
+    names = _names(scene)
+    with replacing_file(scene.database) as database:
+        features.register(database, scene.images_raw, names, _options(scene, options))
+        colmap.settle(database)
+        for number in range(-(-len(names) // _PICTURES)):
+            shards.join_pictures(database, shards.database_of(scene, _NAME, number))
+        features.require_some(database)
         colmap.settle(database)
         numbers = features.counts(database)
     matched = masks.raw(scene)
@@ -39,12 +76,23 @@ def mask_files(scene: Scene, options: PrepareOptions) -> Iterable[Path]:
     return sorted(path for folder in folders for path in folder.glob("*.png"))
 
 
+def _names(scene: Scene) -> list[str]:
+    return sorted(path.name for path in scene.images_raw.glob("*.jpg"))
+
+
+def _options(scene: Scene, options: PrepareOptions) -> FeatureOptions:
+    camera = cameras.known(scene, options.camera_model, options.camera_params)
+    return FeatureOptions(*camera, options.seed)
+
+
 STAGE = Stage(
-    "features",
+    _NAME,
     1,
-    run,
+    Sharding(split, run, merge),
     parameters=("camera_model", "camera_params", "seed"),
+    reads=("workers",),
     after=("frames",),
     files=mask_files,
     packages=("pycolmap",),
+    keeps_shards=False,
 )

@@ -1,68 +1,202 @@
-"""Stage `matches`: verified matches of picture pairs in `database.db`."""
+"""Stage `matches`: verified matches of picture pairs in `database.db`; by 2,000 pairs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
 from maquette.counting import counted
 from maquette.errors import BadInput
+from maquette.pipelines.pipeline import COMMON
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
-from maquette.recon.sfm import colmap, matching, pairs, plausibility, preemption
-from maquette.scene import originals
+from maquette.recon.places import positions
+from maquette.recon.sfm import (
+    colmap,
+    completion,
+    matching,
+    pairs,
+    plausibility,
+    preemption,
+    proposing,
+    shards,
+)
+from maquette.recon.sfm.learned import database as learned
+from maquette.recon.sfm.pairs import Pair
+from maquette.recon.sfm.proposing import Proposal
+from maquette.scene import originals, stage_records
+from maquette.scene.atomic import replacing
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import Report, Stage
+from maquette.stages.stage import Report, Sharding, Stage
 
+_NAME = "matches"
+_PAIRS = 2000
 _STILL = (
     "most of what the pictures share stands still: the camera did not move, or an object turned "
     "before a background that stands; masks of the object help (docs/inputs.md)"
 )
 
 
-def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
-    """Match in a copy of the database that then takes its place, so a kill leaves it as it was."""
-    names = colmap.image_names(scene.database)
-    method = pairs.choose(options.matcher, len(names), originals.is_video(scene))
+def split(scene: Scene, options: PrepareOptions) -> list[dict[str, Any]]:
+    """The pairs of each shard, and whether a trial comes first."""
+    _leave_out_learned(scene)
+    proposal = _proposal(scene, options)
+    tries = options.matcher == "auto" and preemption.pays(scene.database, proposal.pairs)
+    return [
+        {"number": number, "pairs": [list(pair) for pair in share], "tries": tries}
+        for number, share in enumerate(pairs.batches(proposal.pairs, _PAIRS))
+    ]
+
+
+def run(
+    scene: Scene, options: PrepareOptions, item: dict[str, Any], progress: Progress
+) -> Sequence[Path]:
+    """Match some pairs, into a database of their own; of a trial also what it found."""
+    names, processes = colmap.image_names(scene.database), shards.threads_of(options.workers)
+    wanted = [(one, other) for one, other in item["pairs"]]
+    target = shards.database_of(scene, _NAME, item["number"])
+    if item["number"] == 0:
+        method = _method(scene, options, names)
+        progress.say(f"{method} matching of the pairs of {len(names)} pictures")
+    made = [target]
+    with replacing_file(target) as part:
+        colmap.create(part)
+        if item["tries"]:
+            trial = part.with_name(f"{part.name}-trial")
+            found = preemption.trial(
+                scene.database, names, wanted, options.seed, progress, trial, processes
+            )
+            made.append(_write_trial(target, wanted, found))
+            worth = preemption.worth(found)
+            wanted = pairs.in_tiles(worth)
+        matching.match(
+            scene.database, names, wanted, options.seed, progress, into=part, processes=processes
+        )
+        colmap.settle(part)
+    return made
+
+
+def merge(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
+    """Join the matches to a copy of the database that then takes its place, and complete them.
+
+    Raises:
+        BadInput: no two pictures show the same thing, or the camera only turned.
+    """
+    names, proposal = colmap.image_names(scene.database), _proposal(scene, options)
+    parts = pairs.batches(proposal.pairs, _PAIRS)
     with replacing_file(scene.database) as database:
         colmap.copy(scene.database, database)
         matching.clear(database)
-        wanted = matching.propose(database, names, method, options.seed)
-        progress.say(
-            f"{method} matching of {counted(len(wanted), 'pair')} of {len(names)} pictures"
-        )
-        preemptive = options.matcher == "auto" and preemption.pays(database, wanted)
-        search = preemption.match if preemptive else matching.match
-        search(database, names, wanted, options.seed, progress)
+        likelihood = {}
+        for number, part in enumerate(parts):
+            file = shards.database_of(scene, _NAME, number)
+            shards.join_pairs(database, file)
+            likelihood.update(_read_trial(file, part))
+        search = completion.Search(database, names, options.seed, progress)
+        matched = set(matching.matches(database, names))
+        if likelihood:
+            preemption.complete(search, likelihood, matched)
+        if len(proposal.alike):
+            completion.strengthen(search, {*matched, *proposal.pairs}, proposal.alike)
         colmap.settle(database)
-        moved = plausibility.motion(database)
+        moved, found = plausibility.motion(database), matching.counts(database)
         numbers = {
-            "matcher": method,
-            "preemptive": preemptive,
-            "pairs": len(wanted),
-            **matching.counts(database),
+            "matcher": _method(scene, options, names),
+            "preemptive": bool(likelihood),
+            "pairs": len(proposal.pairs),
+            **found,
         }
-    if numbers["pairs_verified"] == 0:
-        raise BadInput(
-            f"no two of the {len(names)} pictures show the same thing",
-            hint="pictures must overlap by two thirds; check that INPUT is one scene",
-        )
-    if moved.only_turns:
-        raise BadInput(
-            f"the camera only turned on the spot: its {len(names)} pictures show no depth",
-            detail=f"a turn explains all {counted(moved.pairs, 'pair')}, "
-            f"with a focal length near {moved.focal_px:.0f} px",
-            hint="walk around the object, or sideways along it, and film again",
-        )
-    remarks = [_STILL] if moved.stands_still else []
+    remarks = _remarks(found["pairs_verified"], len(names), moved)
     for remark in remarks:
         progress.say(remark)
     return Report((), mutable=[scene.database], numbers=numbers, remarks=remarks)
 
 
+def _remarks(verified: int, pictures: int, moved: plausibility.Motion) -> list[str]:
+    if verified == 0:
+        raise BadInput(
+            f"no two of the {pictures} pictures show the same thing",
+            hint="pictures must overlap by two thirds; check that INPUT is one scene",
+        )
+    if moved.only_turns:
+        raise BadInput(
+            f"the camera only turned on the spot: its {pictures} pictures show no depth",
+            detail=f"a turn explains all {counted(moved.pairs, 'pair')}, "
+            f"with a focal length near {moved.focal_px:.0f} px",
+            hint="walk around the object, or sideways along it, and film again",
+        )
+    return [_STILL] if moved.stands_still else []
+
+
+def _proposal(scene: Scene, options: PrepareOptions) -> Proposal:
+    """The pairs to match, found once for the features that there are."""
+    names = colmap.image_names(scene.database)
+    method = _method(scene, options, names)
+    record = stage_records.read(scene, "features")
+    of = f"{record.key}+{record.lineage} {method} {options.seed}" if record else ""
+    file = scene.records(COMMON) / _NAME / "pairs.npz"
+    proposal = Proposal.read(file, of) if of else None
+    if proposal is None:
+        places = _places(scene, names) if method == "sequential" else None
+        is_video = originals.is_video(scene)
+        proposal = proposing.propose(scene.database, names, method, options.seed, is_video, places)
+        proposal = Proposal(proposal.pairs, proposal.alike, of)
+        proposal.write(file)
+    return proposal
+
+
+def _leave_out_learned(scene: Scene) -> None:
+    """Features of a network, which an earlier search for poses left, have nothing to match by."""
+    if learned.is_in(scene.database):
+        with replacing_file(scene.database) as database:
+            colmap.copy(scene.database, database)
+            matching.clear(database)
+            colmap.settle(database)
+
+
+def _method(scene: Scene, options: PrepareOptions, names: list[str]) -> pairs.Method:
+    return pairs.choose(options.matcher, len(names), originals.is_video(scene))
+
+
+def _places(scene: Scene, names: list[str]) -> np.ndarray | None:
+    """Where each picture was taken, [N, 2] metres, NaN where it does not say; None: none does."""
+    told = [positions.read(scene.images_raw / name) for name in names]
+    if not any(place and place.is_possible for place in told):
+        return None
+    return proposing.on_a_plane(
+        [
+            (place.latitude, place.longitude) if place and place.is_possible else (np.nan, np.nan)
+            for place in told
+        ]
+    )
+
+
+def _write_trial(target: Path, wanted: Sequence[Pair], found: dict[Pair, tuple[int, int]]) -> Path:
+    file = target.with_suffix(".npy")
+    with replacing(file) as temporary:
+        np.save(temporary, np.array([found[pair] for pair in wanted], np.int32))
+    return file
+
+
+def _read_trial(target: Path, wanted: Sequence[Pair]) -> dict[Pair, tuple[int, int]]:
+    file = target.with_suffix(".npy")
+    if not file.exists():
+        return {}
+    numbers = np.load(file).tolist()
+    return {pair: (row[0], row[1]) for pair, row in zip(wanted, numbers, strict=True)}
+
+
 STAGE = Stage(
-    "matches",
+    _NAME,
     2,
-    run,
+    Sharding(split, run, merge),
     parameters=("matcher", "seed"),
+    reads=("workers",),
     after=("features",),
     packages=("pycolmap",),
+    keeps_shards=False,
 )

@@ -1,0 +1,147 @@
+"""Features and matches in shards: the same database, and a kill costs the shard at work."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from maquette.pipelines.prepare import PrepareOptions
+from maquette.recon.processes import spread
+from maquette.recon.sfm import colmap, features, matching, pairs, preemption, shards
+from maquette.recon.stages.common import features as features_stage
+from maquette.recon.stages.common import matches as matches_stage
+from maquette.scene import stage_records
+from maquette.scene.events import Progress
+from maquette.scene.paths import Scene
+from maquette.stages.running import run_stages
+from turns import linked_copy
+
+
+@pytest.fixture
+def scene(prepared: Path, tmp_path: Path) -> Scene:
+    return Scene(linked_copy(prepared / "scenes" / "thing", tmp_path / "ball"))
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features_stage, "_PICTURES", 7)
+    monkeypatch.setattr(matches_stage, "_PAIRS", 100)
+    monkeypatch.setattr(matching, "_FEW", 1000)  # no helper processes
+
+
+def run(scene: Scene, stage: str, workers: int = 1, forced: bool = False) -> dict[str, Any]:
+    options = PrepareOptions(workers=workers, force_stage=stage if forced else "")
+    module = import_module(f"maquette.recon.stages.common.{stage}")
+    progress = Progress(None, io.StringIO())
+    (record,) = run_stages([module.STAGE], "prepare", scene, options, progress, "common", spread)
+    return record.numbers
+
+
+def contents(database: Path) -> dict[str, list[Any]]:
+    with sqlite3.connect(database) as handle:
+        names = handle.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        found = {name: handle.execute(f"SELECT * FROM {name}").fetchall() for (name,) in names}
+    handle.close()
+    return {name: sorted(rows, key=str) for name, rows in found.items()}
+
+
+def test_shards_in_two_processes_give_the_same_database_and_leave_nothing(
+    scene: Scene, small: None
+) -> None:
+    before = contents(scene.database)
+    for stage in ("features", "matches"):
+        run(scene, stage, workers=2, forced=True)
+        assert not (scene.records("common") / stage).exists()
+    assert contents(scene.database) == before
+
+
+def test_features_of_shards_are_those_of_all_pictures_at_once(
+    scene: Scene, small: None, tmp_path: Path
+) -> None:
+    run(scene, "features", forced=True)
+    names = sorted(path.name for path in scene.images_raw.glob("*.jpg"))
+    whole = tmp_path / "whole.db"
+    features.extract(
+        whole, scene.images_raw, names, features.FeatureOptions(),
+        features.Effort.usual(len(names)), None, Progress(None, io.StringIO()),
+    )  # fmt: skip
+    colmap.settle(whole)
+    assert contents(whole) == contents(scene.database)
+
+
+@pytest.mark.parametrize(("stage", "count"), [("features", 4), ("matches", 3)])
+def test_after_a_kill_only_the_shards_that_lack_are_done(
+    scene: Scene, small: None, monkeypatch: pytest.MonkeyPatch, stage: str, count: int
+) -> None:
+    before = contents(scene.database)
+    module, called = (features, "find") if stage == "features" else (matching, "match")
+    real, calls = getattr(module, called), []
+
+    def killed(*arguments: Any, **options: Any) -> None:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        real(*arguments, **options)
+
+    monkeypatch.setattr(module, called, killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, stage, forced=True)
+    folder = scene.records("common") / stage
+    done = folder / "0.db"
+    stood = done.stat()
+    assert sorted(path.name for path in folder.glob("*.json")) == [f"1-of-{count}.json"]
+    assert stage_records.read(scene, stage) is None
+
+    joined = []
+    real_join = getattr(shards, join := f"join_{'pictures' if stage == 'features' else 'pairs'}")
+
+    def watched(database: Path, part: Path) -> None:
+        joined.append((part, part.stat().st_ino, part.stat().st_mtime_ns))
+        real_join(database, part)
+
+    monkeypatch.setattr(shards, join, watched)
+    run(scene, stage)
+    assert (done, stood.st_ino, stood.st_mtime_ns) in joined  # the one of before the kill
+    assert len(calls) == 2 + count - 1
+    if stage == "features":
+        run(scene, "matches")
+    assert contents(scene.database) == before
+
+
+def test_a_trial_in_shards_chooses_the_pairs_that_one_trial_of_all_does(
+    scene: Scene, small: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(preemption, "STRONGEST", 200)
+    monkeypatch.setattr(preemption, "pays", lambda *_: True)
+    some = pairs.sequential(24, 3)
+    monkeypatch.setattr(pairs, "exhaustive", lambda count: some)
+    monkeypatch.setattr(matches_stage, "_PAIRS", 40)
+    whole, names = tmp_path / "whole.db", colmap.image_names(scene.database)
+    colmap.copy(scene.database, whole)
+    matching.clear(whole)
+    preemption.match(whole, names, some, 0, Progress(None, io.StringIO()))
+    numbers = run(scene, "matches", forced=True)
+    assert numbers["preemptive"] and numbers["pairs_matched"] < len(some)
+    assert matching.inliers(scene.database, names) == matching.inliers(whole, names)
+
+
+def test_large_sets_are_completed_where_the_view_graph_is_weak(
+    scene: Scene, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neighbours alone leave a chain; look-alikes make it whole."""
+    monkeypatch.setattr(pairs, "EXHAUSTIVE_PHOTOS", 10)
+    monkeypatch.setattr(pairs, "BY_LOOK", 1)
+    monkeypatch.setattr(pairs, "OVERLAP", 1)
+    numbers = run(scene, "matches", forced=True)
+    assert numbers["matcher"] == "sequential"
+    names = colmap.image_names(scene.database)
+    verified = matching.verified_pairs(scene.database, names)
+    partners = np.bincount(np.array(verified).ravel(), minlength=len(names))
+    assert numbers["pairs_matched"] > numbers["pairs"]
+    assert partners.min() >= 2
