@@ -36,6 +36,7 @@ ALLOWED = {
     ("python/maquette/agent/scene_sync.py", "local"): "a side of a transfer",
     ("python/maquette/config/settings.py", "local"): "a side of a transfer",
     ("python/maquette/recon/splats/", "splat"): "the format of that name, and SplatWalk's word",
+    ("python/maquette/recon/mvsnet/", "mvsnet"): "the network of that name, as it was published",
     ("python/maquette/recon/page_data/", "splat"): "the format of that name",
     ("python/maquette/publishing/", "splat"): "the format of that name",
     ("tests/contract/conftest.py", "docker"): "a tier of tests",

@@ -1,0 +1,1 @@
+"""Depth maps from a learned plane sweep: networks, data sets, training and inference."""

@@ -1,0 +1,64 @@
+"""MVSNet as it was published, at a quarter of the pictures' size."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from maquette.recon.mvsnet import costs, planes, regression
+from maquette.recon.mvsnet.layers import Conv2d, UNet3d
+from maquette.recon.mvsnet.options import NetworkOptions
+from maquette.recon.mvsnet.prediction import Prediction
+
+_STRIDE = 4
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pictures
+
+
+class FeatureNet(nn.Module):
+    """Features of pictures: [N, 3, H, W] to [N, 32, H/4, W/4]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv0, self.conv1 = Conv2d(3, 8), Conv2d(8, 8)
+        self.conv2, self.conv3, self.conv4 = Conv2d(8, 16, 5, 2), Conv2d(16, 16), Conv2d(16, 16)
+        self.conv5, self.conv6 = Conv2d(16, 32, 5, 2), Conv2d(32, 32)
+        self.feature = nn.Conv2d(32, 32, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        found = self.conv1(self.conv0(images))
+        found = self.conv4(self.conv3(self.conv2(found)))
+        return self.feature(self.conv6(self.conv5(found)))
+
+
+class MVSNet(nn.Module):
+    """Variance of features over D planes, a 3-D U-Net, soft argmin.
+
+    Source: Yao et al., MVSNet, ECCV 2018; differs: leaky ReLU and no refinement network, as
+    MVSNet_pl trains it.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, options: NetworkOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.feature = FeatureNet()
+        self.cost_regularization = UNet3d(32, levels=3)
+        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("spread", torch.tensor(_DEVIATION)[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor, projections: Tensor, depth_range: Tensor) -> Prediction:
+        """See `networks.build`."""
+        normal = (images - self.mean) / self.spread
+        features = [self.feature(view) for view in normal.unbind(1)]
+        matrices = planes.sweep_matrices(projections, _STRIDE)
+        depths = planes.equal_depths(depth_range, self.options.n_depths)
+        cost = costs.variance(features, matrices, depths, self.options.has_kernels)
+        regularize = self.cost_regularization
+        logits = costs.recomputed(regularize, cost, self.training and self.options.recomputes)
+        probability = logits.float().softmax(1)
+        depth = regression.expectation(probability, depths)
+        with torch.no_grad():
+            confidence = regression.confidence(probability)
+        return Prediction(depth, confidence, (depth,), 1.0 / _STRIDE)
