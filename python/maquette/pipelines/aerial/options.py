@@ -29,7 +29,7 @@ class ExtractOptions(SplatExtractOptions):
         low=0.0,
     )  # fmt: skip
     map_size: int = option(4096, "longer side of the maps at most", low=64, high=32768, unit="px")
-    map_views: int = option(2, "photos that must see a place of the maps", low=1, high=16)
+    map_views: int = option(3, "photos that must show a place of the maps", low=1, high=16)
     contour_interval: float = option(
         0.0, "height between contours, in the unit of GSD; 0: a round one", low=0.0
     )

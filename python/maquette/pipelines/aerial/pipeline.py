@@ -44,5 +44,6 @@ PIPELINE = Pipeline(
         ),
     },
     renderer="maquette.recon.splats.renderer",
+    is_for_nadir=True,
     smaller={"splats": "SIZE_LIMIT={limit}", "mesh": "RESOLUTION=…"},
 )

@@ -79,6 +79,7 @@ class Grid:
         return Camera(
             torch.as_tensor(rotation.astype(np.float32), device=device),
             torch.as_tensor(translation.astype(np.float32), device=device),
-            (scales[0] / self.size, scales[1] / self.size), (self.columns / 2, self.rows / 2),
+            (float(scales[0]) / self.size, float(scales[1]) / self.size),
+            (self.columns / 2, self.rows / 2),
             self.columns, self.rows, is_orthographic=True,
         )  # fmt: skip

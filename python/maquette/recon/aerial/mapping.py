@@ -20,6 +20,7 @@ from maquette.recon.views.views import Views
 Told = Callable[[str, int, int], None]
 _EDGE = 0.003  # of the splats at each side that lie apart
 _OPAQUE = 0.3
+_HIGH = 0.99
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,13 @@ class MapOptions:
     Attributes:
         size: Of a pixel, in the map's unit; 0: what a photo shows of the ground.
         most_px: The longer side at most.
-        least_views: Photos that must see a place.
+        least_views: Photos that must have a place in their picture, or all where they are fewer.
         by_photos: Colours of the photos, laid on the surface; else those of the splats.
     """
 
     size: float = 0.0
     most_px: int = 4096
-    least_views: int = 2
+    least_views: int = 3
     by_photos: bool = True
 
 
@@ -46,12 +47,14 @@ class Map:
     Attributes:
         heights: [H, W] in the map without its offset, `colors` [H, W, 3] sRGB 0..1; NaN = nothing.
         flying_height: Of the usual camera above the usual height, in the map's unit.
+        above_lowest_camera: How far the highest hundredth of the surface rises over it.
     """
 
     grid: Grid
     heights: Heights
     colors: NDArray[np.float32]
     flying_height: float
+    above_lowest_camera: float = -np.inf
 
 
 def make_map(
@@ -78,10 +81,12 @@ def make_map(
         points = torch.from_numpy(frame.world(part.places(heights[rows, columns])))
         wanted = torch.from_numpy(np.isfinite(heights[rows, columns]))
         painted = photos.on(points, wanted)
-        heights[rows, columns][painted.views < options.least_views] = np.nan
+        heights[rows, columns][painted.views < min(options.least_views, len(views))] = np.nan
         colors[rows, columns] = painted.colors if options.by_photos else shown.colors[rows, columns]
     unseen = np.isfinite(heights) & ~np.isfinite(colors).all(axis=2)
     colors[unseen] = shown.colors[unseen]
     colors[~np.isfinite(heights)] = np.nan
     told("maps", 3, 3)
-    return Map(grid, heights, colors, float(np.median(above)))
+    known = heights[np.isfinite(heights)]
+    over = float(np.quantile(known, _HIGH) - eyes[:, 2].min()) if len(known) else -np.inf
+    return Map(grid, heights, colors, float(np.median(above)), over)

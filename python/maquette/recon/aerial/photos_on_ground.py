@@ -70,8 +70,8 @@ class Photos:
         views = torch.zeros(wanted.shape, dtype=torch.int32)
         scores: list[Tensor] = []
         for number in range(len(self.frames)):
-            score = self._score(number, points, wanted)
-            views += score.isfinite().int()
+            score, held = self._score(number, points, wanted)
+            views += held
             best = torch.maximum(best, score)
             scores.append(score)
         total = torch.zeros(*wanted.shape, 3)
@@ -87,9 +87,12 @@ class Photos:
         colors = total / weights[..., None]
         return Painted(colors.numpy(), views.numpy())
 
-    def _score(self, number: int, points: Tensor, wanted: Tensor) -> Tensor:
-        """How steeply a photo looks at each place, 0..1; -inf where it does not see it."""
-        found = torch.full(wanted.shape, -torch.inf)
+    def _score(self, number: int, points: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """How steeply a photo looks at each place, 0..1, and whether it holds it, 1 or 0.
+
+        Steepness is -inf where the place is hidden or beside the picture.
+        """
+        found, held = torch.full(wanted.shape, -torch.inf), torch.zeros(wanted.shape).int()
         frame, lens = self.frames[number], self.frames[number].intrinsics
         pose = torch.from_numpy(frame.world_from_cam)
         row, column = torch.nonzero(wanted, as_tuple=True)
@@ -98,6 +101,7 @@ class Photos:
         u, v = _pixels(frame, x, y, z)
         inside = (z > 0) & (u > _MARGIN_PX) & (u < lens.width - _MARGIN_PX)
         inside &= (v > _MARGIN_PX) & (v < lens.height - _MARGIN_PX)
+        held[row, column] = inside.int()
         depth = self.depths[number]
         i = (v * depth.shape[0] / lens.height).long().clamp(0, depth.shape[0] - 1)
         j = (u * depth.shape[1] / lens.width).long().clamp(0, depth.shape[1] - 1)
@@ -109,7 +113,7 @@ class Photos:
             inside &= torch.from_numpy(mask)[pixel]
         steep = -(away.float() @ self.up) / away.norm(dim=1).float()
         found[row, column] = torch.where(inside, steep, -torch.inf)
-        return found
+        return found, held
 
     def _colors(self, number: int, points: Tensor) -> Tensor:
         """What a photo shows of places [N, 3]; [N, 3] sRGB 0..1, between pixels by two lines."""
@@ -131,7 +135,7 @@ class Painted:
 
     Attributes:
         colors: [H, W, 3] sRGB 0..1; NaN where no photo sees a place.
-        views: [H, W] how many do.
+        views: [H, W] how many have it in their picture, hidden there or not.
     """
 
     colors: NDArray[np.float32]

@@ -28,6 +28,10 @@ _NO_PLACE = (
     "the scene lies nowhere on Earth: the maps are in its own axes, in {unit} "
     "(GPS in the photos or GCP= would place them)"
 )
+_TOO_HIGH = (
+    "the surface rises {much:.3g} {unit} above the lowest camera: a hill beside the flight, or "
+    "heights that are wrong"
+)
 _NO_GEOTIFF = (
     "maps have a world file, and no reference system in them: the part `geo` is not installed "
     "(pip install 'maquette-….whl[geo]')"
@@ -63,6 +67,8 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     kinds[ground] = outputs.GROUND
     remarks = [] if frame.epsg else [_NO_PLACE.format(unit=frame.unit)]
     remarks += [] if map_files.has_geotiff() else [_NO_GEOTIFF]
+    if made.above_lowest_camera > 0:
+        remarks.append(_TOO_HIGH.format(much=made.above_lowest_camera, unit=frame.unit))
     for remark in remarks:
         progress.say(remark)
     return Report(list(kinds), numbers=_numbers(made, frame), kinds=kinds, remarks=remarks)
