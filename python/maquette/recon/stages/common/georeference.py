@@ -17,7 +17,7 @@ from PIL import Image
 from maquette.errors import BadInput, NotFound
 from maquette.pipelines.pipeline import COMMON
 from maquette.pipelines.prepare import PrepareOptions
-from maquette.pipelines.registry import all_pipelines, get_pipeline
+from maquette.pipelines.registry import all_pipelines
 from maquette.recon.places import (
     control,
     control_points,
@@ -103,8 +103,9 @@ def _advise(scene: Scene, found: Finding, progress: Progress) -> None:
     That is no remark: all methods share the record.
     """
     if scene.pipeline != COMMON:
-        chosen, angle = get_pipeline(scene.pipeline), found.numbers.get("nadir_angle_deg")
-        if told := nadir.advice(chosen, all_pipelines(), angle):
+        fitting = [pipeline.name for pipeline in all_pipelines() if pipeline.is_for_nadir]
+        angle = found.numbers.get("nadir_angle_deg")
+        if told := nadir.advice(scene.pipeline, fitting, angle):
             progress.warn(told)
 
 
