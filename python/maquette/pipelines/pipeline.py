@@ -139,6 +139,8 @@ class Pipeline:
             `jobs/<name>/`. What is not there is taken from `jobs/`.
         renderer: The module whose `open_renderer` shows views of what was made, so that they can
             be evaluated (`recon/evaluate/protocols.py`); "" where nothing does.
+        is_for_nadir: It is for photos that look straight down: prepare says where a set is of
+            another kind, and names it where another method is given such a set.
         smaller: By kind of result, the words of `extract` that make it smaller, with `{count}` of
             what fits, and `{limit}`.
     """
@@ -150,6 +152,7 @@ class Pipeline:
     definitions: Path | None = None
     renderer: str = ""
     smaller: Mapping[str, str] = field(default_factory=dict)
+    is_for_nadir: bool = False
 
     def settings(self) -> dict[str, dict[str, Option]]:
         """Every setting that some step understands: its option in each of these, by verb."""

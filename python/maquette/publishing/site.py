@@ -66,7 +66,7 @@ def compose(scene: Scene, chosen: Mapping[str, Any], page: Path) -> Site:
         entries = [{**entry, "url": published(entry["url"])} for entry in chosen.get(key, ())]
         site.manifest[key] = entries
     site.manifest["cameras"] = [_camera(camera, published) for camera in chosen["cameras"]]
-    for key in ("picture", "link_picture"):
+    for key in ("picture", "link_picture", "collision_url"):
         if chosen.get(key):
             site.manifest[key] = published(chosen[key])
     site.link_picture = site.manifest.pop("link_picture", "")

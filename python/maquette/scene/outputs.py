@@ -19,6 +19,7 @@ SCHEMA_VERSION = 1
 FILE = "outputs.json"
 MESH, POINTS, PICTURE, OTHER = "mesh", "points", "picture", "other"
 SPLATS = "splats"
+GROUND = "ground"  # a mesh to walk on, that is not looked at
 REDUCED_MESH = "reduced_mesh"  # a copy of a mesh with fewer faces: never measured in its place
 _BY_SUFFIX = {
     ".ply": MESH, ".glb": MESH, ".obj": MESH, ".png": PICTURE, ".jpg": PICTURE,

@@ -37,6 +37,7 @@ class Layers:
         scale: Of the files of splats, against the world.
         framed: A mesh file in world units, by which the first view is chosen.
         sample: [N, 3] points of what is shown, world units.
+        ground: A mesh to walk on, world units; "" where none was made.
         remarks: A sentence for each thing that is not shown.
     """
 
@@ -51,6 +52,7 @@ class Layers:
     points: list[dict[str, Any]] = field(default_factory=list)
     framed: Path | None = None
     sample: FloatArray | None = None
+    ground: str = ""
     remarks: list[str] = field(default_factory=list)
 
 
@@ -64,6 +66,8 @@ def collect(scene: Scene, pipelines: list[str], folder: Path) -> Layers:
             _add_splats(own, found, layers)
         _add_meshes(own, found, layers, folder)
         _add_points(own, found, layers, folder)
+        grounds = [item.path for item in found if item.kind == outputs.GROUND]
+        layers.ground = layers.ground or next(iter(grounds), "")
     _add_sparse(scene, layers, folder)
     layers.meshes.sort(key=lambda mesh: (mesh["reduced"], not mesh["textured"]))
     return layers

@@ -37,6 +37,7 @@ class Facts:
         license: Of the content, as its owner says; "" where nothing was said.
         georeference: Where on Earth the world lies; None where that is not known.
         mesh: Names of the files of a mesh of the surface, by format; empty: there is none.
+        ground: Address of a mesh that a walker stands on, in the files' units; "": there is none.
     """
 
     files: Mapping[str, str]
@@ -50,6 +51,7 @@ class Facts:
     license: str = ""
     georeference: Mapping[str, Any] | None = None
     mesh: Mapping[str, str] = field(default_factory=dict)
+    ground: str = ""
 
 
 def manifest(means: FloatArray, facts: Facts) -> dict[str, Any]:
@@ -96,6 +98,7 @@ def manifest(means: FloatArray, facts: Facts) -> dict[str, Any]:
             "source_images": len(facts.frames),
         },
         "mesh": {**facts.mesh, "scale": facts.scale} if facts.mesh else None,
+        **({"collision_url": facts.ground} if facts.ground else {}),
         "up": _list(up),
         "ground_height": _number(ground),
         "region": _region(facts.region, facts.scale),

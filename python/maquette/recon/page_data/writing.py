@@ -69,6 +69,7 @@ def _document(
         scale=scale,
         provenance={"generator": f"maquette {version()}", "pipelines": list(pipelines)},
         license=layers.license,
+        ground=layers.ground if scale == 1.0 else "",
     )
     described = manifest(scale * sample, facts)
     view = start_view.of_mesh(mesh, cameras) if mesh is not None else start_view.of_photos(cameras)

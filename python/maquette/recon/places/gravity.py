@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 Witness = Literal["UP", "georeference", "gimbal", "ground", "cameras"]
 _AXES = {"x": 0, "y": 1, "z": 2}
 _LEAST_PHOTOS, _AGREEING_DEG = 3, 5.0
+LARGEST_NADIR_DEG = 20.0  # between the usual optical axis and straight down, of a flight over land
 _PARALLEL, _TURNING = np.cos(np.radians(20.0)), 0.5  # lengths of mean directions
 
 

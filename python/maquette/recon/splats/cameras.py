@@ -1,4 +1,4 @@
-"""A pinhole camera as tensors, so that its pose can be refined."""
+"""A camera as tensors, so that its pose can be refined: a pinhole, or an orthographic one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from maquette.scene.transforms import Frame
+
+_FAR = 1e6  # world units behind it: from where an orthographic camera sees colours
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Camera:
         focal: fx, fy in pixels.
         principal: cx, cy in pixels, pixel centres at +0.5.
         width, height: Of the picture, pixels.
+        is_orthographic: All rays are parallel to z, and `focal` is pixels a world unit.
     """
 
     rotation: Tensor
@@ -29,6 +32,7 @@ class Camera:
     principal: tuple[float, float]
     width: int
     height: int
+    is_orthographic: bool = False
 
     @classmethod
     def of(cls, frame: Frame, device: torch.device) -> Camera:
@@ -43,15 +47,19 @@ class Camera:
 
     @property
     def center(self) -> Tensor:
-        """Where it stands, [3] world frame."""
-        return -self.rotation.T @ self.translation
+        """Where it stands, [3] world frame; far behind the picture where rays are parallel."""
+        center = -self.rotation.T @ self.translation
+        return center - _FAR * self.rotation[2] if self.is_orthographic else center
 
     @property
     def slopes(self) -> tuple[float, float, float, float]:
         """Least and largest x / z, then y / z, at which perspective is linearised.
 
-        0.15 of the picture beyond its edges: farther out the linear model is worthless.
+        0.15 of the picture beyond its edges: farther out the linear model is worthless. All 0
+        where rays are parallel: nothing moves sideways with depth.
         """
+        if self.is_orthographic:
+            return 0.0, 0.0, 0.0, 0.0
         (fx, fy), (cx, cy) = self.focal, self.principal
         w, h = self.width, self.height
         return (

@@ -18,6 +18,16 @@ def composite(ellipses: Ellipses, camera: Camera) -> Tensor:
     Source: Kerbl et al., 2023, equation 3. Where almost nothing passes any more kernels stop,
     this does not.
     """
+    chosen, alpha = layers(ellipses, camera)
+    passed = torch.cumprod(1.0 - alpha, dim=0)
+    passing = torch.cat([torch.ones_like(passed[:1]), passed])  # [M + 1, H, W]
+    values = torch.cat([ellipses.colors[chosen], ellipses.depths[chosen][:, None]], dim=1)
+    blended = torch.einsum("mhw,mc->chw", alpha * passing[:-1], values)
+    return torch.cat([blended, passing[-1:]])
+
+
+def layers(ellipses: Ellipses, camera: Camera) -> tuple[Tensor, Tensor]:
+    """The numbers [M] of visible ellipses, nearest first, and their α in each pixel [M, H, W]."""
     chosen = torch.nonzero(ellipses.visible)[:, 0]
     chosen = chosen[torch.argsort(ellipses.depths.detach()[chosen], stable=True)]
     rows = torch.arange(camera.height, device=chosen.device) + 0.5
@@ -27,9 +37,4 @@ def composite(ellipses: Ellipses, camera: Camera) -> Tensor:
     a, b, c = (ellipses.conics[chosen, k][:, None, None] for k in range(3))
     power = 0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy  # [M, H, W]
     alpha = ellipses.opacities[chosen][:, None, None] * torch.exp(-power)
-    alpha = torch.where(alpha < LEAST_ALPHA, 0.0, alpha.clamp(max=MOST_ALPHA))
-    passed = torch.cumprod(1.0 - alpha, dim=0)
-    passing = torch.cat([torch.ones_like(passed[:1]), passed])  # [M + 1, H, W]
-    values = torch.cat([ellipses.colors[chosen], ellipses.depths[chosen][:, None]], dim=1)
-    blended = torch.einsum("mhw,mc->chw", alpha * passing[:-1], values)
-    return torch.cat([blended, passing[-1:]])
+    return chosen, torch.where(alpha < LEAST_ALPHA, 0.0, alpha.clamp(max=MOST_ALPHA))

@@ -1,6 +1,7 @@
 """Gaussians in space to ellipses in a picture, in plain PyTorch: the twin of the kernels.
 
-Source: Zwicker et al., "EWA splatting", 2002, as used by Kerbl et al., 2023, section 4; the
+Source: Zwicker et al., "EWA splatting", 2002, as used by Kerbl et al., 2023, section 4, of an
+orthographic camera with z = 1 in its Jacobian; the
 factor on the opacity of narrow ones is that of Yu et al., "Mip-Splatting", 2024, equation 8;
 bounds by opacity are those of Hanson et al., "Speedy-Splat", 2025, section 4.1.
 """
@@ -49,7 +50,8 @@ def project(splats: Gaussians, camera: Camera, antialias: bool = True) -> Ellips
     local = splats.means @ camera.rotation.T + camera.translation  # [N, 3]
     depths = local[:, 2]
     in_front = depths > NEAREST
-    z = torch.where(in_front, depths, torch.ones_like(depths))
+    is_deep = in_front & (not camera.is_orthographic)
+    z = torch.where(is_deep, depths, torch.ones_like(depths))
     x, y = local[:, 0] / z, local[:, 1] / z
     (fx, fy), (cx, cy) = camera.focal, camera.principal
     low_x, high_x, low_y, high_y = camera.slopes

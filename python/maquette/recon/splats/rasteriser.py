@@ -93,6 +93,15 @@ def render_reference(splats: Gaussians, camera: Camera, antialias: bool = True) 
     return Rendering(planes[:3], planes[3], planes[4])
 
 
+def ellipses_of(splats: Gaussians, camera: Camera) -> tuple[Tensor, Pairs]:
+    """Gaussians as ellipses [N, 16] of a picture, without colours, and which tiles blend which."""
+    plan = _Plan(camera.width, camera.height, _lens(camera, splats.device), True)
+    pose = torch.cat([camera.rotation.reshape(-1), camera.translation])
+    shape = (splats.means, splats.log_scales, splats.quaternions, splats.opacity_logits)
+    records, touched = _project(plan, pose, *shape)
+    return records, bin_ellipses((plan.width, plan.height), records, touched)
+
+
 @dataclass
 class _Plan:
     """Sizes, and what forward hands to backward."""
@@ -120,6 +129,12 @@ def _numbers(values: tuple[float, ...], device: torch.device) -> Tensor:
     return torch.tensor(values, device=device)
 
 
+def _lens(camera: Camera, device: torch.device) -> Tensor:
+    """What the kernels know of a lens, [9]: the last is 1 where rays are parallel."""
+    parallel = float(camera.is_orthographic)
+    return _numbers((*camera.focal, *camera.principal, *camera.slopes, parallel), device)
+
+
 class _Rasterise(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -127,7 +142,7 @@ class _Rasterise(torch.autograd.Function):
         sh: Tensor, rotation: Tensor, translation: Tensor, center: Tensor, camera: Camera,
         antialias: bool, footprints: Footprints,
     ) -> Tensor:  # fmt: skip
-        lens = _numbers((*camera.focal, *camera.principal, *camera.slopes), means.device)
+        lens = _lens(camera, means.device)
         plan = _Plan(camera.width, camera.height, lens, antialias)
         pose = torch.cat([rotation.reshape(-1), translation])
         shape = (means, log_scales, quaternions, logits)

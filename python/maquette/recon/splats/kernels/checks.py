@@ -30,6 +30,7 @@ def cases(device: torch.device, quick: bool) -> Iterator[Case]:
         camera = camera_before(width, height, device)
         for degree in _DEGREES:
             yield from _cases(random_gaussians(count, degree, device), camera)
+        yield from _cases(random_gaussians(count, 1, device), from_above(camera))
         yield from _similarity(width, height, device)
         yield _step(random_gaussians(count, 1, device))
 
@@ -73,6 +74,12 @@ def camera_before(width: int, height: int, device: torch.device) -> Camera:
     )  # fmt: skip
 
 
+def from_above(camera: Camera) -> Camera:
+    """The same place and size of a camera whose rays are parallel."""
+    focal = 0.3 * camera.focal[0], 0.3 * camera.focal[1]
+    return replace(camera, is_orthographic=True, focal=focal)
+
+
 def planes(rendering: Rendering) -> Tensor:
     """All that a rendering shows, [5, H, W]."""
     return torch.cat([rendering.color, rendering.depth[None], rendering.passing[None]])
@@ -97,6 +104,7 @@ def _cases(splats: Gaussians, camera: Camera) -> Iterator[Case]:
     draw = torch.Generator().manual_seed(1)
     given = torch.randn(5, camera.height, camera.width, generator=draw).to(splats.device)
     size = f"{len(splats)} of degree {splats.degree}, {camera.width} × {camera.height}"
+    size += ", orthographic" * camera.is_orthographic
 
     def picture(function: Callable[..., Rendering]) -> Tensor:
         with torch.no_grad():

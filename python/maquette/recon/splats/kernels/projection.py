@@ -20,6 +20,7 @@ _COMMON = """
     const float fx = lens.data[0], fy = lens.data[1], cx = lens.data[2], cy = lens.data[3];
     const float low_x = lens.data[4], high_x = lens.data[5];
     const float low_y = lens.data[6], high_y = lens.data[7];
+    const float tied = lens.data[8] != 0.0f ? 0.0f : 1.0f;  // 0: rays are parallel
     const int start = group * lanes;
     const Whole at = [&]() {
         Whole row;
@@ -35,7 +36,8 @@ _COMMON = """
     Row p[3];
     for (int i = 0; i < 3; ++i)
         p[i] = R[3 * i] * m[0] + R[3 * i + 1] * m[1] + R[3 * i + 2] * m[2] + t[i];
-    const Row z = p[2] > nearest ? p[2] : (Row)1.0f;
+    const Row deep_z = tied * p[2];
+    const Row z = deep_z > nearest ? deep_z : (Row)1.0f;
     const Row iz = 1.0f / z, x = p[0] * iz, y = p[1] * iz;
     Row u = x > low_x ? x : (Row)low_x;
     u = u < high_x ? u : (Row)high_x;
@@ -131,7 +133,7 @@ _BACK = f"""{LANES}{_COMMON}
     dc += dsharp * sharp_a + darea * a;
     db -= 2.0f * b * (dsharp + darea);
     const Row dlogit = g[5] * factor * opacity * (1.0f - opacity);
-    Row dp[3] = {{gx * g[0], gy * g[1], g[9] - gx * x * g[0] - gy * y * g[1]}};
+    Row dp[3] = {{gx * g[0], gy * g[1], g[9] - tied * (gx * x * g[0] + gy * y * g[1])}};
     Row dQ[9], ds[3], turned[9];
     for (int k = 0; k < 9; ++k) turned[k] = 0.0f;
     Row du = 0.0f, dv = 0.0f, dz = 0.0f;
@@ -156,7 +158,7 @@ _BACK = f"""{LANES}{_COMMON}
     dv = y < high_y ? dv : (Row)0.0f;
     dp[0] += iz * du;
     dp[1] += iz * dv;
-    dp[2] += dz - iz * (x * du + y * dv);
+    dp[2] += tied * (dz - iz * (x * du + y * dv));
     Row dq[4] = {{
         2.0f * (q[1] * (dQ[7] - dQ[5]) + q[2] * (dQ[2] - dQ[6]) + q[3] * (dQ[3] - dQ[1])),
         2.0f * (q[2] * (dQ[1] + dQ[3]) + q[3] * (dQ[2] + dQ[6]) + q[0] * (dQ[7] - dQ[5]))

@@ -15,8 +15,18 @@ import numpy as np
 from PIL import Image
 
 from maquette.errors import BadInput, NotFound
+from maquette.pipelines.pipeline import COMMON
 from maquette.pipelines.prepare import PrepareOptions
-from maquette.recon.places import control, control_points, finding, gravity, positions, scale_bars
+from maquette.pipelines.registry import all_pipelines
+from maquette.recon.places import (
+    control,
+    control_points,
+    finding,
+    gravity,
+    nadir,
+    positions,
+    scale_bars,
+)
 from maquette.recon.places.control import Measured
 from maquette.recon.places.control_points import ControlList, Pictures
 from maquette.recon.places.finding import Cameras, Finding
@@ -76,6 +86,7 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         found.remarks += [f"no georeference: {found.why_not}"] if found.why_not else []
     for remark in found.remarks:
         progress.say(remark)
+    _advise(scene, found, progress)
     document = _document(found, cameras, told, measured)
     outputs = []
     if any(document[key] is not None for key in georeference.TELLING) or told:
@@ -84,6 +95,18 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     else:
         scene.georeference.unlink(missing_ok=True)
     return Report(outputs, numbers=_numbers(found), remarks=found.remarks)
+
+
+def _advise(scene: Scene, found: Finding, progress: Progress) -> None:
+    """Say where the method that was asked for and the photos do not suit one another.
+
+    That is no remark: all methods share the record.
+    """
+    if scene.pipeline != COMMON:
+        fitting = [pipeline.name for pipeline in all_pipelines() if pipeline.is_for_nadir]
+        angle = found.numbers.get("nadir_angle_deg")
+        if told := nadir.advice(scene.pipeline, fitting, angle):
+            progress.warn(told)
 
 
 def _find(

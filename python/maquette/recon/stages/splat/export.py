@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from maquette.recon.evaluate.views import held_out
 from maquette.recon.mesh.upright import up_direction
 from maquette.recon.page_data.manifest import Facts, manifest
+from maquette.recon.places.gravity import LARGEST_NADIR_DEG, nadir_angle_deg
 from maquette.recon.splats.exporting import Exported, export, formats, least_lost
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.importance import importance_in
@@ -91,12 +95,32 @@ def _manifest(
             "generator": f"maquette {metadata.version('maquette')}",
             "pipeline": scene.pipeline,
             "iteration": trained.iteration,
+            **_extrapolated(cameras),
         },
         license=options.content_license,
         mesh=_mesh_files(scene),
+        ground=ground.name if scale == 1.0 and (ground := _ground(scene)).is_file() else "",
     )
     made = manifest(scale * trained.gaussians.means.double().numpy(), facts)
     return made | georeference.read(scene.georeference).as_extras()
+
+
+def _extrapolated(cameras: Transforms) -> dict[str, str]:
+    """What is said of a scene that was seen from above alone."""
+    up = up_direction(cameras.frames, cameras.up)
+    poses = np.stack([frame.world_from_cam for frame in cameras.frames])
+    if nadir_angle_deg(poses, up) >= LARGEST_NADIR_DEG:
+        return {}
+    return {"extrapolated": "all photos look straight down: views from the ground are extrapolated"}
+
+
+def _ground(scene: Scene) -> Path:
+    """The mesh to walk on, where a stage made one."""
+    return scene.results / f"{scene.name}_ground.glb"
+
+
+def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
+    return [path for path in [_ground(scene)] if path.is_file()]
 
 
 def _mesh_files(scene: Scene) -> dict[str, str]:
@@ -128,10 +152,11 @@ def _remark(name: str, file: Exported, whole: Gaussians) -> str:
 
 STAGE = Stage(
     name="export",
-    version=2,
+    version=3,
     run=run,
     parameters=("formats", "size_limit", "scene_scale", "content_license", "seed"),
     after=("clean", "mesh"),
     facts=("cameras", "region", "georeference"),
+    files=_files,
     packages=("pillow", "torch"),
 )

@@ -1,0 +1,1 @@
+"""Stages of drone photos from above."""
