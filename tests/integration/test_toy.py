@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ FACES = 80  # of a ball
 @pytest.fixture(autouse=True)
 def _installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As after `pip install` of a package that brings the pipeline."""
-    monkeypatch.setenv("PYTHONPATH", str(TOY))
+    monkeypatch.setenv("PYTHONPATH", f"{TOY}:{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
@@ -138,7 +139,7 @@ def test_shards_run_as_commands_where_the_environment_names_who_starts_them(
 ) -> None:
     scene, tests = base / "scenes" / "thing", Path(__file__).resolve().parents[1]
     (scene / "cursed-4").touch()
-    monkeypatch.setenv("PYTHONPATH", f"{TOY}:{tests}")
+    monkeypatch.setenv("PYTHONPATH", f"{os.environ['PYTHONPATH']}:{tests}")
     monkeypatch.setenv(LAUNCHER, "launching")
     said = call(base, "run", "process", "EVERY=3", code=14)
     assert "the balls from 4 on are cursed" in said and "1 of 2 shards failed" in said
