@@ -36,6 +36,7 @@ BACKENDS = {
     "local": Backend("processes of this machine; needs nothing else"),
     "docker": Backend("containers of a Docker daemon, here or elsewhere", runs_images=True),
     "ovh": Backend("jobs of OVHcloud AI Training", runs_images=True, rents_machines=True),
+    "slurm": Backend("jobs of a Slurm cluster; scenes lie on a folder that its nodes share"),
 }
 DEFAULT = next(iter(BACKENDS))
 
