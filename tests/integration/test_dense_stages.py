@@ -13,16 +13,22 @@ import pycolmap
 import pytest
 from PIL import Image
 
+import launching
 from maquette.errors import BadInput, ConfigError, Interrupted
+from maquette.pipelines.options import to_mapping
 from maquette.pipelines.photogrammetry.options import ProcessOptions
+from maquette.recon.executing import command, in_processes
 from maquette.recon.geometry.points import read_points
 from maquette.recon.mvs.colmap_files import filtered_file, map_files
 from maquette.recon.stages.dense import consistency, depthmaps, fuse, neighbours
 from maquette.scene import region_file, stale_runs, transforms
+from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
+from maquette.stages.commands import Commands
 from maquette.stages.running import run_stages
+from maquette.stages.sharding import Executor
 from synthetic_scene import CENTER, scene_distance, write_landmarks, write_posed_scene
 from turns import linked_copy, made_once
 
@@ -68,6 +74,12 @@ def maps(root: Path) -> dict[str, int]:
     return {
         str(path.relative_to(stereo)): path.stat().st_mtime_ns for path in stereo.rglob("*.bin")
     }
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """All maps of the first stage."""
+    stereo = root / "dense/photogrammetry/experiments" / "stereo"
+    return {path.name: path.read_bytes() for path in stereo.rglob("depth_maps/*.photometric.bin")}
 
 
 class KillAfter(Progress):
@@ -127,6 +139,25 @@ def test_finished_photos_survive_a_kill_also_inside_a_shard(
     assert before.items() <= after.items() and after.keys() == maps(fused).keys()
     ours, theirs = (each / "dense/photogrammetry/experiments/fused.ply" for each in (root, fused))
     assert ours.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.parametrize("way", ["two processes", "commands"])
+def test_who_runs_the_shards_changes_no_byte(
+    ready: Path, fused: Path, tmp_path: Path, way: str
+) -> None:
+    root = linked_copy(ready, tmp_path / "scene")
+    chosen = replace(OPTIONS, workers=2, n_images_per_group=VIEWS // 2)
+    options = tmp_path / "options.json"
+    write_json(options, to_mapping(chosen))
+    scene, quiet = Scene(root, "photogrammetry"), Progress(log=io.StringIO())
+    executor: Executor = in_processes
+    if way == "commands":
+        executor = Commands(
+            launching.open_launcher,
+            lambda shard: command("photogrammetry", "process", options, shard),
+        )
+    run_stages(STAGES[:2], "process", scene, chosen, quiet, executor=executor)
+    assert len(contents(fused)) == VIEWS and contents(root) == contents(fused)
 
 
 def test_a_damaged_map_is_made_again_alone(fused: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from container_person import Person
 from maquette.containers.daemon import connected, find_daemon
 from maquette.scene import outputs
 from maquette.scene.paths import Scene
+from maquette.stages.commands import LAUNCHER
 from ovh_chain import assert_nothing_twice, run_through_kills, service_at
 from turns import linked_copy
 
@@ -25,7 +27,7 @@ FACES = 80  # of a ball
 @pytest.fixture(autouse=True)
 def _installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As after `pip install` of a package that brings the pipeline."""
-    monkeypatch.setenv("PYTHONPATH", str(TOY))
+    monkeypatch.setenv("PYTHONPATH", f"{TOY}:{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
@@ -110,22 +112,47 @@ def test_shards_are_done_once_each_by_as_many_workers_as_are_asked_for(base: Pat
     (scene / "cursed-8").unlink()
     records = scene / "stages" / "toy" / "weigh"
     parts = scene / "runs" / "toy" / "experiments" / "weighed"
-    done = {path.name: path.stat().st_mtime_ns for path in records.iterdir()}
+
+    def written() -> dict[str, int]:
+        return {path.name: path.stat().st_mtime_ns for path in records.glob("*-of-*.json")}
+
+    done = written()
     assert done.keys() == {f"{number}-of-6.json" for number in (1, 2, 4, 5, 6)}
     call(base, "run", "process", "WORKERS=2")
-    after = {path.name: path.stat().st_mtime_ns for path in records.iterdir()}
+    after = written()
     assert done.items() <= after.items() and len(after) == len(list(parts.iterdir())) == 6
     (parts / "0004.json").unlink()
     call(base, "run", "process", "FORCE_STAGE=pick")
-    again = {path.name: path.stat().st_mtime_ns for path in records.iterdir()}
+    again = written()
     assert all(again[name] > after[name] for name in again)  # another key: all of them
     call(base, "run", "process", "FORCE_STAGE=weigh")
-    forced = {path.name: path.stat().st_mtime_ns for path in records.iterdir()}
+    forced = written()
     assert all(forced[name] > again[name] for name in forced)
     weighed = json.loads((parts.parent / "weighed.json").read_text())
     assert len(weighed) == 24
     call(base, "run", "extract")
     assert balls(scene) == 24
+
+
+def test_shards_run_as_commands_where_the_environment_names_who_starts_them(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, tests = base / "scenes" / "thing", Path(__file__).resolve().parents[1]
+    (scene / "cursed-4").touch()
+    monkeypatch.setenv("PYTHONPATH", f"{os.environ['PYTHONPATH']}:{tests}")
+    monkeypatch.setenv(LAUNCHER, "launching")
+    said = call(base, "run", "process", "EVERY=3", code=14)
+    assert "the balls from 4 on are cursed" in said and "1 of 2 shards failed" in said
+    (scene / "cursed-4").unlink()
+    records = scene / "stages" / "toy" / "weigh"
+    assert {path.name for path in records.iterdir()} == {
+        "1-of-2.json", "2-of-2.log", "shards.json",
+    }  # fmt: skip
+    call(base, "run", "process", "EVERY=3")
+    assert {path.suffix for path in records.iterdir()} == {".json"}
+    monkeypatch.setenv(LAUNCHER, "nobody")
+    said = call(base, "run", "process", "EVERY=3", code=10)
+    assert f"{LAUNCHER}=nobody is no module" in said
 
 
 def test_its_options_are_settings(base: Path) -> None:

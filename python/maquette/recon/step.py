@@ -1,4 +1,7 @@
-"""`maquette-step <pipeline> <step> --scene DIR --options FILE`: runs one step, anywhere."""
+"""`maquette-step <pipeline> <step> --scene DIR --options FILE`: runs one step, anywhere.
+
+With `--shard STAGE:NUMBER` it does that part of a stage alone, which `shards.json` lists.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,9 @@ from maquette.pipelines import options as step_options
 from maquette.pipelines.pipeline import NATIVE, Pipeline
 from maquette.pipelines.registry import as_setting, get_pipeline, naming, owner_of
 from maquette.recon import stopping
+from maquette.recon.executing import executor_for
 from maquette.recon.gpu_memory import TorchMeter
-from maquette.recon.processes import spread
+from maquette.recon.shard import run_shard
 from maquette.scene import layout, lock, outputs
 from maquette.scene.atomic import remove_abandoned
 from maquette.scene.events import Progress
@@ -46,11 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     progress = Progress(None)
     try:
         stopping.install()
-        scene.stages.mkdir(parents=True, exist_ok=True)
-        progress = Progress(scene.events, check=stopping.check)
+        events = None  # a shard writes its own files alone
+        if not arguments.shard:
+            scene.stages.mkdir(parents=True, exist_ok=True)
+            events = scene.events
+        progress = Progress(events, check=stopping.check)
         run_step(
             arguments.pipeline, arguments.step, scene, arguments.options, progress,
-            arguments.engine,
+            arguments.engine, arguments.shard,
         )  # fmt: skip
     except MaquetteError as error:
         return _fail(progress, error)
@@ -71,11 +78,13 @@ def run_step(
     options_path: Path,
     progress: Progress,
     engine: str = NATIVE,
+    shard: str = "",
 ) -> None:
     """Run the stages of one step in a scene that nobody else writes to meanwhile.
 
     Args:
         engine: Whose program has computed: of an upstream one, what it made is taken over.
+        shard: Do this one alone, while the step that waits for it holds the scene.
 
     Raises:
         ConfigError: unknown pipeline, step or engine, or unusable options.
@@ -95,6 +104,10 @@ def run_step(
     options = step_options.read(method.steps[step].options, options_path)
     if getattr(options, "gpus", None) == 0:
         _hide_gpus()
+    if shard:
+        run_shard(shard, _load(stages), scene, owner_of(pipeline, step), options, progress)
+        return
+    executor = executor_for(pipeline, step, options_path)
     with lock.held(scene, progress.say):
         open_scene(scene.root, pipeline, is_locked=True, say=progress.warn)
         if chosen.is_ours:
@@ -103,7 +116,7 @@ def run_step(
         remove_abandoned(scene.root)
         progress.event("step", step=step, stages=[name.rpartition(".")[2] for name in stages])
         owner = owner_of(pipeline, step)
-        run_stages(_load(stages), step, scene, options, progress, owner, spread, TorchMeter())
+        run_stages(_load(stages), step, scene, options, progress, owner, executor, TorchMeter())
         replaced = [name for other in method.engines for name in method.stages_of(step, other)]
         outputs.replace(
             scene, owner, {name.rpartition(".")[2] for name in replaced if name not in stages}
@@ -170,6 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scene", type=Path, required=True, help="the scene folder")
     parser.add_argument("--options", type=Path, required=True, help="a JSON file")
     parser.add_argument("--engine", default=NATIVE, help="take over what this one made")
+    parser.add_argument("--shard", default="", metavar="STAGE:NUMBER", help="do this part alone")
     return parser
 
 

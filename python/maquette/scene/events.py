@@ -54,12 +54,16 @@ class Progress:
 
     def step(self, name: str, done: int, total: int, **metrics: float | int | str) -> None:
         """Report `done` of `total` of the work called `name`; cheap enough for inner loops."""
-        self._check()
+        self.check()
         clock = time.monotonic()
         if done < total and clock - self._last_progress < _MIN_INTERVAL_S:
             return
         self._last_progress = clock
         self._emit("progress", name=name, done=done, total=total, metrics=metrics)
+
+    def check(self) -> None:
+        """End the work here where somebody asked for it; `step` does so too."""
+        self._check()
 
     def say(self, sentence: str) -> None:
         """Tell the person something worth knowing."""

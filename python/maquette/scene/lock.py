@@ -6,10 +6,12 @@ The system drops the lock when its process ends in any way.
 from __future__ import annotations
 
 import fcntl
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from maquette.errors import JobFailed
@@ -35,8 +37,10 @@ def held(scene: Scene, say: Callable[[str], None], wait_s: float | None = None) 
             if not _is_taken_within(lock, _WAIT_S if wait_s is None else wait_s):
                 raise JobFailed(
                     f"another step holds the scene `{scene.name}`",
+                    detail=_holder(lock),
                     hint="see `make jobs`; stop it, or wait for its end",
                 )
+        _sign(lock)
         yield
 
 
@@ -49,7 +53,20 @@ def held_if_free(scene: Scene) -> Iterator[bool]:
 
 def _opened(scene: Scene) -> TextIO:
     scene.stages.mkdir(parents=True, exist_ok=True)
-    return open(scene.stages / ".lock", "w", encoding="utf-8")
+    return open(scene.stages / ".lock", "a+", encoding="utf-8")
+
+
+def _sign(lock: TextIO) -> None:
+    """Say who holds it, for those of other machines; a full disk is no reason to fail."""
+    with suppress(OSError):
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        lock.flush()
+
+
+def _holder(lock: TextIO) -> str:
+    lock.seek(0)
+    return lock.read()
 
 
 def _is_taken(lock: TextIO) -> bool:

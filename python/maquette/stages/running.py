@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,17 +18,10 @@ from maquette.scene.events import Progress, now
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
 from maquette.stages.memory import GpuMeter, measured
-from maquette.stages.sharding import Executor, run_shards
+from maquette.stages.sharding import Executor, one_by_one, run_shards
 from maquette.stages.stage import DeclaredOptions, Report, RunStage, Sharding, Stage
 
 T = TypeVar("T")
-
-
-def one_by_one(
-    work: Callable[[Any], Any], tasks: Sequence[Any], workers: int
-) -> Generator[Any, None, None]:
-    """The executor that needs no process beside this one."""
-    yield from map(work, tasks)
 
 
 def run_stages(
@@ -45,7 +38,7 @@ def run_stages(
 
     Args:
         owner: Whose records they get; by default the scene's pipeline's.
-        executor: Who runs shards side by side.
+        executor: Who runs shards.
         gpu: Tells how much memory of a GPU a stage took.
 
     Returns:

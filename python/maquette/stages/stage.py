@@ -40,6 +40,23 @@ ListInputs = Callable[[Scene, Any], Iterable[Path]]
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What a machine must have for one shard.
+
+    Attributes:
+        gpus: How many GPUs.
+        memory_bytes: The most that it holds; 0: not known.
+    """
+
+    gpus: int = 0
+    memory_bytes: int = 0
+
+
+def _size(item: Any) -> float:
+    return float(len(item)) if isinstance(item, list) else 1.0
+
+
+@dataclass(frozen=True)
 class Sharding:
     """The work of a stage that falls into parts, which can run apart and be done again alone.
 
@@ -48,11 +65,15 @@ class Sharding:
             are functions of the stage's own module.
         run: Does one of these and returns the files that it made, which no other shard writes.
         merge: Makes the stage's result of what all of them made.
+        cost: How much work an item is beside others, in a unit of the stage's own.
+        needs: What a machine must have for any of them.
     """
 
     split: Split
     run: RunShard
     merge: RunStage
+    cost: Callable[[Any], float] = _size
+    needs: Callable[[Any], Needs] = lambda options: Needs()
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
 STAGE = Stage(
     _NAME,
     _VERSION,
-    Sharding(split, run, merge),
+    Sharding(split, run, merge, needs=shards.needs),
     parameters=("group", "seed", "max_matching_cost", "geometric_sweeps"),
     reads=("n_images_per_group", "workers", "gpus"),
     after=("neighbours", "depthmaps"),

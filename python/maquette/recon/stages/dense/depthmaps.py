@@ -105,7 +105,7 @@ def _nothing_matches(scene: Scene, options: DeclaredOptions) -> BadInput:
 STAGE = Stage(
     _NAME,
     _VERSION,
-    Sharding(split, run, merge),
+    Sharding(split, run, merge, needs=shards.needs),
     parameters=("group", "seed", "max_matching_cost", "planar_prior"),
     reads=("n_images_per_group", "workers", "gpus"),
     after=("neighbours",),
