@@ -1,7 +1,7 @@
 """A Slurm cluster of a test's own: controller, nodes and munge as processes on loopback.
 
 All that they keep lies below one folder, and they end with the tests, by their process ids. Two
-nodes of one processor each; a third sees none of the folders that the others share.
+nodes of two processors each; a third sees none of the folders that the others share.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class SlurmCluster:
         )
         host = socket.gethostname().partition(".")[0]
         for node, port in zip((*NODES, BLIND), ports[1:], strict=True):
-            lines += f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=1\n"
+            lines += f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=2\n"
         lines += f"PartitionName=main Nodes={','.join(NODES)} Default=YES MaxTime=UNLIMITED\n"
         lines += f"PartitionName={BLIND} Nodes={BLIND} MaxTime=UNLIMITED\n"
         lines += "PartitionName=short Nodes=ALL MaxTime=10\n"

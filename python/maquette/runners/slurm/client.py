@@ -18,9 +18,14 @@ from maquette.runners.slurm.refusals import refusal
 
 ANSWER_LIMIT_S = 60.0
 ASK_EVERY_S = 1.0  # a controller serves thousands: the same question again gets the same answer
+_REMOVAL_LIMIT_S = 60.0
 _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|ACCESS_KEY|CREDENTIAL|NOTIFY_URL")
+_OF_ANOTHER_JOB = re.compile(
+    r"SLURM_(?!CONF$|JWT$)|SBATCH_(ARRAY_INX|WAIT|HOLD)$"
+)  # in which this may run
 _COLUMNS = ("JobArrayID", "JobID", "State", "Reason", "exit_code", "RestartCnt", "StartTime",
             "EndTime", "NodeList", "Name")  # fmt: skip
+_HOLDING = ("PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING")
 _SIGNAL_BITS, _CODE_SHIFT = 0x7F, 8
 
 
@@ -131,9 +136,19 @@ def cancel(number: str) -> None:
 
 
 def remove(numbers: Sequence[str]) -> None:
-    """End jobs, or tasks of arrays, whatever they do."""
+    """End jobs, or tasks of arrays: SIGTERM, and SIGKILL when that did not help."""
     if numbers:
         _ask("scancel", *numbers)
+
+
+def remove_named(name: str) -> None:
+    """End all jobs of a name of ours, and wait for a while until nothing of them runs."""
+    deadline = time.monotonic() + _REMOVAL_LIMIT_S
+    while any(row.word in _HOLDING for row in _rows(f"--name={name}").values()):
+        _ask("scancel", f"--name={name}")
+        if time.monotonic() > deadline:  # a node that is gone keeps its tasks for long
+            return
+        threading.Event().wait(ASK_EVERY_S)
 
 
 _guard = threading.Lock()
@@ -231,7 +246,11 @@ def _unanswered(command: str, said: str) -> JobFailed:
 
 def _environment() -> dict[str, str]:
     """The environment here, without keys and tokens: a batch job gets it too."""
-    return {name: text for name, text in os.environ.items() if not _SECRET.search(name)}
+    return {
+        name: text
+        for name, text in os.environ.items()
+        if not _SECRET.search(name) and not _OF_ANOTHER_JOB.match(name)
+    }
 
 
 def _number(identity: str) -> int:

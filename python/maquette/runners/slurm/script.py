@@ -21,7 +21,8 @@ TERM_AHEAD_S = 120  # of the end of the job's time
 _LOOK_S = 60  # how often Slurm looks at how long a job runs
 _MOST_STARTS = 100
 _BODY = r"""
-finish() { # tell how the step ended
+finish() { # tell how the step ended; nothing of it is to run on
+  [ -z "$arrays" ] || scancel --quiet --name="$arrays"
   printf '{"job": "%s", "code": %d, "asked": %d, "node": "%s", "started": "%s", "ended": "%s"}\n' \
     "$job" "$1" "$asked" "$node" "$started" "$(now)" > "$end.part" && mv -f "$end.part" "$end"
   exit "$1"
@@ -93,6 +94,7 @@ class BatchScript:
         environment: Variables that differ from this terminal's.
         limit_s: Seconds after which it is not to go on; 0: at the end of its time it queues again.
         seen: Files and folders that the node must see.
+        arrays: The name of the arrays that the step submits; "" where it submits none.
     """
 
     end: Path
@@ -101,14 +103,16 @@ class BatchScript:
     environment: Mapping[str, str] = field(default_factory=dict)
     limit_s: float = 0.0
     seen: Sequence[str] = ()
+    arrays: str = ""
 
     def text(self) -> str:
         """The script."""
         last_s = max(0, int(self.limit_s) - TERM_AHEAD_S - _LOOK_S) if self.limit_s else ""
         known = {
-            "end": self.end, "stop": self.stop, "last_s": last_s, "grace_s": STOP_GRACE_S,
-            "most_starts": _MOST_STARTS, "resume": RESUME_ME, "time_is_up": TIME_IS_UP,
-            "not_found": int(ExitCode.NOT_FOUND), "interrupted": int(ExitCode.INTERRUPTED),
+            "end": self.end, "stop": self.stop, "arrays": self.arrays,
+            "last_s": last_s, "grace_s": STOP_GRACE_S, "most_starts": _MOST_STARTS,
+            "resume": RESUME_ME, "time_is_up": TIME_IS_UP, "not_found": int(ExitCode.NOT_FOUND),
+            "interrupted": int(ExitCode.INTERRUPTED),
         }  # fmt: skip
         lines = [
             "#!/bin/bash",

@@ -8,11 +8,14 @@ from pathlib import Path
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec
 from maquette.runners.base import Request
-from maquette.runners.slurm import sbatch_options
+from maquette.runners.slurm import arrays, sbatch_options
+from maquette.runners.slurm.arrays import ArrayOptions
 from maquette.runners.slurm.options import SlurmOptions
 from maquette.runners.slurm.script import TERM_AHEAD_S, BatchScript
 from maquette.runners.step_command import require_ours, with_paths, with_this_python
+from maquette.stages.commands import LAUNCHER
 
+LAUNCHER_MODULE = "maquette.runners.slurm.launcher"
 _LEAST_MINUTES = 1 + TERM_AHEAD_S // 60
 
 
@@ -31,8 +34,9 @@ def build(job: JobSpec) -> Request:
         end=end,
         stop=stop,
         command=_command(job, asked.apptainer_image, gpus, source),
-        environment={"CUDA_VISIBLE_DEVICES": ""} if gpus == 0 else {},
+        environment={**({"CUDA_VISIBLE_DEVICES": ""} if gpus == 0 else {}), **_spread(job)},
         limit_s=asked.max_hours * 3600,
+        arrays=_arrays_of(job) if _spread(job) else "",
         seen=[str(job.scene), *([source] if source else []), *_own_image(asked.apptainer_image)],
     )
     return {
@@ -85,6 +89,29 @@ def _time(max_hours: float) -> list[str]:
 
 def _more(asked: SlurmOptions) -> list[str]:
     return sbatch_options.parse(asked.slurm_options, asked.max_hours)
+
+
+def _arrays_of(job: JobSpec) -> str:
+    return f"{job.id}-shards"
+
+
+def _spread(job: JobSpec) -> dict[str, str]:
+    """What has the step spread its shards over the cluster, with WORKERS of them at once.
+
+    Raises:
+        ConfigError: the step runs in an image, in which there is no sbatch.
+    """
+    asked, at_once = job.of(SlurmOptions), int(job.options.get("workers", 1))
+    if at_once == 1:
+        return {}
+    if asked.apptainer_image:
+        raise ConfigError(
+            f"WORKERS={at_once} needs Slurm's commands, which APPTAINER_IMAGE does not hold",
+            hint="leave APPTAINER_IMAGE out, with maquette on a folder that all nodes share",
+        )
+    more = (*_time(asked.max_hours), *_more(asked))
+    options = ArrayOptions(_arrays_of(job), at_once, more, str(job.logs))
+    return {LAUNCHER: LAUNCHER_MODULE, arrays.VARIABLE: options.to_text()}
 
 
 def _command(job: JobSpec, image: str, gpus: int, source: str) -> list[str]:
