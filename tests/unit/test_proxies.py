@@ -14,7 +14,7 @@ from maquette.containers.daemon import Daemon, connected
 from maquette.errors import ConfigError
 from maquette.runners.ovh import prices
 from maquette.runners.ovh.client import Client
-from maquette.runners.ovh.web import httpx, way_to
+from maquette.runners.web import httpx, way_to
 from maquette.storage.proxies import is_loopback, proxy_for
 
 

@@ -35,6 +35,7 @@ class Backend:
 BACKENDS = {
     "local": Backend("processes of this machine; needs nothing else"),
     "docker": Backend("containers of a Docker daemon, here or elsewhere", runs_images=True),
+    "ray": Backend("tasks of a Ray cluster whose machines share a folder"),
     "ovh": Backend("jobs of OVHcloud AI Training", runs_images=True, rents_machines=True),
     "slurm": Backend("jobs of a Slurm cluster; scenes lie on a folder that its nodes share"),
 }

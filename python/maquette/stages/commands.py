@@ -59,11 +59,13 @@ class ShardEnd:
     Attributes:
         code: As shells write it, 137 when it was killed; None when its machine was lost.
         where: The machine, for the person.
+        lines: What is to be told of it that its log does not hold.
     """
 
     name: str
     code: int | None
     where: str = ""
+    lines: tuple[str, ...] = ()
 
 
 class Launcher(Protocol):
@@ -193,7 +195,7 @@ def _how(end: ShardEnd) -> str:
 
 
 def _told(run: _Run, end: ShardEnd) -> Failure:
-    lines = _lines(run.command.log)
+    lines = [*_lines(run.command.log), *end.lines]
     event = next((event for line in reversed(lines) if (event := _error(line))), None)
     plain = [line for line in lines if parse_log_line(line) is None and line.strip()]
     tail = [f"{run.shard.name}: {line}" for line in plain[-_LAST_LINES:]]

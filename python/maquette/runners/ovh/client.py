@@ -18,7 +18,7 @@ from maquette.errors import (
 from maquette.runners.base import ResponseLost
 from maquette.runners.ovh import tokens
 from maquette.runners.ovh.redaction import redact
-from maquette.runners.ovh.web import httpx, way_to
+from maquette.runners.web import httpx, way_to
 from maquette.storage.handover import VARIABLE
 from maquette.storage.proxies import is_loopback
 

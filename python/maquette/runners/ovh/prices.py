@@ -16,7 +16,7 @@ from typing import Any
 from maquette.errors import ConfigError
 from maquette.person import home
 from maquette.planning.flavors import Flavor, fallback_table
-from maquette.runners.ovh.web import httpx, way_to
+from maquette.runners.web import httpx, way_to
 from maquette.scene.atomic import write_json
 
 FRESH_S = 86_400.0

@@ -1,0 +1,22 @@
+"""The options of jobs on a Ray cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from maquette.pipelines.options import option
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """Options of the backend."""
+
+    ray_address: str = option(
+        "http://127.0.0.1:8265", "where the cluster's Jobs API answers, e.g. an ssh tunnel to it"
+    )
+    ray_python: str = option(
+        "python3", "the interpreter of the cluster's machines that has maquette and ray"
+    )
+
+
+OPTIONS = RayOptions
