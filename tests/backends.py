@@ -31,6 +31,7 @@ SETUPS = {
     "local": BackendSetup(),
     "docker": BackendSetup(marks=(pytest.mark.docker,)),
     "ovh": BackendSetup(fixture="emulated"),
+    "slurm": BackendSetup(fixture="slurm", marks=(pytest.mark.cluster,)),
 }
 
 

@@ -20,6 +20,7 @@ from maquette.storage.datastores import DataStore
 from maquette.storage.embedded import Running
 from recon_image import recon_image
 from s3_server import KEYS, s3_server
+from slurm_cluster import CONFIGURATION, SlurmCluster, missing_slurm, slurm_cluster
 from store_container import store_container
 from threads import one_a_process
 
@@ -81,6 +82,24 @@ def emulated(
     monkeypatch.setenv(tokens.VARIABLE, emulator_of_session.running.token)
     yield emulator_of_session
     emulator_of_session.clear()
+
+
+@pytest.fixture(scope="session")
+def slurm_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    if reason := missing_slurm():
+        pytest.skip(reason)
+    with slurm_cluster(tmp_path_factory.mktemp("hidden")) as running:
+        yield running
+
+
+@pytest.fixture
+def slurm(
+    slurm_of_session: SlurmCluster, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SlurmCluster]:
+    """A Slurm cluster that this process' commands find, with an empty queue."""
+    monkeypatch.setenv(CONFIGURATION, str(slurm_of_session.configuration))
+    yield slurm_of_session
+    slurm_of_session.cancel_all()
 
 
 @pytest.fixture

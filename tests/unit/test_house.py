@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from maquette.pipelines.options import StepOptions, options_of
+from maquette.pipelines.options import ShardedStepOptions, StepOptions, options_of
 from maquette.pipelines.registry import all_pipelines, names
 from maquette.publishing.options import PublishOptions
 from maquette.runners.registry import BACKENDS
@@ -69,7 +69,8 @@ def test_no_generic_room_names_an_option_of_one_pipeline() -> None:
     for pipeline in all_pipelines():
         shared = [step.options for step in pipeline.steps.values() if step.is_shared]
         shared.append(PublishOptions)  # publish asks for them whatever the pipeline
-        common = {option.setting for kind in (*shared, StepOptions) for option in options_of(kind)}
+        shared += [StepOptions, ShardedStepOptions]  # whose shards any backend may spread
+        common = {option.setting for kind in shared for option in options_of(kind)}
         names = "|".join(sorted(pipeline.settings().keys() - common))
         asked = re.compile(rf"\b({names})\b|epoch_")
         found = []

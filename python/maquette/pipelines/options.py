@@ -123,7 +123,9 @@ class StepOptions:
 class ShardedStepOptions(StepOptions):
     """Options of a step with a stage whose work falls into shards."""
 
-    workers: int = option(1, "processes of this machine that share the work", low=1, high=64)
+    workers: int = option(
+        1, "processes of a machine, or tasks of a cluster, that share the work", low=1, high=64
+    )
 
 
 def from_mapping(kind: type[T], values: dict[str, Any]) -> T:

@@ -11,7 +11,14 @@ from maquette.pipelines.options import option
 
 
 @dataclass(frozen=True)
-class AgentOptions:
+class TimeLimitOptions:
+    """When a job has to end."""
+
+    max_hours: float = option(0.0, "a remote step stops after this; 0: never", low=0)
+
+
+@dataclass(frozen=True)
+class AgentOptions(TimeLimitOptions):
     """How a job gets its scene, when it has to end, and whom it notifies."""
 
     carry: Literal["auto", "mount", "store"] = option(
@@ -19,7 +26,6 @@ class AgentOptions:
         "how a job elsewhere gets the scene: mount (at OVHcloud a volume), store (its "
         "agent fetches it); auto: by the backend",
     )
-    max_hours: float = option(0.0, "a remote step stops after this; 0: never", low=0)
     max_cost: float = option(0.0, "it stops when it has cost this much; 0: never", low=0)
     keep_on_fail: float = option(
         0.0,

@@ -39,6 +39,7 @@ BACKENDS = {
     "docker": Backend("containers of a Docker daemon, here or elsewhere", runs_images=True),
     "ray": Backend("tasks of a Ray cluster whose machines share a folder"),
     "ovh": Backend("jobs of OVHcloud AI Training", runs_images=True, rents_machines=True),
+    "slurm": Backend("jobs of a Slurm cluster; scenes lie on a folder that its nodes share"),
 }
 DEFAULT = next(iter(BACKENDS))
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from maquette.config.settings import Settings
-from maquette.errors import ConfigError, JobFailed
+from maquette.errors import JobFailed
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
 from maquette.runners import failures
 from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Status
+from maquette.runners.log_files import lines_of
 from maquette.runners.process_identity import age_s, find_process, moment
-from maquette.runners.registry import with_images
+from maquette.runners.step_command import require_ours, with_paths, with_this_python
 from maquette.scene.atomic import write_json
 from maquette.scene.events import now
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from maquette.planning.estimating import Estimate
 
 START_LIMIT_S = 15.0
-POLL_S = 0.2
 Record = dict[str, Any]
 
 
@@ -44,19 +44,13 @@ class LocalRunner:
         Raises:
             ConfigError: the job is for an upstream engine, which only its image has.
         """
-        if job.licence:
-            raise ConfigError(
-                f"an upstream engine runs in its own image: {job.spec['image']}",
-                hint=f"BACKEND={with_images()}, or ENGINE=native",
-            )
+        require_ours(job)
         gpus = int(job.spec.get("resources", {}).get("gpu", 0))
-        options = job.scene / job.options_file
-        paths = {"{scene}": str(job.scene), "{options}": str(options)}
         return {
             "job_id": job.id,
-            "argv": [paths.get(word, word) for word in _module_argv(job.command)],
+            "argv": with_this_python(with_paths(job)),
             "environment": {"CUDA_VISIBLE_DEVICES": ""} if gpus == 0 else {},
-            "options_file": str(options),
+            "options_file": str(job.scene / job.options_file),
             "options": job.options,
             "log": str(job.log),
             "record": str(job.log.parent / "history" / f"{job.id}.local.json"),
@@ -128,22 +122,7 @@ class LocalRunner:
         """Yield the log's lines; with `follow`, until the job has ended."""
         record = Path(handle["record"])
         log = Path(read_record(record).get("request", {}).get("log", ""))
-        if not log.is_file():
-            return
-        with open(log, encoding="utf-8", errors="replace") as lines:
-            pending = ""
-            while True:
-                ended = not follow or has_ended({"state": self.status(handle).state})
-                while line := lines.readline():
-                    pending += line
-                    if pending.endswith("\n"):
-                        yield pending[:-1]
-                        pending = ""
-                if ended:
-                    break
-                threading.Event().wait(POLL_S)
-            if pending:
-                yield pending
+        return lines_of(log, lambda: not follow or has_ended({"state": self.status(handle).state}))
 
     def cancel(self, handle: Handle) -> None:
         """Ask the supervisor to stop the step politely; silent when it is gone."""
@@ -171,13 +150,6 @@ def _supervised(record: Record) -> bool:
     if "created_at" not in record:
         return False
     return age_s(record.get("created"), record["created_at"]) < START_LIMIT_S
-
-
-def _module_argv(command: tuple[str, ...]) -> list[str]:
-    """Run `maquette-step` with this interpreter, wherever the script itself lies."""
-    if command[0] == "maquette-step":
-        return [sys.executable, "-m", "maquette.recon.step", *command[1:]]
-    return list(command)
 
 
 def _wait_until(condition: Callable[[], Any], limit_s: float) -> None:

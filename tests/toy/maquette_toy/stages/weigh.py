@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,13 +25,16 @@ def split(scene: Scene, options: DeclaredOptions) -> list[int]:
 
 
 def run(scene: Scene, options: DeclaredOptions, first: int, progress: Progress) -> Sequence[Path]:
-    """Write centre and distance of each ball of a shard.
+    """Write centre and distance of each ball of a shard; not while a file `held-<first>` is there.
 
     Raises:
         BadInput: a file `cursed-<first>` lies in the scene.
     """
     if (scene.root / f"cursed-{first}").exists():
         raise BadInput(f"the balls from {first} on are cursed", hint="lift the curse")
+    while (scene.root / f"held-{first}").exists():
+        progress.step("held", 0, 1)
+        threading.Event().wait(0.05)
     middle = transforms.read(scene.transforms).region.center
     picked = json.loads((scene.run(options.group) / "picked.json").read_text())
     balls = picked[first : first + AT_ONCE]
