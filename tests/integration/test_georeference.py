@@ -5,6 +5,7 @@ The scene is prepared once. Cases run the stage alone again, as prepare does by 
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from maquette.errors import BadInput
 from maquette.pipelines.pipeline import COMMON
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.stages.common import georeference
+from maquette.recon.step import run_step
 from maquette.scene import colmap_model, geodesy, originals, stage_records
 from maquette.scene.events import Progress
 from maquette.scene.geodesy import Utm
@@ -100,15 +102,15 @@ def again(base: Path) -> Callable[..., dict[str, Any]]:
     return run
 
 
-def prepare(base: Path, *words: str) -> dict[str, Any]:
-    """Run prepare as a person does, up to the stage."""
-    asked = ("MODEL=thing", "MATCHER=exhaustive", "UNTIL=georeference")
-    done = maquette(base, "run", "prepare", *asked, *words)
-    assert done.returncode == 0, done.stderr
-    events = (base / "scenes" / "thing" / "stages" / "events.jsonl").read_text().splitlines()
-    last = "".join(events).rpartition('"event": "step"')[2]
-    assert last.count('"event": "started"') == 1, "no other stage runs again"
-    return json.loads((base / "scenes" / "thing" / "georeference.json").read_text())
+def prepare(base: Path, **options: str) -> dict[str, Any]:
+    """Run the step again with other options, as a job does, up to the stage."""
+    scene, log = Scene(base / "scenes" / "thing", "neuralangelo"), io.StringIO()
+    told = json.loads(scene.options_file(COMMON, "prepare").read_text())
+    asked = base / "options.json"
+    asked.write_text(json.dumps(told | options))
+    run_step(scene.pipeline, "prepare", scene, asked, Progress(None, log))
+    assert log.getvalue().count('"event": "started"') == 1, "no other stage runs again"
+    return json.loads(scene.georeference.read_text())
 
 
 def misses_m(base: Path, document: dict[str, Any], off_m: np.ndarray | float = 0.0) -> np.ndarray:
@@ -162,14 +164,14 @@ def test_gps_in_photos_places_the_scene(placed: Path) -> None:
 
 def test_control_points_count_in_place_of_gps(base: Path) -> None:
     (base / "gcp_list.txt").write_text(control_list(OFF_M, in_utm, f"EPSG:{UTM.epsg}"))
-    document = prepare(base, f"GCP={base / 'gcp_list.txt'}")
+    document = prepare(base, gcp=str(base / "gcp_list.txt"))
     assert misses_m(base, document, OFF_M).max() < BOUND_M, "not where GPS says"
     assert {one["name"] for one in document["control_points"]} == MARKS.keys()
 
 
 def test_a_scale_bar_counts_before_the_scale_of_gps(base: Path, placed: Path) -> None:
     before = json.loads((placed / "scenes" / "thing" / "georeference.json").read_text())
-    document = prepare(base, f"SCALE_BAR={scale_bar(1.1)}")
+    document = prepare(base, scale_bar=scale_bar(1.1))
     assert document["metres_per_unit"] / before["metres_per_unit"] == pytest.approx(1.1, abs=0.01)
 
 
@@ -190,7 +192,7 @@ def test_up_is_what_a_person_says_and_gps_s_else(base: Path, placed: Path) -> No
     before = json.loads((placed / "scenes" / "thing" / "georeference.json").read_text())
     sky = np.array(before["georeference"]["enu_from_world"])[2, :3]
     assert np.dot(before["up"], sky / np.linalg.norm(sky)) > 0.9999
-    document = prepare(base, "UP=0,0,-1")
+    document = prepare(base, up="0,0,-1")
     assert document["up"] == pytest.approx([0, 0, -1]) and document["up_by"] != before["up_by"]
 
 

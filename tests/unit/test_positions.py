@@ -122,7 +122,7 @@ def test_a_drones_position_has_more_digits() -> None:
     not os.environ.get(FLIGHT), reason=f"no photos of a real drone: {FLIGHT}=folder of them"
 )
 def test_a_real_drones_photos_tell_their_place_and_height() -> None:
-    """OpenDroneMap's data set "Brighton Beach"; copies that were made smaller have lost their XMP."""
+    """OpenDroneMap's "Brighton Beach"; copies that were made smaller have lost their XMP."""
     found = [positions.read(path) for path in sorted(Path(os.environ[FLIGHT]).glob("DJI_*.JPG"))]
     assert len(found) > 3
     for position in found:
