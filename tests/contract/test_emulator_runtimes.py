@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator
@@ -266,3 +267,19 @@ def test_an_entrypoint_stays_or_goes(make_task: MakeTask, keeps: bool) -> None:
     finally:
         with connected(find_daemon()) as client:
             client.images.remove(image.id, force=True)
+
+
+@pytest.mark.parametrize(
+    ("began_s", "lost"), [(lambda now: now - 5, False), (lambda now: now - 90, True),
+                          (lambda now: now + 5, True), (lambda now: "", True)],
+)  # fmt: skip
+def test_a_start_that_was_cut_off_is_told_whatever_the_wall_clock_says(
+    make_task: MakeTask, began_s: Callable[[float], object], lost: bool
+) -> None:
+    """A start after now was before the machine booted; an empty marker, one that was killed."""
+    task = make_task("true")
+    task.run.mkdir()
+    marker = task.run / "started"
+    marker.write_text(str(began_s(time.monotonic())))
+    os.utime(marker, (0, 0))
+    assert ProcessRuntime().exit_code(task) == (LOST if lost else None)

@@ -99,6 +99,29 @@ def test_rotation_metadata_is_honoured(tmp_path: Path) -> None:
     assert red > 180 > 90 > green  # it went to the top right
 
 
+@pytest.mark.parametrize(
+    ("matrix", "shown"),
+    [
+        ((1, 0, 0, 0, 1, 0), "top left"),
+        ((-1, 0, 0, 0, 1, 0), "top right"),  # mirrored left and right
+        ((1, 0, 0, 0, -1, 0), "bottom left"),  # mirrored top and bottom
+        ((-1, 0, 0, 0, -1, 0), "bottom right"),  # turned by 180 degrees
+    ],
+)
+def test_a_film_is_shown_mirrored_or_turned_as_it_says(
+    tmp_path: Path, matrix: tuple[int, ...], shown: str
+) -> None:
+    image = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    image.paste("red", (0, 0, WIDTH // 2, HEIGHT // 2))
+    film = write_film(tmp_path / "film.mp4", [image] * 4)
+    turn(film, matrix)
+    frame = next(video.decode(film)).image
+    row, column = shown.split()
+    corner = (8 if column == "left" else WIDTH - 8, 8 if row == "top" else HEIGHT - 8)
+    red, green, _ = frame.getpixel(corner)  # type: ignore[misc]
+    assert frame.size == (WIDTH, HEIGHT) and red > 180 > 90 > green
+
+
 def test_a_broken_off_film_yields_what_it_has(tmp_path: Path) -> None:
     film = write_film(tmp_path / "film.mkv", [texture(seed) for seed in range(40)])
     film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])

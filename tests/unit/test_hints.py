@@ -16,6 +16,7 @@ from maquette.config.settings import Settings
 from maquette.errors import NotFound
 from maquette.pipelines.commands import completed, names_of_scene
 from maquette.pipelines.registry import get_pipeline
+from maquette.recon import stopping
 from maquette.recon.stages.dense import meshroom
 from maquette.recon.step import main
 from maquette.resources import PACKAGE
@@ -76,8 +77,9 @@ def test_what_a_step_says_and_remarks_is_whole(tmp_path: Path) -> None:
 
 
 def test_a_steps_error_names_its_scene_and_group(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(stopping, "install", lambda: None)  # signals stay the tests' own
     options = tmp_path / "options.json"
     options.write_text(json.dumps({"group": "fine"}))
     words = ["photogrammetry", "process", "--scene", str(tmp_path / "owl")]

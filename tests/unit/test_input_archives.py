@@ -31,6 +31,24 @@ def test_a_zip_is_flattened_with_unique_names(scene: Scene, tmp_path: Path) -> N
     }
 
 
+def test_names_in_utf_8_count_also_where_the_packer_did_not_mark_them(
+    scene: Scene, tmp_path: Path
+) -> None:
+    path = tmp_path / "p.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, name in enumerate(("Straße.jpg", "plage_été.jpg", "plain.jpg")):
+            archive.writestr(name, jpeg(number))
+    content = bytearray(path.read_bytes())
+    for start in (b"PK\x03\x04", b"PK\x01\x02"):  # take the mark of UTF-8 away again
+        at = content.find(start)
+        while at >= 0:
+            content[at + (6 if start.endswith(b"\x04") else 8) + 1] &= ~0x08
+            at = content.find(start, at + 4)
+    path.write_bytes(content)
+    prepare(scene, str(path))
+    assert set(contents(scene.input)) == {"Straße.jpg", "plage_été.jpg", "plain.jpg"}
+
+
 def test_a_zip_may_hold_one_video(scene: Scene, tmp_path: Path) -> None:
     film = write_film(tmp_path / "f.mp4", [texture(seed) for seed in range(5)])
     record = prepare(scene, str(zipped(tmp_path / "p.zip", {"clip/f.mp4": film.read_bytes()})))

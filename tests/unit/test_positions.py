@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from geotagging import XMP, write_photo
 from maquette.recon.places import positions, vendor_data
 
 GPS = ExifTags.GPS
+FLIGHT = "MAQUETTE_TEST_FLIGHT"
 
 
 def test_degrees_height_time_and_a_drones_own_facts(tmp_path: Path) -> None:
@@ -114,3 +116,19 @@ def test_a_drones_position_has_more_digits() -> None:
     xmp = "drone-dji:GpsLatitude='46.8426071' drone-dji:GpsLongtitude='-91.9945591'"
     vendor = vendor_data.read(xmp)
     assert (vendor.latitude, vendor.longitude) == (46.8426071, -91.9945591)
+
+
+@pytest.mark.skipif(
+    not os.environ.get(FLIGHT), reason=f"no photos of a real drone: {FLIGHT}=folder of them"
+)
+def test_a_real_drones_photos_tell_their_place_and_height() -> None:
+    """OpenDroneMap's "Brighton Beach"; copies that were made smaller have lost their XMP."""
+    found = [positions.read(path) for path in sorted(Path(os.environ[FLIGHT]).glob("DJI_*.JPG"))]
+    assert len(found) > 3
+    for position in found:
+        assert position is not None and position.is_possible and position.is_on_wgs84
+        assert position.latitude == pytest.approx(46.8426, abs=2e-3)
+        assert position.longitude == pytest.approx(-91.9944, abs=2e-3)
+        assert position.altitude == pytest.approx(198.5, abs=0.5) and position.level == "sea"
+        assert position.time is not None and position.time.year == 2016
+        assert position.vendor.relative_altitude in (None, pytest.approx(39.8, abs=0.5))

@@ -14,7 +14,7 @@ import pytest
 import torch
 import trimesh
 
-from maquette.errors import BadInput, Interrupted, JobFailed
+from maquette.errors import BadInput, ConfigError, Interrupted, JobFailed
 from maquette.recon.surface import engine, states, trainer
 from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.trainer import Trainer
@@ -54,7 +54,8 @@ class Listener(Progress):
 
 
 def options(iterations: int, **changes: Any) -> TrainingOptions:
-    return TrainingOptions(iterations=iterations, preset="preview", overrides=TINY, **changes)
+    told = {"iterations": iterations, "preset": "preview", "overrides": TINY}
+    return TrainingOptions(**{**told, **changes})
 
 
 def train(
@@ -173,6 +174,17 @@ def test_changed_region_and_network_are_refused(scene: Scene) -> None:
     with pytest.raises(BadInput, match="region was changed after training") as caught:
         train(scene, options(3))
     assert "FRESH=1" in caught.value.hint
+
+
+def test_fresh_with_settings_that_can_not_be_leaves_the_earlier_run_where_it_is(
+    scene: Scene,
+) -> None:
+    run = scene.run("experiments")
+    checkpoints.write_pointer(run, "a checkpoint of before")
+    wrong = options(3, fresh=True, overrides={"model.object.sdf.mlp.hiden_dim": 12})
+    with pytest.raises(ConfigError):
+        train(scene, wrong)
+    assert [path.name for path in run.parent.iterdir()] == [run.name]
 
 
 def test_nan_ends_the_run_and_keeps_the_last_good_checkpoint(

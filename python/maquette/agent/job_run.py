@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
-import time
-from typing import Any
 
 from maquette.agent import keeping, machine
 from maquette.agent.arguments import (
@@ -21,6 +18,7 @@ from maquette.agent.arguments import (
     same_again,
     without_secrets,
 )
+from maquette.agent.job_report import JobReport
 from maquette.agent.scene_sync import PeriodicPush, SceneSync
 from maquette.agent.step_process import (
     EventReader,
@@ -33,11 +31,9 @@ from maquette.agent.step_process import (
 )
 from maquette.agent.webhook import Webhook
 from maquette.errors import NO_SPACE, ExitCode, MaquetteError, from_os_error
-from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress, now
 from maquette.scene.paths import Scene
 
-REPORTS = "jobs"
 _KILLED = 128 + signal.SIGKILL
 
 
@@ -56,12 +52,7 @@ class JobRun:
             else None
         )
         self._disk_reserve = machine.DiskReserve(arguments.scene)
-        self._report: dict[str, Any] = {
-            "job": arguments.job,
-            "step": arguments.step,
-            "began_at": now(),
-        }
-        self._begun = time.monotonic()
+        self._report = JobReport(arguments)
 
     def run(self) -> int:
         """Do the whole job; returns the step's exit code, or one of those in `arguments`."""
@@ -173,13 +164,13 @@ class JobRun:
 
     def _save(self, code: int, result: StepResult) -> int:
         self._disk_reserve.release()
-        self._report |= {
-            "ended_at": now(),
-            "exit_code": int(code),
-            "step_exit_code": result.code,
-            "pushes_before_the_end": self._scene_sync.pushes if self._scene_sync else 0,
-        }
-        self._write_report()
+        self._report.update(
+            ended_at=now(),
+            exit_code=int(code),
+            step_exit_code=result.code,
+            pushes_before_the_end=self._scene_sync.pushes if self._scene_sync else 0,
+        )
+        self._report.write()
         if self._scene_sync:
             try:
                 self._scene_sync.push_with_retries()
@@ -188,17 +179,9 @@ class JobRun:
         self._notify_result(int(code))
         return int(code)
 
-    def _write_report(self) -> None:
-        hours = self._spent_s() / 3600
-        cost = round(hours * self._arguments.price_per_hour, 4)
-        self._report |= {"wall_s": round(hours * 3600, 1), "cost": cost}
-        reports = Scene(self._arguments.scene).stages / REPORTS
-        with contextlib.suppress(OSError):  # on a full disk the work is pushed all the same
-            write_json(reports / f"{self._arguments.job}.json", self._report)
-
     def _keep(self, code: int) -> None:
         """Keep the machine of a failed job for a look; its work is pushed before and after."""
-        limit_s = keeping.keep_s(self._arguments, code, self._spent_s())
+        limit_s = keeping.keep_s(self._arguments, code, self._report.spent_s)
         if self._requests.stop or not limit_s:
             return
         told = keeping.announcement(self._arguments, code, limit_s)
@@ -206,7 +189,7 @@ class JobRun:
         self._webhook.send("kept", told["text"], code=code, until=told["until"])
         self._report["kept_s"] = round(keeping.wait(limit_s, self._requests, self._push_again), 1)
         if "ended_at" in self._report:  # else the step never ran, and nothing of it is to be saved
-            self._write_report()
+            self._report.write()
             self._push_again()
 
     def _push_again(self) -> None:
@@ -215,9 +198,6 @@ class JobRun:
                 self._scene_sync.push()
             except (MaquetteError, OSError) as error:
                 self._progress.warn(f"not everything was pushed: {getattr(error, 'what', error)}")
-
-    def _spent_s(self) -> float:
-        return time.monotonic() - self._begun
 
     def _unsaved(self, error: Exception) -> int:
         if isinstance(error, OSError):

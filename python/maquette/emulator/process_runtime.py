@@ -44,7 +44,7 @@ class ProcessRuntime:
         if marker.exists():
             return
         (task.run / "log").touch()
-        marker.touch()
+        marker.write_text(str(time.monotonic()))
         path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"
         environment = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8"}
         if packages := os.environ.get("PYTHONPATH"):  # this machine's Python plays every image
@@ -71,8 +71,7 @@ class ProcessRuntime:
         if end.exists():
             return int(end.read_text())
         if not pid.exists():
-            age = time.time() - (task.run / "started").stat().st_mtime
-            return LOST if age > _START_LIMIT_S else None
+            return None if 0 <= _age_s(task.run / "started") <= _START_LIMIT_S else LOST
         if self._wrapper(task) is not None:
             return None
         return int(end.read_text()) if end.exists() else LOST
@@ -112,6 +111,17 @@ class ProcessRuntime:
             return process if is_ours and process.status() != psutil.STATUS_ZOMBIE else None
         except (OSError, ValueError, psutil.NoSuchProcess):
             return None
+
+
+def _age_s(marker: Path) -> float:
+    """Seconds since the start that a marker tells; below 0 where it was before this boot.
+
+    The clock counts from the boot, for all processes alike: dates may be corrected meanwhile.
+    """
+    try:
+        return time.monotonic() - float(marker.read_text())
+    except ValueError:  # killed while it was written
+        return float("inf")
 
 
 def _with_real_paths(word: str, task: Task) -> str:

@@ -96,7 +96,8 @@ class Progress:
         return int(error.exit_code)
 
     def _emit(self, kind: str, **fields: Any) -> None:
-        fields |= {name: self.complete(fields[name]) for name in _SENTENCES & fields.keys()}
+        said = {name: text for name, text in fields.items() if name in _SENTENCES and text}
+        fields |= {name: self.complete(text) for name, text in said.items()}
         event = {"time": now(), "event": kind, "stage": self._stage, **fields}
         line = json.dumps(event, ensure_ascii=False)
         print(LOG_PREFIX + line, file=self._log or sys.stdout, flush=True)
