@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from maquette.cli import arguments
+from maquette.cli import arguments, data_plane
 from maquette.config.settings import Settings
 from maquette.errors import NotFound
 from maquette.pipelines.commands import completed, names_of_scene
@@ -20,7 +20,7 @@ from maquette.recon import stopping
 from maquette.recon.stages.dense import meshroom
 from maquette.recon.step import main
 from maquette.resources import PACKAGE
-from maquette.scene.events import Progress
+from maquette.scene.events import Progress, parse_log_line
 from maquette.scene.paths import Scene
 from maquette.stages.running import run_stages
 from maquette.stages.stage import Report, Stage
@@ -99,10 +99,25 @@ def test_a_commands_error_names_the_scene_of_its_settings(
     assert arguments.complete("`make view`") == f"`make view {which}`"
 
 
+def test_what_a_program_beside_a_command_says_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(pipeline="splat", model="owl", base_dir=tmp_path)
+    monkeypatch.setattr(arguments, "_loaded", [settings])
+    log = io.StringIO()
+    Progress(None, log).warn('look at "a": `make view`')
+    event = parse_log_line(data_plane._completed(log.getvalue().strip()))
+    assert event is not None
+    assert event["text"] == f'look at "a": `make view PIPELINE=splat MODEL=owl BASE_DIR={tmp_path}`'
+    assert data_plane._completed("`make view`, from somebody else") == (
+        "`make view`, from somebody else"
+    )
+
+
 def test_every_command_in_a_sentence_stands_between_backquotes() -> None:
     """What stands there is found and made whole."""
     bare = re.compile(r"(?<!`)\bmake (?:prepare|process|extract)\b(?! MODEL)")
-    found = [(file.name, text) for file, text in sentences() if bare.search(text)]
+    found = [(file.name, text) for file, text in sentences(bare) if bare.search(text)]
     assert [one for one in found if one not in ALLOWED] == []
 
 
@@ -112,10 +127,13 @@ ALLOWED: list[tuple[str, str]] = [
 ]
 
 
-def sentences() -> Iterator[tuple[Path, str]]:
-    """Every text in the package that is no docstring."""
+def sentences(pattern: re.Pattern[str]) -> Iterator[tuple[Path, str]]:
+    """Every text in the package that is no docstring, of files that hold a pattern at all."""
     for file in sorted(PACKAGE.rglob("*.py")):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        source = file.read_text(encoding="utf-8")
+        if not pattern.search(source):
+            continue
+        tree = ast.parse(source)
         notes = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant))
         for node in texts:

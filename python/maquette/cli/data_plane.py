@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from typing import Any
@@ -31,7 +32,7 @@ def run_program(argv: list[str], what: str, as_json: bool) -> dict[str, Any]:
         with subprocess.Popen(argv, env=environment, pass_fds=[read_end], text=True,
                               stdout=subprocess.PIPE) as process:  # fmt: skip
             for line in process.stdout or ():
-                printer.line(line.rstrip("\n"))
+                printer.line(_completed(line.rstrip("\n")))
                 last = parse_log_line(line) or last
     except KeyboardInterrupt:
         raise Interrupted(
@@ -45,6 +46,18 @@ def run_program(argv: list[str], what: str, as_json: bool) -> dict[str, Any]:
     if process.returncode:
         raise _failure(process.returncode, last, what)
     return last
+
+
+def _completed(line: str) -> str:
+    """A line of the log whose commands mean the scene of this command."""
+    from maquette.cli.arguments import complete
+    from maquette.scene.events import LOG_PREFIX, SENTENCES, parse_log_line
+
+    event = parse_log_line(line)
+    if event is None:
+        return line
+    said = {name: complete(str(event[name])) for name in SENTENCES & event.keys()}
+    return LOG_PREFIX + json.dumps(event | said)
 
 
 def _failure(code: int, last: dict[str, Any], what: str) -> Exception:

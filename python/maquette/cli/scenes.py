@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from maquette.cli.arguments import AsJson, SettingWords, load_settings
+from maquette.cli.arguments import AsJson, SettingWords, complete, load_settings
 from maquette.errors import NotFound, UsageError, from_exit_code, shown_path
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def print_evaluation(settings: Settings) -> None:
     result = run_evaluation(settings)
     reasons = result["reasons"]
     rows = [
-        (key.replace("_", " "), reasons[key] if value is None else text.number(value))
+        (key.replace("_", " "), complete(reasons[key]) if value is None else text.number(value))
         for key, value in result.items()
         if not isinstance(value, dict)
     ]

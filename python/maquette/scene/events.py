@@ -15,7 +15,7 @@ from maquette.errors import MaquetteError
 
 LOG_PREFIX = "@maquette "
 _MIN_INTERVAL_S = 0.2
-_SENTENCES = {"text", "what", "detail", "hint"}  # fields of events that a person reads
+SENTENCES = {"text", "what", "detail", "hint"}  # fields of events that a person reads
 
 
 def now() -> str:
@@ -96,7 +96,7 @@ class Progress:
         return int(error.exit_code)
 
     def _emit(self, kind: str, **fields: Any) -> None:
-        said = {name: text for name, text in fields.items() if name in _SENTENCES and text}
+        said = {name: text for name, text in fields.items() if name in SENTENCES and text}
         fields |= {name: self.complete(text) for name, text in said.items()}
         event = {"time": now(), "event": kind, "stage": self._stage, **fields}
         line = json.dumps(event, ensure_ascii=False)

@@ -6,12 +6,10 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maquette.errors import MaquetteError, from_os_error, missing_part
-from maquette.pipelines import commands
 from maquette.recon import stopping
 from maquette.scene.events import Progress
 from maquette.scene.layout import open_scene
@@ -24,8 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate, telling progress as events; return the exit code (`maquette.errors`)."""
     arguments = _parser().parse_args(argv)
     stopping.install()
-    names = commands.names_of_scene(arguments.pipeline, arguments.scene.name, arguments.group)
-    progress = Progress(complete=partial(commands.completed, names=names))
+    progress = Progress()
     try:
         from maquette.recon.evaluate.evaluation import KEYS, run
         from maquette.recon.report_page.writing import write_after

@@ -75,7 +75,6 @@ def run(
     with found.measuring(*VIEWS):
         _views(scene, group, cameras, found, progress, open_renderer)
     document = found.document()
-    document["reasons"] = {key: progress.complete(why) for key, why in found.reasons.items()}
     write_json(scene.evaluation, document)
     return document
 
