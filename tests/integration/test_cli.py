@@ -122,7 +122,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(tmp_path: Path) -> 
         before = state()
         shown = _read_until(main, "prepare of thing: job")  # from here on it follows
         following.send_signal(signal.SIGINT)
-        code = following.wait(100)
+        code = following.wait(270)
     shown += _drain(main)
     if before == "RUNNING":
         assert code == 130
