@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 from maquette.config.loading import MAKE_OVERRIDES
 from maquette.config.settings import setting_names
@@ -34,6 +37,22 @@ def maquette(
         timeout=limit_s,
         **options,
     )
+
+
+def maquette_here(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The same in this process: where starting one is not the point, a tenth of the time."""
+    from maquette.cli.main import main
+
+    out, err, code = StringIO(), StringIO(), 0
+    with (
+        chdir(folder), patch.dict(os.environ, environment(), clear=True),
+        patch.object(sys, "argv", ["maquette", *words]), redirect_stdout(out), redirect_stderr(err),
+    ):  # fmt: skip
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 def make(folder: Path, *words: str, limit_s: float = 270) -> subprocess.CompletedProcess[str]:

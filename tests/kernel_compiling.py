@@ -16,7 +16,7 @@ def python(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Another process: in this one other tests have made kernels that no preset needs."""
     return subprocess.run(
         [sys.executable, *words], env=environment(**variables), capture_output=True, text=True,
-        check=False, timeout=300,
+        check=False, timeout=800,
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def test_a_killed_supervisor_is_noticed_and_takes_the_step_with_it(make_job: Mak
     watch = (
         "from maquette.recon import stopping\n"
         "stopping.install()\n"
-        "import threading; print('up', flush=True); threading.Event().wait(60)"
+        "import threading; print('up', flush=True); threading.Event().wait(600)"
     )
     job = make_job(f'exec {sys.executable} -c "{watch}"')
     tracking.submit(job, LocalRunner())

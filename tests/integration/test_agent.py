@@ -249,7 +249,7 @@ def test_nothing_is_left_running(tmp_path: Path) -> None:
 def test_a_killed_agent_takes_the_step_with_it(tmp_path: Path) -> None:
     watch = (
         "from maquette.recon import stopping; stopping.install(); import os, sys, threading; "
-        "open(sys.argv[1] + '/pid', 'w').write(str(os.getpid())); threading.Event().wait(60)"
+        "open(sys.argv[1] + '/pid', 'w').write(str(os.getpid())); threading.Event().wait(600)"
     )
     job = Job(tmp_path, None, f'exec {sys.executable} -c "{watch}" "$1"')
     file = job.scene / "pid"
@@ -350,11 +350,11 @@ def test_messages_tell_start_stages_and_end(
     assert [message["event"] for message in taken] == ["start", "stage", "done"]
     assert stored.url() in taken[-1]["text"] and "train" in taken[1]["text"]
     assert "secret-part" not in job.text
-    with urllib.request.urlopen(taken[-1]["link"], timeout=10) as answer:
+    with urllib.request.urlopen(taken[-1]["link"], timeout=60) as answer:
         assert answer.read() == b"report\n"
     assert taken[-1]["link"] in taken[-1]["text"]
     [shown] = taken[-1]["attachments"]
-    with urllib.request.urlopen(shown["image_url"], timeout=10) as answer:
+    with urllib.request.urlopen(shown["image_url"], timeout=60) as answer:
         assert answer.read() == b"picture\n"
 
 

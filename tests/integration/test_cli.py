@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import environment, make, maquette
+from command_line import environment, make, maquette, maquette_here
 from waiting import wait_for
 
 HEAVY = ("torch", "pycolmap", "boto3", "docker", "numpy.linalg", "rich.console", "httpx")
@@ -38,7 +38,7 @@ def test_control_commands_load_nothing_heavy(tmp_path: Path, words: list[str]) -
 @pytest.mark.parametrize("command", ["status", "job", "logs", "stop"])
 @pytest.mark.parametrize("step", ["prepare", "process", "extract"])
 def test_a_question_never_starts_anything(tmp_path: Path, command: str, step: str) -> None:
-    done = maquette(tmp_path, command, step, "MODEL=never")
+    done = maquette_here(tmp_path, command, step, "MODEL=never")
     assert done.returncode == 13
     assert "never started" in done.stderr and f"make {step} MODEL=never" in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -68,7 +68,7 @@ def test_make_and_its_question_targets_start_nothing(tmp_path: Path) -> None:
 def test_bad_calls_end_with_their_exit_code_and_a_sentence(
     tmp_path: Path, words: list[str], code: int, told: str
 ) -> None:
-    done = maquette(tmp_path, *words)
+    done = maquette_here(tmp_path, *words)
     assert done.returncode == code and told in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -122,7 +122,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(tmp_path: Path) -> 
         before = state()
         shown = _read_until(main, "prepare of thing: job")  # from here on it follows
         following.send_signal(signal.SIGINT)
-        code = following.wait(100)
+        code = following.wait(270)
     shown += _drain(main)
     if before == "RUNNING":
         assert code == 130

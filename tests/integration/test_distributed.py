@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def _one_of_two(rank: int, meeting: Path, root: Path, result: Path) -> None:
     torch.set_num_threads(1)
     workers.join(torch.distributed.FileStore(str(meeting), 2), rank, 2)
     torch.save(gradients_after_one_step(root, rank, 2), result / f"{rank}.pt")
+    assert "torch._dynamo" not in sys.modules  # see surface/optimizer.py
 
 
 def test_two_processes_have_the_gradient_of_one_with_the_whole_batch(

@@ -29,7 +29,7 @@ def told(tmp_path: Path, emulated: Emulated, monkeypatch: pytest.MonkeyPatch) ->
 def call(folder: Path, told: dict[str, str], *words: str, given: str = "") -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", *words], cwd=folder, env=told, input=given,
-        capture_output=True, text=True, check=False, timeout=100,
+        capture_output=True, text=True, check=False, timeout=270,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 

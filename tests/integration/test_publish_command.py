@@ -105,7 +105,7 @@ def test_a_private_link_is_printed_told_to_the_webhook_and_ended(
     done = maquette(base, "publish", "MODEL=ring", *to, "EXPIRES=1h")
     assert done.returncode == 0, done.stderr
     link = next(line for line in done.stdout.splitlines() if line.startswith("http"))
-    with urllib.request.urlopen(link, timeout=10) as answer:
+    with urllib.request.urlopen(link, timeout=60) as answer:
         assert b"<title>ring" in answer.read()
     assert [message["event"] for message in taken] == ["published"]
     assert taken[0]["link"] == link
@@ -113,7 +113,7 @@ def test_a_private_link_is_printed_told_to_the_webhook_and_ended(
     done = maquette(base, "unpublish", "MODEL=ring")
     assert done.returncode == 0, done.stderr
     with pytest.raises(urllib.error.HTTPError):
-        urllib.request.urlopen(link, timeout=10)
+        urllib.request.urlopen(link, timeout=60)
 
 
 @needs_page

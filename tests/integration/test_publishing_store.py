@@ -49,13 +49,13 @@ def place(server: Running) -> Iterator[ObjectStore]:
 
 
 def read(url: str) -> tuple[bytes, dict[str, str]]:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return answer.read(), {key.lower(): value for key, value in answer.headers.items()}
 
 
 def status(url: str) -> int:
     try:
-        return int(urllib.request.urlopen(url, timeout=10).status)
+        return int(urllib.request.urlopen(url, timeout=60).status)
     except urllib.error.HTTPError as error:
         return error.code
 

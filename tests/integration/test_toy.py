@@ -193,10 +193,12 @@ def test_its_results_move_are_listed_and_measured(base: Path, tmp_path: Path) ->
 
 
 @pytest.mark.timeout(300)
-def test_at_the_emulator(tmp_path: Path, photos: Path) -> None:
+def test_at_the_emulator(tmp_path: Path, prepared: Path, photos: Path) -> None:
+    """Its prepare finds all done; tests/e2e/test_ovh_all.py does that work at the emulator."""
+    linked_copy(prepared / "scenes", tmp_path / "scenes")
     with service_at(tmp_path, "process", second_s=0.05) as service:
         words = ["all", "BACKEND=ovh", "PIPELINE=toy", "MODEL=thing", f"INPUT={photos}", "GPU=0"]
-        words += ["IMAGE=any", "CARRY=mount", "BUCKET_NAME=toy", "MATCHER=exhaustive", "EVERY=3"]
+        words += ["IMAGE=any", "CARRY=mount", "BUCKET_NAME=toy", "EVERY=3"]
         assert run_through_kills(words, service, ()) == []
         assert_nothing_twice(service)
         labels = [job["spec"]["labels"]["maquette-pipeline"] for job in service.jobs()]

@@ -1,4 +1,4 @@
-"""Every kernel for every GPU that is promised; tests/unit/test_kernel_cache.py has three."""
+"""Every kernel for every GPU promised; tests/unit/test_kernel_cache.py has the outer ones."""
 
 from __future__ import annotations
 

@@ -70,14 +70,14 @@ def gallery(scene: Scene, tmp_path: Path) -> Iterator[str]:
 def status(url: str, data: bytes | None = None, **fields: str) -> int:
     request = urllib.request.Request(url, data, fields, method="PUT" if data else "GET")
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
 
 
 def read(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return json.loads(answer.read())
 
 
@@ -117,7 +117,7 @@ def test_only_what_a_page_shows_is_handed_out(gallery: str) -> None:
 
 def test_a_file_that_has_not_changed_is_not_sent_again(gallery: str) -> None:
     address = f"{gallery}/scenes/shoe/images/000001.jpg"
-    with urllib.request.urlopen(address, timeout=10) as answer:
+    with urllib.request.urlopen(address, timeout=60) as answer:
         when = answer.headers["Last-Modified"]
     assert status(address, **{"If-Modified-Since": when}) == 304
 
@@ -134,7 +134,7 @@ def test_notes_of_the_page_are_kept_and_nothing_else_is_written(gallery: str, sc
 
 def test_without_a_scene_the_page_shows_the_sample(gallery: str) -> None:
     told = read(f"{gallery}/page/manifest.json")
-    with urllib.request.urlopen(f"{gallery}/page/{told['meshes'][0]['url']}", timeout=10) as answer:
+    with urllib.request.urlopen(f"{gallery}/page/{told['meshes'][0]['url']}", timeout=60) as answer:
         assert answer.read(4) == b"glTF"
 
 

@@ -12,17 +12,20 @@ from command_line import ROOT
 from kernel_compiling import PROMISED, check_targets, compiled_to_ptx, python
 from maquette.recon import kernel_cache
 
-OUTER = (PROMISED[0], PROMISED[len(PROMISED) // 2], PROMISED[-1])
+OUTER = (PROMISED[0], PROMISED[-1])
+BUSY = pytest.mark.timeout(900)  # a compiler at work, perhaps beside many others
 
 
-def test_kernels_compile_for_the_lowest_a_middle_and_the_highest_capability(tmp_path: Path) -> None:
-    """All that are promised are compiled in the soak tier."""
-    assert OUTER[0] == "7.0"  # the V100S
-    check_targets(compiled_to_ptx(tmp_path, OUTER))
+@BUSY
+def test_kernels_compile_for_the_highest_capability(tmp_path: Path) -> None:
+    """The lowest is compiled below, and all that are promised in the soak tier."""
+    check_targets(compiled_to_ptx(tmp_path, OUTER[-1:]))
 
 
+@BUSY
 def test_a_run_finds_every_kernel_in_the_cache_that_was_filled_for_it(tmp_path: Path) -> None:
     """On the CPU for real, and for GPUs by Warp's own search, whatever the driver's age."""
+    assert OUTER[0] == "7.0"  # the V100S
     cache = {"WARP_CACHE_PATH": str(tmp_path)}
     filled = python("-m", "maquette.recon.kernel_cache", "--capabilities", OUTER[0], **cache)
     assert filled.returncode == 0, filled.stdout + filled.stderr
@@ -33,6 +36,8 @@ def test_a_run_finds_every_kernel_in_the_cache_that_was_filled_for_it(tmp_path: 
     assert held and not any(entry["compiled"] for entry in held)
     assert {Path(entry["file"]).suffix for entry in held} == {".ptx", ".cubin"}
     assert all(entry["compiled"] for entry in found if entry not in held)  # it can tell
+    ptx = list(tmp_path.rglob("*.sm70.ptx"))
+    assert ptx and all(".target sm_70\n" in path.read_text() for path in ptx)
     # Nothing is carried that no run looks for.
     names = {path.name for path in tmp_path.rglob("*.sm*")}
     assert names == {entry["file"] for entry in held}

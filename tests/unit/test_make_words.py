@@ -58,7 +58,7 @@ def test_what_was_typed_arrives(checkout: Path, typed: str) -> None:
     done = subprocess.run(
         ["make", "prepare", "MODEL=shoe", f"INPUT={typed}", f"BASE_DIR=/data/{typed}"],
         cwd=checkout, env=environment(PYTHONPATH=PACKAGES), capture_output=True,
-        text=True, check=False, timeout=60,
+        text=True, check=False, timeout=270,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == ["shoe", typed, f"/data/{typed}"]
@@ -74,7 +74,7 @@ def test_other_ways_to_assign_are_understood(monkeypatch: pytest.MonkeyPatch) ->
 def make_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["make", *words], cwd=folder, env=environment(PYTHONPATH=PACKAGES),
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=270,
     )  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def test_of_two_commands_at_once_none_loses_what_it_was_told(
     with open("scenes/shoe/.maquette/settings.lock", "w") as held:
         take(held, fcntl.LOCK_EX)
         other.start()
-        assert waits.wait(20)
+        assert waits.wait(270)
         file().write_text("prepare:\n  matcher: sequential\n")
     other.join()
     known = told("prepare")

@@ -63,7 +63,7 @@ def test_an_address_that_is_printed_opens(host: str) -> None:
         assert shown not in ("0.0.0.0", "::")
         url = AccessProxy(Address(host, server.getsockname()[1]), 1).url
         assert shown in url and host not in url.replace(shown, "")
-        with socket.create_connection((shown, server.getsockname()[1]), timeout=10):
+        with socket.create_connection((shown, server.getsockname()[1]), timeout=60):
             pass
     assert own_address.opened_as("127.0.0.1") == "127.0.0.1"
 

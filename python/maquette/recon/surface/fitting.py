@@ -8,6 +8,7 @@ from maquette.recon.surface import losses
 from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.field import SdfField
 from maquette.recon.surface.model import Phase
+from maquette.recon.surface.optimizer import without_compiler
 from maquette.recon.surface.surface_points import SurfacePoints
 from maquette.recon.training.draws import Draws
 
@@ -32,7 +33,7 @@ def fit(
     start = config.model.object.sdf.encoding.coarse2fine.init_active_level
     active = min(start + points.reliance.fit_levels, field.grid.levels)
     rest = [p for p in field.parameters() if p is not field.grid.table]
-    optimizer = torch.optim.Adam(
+    optimizer = without_compiler(torch.optim.Adam)(
         [{"params": rest, "lr": 5e-3}, {"params": [field.grid.table], "lr": rates.lr_encoding}],
         betas=(0.9, 0.99), fused=True,
     )  # fmt: skip
