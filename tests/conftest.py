@@ -22,7 +22,9 @@ from recon_image import recon_image
 from s3_server import KEYS, s3_server
 from store_container import store_container
 
-pytest_plugins = ["tiers", "cuda_device", "turns", "seeds", "report", "prepared_scenes"]
+pytest_plugins = [
+    "tiers", "cuda_device", "turns", "seeds", "report", "prepared_scenes", "ray_cluster",
+]  # fmt: skip
 
 os.environ.pop(MAKE_OVERRIDES, None)  # what `make test` was given is not for the program
 os.environ.pop("COLUMNS", None)  # nor is the width of the terminal that it was typed in

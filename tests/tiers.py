@@ -11,6 +11,7 @@ TIERS = {
     "soak": ("an hour: kills, seeds and variants swept", "make test-all"),
     "docker": ("a Docker daemon", "make test-docker"),
     "pages": ("Blender or a browser", "make test-pages"),
+    "cluster": ("Ray, and a cluster of it", "make test-cluster"),
 }
 
 
