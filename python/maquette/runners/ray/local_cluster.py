@@ -153,7 +153,8 @@ def _environment(ours: Mapping[str, str], python: str) -> dict[str, str]:
     """Ours, without what belongs to another cluster; programs of the interpreter's folder first."""
     kept = {name: text for name, text in ours.items() if not name.startswith("RAY_")}
     path = f"{Path(python).parent}:{ours.get('PATH', '')}"
-    return {**kept, "RAY_USAGE_STATS_ENABLED": "0", "PATH": path}
+    added = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "PATH": path}
+    return {**kept, **added}
 
 
 def _free_port() -> int:
