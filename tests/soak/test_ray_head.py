@@ -26,7 +26,7 @@ def test_a_lost_head_costs_no_shard_that_is_done(tmp_path: Path) -> None:
     if reason := missing_ray():
         pytest.skip(reason)
     python, runner = os.environ[VARIABLE], RayRunner()
-    first = local_cluster.start(python, 1, port=0)
+    first = local_cluster.start(python, 1, port=0, ends_with_us=True)
     try:
         job = depth_job(tmp_path, RayCluster(first))
         tracking.submit(job, runner)
@@ -38,7 +38,8 @@ def test_a_lost_head_costs_no_shard_that_is_done(tmp_path: Path) -> None:
     with pytest.raises(MaquetteError, match="no Ray cluster answers"):
         tracking.refresh(ledger)
 
-    second = local_cluster.start(python, 1, port=int(first.address.rpartition(":")[2]))
+    port = int(first.address.rpartition(":")[2])
+    second = local_cluster.start(python, 1, port, ends_with_us=True)
     try:
         assert "does not know the job" in tracking.refresh(ledger)["maquette"]["reason"]["what"]
         again = replace(job, id=new_job_id("process"))

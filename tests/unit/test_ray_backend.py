@@ -226,6 +226,15 @@ def test_the_driver_tells_the_end_of_its_step(
     assert facts and facts["code"] == 137
 
 
+def test_a_step_that_stops_at_once_has_been_asked_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(driver, "SignalRequests", lambda: type("Requests", (), {"stop": True})())
+    (tmp_path / "options.json").write_text('{"seed": 0}')
+    assert run_driver(tmp_path, "exit 130", {"seed": 0}) == 130
+    assert marks.facts_of(capfd.readouterr().out, marks.STOPPING)
+
+
 @pytest.mark.usefixtures("_signals")
 def test_the_driver_refuses_another_scene_and_another_maquette(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
