@@ -24,7 +24,9 @@ from slurm_cluster import CONFIGURATION, SlurmCluster, missing_slurm, slurm_clus
 from store_container import store_container
 from threads import one_a_process
 
-pytest_plugins = ["tiers", "cuda_device", "turns", "seeds", "report", "prepared_scenes"]
+pytest_plugins = [
+    "tiers", "cuda_device", "turns", "seeds", "report", "prepared_scenes", "ray_cluster",
+]  # fmt: skip
 
 os.environ.pop(MAKE_OVERRIDES, None)  # what `make test` was given is not for the program
 os.environ.pop("COLUMNS", None)  # nor is the width of the terminal that it was typed in

@@ -12,6 +12,7 @@ TIERS = {
     "docker": ("a Docker daemon", "make test-docker"),
     "cluster": ("a cluster engine", "make test-cluster"),
     "pages": ("Blender or a browser", "make test-pages"),
+    "cluster": ("Ray, and a cluster of it", "make test-cluster"),
 }
 
 

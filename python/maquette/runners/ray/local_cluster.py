@@ -6,15 +6,18 @@ Each is stopped by its process' own id: `ray stop` would end every Ray of this m
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
@@ -22,10 +25,13 @@ import psutil
 from maquette.errors import JobFailed, Unanswered
 from maquette.runners.process_identity import find_process, identity
 from maquette.runners.ray.client import connected
+from maquette.scene.atomic import write_json
 
 _STORE_BYTES = 80_000_000  # the least that Ray takes: shards pass files, no objects
 _START_LIMIT_S = 120.0
 _PAUSE_S = 0.2
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 _STOP_GRACE_S = 5.0
 
 
@@ -37,6 +43,7 @@ class LocalCluster:
         address: Of its Jobs API.
         gcs: Where its nodes meet.
         folder: Holds its sessions; short, since names of sockets are.
+        ends_with_us: It ends when this process does, in whatever way.
         processes: Head first; `identity` of each.
     """
 
@@ -44,6 +51,7 @@ class LocalCluster:
     gcs: str
     folder: str
     python: str
+    ends_with_us: bool = False
     processes: list[dict[str, object]] = field(default_factory=list)
 
     def add_node(self) -> psutil.Process:
@@ -75,24 +83,39 @@ class LocalCluster:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=_end_with_parent if self.ends_with_us else None,
             )
         self.processes.append(identity(process))
         return process
 
+    def remember(self, path: Path) -> None:
+        """Write down what `remembered` reads, so that another command stops it."""
+        write_json(path, asdict(self))
 
-def start(python: str, nodes: int, port: int = 8265) -> LocalCluster:
+
+def remembered(path: Path) -> LocalCluster | None:
+    """The cluster that was written down there; None where there is none."""
+    try:
+        return LocalCluster(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def start(python: str, nodes: int, port: int = 8265, *, ends_with_us: bool = False) -> LocalCluster:
     """Start a head, which does no work itself, and nodes with one CPU each.
 
     Args:
         python: An interpreter that has ray and maquette.
         port: Of the Jobs API; 0: any that is free.
+        ends_with_us: It ends when the thread that calls this does.
 
     Raises:
         JobFailed: the cluster does not come up.
     """
     port, meeting = port or _free_port(), _free_port()
     folder = tempfile.mkdtemp(prefix="mq-ray-", dir="/tmp")
-    cluster = LocalCluster(f"http://127.0.0.1:{port}", f"127.0.0.1:{meeting}", folder, python)
+    address, gcs = f"http://127.0.0.1:{port}", f"127.0.0.1:{meeting}"
+    cluster = LocalCluster(address, gcs, folder, python, ends_with_us)
     head = ["--head", "--port", str(meeting), "--num-cpus", "0", "--num-gpus", "0", "--temp-dir",
             folder, "--dashboard-host", "127.0.0.1", "--dashboard-port", str(port),
             "--ray-client-server-port", str(_free_port())]  # fmt: skip
@@ -135,11 +158,17 @@ def _wait(cluster: LocalCluster, newest: psutil.Process, wanted: int) -> None:
         threading.Event().wait(_PAUSE_S)
 
 
+def _end_with_parent() -> None:
+    """Runs in the new process: `ray start` ends all that it started when it is asked to stop."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def _environment(ours: Mapping[str, str], python: str) -> dict[str, str]:
     """Ours, without what belongs to another cluster; programs of the interpreter's folder first."""
     kept = {name: text for name, text in ours.items() if not name.startswith("RAY_")}
     path = f"{Path(python).parent}:{ours.get('PATH', '')}"
-    return {**kept, "RAY_USAGE_STATS_ENABLED": "0", "PATH": path}
+    added = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "PATH": path}
+    return {**kept, **added}
 
 
 def _free_port() -> int:
