@@ -26,6 +26,7 @@ _OF_ANOTHER_JOB = re.compile(
 _COLUMNS = ("JobArrayID", "JobID", "State", "Reason", "exit_code", "RestartCnt", "StartTime",
             "EndTime", "NodeList", "Name")  # fmt: skip
 _HOLDING = ("PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING")
+_NO_NODE = "None assigned"
 _SIGNAL_BITS, _CODE_SHIFT = 0x7F, 8
 
 
@@ -195,7 +196,7 @@ def _accounted(which: str) -> dict[str, Row]:
     cells = [line.split("|") for line in done.stdout.splitlines() if line.count("|") == 6]
     return {
         identity: Row(identity, word.split()[0], "", _accounted_code(code), 0, _date(began),
-                      _date(ended), node, name)
+                      _date(ended), "" if node == _NO_NODE else node, name)
         for identity, word, code, began, ended, node, name in cells
     }  # fmt: skip
 
