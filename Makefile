@@ -94,6 +94,12 @@ sweep: $(READY) ## List and stop running jobs of ours that no document knows (as
 emulator: $(READY) ## Serve an emulated service on LISTEN, to try it without an account
 	@$(CLI) emulator
 
+##@ Ray cluster (BACKEND=ray spreads steps over its machines)
+ray-local: $(READY) ## Start one here to try it: a head and NODES=2 nodes
+	@MAQUETTE_RAY_PYTHON=$$(bash .ci/ray_environment) $(CLI) ray-local
+ray-local-stop: $(READY) ## End it
+	@$(CLI) ray-local-stop
+
 ##@ Data
 push-data data-push: $(READY) ## Upload what is new here to a bucket (DRY_RUN=1 shows it)
 	@$(CLI) data push
@@ -118,15 +124,17 @@ clean-containers: $(READY) ## Remove ended containers of jobs and their volumes 
 
 ##@ Develop
 test: $(READY) ## Run the tests that need nothing but this machine (some minutes)
-	@$(TESTS) -m "not docker and not pages and not soak"
+	@$(TESTS) -m "not docker and not pages and not cluster and not soak"
 test-docker: $(READY) ## Run those of containers, with a Docker daemon
 	@$(BIN)/python tests/recon_image.py
 	@$(TESTS) -m "docker and not soak"
 test-pages: $(READY) ## Run those of pages, with Blender and Chromium
 	@$(TESTS) -m "pages and not soak"
+test-cluster: $(READY) ## Run those of clusters of Ray and Slurm, started here as processes
+	@MAQUETTE_RAY_PYTHON=$$(bash .ci/ray_environment) $(BIN)/pytest -m "cluster and not soak"
 test-all: $(READY) ## Run all, and soak: an hour (MINUTES=30 ends it, SEED=1 repeats it)
 	@$(BIN)/python tests/recon_image.py
-	@MAQUETTE_BPY_PYTHONS=$$(bash .ci/blender_modules) $(TESTS) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+	@MAQUETTE_BPY_PYTHONS=$$(bash .ci/blender_modules) MAQUETTE_RAY_PYTHON=$$(bash .ci/ray_environment) $(TESTS) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 check: $(READY) ## Lint, types, import contracts, docs drift
 	@bash .ci/check
 page: $(READY) ## Build the web page that shows results (fetches its parts, once)
@@ -146,5 +154,5 @@ $(READY): python/pyproject.toml python/constraints.txt $(shell bash .ci/environm
 	@echo "error: there is no target \`$@\`" >&2; echo >&2; echo "hint: \`make help\` lists them" >&2; exit 2
 
 .PHONY: stale page publish unpublish all estimate login-check flavors sweep emulator demo help settings prepare process extract texture evaluate report adjust view region blender-addon jobs \
-  images push-images check-image clean-containers push-data data-push pull-data clear-data store clean test test-docker test-pages test-all check wheel lock \
+  images push-images check-image clean-containers push-data data-push pull-data clear-data store clean test test-docker test-pages test-cluster test-all ray-local ray-local-stop check wheel lock \
   $(foreach step,prepare process extract,$(step)-job $(step)-status $(step)-logs $(step)-stop $(step)-push plan-$(step))

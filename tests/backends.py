@@ -30,6 +30,7 @@ class BackendSetup:
 SETUPS = {
     "local": BackendSetup(),
     "docker": BackendSetup(marks=(pytest.mark.docker,)),
+    "ray": BackendSetup(fixture="ray_cluster", marks=(pytest.mark.cluster,)),
     "ovh": BackendSetup(fixture="emulated"),
     "slurm": BackendSetup(fixture="slurm", marks=(pytest.mark.cluster,)),
 }

@@ -23,7 +23,9 @@ from s3_server import KEYS, s3_server
 from slurm_cluster import CONFIGURATION, SlurmCluster, missing_slurm, slurm_cluster
 from store_container import store_container
 
-pytest_plugins = ["tiers", "cuda_device", "turns", "seeds", "report", "prepared_scenes"]
+pytest_plugins = [
+    "tiers", "cuda_device", "turns", "seeds", "report", "prepared_scenes", "ray_cluster",
+]  # fmt: skip
 
 os.environ.pop(MAKE_OVERRIDES, None)  # what `make test` was given is not for the program
 os.environ.pop("COLUMNS", None)  # nor is the width of the terminal that it was typed in

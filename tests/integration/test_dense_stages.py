@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 import launching
+from dense_ready import OPTIONS, VIEWS, contents, make_ready
 from maquette.errors import BadInput, ConfigError, Interrupted
 from maquette.pipelines.options import to_mapping
-from maquette.pipelines.photogrammetry.options import ProcessOptions
 from maquette.recon.executing import command, in_processes
 from maquette.recon.geometry.points import read_points
 from maquette.recon.mvs.colmap_files import filtered_file, map_files
@@ -29,12 +29,10 @@ from maquette.scene.region import Region
 from maquette.stages.commands import Commands
 from maquette.stages.running import run_stages
 from maquette.stages.sharding import Executor
-from synthetic_scene import CENTER, scene_distance, write_landmarks, write_posed_scene
+from synthetic_scene import CENTER, scene_distance
 from turns import linked_copy, made_once
 
 STAGES = [neighbours.STAGE, depthmaps.STAGE, consistency.STAGE, fuse.STAGE]
-OPTIONS = ProcessOptions(sweeps="3 2", n_images_per_group=3, speckle_size=20, source_views=4)
-VIEWS = 12
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +45,6 @@ def ready() -> Path:
 def fused() -> Path:
     """The same after process."""
     return made_once("dense fused", make_fused)
-
-
-def make_ready(root: Path) -> None:
-    scene = write_posed_scene(root, VIEWS, 96, 72)
-    write_landmarks(scene, 400)
 
 
 def make_fused(root: Path) -> None:
@@ -74,12 +67,6 @@ def maps(root: Path) -> dict[str, int]:
     return {
         str(path.relative_to(stereo)): path.stat().st_mtime_ns for path in stereo.rglob("*.bin")
     }
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    """All maps of the first stage."""
-    stereo = root / "dense/photogrammetry/experiments" / "stereo"
-    return {path.name: path.read_bytes() for path in stereo.rglob("depth_maps/*.photometric.bin")}
 
 
 class KillAfter(Progress):

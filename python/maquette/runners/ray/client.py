@@ -109,9 +109,21 @@ class Client:
             raise Unanswered(f"the cluster at {self._address} answers {answer.status_code}")
         return dict(answer.json())
 
-    def log(self, job_id: str, lines: int = -1) -> str:
-        """The last lines of what a job wrote, by default all; "" where there is none yet."""
-        query: dict[str, Any] = {"submission_id": job_id, "lines": lines}
+    def log(self, job_id: str) -> str:
+        """What a job wrote; "" where there is nothing yet."""
+        answer = self._asked("GET", f"/api/jobs/{job_id}/logs")
+        return str(answer.json().get("logs") or "") if answer.is_success else ""
+
+    def tail(self, job: dict[str, Any], lines: int) -> str:
+        """The last lines of what a job wrote; "" where there are none yet.
+
+        Args:
+            job: What the cluster said of it.
+        """
+        name = f"job-driver-{job['submission_id']}.log"
+        query = {"node_id": job.get("driver_node_id"), "filename": name, "lines": lines}
+        if not query["node_id"]:
+            return ""
         answer = self._asked("GET", "/api/v0/logs/file", params=query)
         return answer.content.decode("utf-8", errors="replace") if answer.is_success else ""
 

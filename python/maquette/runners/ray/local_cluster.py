@@ -6,6 +6,7 @@ Each is stopped by its process' own id: `ray stop` would end every Ray of this m
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -14,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,7 @@ import psutil
 from maquette.errors import JobFailed, Unanswered
 from maquette.runners.process_identity import find_process, identity
 from maquette.runners.ray.client import connected
+from maquette.scene.atomic import write_json
 
 _STORE_BYTES = 80_000_000  # the least that Ray takes: shards pass files, no objects
 _START_LIMIT_S = 120.0
@@ -78,6 +80,18 @@ class LocalCluster:
             )
         self.processes.append(identity(process))
         return process
+
+    def remember(self, path: Path) -> None:
+        """Write down what `remembered` reads, so that another command stops it."""
+        write_json(path, asdict(self))
+
+
+def remembered(path: Path) -> LocalCluster | None:
+    """The cluster that was written down there; None where there is none."""
+    try:
+        return LocalCluster(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def start(python: str, nodes: int, port: int = 8265) -> LocalCluster:
@@ -139,7 +153,8 @@ def _environment(ours: Mapping[str, str], python: str) -> dict[str, str]:
     """Ours, without what belongs to another cluster; programs of the interpreter's folder first."""
     kept = {name: text for name, text in ours.items() if not name.startswith("RAY_")}
     path = f"{Path(python).parent}:{ours.get('PATH', '')}"
-    return {**kept, "RAY_USAGE_STATS_ENABLED": "0", "PATH": path}
+    added = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "PATH": path}
+    return {**kept, **added}
 
 
 def _free_port() -> int:

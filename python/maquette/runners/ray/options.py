@@ -17,6 +17,7 @@ class RayOptions:
     ray_python: str = option(
         "python3", "the interpreter of the cluster's machines that has maquette and ray"
     )
+    nodes: int = option(2, "nodes of the cluster that `make ray-local` starts", low=1, high=64)
 
 
 OPTIONS = RayOptions

@@ -75,7 +75,7 @@ class RayRunner:
                 return _gone(handle)
             state = STATES.get(str(job["status"]), str(job["status"]))
             if not has_ended({"state": state}):
-                return _running(job, state, client.log(handle["id"], _TAIL), handle)
+                return _running(job, state, client.tail(job, _TAIL), handle)
             text = client.log(handle["id"])
         _keep(Path(handle["log"]), text)
         return _ended(job, state, text, handle)
