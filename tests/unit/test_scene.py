@@ -68,10 +68,11 @@ def test_one_at_a_time_writes_to_a_scene(tmp_path: Path) -> None:
         with lock.held_if_free(scene) as is_ours:
             assert not is_ours
         with (
-            pytest.raises(JobFailed, match="another step holds the scene `thing`"),
+            pytest.raises(JobFailed, match="another step holds the scene `thing`") as caught,
             lock.held(scene, said.append, wait_s=0.0),
         ):
             pass
+        assert f"process {os.getpid()} on " in caught.value.detail
     with lock.held_if_free(scene) as is_ours:
         assert is_ours
     assert len(said) == 1 and "waiting" in said[0]

@@ -29,13 +29,13 @@ from maquette.pipelines.registry import as_setting, get_pipeline, naming, owner_
 from maquette.recon import stopping
 from maquette.recon.executing import executor_for
 from maquette.recon.gpu_memory import TorchMeter
-from maquette.recon.shard import run_shard
 from maquette.scene import layout, lock, outputs
 from maquette.scene.atomic import remove_abandoned
 from maquette.scene.events import Progress
 from maquette.scene.layout import open_scene
 from maquette.scene.paths import Scene
 from maquette.scene.report import write_report
+from maquette.stages.one_shard import run_shard
 from maquette.stages.running import run_stages
 from maquette.stages.stage import Stage
 
