@@ -40,7 +40,7 @@ def ray_cluster_of_session() -> Iterator[LocalCluster]:
     """Processes that end with the tests, also when these fail."""
     if reason := missing_ray():
         pytest.skip(reason)
-    cluster = local_cluster.start(os.environ[VARIABLE], NODES, port=0)
+    cluster = local_cluster.start(os.environ[VARIABLE], NODES, port=0, ends_with_us=True)
     try:
         yield cluster
     finally:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from dense_ready import OPTIONS, VIEWS, contents, make_ready
+from dense_ready import VIEWS, contents, make_ready
 from job_making import LIMIT_S, ended, script_job
 from maquette.errors import MaquetteError
 from maquette.jobs.spec import JobSpec
-from maquette.pipelines.options import to_mapping
 from maquette.recon.stages.dense import depthmaps, neighbours
 from maquette.runners import tracking
 from maquette.runners.ray import local_cluster
@@ -24,24 +22,11 @@ from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.running import run_stages
 from ray_cluster import RayCluster
+from ray_jobs import CHOSEN, depth_job
 from turns import linked_copy, made_once
 from waiting import wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
-CHOSEN = replace(OPTIONS, until_stage="depthmaps", n_images_per_group=4, gpus=0)
-
-
-def depth_job(folder: Path, cluster: RayCluster, **options: object) -> JobSpec:
-    """Depth maps of a prepared scene, as a job."""
-    job = script_job(folder, "", step="process", settings=cluster.settings(folder))
-    words = ("maquette-step", "photogrammetry", "process")
-    linked_copy(made_once("dense ready", make_ready), job.scene)
-    return replace(
-        job,
-        pipeline="photogrammetry",
-        command=(*words, "--scene", "{scene}", "--options", "{options}"),
-        options={**to_mapping(CHOSEN), **options},
-    )
 
 
 def node_of(cluster: LocalCluster, pid: int) -> psutil.Process | None:

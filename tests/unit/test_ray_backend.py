@@ -169,6 +169,19 @@ def test_why_a_job_failed_is_told(
     assert sentence in status.reason["what"] and status.reason["hint"]
 
 
+def test_a_stop_that_nobody_saw_happen_is_in_the_history(tmp_path: Path) -> None:
+    text = marks.mark(marks.BEGIN) + "saved\n" + marks.mark(marks.STOPPING)
+    log = {"logs": text + marks.mark(marks.END, code=130)}
+    answers = {"/api/jobs/j": job_answer(status="STOPPED"), "/api/jobs/j/logs": log}
+    with answering(answers) as (address, _):
+        handle = {"id": "j", "address": address, "log": str(tmp_path / "j.log")}
+        status = RayRunner().status(handle)
+        assert list(RayRunner().logs(handle, follow=False)) == ["saved"]
+    assert (status.state, status.exit_code) == ("INTERRUPTED", 130)
+    states = [entry["state"] for entry in status.history]
+    assert states == ["RUNNING", "INTERRUPTING", "INTERRUPTED"]
+
+
 def test_a_job_that_a_new_head_does_not_know_has_failed(tmp_path: Path) -> None:
     with answering({}) as (address, _):
         status = RayRunner().status({"id": "j", "address": address, "log": str(tmp_path / "log")})
@@ -184,7 +197,8 @@ def test_marks_come_out_of_a_log_as_if_they_had_never_been_there() -> None:
         assert marks.without(noise + begin + text + end) == text
     assert marks.without(noise + begin + "par" + stopping + "tial\n" + end) == "partial\n"
     assert marks.without(noise) == ""
-    assert marks.facts_of(end[1:], marks.END) == {"mark": "end", "code": 3}
+    facts = marks.facts_of(end[1:], marks.END)
+    assert facts and facts["code"] == 3
 
 
 def run_driver(folder: Path, script: str, options: dict[str, Any], **told: str) -> int:
@@ -208,7 +222,17 @@ def test_the_driver_tells_the_end_of_its_step(
     assert run_driver(tmp_path, "echo $MAQUETTE_LAUNCHER; kill -9 $$", {"seed": 0}) == 137
     text = capfd.readouterr().out
     assert marks.without(text) == "maquette.runners.ray.launcher\n"
-    assert marks.facts_of(text, marks.END) == {"mark": "end", "code": 137}
+    facts = marks.facts_of(text, marks.END)
+    assert facts and facts["code"] == 137
+
+
+def test_a_step_that_stops_at_once_has_been_asked_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(driver, "SignalRequests", lambda: type("Requests", (), {"stop": True})())
+    (tmp_path / "options.json").write_text('{"seed": 0}')
+    assert run_driver(tmp_path, "exit 130", {"seed": 0}) == 130
+    assert marks.facts_of(capfd.readouterr().out, marks.STOPPING)
 
 
 @pytest.mark.usefixtures("_signals")

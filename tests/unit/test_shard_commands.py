@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from launching import OneByOne
-from maquette.errors import BadInput, Interrupted, JobFailed, MaquetteError
+from maquette.errors import BadInput, ConfigError, Interrupted, JobFailed, MaquetteError
 from maquette.pipelines.options import ShardedStepOptions
+from maquette.recon.executing import executor_for
 from maquette.scene.events import LOG_PREFIX, Progress
 from maquette.scene.paths import Scene
 from maquette.stages import shard_list
-from maquette.stages.commands import Commands, ShardCommand, ShardEnd
+from maquette.stages.commands import LAUNCHER, Commands, ShardCommand, ShardEnd
 from maquette.stages.heartbeat import Pulse, beating
 from maquette.stages.sharding import run_shards
 from maquette.stages.shards import do
@@ -196,3 +197,16 @@ def test_a_heart_beats_while_work_runs_and_leaves_nothing(tmp_path: Path) -> Non
     with beating(path, interval_s=0.001):
         wait_for(lambda: path.exists() and json.loads(path.read_text())["beat"] > 2)
     assert not path.exists()
+
+
+def test_a_launcher_whose_library_is_missing_says_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "launcher_without_engine.py").write_text("import no_such_engine")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(LAUNCHER, "launcher_without_engine")
+    with pytest.raises(ConfigError, match="needs `no_such_engine`, which this Python lacks"):
+        executor_for("toy", "process", tmp_path / "options.json")
+    monkeypatch.setenv(LAUNCHER, "no_such_launcher")
+    with pytest.raises(ConfigError, match="no_such_launcher is no module"):
+        executor_for("toy", "process", tmp_path / "options.json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import sys
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -66,6 +67,12 @@ def _named(name: str) -> OpenLauncher:
     try:
         opened: OpenLauncher = importlib.import_module(name).open_launcher
     except (ImportError, AttributeError) as error:
+        lacking = getattr(error, "name", None) or name
+        if isinstance(error, ModuleNotFoundError) and not name.startswith(lacking):
+            raise ConfigError(
+                f"spreading shards needs `{lacking}`, which this Python lacks: {sys.executable}",
+                hint=f"install it there, or name another interpreter ({LAUNCHER}={name})",
+            ) from error
         raise ConfigError(
             f"{LAUNCHER}={name} is no module with a function `open_launcher`",
             detail=str(error),

@@ -188,7 +188,7 @@ def _shows(shard: Shard, limit_s: float) -> bool:
 def _how(end: ShardEnd) -> str:
     where = f" on {end.where}" if end.where else ""
     if end.code is None:
-        return f"was lost{where}: its machine gives no sign of life"
+        return f"was lost{where}: its machine is gone, or gives no sign of life"
     if end.code == TRY_AGAIN:
         return f"asked for another machine{where} (exit code {end.code})"
     return f"was stopped or killed{where} (exit code {end.code})"

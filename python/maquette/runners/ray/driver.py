@@ -54,7 +54,9 @@ def _run(command: list[str], requests: SignalRequests) -> int:
             told = True
             _write(mark(STOPPING))
 
-    return supervise(step, requests, None, STOP_GRACE_S, tick).code
+    code = supervise(step, requests, None, STOP_GRACE_S, tick).code
+    tick()  # Ray asks the step too, which may end before we look
+    return code
 
 
 def with_python(command: list[str]) -> list[str]:

@@ -6,9 +6,11 @@ Each is stopped by its process' own id: `ray stop` would end every Ray of this m
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -28,6 +30,8 @@ from maquette.scene.atomic import write_json
 _STORE_BYTES = 80_000_000  # the least that Ray takes: shards pass files, no objects
 _START_LIMIT_S = 120.0
 _PAUSE_S = 0.2
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 _STOP_GRACE_S = 5.0
 
 
@@ -39,6 +43,7 @@ class LocalCluster:
         address: Of its Jobs API.
         gcs: Where its nodes meet.
         folder: Holds its sessions; short, since names of sockets are.
+        ends_with_us: It ends when this process does, in whatever way.
         processes: Head first; `identity` of each.
     """
 
@@ -46,6 +51,7 @@ class LocalCluster:
     gcs: str
     folder: str
     python: str
+    ends_with_us: bool = False
     processes: list[dict[str, object]] = field(default_factory=list)
 
     def add_node(self) -> psutil.Process:
@@ -77,6 +83,7 @@ class LocalCluster:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=_end_with_parent if self.ends_with_us else None,
             )
         self.processes.append(identity(process))
         return process
@@ -94,19 +101,21 @@ def remembered(path: Path) -> LocalCluster | None:
         return None
 
 
-def start(python: str, nodes: int, port: int = 8265) -> LocalCluster:
+def start(python: str, nodes: int, port: int = 8265, *, ends_with_us: bool = False) -> LocalCluster:
     """Start a head, which does no work itself, and nodes with one CPU each.
 
     Args:
         python: An interpreter that has ray and maquette.
         port: Of the Jobs API; 0: any that is free.
+        ends_with_us: It ends when the thread that calls this does.
 
     Raises:
         JobFailed: the cluster does not come up.
     """
     port, meeting = port or _free_port(), _free_port()
     folder = tempfile.mkdtemp(prefix="mq-ray-", dir="/tmp")
-    cluster = LocalCluster(f"http://127.0.0.1:{port}", f"127.0.0.1:{meeting}", folder, python)
+    address, gcs = f"http://127.0.0.1:{port}", f"127.0.0.1:{meeting}"
+    cluster = LocalCluster(address, gcs, folder, python, ends_with_us)
     head = ["--head", "--port", str(meeting), "--num-cpus", "0", "--num-gpus", "0", "--temp-dir",
             folder, "--dashboard-host", "127.0.0.1", "--dashboard-port", str(port),
             "--ray-client-server-port", str(_free_port())]  # fmt: skip
@@ -147,6 +156,11 @@ def _wait(cluster: LocalCluster, newest: psutil.Process, wanted: int) -> None:
                 "another port",
             )  # fmt: skip
         threading.Event().wait(_PAUSE_S)
+
+
+def _end_with_parent() -> None:
+    """Runs in the new process: `ray start` ends all that it started when it is asked to stop."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _environment(ours: Mapping[str, str], python: str) -> dict[str, str]:

@@ -10,6 +10,8 @@ import json
 import re
 from typing import Any
 
+from maquette.scene.events import now
+
 _PREFIX = "@maquette-job "
 _MARK = re.compile(rf"\n{_PREFIX}([^\n]*)\n")
 BEGIN, STOPPING, END = "begin", "stopping", "end"
@@ -17,7 +19,7 @@ BEGIN, STOPPING, END = "begin", "stopping", "end"
 
 def mark(what: str, **facts: Any) -> str:
     """The text of a mark."""
-    return f"\n{_PREFIX}{json.dumps({'mark': what, **facts})}\n"
+    return f"\n{_PREFIX}{json.dumps({'mark': what, 'time': now(), **facts})}\n"
 
 
 def facts_of(text: str, what: str) -> dict[str, Any] | None:

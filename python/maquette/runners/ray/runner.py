@@ -132,9 +132,8 @@ def _running(job: dict[str, Any], state: str, tail: str, handle: Handle) -> Stat
     if marks.facts_of(tail, marks.STOPPING):
         state, message = "INTERRUPTING", "asked to stop: the step saves first"
     progress = LogEvents(tail.split("\n")).progress
-    started_at = _date(job.get("start_time")) if state != "QUEUED" else None
     return Status(state, message, None, handle, progress=progress, provider=_told(job),
-                  started_at=started_at)  # fmt: skip
+                  history=_history(job, state, tail))  # fmt: skip
 
 
 def _ended(job: dict[str, Any], state: str, text: str, handle: Handle) -> Status:
@@ -152,8 +151,22 @@ def _ended(job: dict[str, Any], state: str, text: str, handle: Handle) -> Status
         why = _why(job, code, text, events, handle)
     return Status(
         state, why["what"] if why else message, code, handle, why, events.progress, _told(job),
-        started_at=_date(job.get("start_time")), ended_at=_date(job.get("end_time")),
+        ended_at=_date(job.get("end_time")), history=_history(job, state, text),
     )  # fmt: skip
+
+
+def _history(job: dict[str, Any], state: str, text: str) -> tuple[dict[str, str], ...]:
+    """When the job began, was asked to stop and ended, as far as the marks in its log tell."""
+    begin, stopping = (marks.facts_of(text, each) for each in (marks.BEGIN, marks.STOPPING))
+    dates = {
+        "RUNNING": begin["time"] if begin else None,
+        "INTERRUPTING": stopping["time"] if stopping else None,
+    }
+    if has_ended({"state": state}):
+        dates[state] = _date(job.get("end_time"))
+    elif state != "QUEUED" and not begin:  # a long log's end does not hold its beginning
+        dates["RUNNING"] = _date(job.get("start_time"))
+    return tuple({"state": name, "date": date} for name, date in dates.items() if date)
 
 
 def _why(
