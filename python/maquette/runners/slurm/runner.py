@@ -19,7 +19,7 @@ from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Status
 from maquette.runners.failures import LogEvents, Reason, reason, unexplained
 from maquette.runners.log_files import last_lines, lines_of
 from maquette.runners.slurm import client, sbatch_options, spec
-from maquette.runners.slurm.client import Row
+from maquette.runners.slurm.rows import Row
 from maquette.runners.slurm.states import AGAIN, ENDS, STATES, waiting
 from maquette.scene.atomic import write_json
 
