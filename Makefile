@@ -132,7 +132,7 @@ test-docker: $(READY) ## Run those of containers, with a Docker daemon
 	@$(TESTS) -m "docker and not soak"
 test-pages: $(READY) ## Run those of pages, with Blender and Chromium
 	@$(TESTS) -m "pages and not soak"
-test-cluster: $(READY) ## Run those of a Ray cluster, started here as processes
+test-cluster: $(READY) ## Run those of clusters of Ray and Slurm, started here as processes
 	@MAQUETTE_RAY_PYTHON=$$(bash .ci/ray_environment) $(BIN)/pytest -m "cluster and not soak"
 test-all: $(READY) ## Run all, and soak: an hour (MINUTES=30 ends it, SEED=1 repeats it)
 	@$(BIN)/python tests/recon_image.py

@@ -1,6 +1,6 @@
 """A Slurm cluster of a test's own: controller, nodes and munge as processes on loopback.
 
-All that they keep lies below one folder, and they end with the tests, by their process ids. Two
+All that they keep lies below one folder, and they end with the tests, however these end. Two
 nodes of two processors each; a third sees none of the folders that the others share.
 """
 
@@ -187,8 +187,8 @@ class SlurmCluster:
     def _run(self, name: str, *command: str) -> None:
         with open(self._folder / f"{name}.out", "ab") as log:
             self._processes[name] = subprocess.Popen(
-                command, env=self._environment(), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, start_new_session=True,
+                ["setpriv", "--pdeathsig", "KILL", *command], env=self._environment(),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
     def _environment(self) -> dict[str, str]:

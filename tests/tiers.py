@@ -10,9 +10,8 @@ from backends import missing_daemon
 TIERS = {
     "soak": ("an hour: kills, seeds and variants swept", "make test-all"),
     "docker": ("a Docker daemon", "make test-docker"),
-    "cluster": ("a cluster engine", "make test-cluster"),
     "pages": ("Blender or a browser", "make test-pages"),
-    "cluster": ("Ray, and a cluster of it", "make test-cluster"),
+    "cluster": ("a cluster of Ray or Slurm", "make test-cluster"),
 }
 
 

@@ -72,6 +72,15 @@ def test_a_step_whose_time_ends_saves_queues_again_and_goes_on(
     assert log[-1] == "goes on"
 
 
+def test_a_job_that_slurm_queues_again_goes_on(slurm: SlurmCluster, submit: Submit) -> None:
+    """As it does with one that it preempts, or that an administrator queues again."""
+    job = ready(submit(SAVES))
+    slurm.ask("scontrol", "requeue", number(job))
+    document = ended(job)
+    assert (document["status"]["state"], document["status"]["exitCode"]) == ("DONE", 0)
+    assert "RESTARTING" in states(document) and (job.scene / "saved").exists()
+
+
 def test_a_step_that_asks_for_another_machine_gets_one(submit: Submit) -> None:
     job = submit("[ -e $1/once ] && exit 0; touch $1/once; exit 75")
     assert ended(job)["status"]["state"] == "DONE"

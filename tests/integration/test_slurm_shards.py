@@ -20,6 +20,7 @@ from maquette.scene.paths import Scene
 from maquette.stages.commands import ShardCommand
 from maquette.stages.stage import Needs
 from slurm_cluster import NODES, SlurmCluster
+from synthetic_scene import write_posed_scene
 from turns import linked_copy
 from waiting import wait_for
 
@@ -71,16 +72,31 @@ class Spread:
         return self.written()
 
 
-@pytest.fixture
-def spread(posed: Path, slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spread]:
-    monkeypatch.setenv("PYTHONPATH", f"{os.environ.get('PYTHONPATH', '')}:{TOY}".strip(":"))
-    yield Spread(posed)
+@pytest.fixture(scope="module")
+def posed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base folder with a scene of 14 cameras."""
+    base = tmp_path_factory.mktemp("posed")
+    write_posed_scene(base / "scenes" / "thing", count=14, width=96, height=72)
+    return base
+
+
+@pytest.fixture(scope="module", autouse=True)
+def toy_is_installed() -> Iterator[None]:
+    """As after `pip install` of a package that brings the pipeline."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", f"{os.environ.get('PYTHONPATH', '')}:{TOY}".strip(":"))
+        yield
 
 
 @pytest.fixture
-def expected(posed: Path, tmp_path: Path, spread: Spread) -> bytes:
+def spread(posed_once: Path, slurm: SlurmCluster, tmp_path: Path) -> Spread:
+    return Spread(linked_copy(posed_once, tmp_path / "spread"))
+
+
+@pytest.fixture(scope="module")
+def expected(posed_once: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """What one process makes."""
-    alone = Spread(linked_copy(posed, tmp_path / "alone"))
+    alone = Spread(linked_copy(posed_once, tmp_path_factory.mktemp("alone") / "base"))
     done = maquette(alone.base, "run", "process", *WORDS[:2])
     assert done.returncode == 0, done.stderr
     return alone.result.read_bytes()

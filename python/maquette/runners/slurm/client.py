@@ -9,12 +9,12 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from maquette.errors import ConfigError, JobFailed, Unanswered
 from maquette.runners.base import ResponseLost
+from maquette.runners.slurm import rows
 from maquette.runners.slurm.refusals import refusal
+from maquette.runners.slurm.rows import ACCOUNTED, COLUMNS, Row
 
 ANSWER_LIMIT_S = 60.0
 ASK_EVERY_S = 1.0  # a controller serves thousands: the same question again gets the same answer
@@ -23,33 +23,7 @@ _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|ACCESS_KEY|CREDENTIAL|NOTIFY_URL")
 _OF_ANOTHER_JOB = re.compile(
     r"SLURM_(?!CONF$|JWT$)|SBATCH_(ARRAY_INX|WAIT|HOLD)$"
 )  # in which this may run
-_COLUMNS = ("JobArrayID", "JobID", "State", "Reason", "exit_code", "RestartCnt", "StartTime",
-            "EndTime", "NodeList", "Name")  # fmt: skip
 _HOLDING = ("PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING")
-_SIGNAL_BITS, _CODE_SHIFT = 0x7F, 8
-
-
-@dataclass(frozen=True)
-class Row:
-    """What Slurm says of a job.
-
-    Attributes:
-        id: Its number; of a task of an array: `number_index`.
-        word: Slurm's word for its state.
-        code: Its exit code as shells write it; None while it has not ended.
-        starts: How often it was queued again.
-        started_at, ended_at: UTC, ISO 8601; "" where it is not known.
-    """
-
-    id: str
-    word: str
-    reason: str
-    code: int | None
-    starts: int
-    started_at: str
-    ended_at: str
-    node: str
-    name: str
 
 
 def require_slurm() -> None:
@@ -161,61 +135,22 @@ def _forget() -> None:
 
 
 def _rows(which: str) -> dict[str, Row]:
-    wanted = ",".join(f"{column}:|" for column in _COLUMNS)
+    wanted = ",".join(f"{column}:|" for column in COLUMNS)
     done = _ask("squeue", "--noheader", "--states=all", "--array", which, f"--Format={wanted}")
     if done.returncode != 0:
         if "Invalid job id" in done.stderr:
             return {}
         raise _unanswered("squeue", done.stderr)
-    rows = [_row(line.split("|")) for line in done.stdout.splitlines() if line.count("|") > 5]
-    return {row.id: row for row in rows}
-
-
-def _row(cells: Sequence[str]) -> Row:
-    identity, _, word, reason, status, starts, began, ended, node, name, *_ = cells
-    return Row(
-        id=identity,
-        word=word,
-        reason=reason.strip("()"),
-        code=_code(int(status)) if status.isdigit() else None,
-        starts=int(starts) if starts.isdigit() else 0,
-        started_at=_date(began),
-        ended_at=_date(ended),
-        node=node,
-        name=name,
-    )
+    return rows.read(done.stdout)
 
 
 def _accounted(which: str) -> dict[str, Row]:
-    columns = "JobID,State,ExitCode,Start,End,NodeList,JobName"
+    columns = ",".join(ACCOUNTED)
     done = _ask("sacct", "--noheader", "--parsable2", "--allocations", "--starttime=now-30days",
                 f"--format={columns}", which)  # fmt: skip
     if done.returncode != 0:  # most small clusters keep no accounting
         return {}
-    cells = [line.split("|") for line in done.stdout.splitlines() if line.count("|") == 6]
-    return {
-        identity: Row(identity, word.split()[0], "", _accounted_code(code), 0, _date(began),
-                      _date(ended), node, name)
-        for identity, word, code, began, ended, node, name in cells
-    }  # fmt: skip
-
-
-def _accounted_code(text: str) -> int:
-    code, _, number = text.partition(":")
-    return 128 + int(number) if number.isdigit() and int(number) else int(code)
-
-
-def _code(status: int) -> int:
-    """An exit code as shells write it, from what `wait` gives."""
-    number = status & _SIGNAL_BITS
-    return 128 + number if number else status >> _CODE_SHIFT
-
-
-def _date(seconds: str) -> str:
-    """A date as documents write it, from seconds since 1970."""
-    if not seconds.isdigit() or seconds == "0":
-        return ""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return rows.read_accounted(done.stdout)
 
 
 def _ask(*argv: str) -> subprocess.CompletedProcess[str]:

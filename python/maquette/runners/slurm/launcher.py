@@ -13,7 +13,7 @@ from maquette.errors import ConfigError, ExitCode, Unanswered
 from maquette.jobs.states import has_ended
 from maquette.runners.slurm import client
 from maquette.runners.slurm.arrays import BLIND_NODE, LARGEST, VARIABLE, ArrayOptions, script
-from maquette.runners.slurm.client import Row
+from maquette.runners.slurm.rows import Row
 from maquette.runners.slurm.states import STATES
 from maquette.scene.events import LOG_PREFIX
 from maquette.scene.paths import Scene

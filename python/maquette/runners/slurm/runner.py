@@ -19,7 +19,7 @@ from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Status
 from maquette.runners.failures import LogEvents, Reason, reason, unexplained
 from maquette.runners.log_files import last_lines, lines_of
 from maquette.runners.slurm import client, sbatch_options, spec
-from maquette.runners.slurm.client import Row
+from maquette.runners.slurm.rows import Row
 from maquette.runners.slurm.states import AGAIN, ENDS, STATES, waiting
 from maquette.scene.atomic import write_json
 
@@ -71,8 +71,8 @@ class SlurmRunner:
 
     def status(self, handle: Handle) -> Status:
         """Ask Slurm, and read how the step ended."""
-        row = None
-        if _end_of(handle).get("code") in (None, _SIGKILLED):
+        row, end = None, _end_of(handle)
+        if not end or end["code"] == _SIGKILLED or _may_go_on(handle, end):
             row = client.job(handle["id"])
             if row and row.word == "PENDING" and not row.starts and Path(handle["log"]).exists():
                 row = client.job(handle["id"], now=True)
@@ -103,14 +103,14 @@ class SlurmRunner:
     def _status(self, handle: Handle, row: Row | None) -> Status:
         events = LogEvents(last_lines(Path(handle["log"])))
         end = _end_of(handle)
-        if end:
+        if end and not (row and _may_go_on(handle, end) and not _is_over(row)):
             return _ended(handle, end, row, events)
         if row is None:
             row = client.accounted([handle["id"]]).get(handle["id"])
         if row is None:
             return _forgotten(handle, events)
         state = STATES.get(row.word, row.word)
-        if has_ended({"state": state}):
+        if _is_over(row):
             return _ended_by_slurm(handle, row, state, events)
         return Status(
             state=_alive(handle, row, state),
@@ -127,6 +127,16 @@ RUNNER = SlurmRunner
 
 def _handle(number: str, request: Request) -> Handle:
     return {"id": number, **{name: request[name] for name in _OF_HANDLE}}
+
+
+def _may_go_on(handle: Handle, end: dict[str, Any]) -> bool:
+    """Whether Slurm, and no person, stopped the step: it may have queued the job again."""
+    stopped = bool(end["asked"]) and not Path(handle["stop"]).exists()
+    return stopped and end["code"] not in (0, TIME_IS_UP)
+
+
+def _is_over(row: Row) -> bool:
+    return has_ended({"state": STATES.get(row.word)})
 
 
 def _alive(handle: Handle, row: Row, state: str) -> str:

@@ -67,7 +67,7 @@ step=$!
 [ "$asked" = 0 ] || ask_to_stop
 wait "$step" # a signal ends this, too
 while kill -0 "$step" 2> /dev/null; do
-  [ "$SECONDS" -lt "$kill_at" ] || kill -KILL "$step"
+  [ "$asked" = 0 ] || [ "$SECONDS" -lt "$kill_at" ] || kill -KILL "$step"
   sleep 0.2
 done
 wait "$step"
