@@ -12,6 +12,8 @@ from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
 
 _YOURS = ("input", "masks", "runs")  # what a person gave, and training
+_KEEP = "given, or trained: nothing makes it again"
+_LEFT = (".new-", ".old-", ".tmp-")
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ def _of_stage(
     results = set(record.kinds)
     if mine and all(path in results for path in mine):
         remark = "results"
+    elif mine and all(path.startswith("input/") for path in mine):
+        remark = _KEEP
     else:
         remark = f"{record.step} makes it again" + (", results in it" if results & mine else "")
     name = record.stage if owner == COMMON else f"{owner} {record.stage}"
@@ -87,5 +91,6 @@ def _below(outputs: Iterable[str], files: dict[str, int]) -> set[str]:
 
 
 def _of_folder(name: str, size: int) -> Usage:
-    remark = "given, or trained: nothing makes it again" if name in _YOURS else ""
-    return Usage(f"{name}/" if "." not in name else name, size, (), remark)
+    if name.startswith(_LEFT):
+        return Usage(name, size, (), "left by a kill: the next step removes it")
+    return Usage(f"{name}/" if "." not in name else name, size, (), _KEEP if name in _YOURS else "")
