@@ -63,7 +63,7 @@ def run(
     """
     names, processes = colmap.image_names(scene.database), shards.threads_of(options.workers)
     wanted = [(one, other) for one, other in item["pairs"]]
-    target = shards.database_of(scene, _NAME, item["number"])
+    target = _database_of(scene, item["number"])
     if item["number"] == 0:
         method = _method(scene, options, names)
         progress.say(f"{method} matching of the pairs of {len(names)} pictures")
@@ -110,7 +110,7 @@ def merge(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         matching.clear(database)
         likelihood = {}
         for number, part in enumerate(parts):
-            file = shards.database_of(scene, _NAME, number)
+            file = _database_of(scene, number)
             shards.join_pairs(database, file)
             likelihood.update(_read_trial(_trial_file(file), part))
         search = completion.Search(database, names, options.seed, progress)
@@ -164,6 +164,11 @@ def _proposal(scene: Scene, options: PrepareOptions) -> Proposal:
         proposal = Proposal(proposal.pairs, proposal.alike, of)
         proposal.write(file)
     return proposal
+
+
+def _database_of(scene: Scene, number: int) -> Path:
+    """Where a shard writes, beside its record."""
+    return scene.records(COMMON) / _NAME / f"{number}.db"
 
 
 def _leave_out_learned(scene: Scene) -> None:
