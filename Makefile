@@ -111,6 +111,8 @@ clear-data: $(READY) ## Remove the scene from its bucket (asks first)
 	@$(CLI) data clear
 store: $(READY) ## Show the built-in store, used when no data store is added
 	@$(CLI) store
+disk: $(READY) ## Show what each stage of MODEL keeps, and what can be made again
+	@$(CLI) disk
 clean: $(READY) ## Delete the scene and the logs of MODEL (asks first)
 	@$(CLI) clean
 

@@ -23,7 +23,7 @@ import street
 from maquette.pipelines.pipeline import COMMON
 from maquette.pipelines.prepare import PREPARE, PrepareOptions
 from maquette.recon.processes import spread
-from maquette.scene import stage_records
+from maquette.scene import lock, stage_records
 from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -47,7 +47,9 @@ def main() -> None:
         base = arguments.folder / str(count)
         street.write_photos(base / "photos", count)
         scene = Scene(base / "scene")
-        found = prepare(scene, base, arguments.until, arguments.workers)
+        scene.stages.mkdir(parents=True, exist_ok=True)
+        with lock.held(scene, print):
+            found = prepare(scene, base, arguments.until, arguments.workers)
         case = f"{count} photos"
         totals[count] = sum(seconds for seconds, _ in found.values())
         pairs[count] = stage_records.read(scene, "matches").numbers["pairs_matched"]
@@ -65,7 +67,6 @@ def main() -> None:
 
 def prepare(scene: Scene, base: Path, until: str, workers: int) -> dict[str, tuple[float, int]]:
     """Run the stages; by name, their processor seconds in all pieces, and the most memory."""
-    scene.stages.mkdir(parents=True, exist_ok=True)
     options = PrepareOptions(input=str(base / "photos"), workers=workers)
     found = {}
     for name in STAGES[: STAGES.index(until) + 1]:

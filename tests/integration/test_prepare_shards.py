@@ -114,6 +114,28 @@ def test_after_a_kill_only_the_shards_that_lack_are_done(
     assert contents(scene.database) == before
 
 
+def test_a_kill_inside_a_shard_costs_a_batch_of_pairs(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "_FEW", 1000)
+    monkeypatch.setattr(matching, "_BATCH", 30)
+    before = contents(scene.database)
+    real, matched = matching._match_part, []
+
+    def killed(part: Any) -> Any:
+        matched.append(len(part.pairs))
+        if len(matched) == 4:
+            raise KeyboardInterrupt
+        return real(part)
+
+    monkeypatch.setattr(matching, "_match_part", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, "matches", forced=True)
+    run(scene, "matches")
+    assert sum(matched) == len(pairs.exhaustive(24)) + 30
+    assert contents(scene.database) == before
+
+
 def test_a_trial_in_shards_chooses_the_pairs_that_one_trial_of_all_does(
     scene: Scene, small: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

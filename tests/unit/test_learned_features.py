@@ -17,7 +17,7 @@ from maquette.recon.sfm.colmap import pycolmap
 from maquette.recon.sfm.learned import aliked, lightglue, weights
 from maquette.recon.sfm.learned import database as learned_database
 from maquette.recon.sfm.learned import matching as learned
-from maquette.recon.sfm.registration import PoseOptions, Workspace
+from maquette.recon.sfm.workspace import PoseOptions, Workspace
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 

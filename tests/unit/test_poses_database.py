@@ -13,7 +13,8 @@ import pytest
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.sfm import colmap, mapping, registration
 from maquette.recon.sfm.colmap import pycolmap
-from maquette.recon.sfm.registration import Attempt, Begun, Workspace
+from maquette.recon.sfm.registration import Begun
+from maquette.recon.sfm.workspace import Attempt, Workspace
 from maquette.recon.stages.common import poses
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from maquette.recon.sfm import features, registration
+from maquette.recon.sfm import features, mappers, registration
 from maquette.recon.sfm import principal_point as middle
 from maquette.recon.sfm.features import Effort
 from maquette.recon.sfm.mapping import Quality
 from maquette.recon.sfm.principal_point import Evidence
-from maquette.recon.sfm.registration import Attempt, PoseOptions, Workspace
+from maquette.recon.sfm.workspace import Attempt, PoseOptions, Workspace
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 
@@ -74,8 +74,8 @@ def test_all_at_once_counts_where_pictures_were_left_out_and_it_is_firm(
     used: str,
 ) -> None:
     ways = {
-        registration._incrementally: quality(one_by_one),
-        registration._globally: quality(at_once, points),
+        mappers.incrementally: quality(one_by_one),
+        mappers.globally: quality(at_once, points),
     }
     called = mapped_to(monkeypatch, ways)
     attempt = registration._mapped_both_ways(workspace, "x", Path("x.db"))
@@ -132,11 +132,9 @@ def test_poses_are_found_again_where_the_principal_point_is_off(
 ) -> None:
     monkeypatch.setattr(middle, "evidence", lambda model, options: evidence)
     monkeypatch.setattr(middle, "offset", lambda model: (32.0, 12.0))
-    called = mapped_to(monkeypatch, {registration._incrementally: quality(20)})
+    called = mapped_to(monkeypatch, {mappers.incrementally: quality(20)})
     chosen = replace(workspace, options=PoseOptions(refine_principal_point=option))
-    first = Attempt(
-        "incremental", Path("x.db"), None, quality(20), mapper=registration._incrementally
-    )
+    first = Attempt("incremental", Path("x.db"), None, quality(20), mapper=mappers.incrementally)
     attempt = registration._with_its_principal_point(chosen, first)
     assert len(called) == again
     assert attempt.method == "incremental"
@@ -149,6 +147,6 @@ def test_a_free_principal_point_that_loses_pictures_is_refused(
     monkeypatch: pytest.MonkeyPatch, workspace: Workspace
 ) -> None:
     monkeypatch.setattr(middle, "evidence", lambda *_: Evidence(0.05, 0.0003, 50.0))
-    mapped_to(monkeypatch, {registration._incrementally: quality(19)})
-    first = Attempt("a", Path("x.db"), None, quality(20), mapper=registration._incrementally)
+    mapped_to(monkeypatch, {mappers.incrementally: quality(19)})
+    first = Attempt("a", Path("x.db"), None, quality(20), mapper=mappers.incrementally)
     assert registration._with_its_principal_point(workspace, first) is first

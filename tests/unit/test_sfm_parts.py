@@ -32,7 +32,8 @@ from maquette.recon.sfm import (
 from maquette.recon.sfm.colmap import pycolmap
 from maquette.recon.sfm.features import FeatureOptions
 from maquette.recon.sfm.mapping import MappingOptions, Quality
-from maquette.recon.sfm.registration import Attempt, Begun, PoseOptions, Workspace
+from maquette.recon.sfm.registration import Begun
+from maquette.recon.sfm.workspace import Attempt, PoseOptions, Workspace
 from maquette.recon.stages.common import dataset, features, matches, poses, region, undistort
 from maquette.recon.stages.common import frames as frames_stage
 from maquette.recon.stages.common import input as input_stage

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from maquette.errors import BadInput
+from maquette.recon.system_memory import memory_bytes
 from maquette.recon.views.cache import ArrayCache
 from maquette.recon.views.checks import check
 from maquette.recon.views.images import read_image, read_mask
-from maquette.recon.views.memory import memory_bytes
 from maquette.recon.views.split import split
 from maquette.recon.views.views import Views
 from maquette.scene import transforms

@@ -32,6 +32,9 @@ class PrepareOptions(ShardedStepOptions):
     poses: Poses = option(
         "auto", "given: those that came with the photos; refine: these, adjusted; find: new ones"
     )
+    cluster_size: int = option(
+        0, "photos mapped together, larger sets in clusters (0: by number and memory)", low=0
+    )
     auto_exposure_wb: bool = option(False, "1: exposure or white balance varies")
     min_registered: float = option(
         0.6, "gate: smallest share of images with a pose", above=0, high=1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from maquette.recon.sfm.colmap import hush, pycolmap
 from maquette.scene.events import Progress
 
 MAX_ERROR_PX = 2.0
+SNAPSHOT_FRAMES = 50
+TRACKS_PER_IMAGE = 400  # at most, where all are solved at once: its memory grows with them
 _FILTER_ERROR_PX = 4.0
 _FILTER_ANGLE_DEG = 1.5
 
@@ -67,22 +70,45 @@ def quality_of(model: Any, images: int) -> Quality:
     )
 
 
+@dataclass(frozen=True)
+class Going:
+    """How a long incremental mapping goes on after a kill.
+
+    Attributes:
+        snapshots: Where it leaves its model now and then; None: nowhere.
+        begun: The model to go on from; None: from nothing.
+        names: The pictures to map; none: all of the database.
+        tidy: Called at each picture; drops old snapshots.
+    """
+
+    snapshots: Path | None = None
+    begun: Path | None = None
+    names: tuple[str, ...] = ()
+    tidy: Callable[[], None] = lambda: None
+
+
 def map_incrementally(
-    database: Path, pictures: Path, work: Path, options: MappingOptions, progress: Progress
-) -> list[Any]:
+    database: Path, pictures: Path, work: Path, options: MappingOptions, progress: Progress,
+    going: Going = Going(),
+) -> list[Any]:  # fmt: skip
     """Grow models picture by picture; the largest first.
 
     Known intrinsics are kept as given; otherwise focal length and distortion are refined.
     """
-    total = len(colmap.image_names(database))
-    seen = [0]
+    total = len(going.names) or len(colmap.image_names(database))
+    seen = [pycolmap.Reconstruction(going.begun).num_reg_images() if going.begun else 0]
 
     def count() -> None:
         seen[0] = min(seen[0] + 1, total)
+        going.tidy()
         progress.step("poses", seen[0], total)
 
+    chosen = mapper_options(options, total)
+    chosen.image_names = list(going.names)
+    if going.snapshots:
+        chosen.snapshot_path, chosen.snapshot_frames_freq = going.snapshots, SNAPSHOT_FRAMES
     models = pycolmap.incremental_mapping(
-        database, pictures, work, mapper_options(options, total), next_image_callback=count
+        database, pictures, work, chosen, going.begun or "", next_image_callback=count
     )
     return sorted(models.values(), key=lambda model: -model.num_reg_images())
 
@@ -100,20 +126,28 @@ def mapper_options(options: MappingOptions, total: int) -> pycolmap.IncrementalP
     return chosen
 
 
-def map_globally(database: Path, pictures: Path, work: Path, options: MappingOptions) -> list[Any]:
+def calibrate(database: Path) -> None:
+    """Estimate focal lengths from the matches of a database, which is changed."""
+    pycolmap.calibrate_view_graph(database, pycolmap.ViewGraphCalibrationOptions())
+
+
+def map_globally(
+    database: Path, pictures: Path, work: Path, options: MappingOptions, most_tracks: int = 0
+) -> list[Any]:
     """Solve for all poses at once, which survives weak links that stop the incremental mapper.
 
-    The database is changed: focal lengths are estimated from its matches first.
+    Args:
+        database: Where focal lengths, if they are unknown, are estimated already (`calibrate`).
+        most_tracks: Tracks that are used at most; 0: all.
     """
-    calibration = pycolmap.ViewGraphCalibrationOptions()
-    if not options.intrinsics_known:
-        pycolmap.calibrate_view_graph(database, calibration)
     chosen = pycolmap.GlobalPipelineOptions()
     chosen.random_seed = chosen.mapper.random_seed = options.seed
     chosen.num_threads = colmap.threads()
     chosen.mapper.global_positioning.use_gpu = False
     chosen.mapper.bundle_adjustment.ceres.use_gpu = False
     chosen.mapper.bundle_adjustment.refine_principal_point = options.refine_principal_point
+    if most_tracks:
+        chosen.mapper.keep_max_num_tracks = most_tracks
     models = pycolmap.global_mapping(database, pictures, work, chosen)
     return sorted(models.values(), key=lambda model: -model.num_reg_images())
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from maquette.recon.sfm import (
+    capacity,
     colmap,
     features,
     lens,
+    mappers,
     mapping,
     matching,
     pairs,
@@ -18,16 +20,13 @@ from maquette.recon.sfm import (
     proposing,
 )
 from maquette.recon.sfm import principal_point as middle
-from maquette.recon.sfm.features import Effort, FeatureOptions
+from maquette.recon.sfm.features import Effort
 from maquette.recon.sfm.learned import database as learned
 from maquette.recon.sfm.learned import weights
-from maquette.recon.sfm.mapping import MAX_ERROR_PX, MappingOptions, Quality
+from maquette.recon.sfm.mapping import MAX_ERROR_PX, Quality
 from maquette.recon.sfm.masks import for_colmap
 from maquette.recon.sfm.refusal import Refusal
-from maquette.scene.events import Progress
-from maquette.scene.paths import Scene
-
-PrincipalPoint = bool | Literal["auto"]
+from maquette.recon.sfm.workspace import Attempt, Mapper, Workspace
 
 _WIDE = 20
 _MANY_FEATURES = 6000  # doubled pictures would give little more than these
@@ -36,68 +35,7 @@ _NEARLY_ALL = 0.9  # of the pictures
 _ENOUGH_POINTS = 30.0  # for each registered picture
 
 
-@dataclass(frozen=True)
-class PoseOptions:
-    """Options of finding poses.
-
-    Attributes:
-        features: For features that are looked for once more.
-        refine_principal_point: Whether it may move; `auto`: where the pictures tell that it is
-            off their middle.
-        min_registered: The gate: smallest share of the images that must find a pose, 0..1.
-        is_video: The pictures are frames of a video, of which more can be taken.
-        seed: Of every random choice.
-    """
-
-    features: FeatureOptions = field(default_factory=FeatureOptions)
-    refine_principal_point: PrincipalPoint = "auto"
-    min_registered: float = 0.6
-    seed: int = 0
-    is_video: bool = True
-
-    @property
-    def mapping(self) -> MappingOptions:
-        """The mapper's part."""
-        known = bool(self.features.camera_params.strip())
-        return MappingOptions(known, self.refine_principal_point is True, self.seed)
-
-
-@dataclass
-class Attempt:
-    """What one method gave.
-
-    Attributes:
-        database: Whose pictures and features the model has.
-        mapper: What made the models of that database.
-        tried: All methods that the same matches were given to, where there was more than one.
-    """
-
-    method: str
-    database: Path
-    model: Any
-    quality: Quality
-    remarks: list[str] = field(default_factory=list)
-    mapper: Mapper | None = None
-    tried: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """Where the poses are found: the scene, a folder to work in, and who to tell."""
-
-    scene: Scene
-    work: Path
-    options: PoseOptions
-    progress: Progress
-
-    @property
-    def pictures(self) -> Path:
-        """The pictures as filmed."""
-        return self.scene.images_raw
-
-
 Begun = Callable[[], None]
-Mapper = Callable[[Workspace, str, Path], list[Any]]
 
 
 def register(workspace: Workspace) -> Attempt:
@@ -145,7 +83,7 @@ class _Begun:
 
 
 def _as_matched(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
-    return _mapped_both_ways(workspace, name, workspace.scene.database)
+    return _mapped_by_size(workspace, name, workspace.scene.database)
 
 
 def _exhaustively(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
@@ -158,7 +96,7 @@ def _exhaustively(workspace: Workspace, name: str, begun: Begun) -> Attempt | No
     colmap.copy(workspace.scene.database, database)
     matching.match(database, names, wanted, workspace.options.seed, workspace.progress)
     colmap.settle(database)
-    return _mapped_both_ways(workspace, name, database)
+    return _mapped_by_size(workspace, name, database)
 
 
 def _without_exif_focal(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
@@ -168,7 +106,7 @@ def _without_exif_focal(workspace: Workspace, name: str, begun: Begun) -> Attemp
         return None
     begun()
     database = _with_other_cameras(workspace, name, workspace.scene.database, lens.forget_focals)
-    attempt = _mapped_both_ways(workspace, name, database)
+    attempt = _mapped_by_size(workspace, name, database)
     shown = ", ".join(f"{focal:.0f}" for focal in sorted(set(told))[:3])
     attempt.remarks.append(f"EXIF's focal length ({shown} px) does not fit the pictures: left out")
     return attempt
@@ -222,7 +160,7 @@ def _with_learned_features(workspace: Workspace, name: str, begun: Begun) -> Att
     with for_colmap(workspace.scene) as masks:
         complete(database, workspace.pictures, wanted, masks, seed, workspace.progress)
     colmap.settle(database)
-    return _mapped(workspace, name, database, _incrementally)
+    return _mapped(workspace, name, database, mappers.incrementally)
 
 
 Method = Callable[[Workspace, str, Begun], "Attempt | None"]
@@ -269,7 +207,7 @@ def _matched_and_mapped(workspace: Workspace, name: str, database: Path) -> Atte
     search = preemption.match if preemption.pays(database, wanted) else matching.match
     search(database, names, wanted, seed, workspace.progress)
     colmap.settle(database)
-    return _mapped_both_ways(workspace, name, database)
+    return _mapped_by_size(workspace, name, database)
 
 
 def _many_pairs(workspace: Workspace, database: Path, names: list[str]) -> list[pairs.Pair]:
@@ -280,38 +218,50 @@ def _many_pairs(workspace: Workspace, database: Path, names: list[str]) -> list[
     return pairs.in_tiles({*pairs.sequential(len(names), _WIDE), *found.pairs})
 
 
-def _mapped_both_ways(workspace: Workspace, name: str, database: Path) -> Attempt:
-    """Where pictures are left out, solve for all poses at once too: it takes seconds.
+def _mapped_by_size(workspace: Workspace, name: str, database: Path) -> Attempt:
+    """One by one; all at once first where that would be long; in clusters what is too large.
 
-    Few points bear poses that are off by percents, so a model that does not have many is refused.
+    Raises:
+        JobFailed: the memory does not suffice.
     """
-    attempt = _mapped(workspace, name, database, _incrementally)
+    images = len(colmap.image_names(database))
+    matches = matching.counts(database)["matches"]
+    if capacity.cluster_size(images, matches, workspace.options.cluster_size):
+        return _mapped(workspace, _large(name, "clusters"), database, mappers.in_clusters)
+    if images <= capacity.ONE_BY_ONE:
+        return _mapped_both_ways(workspace, name, database)
+    attempt = _mapped(workspace, _large(name, "global"), database, mappers.globally)
+    if _is_firm(attempt.quality) and attempt.quality.passes(_NEARLY_ALL):
+        return attempt
+    other = _mapped(workspace, name, database, mappers.incrementally)
+    better = attempt if _is_firm(attempt.quality) and attempt.quality > other.quality else other
+    return replace(better, tried=(attempt.method, other.method))
+
+
+def _large(name: str, way: str) -> str:
+    """What a method is called where it maps a large set in its usual way."""
+    return way if name == "incremental" else f"{name}-{way}"
+
+
+def _mapped_both_ways(workspace: Workspace, name: str, database: Path) -> Attempt:
+    """Where pictures are left out, solve for all poses at once too: it takes seconds."""
+    attempt = _mapped(workspace, name, database, mappers.incrementally)
     if attempt.quality.passes(_NEARLY_ALL):
         return attempt
-    other = _mapped(workspace, f"{name}-global", database, _globally)
-    is_firm = other.quality.points >= _ENOUGH_POINTS * other.quality.registered
-    better = other if is_firm and other.quality > attempt.quality else attempt
+    other = _mapped(workspace, f"{name}-global", database, mappers.globally)
+    better = other if _is_firm(other.quality) and other.quality > attempt.quality else attempt
     return replace(better, tried=(attempt.method, other.method))
+
+
+def _is_firm(quality: Quality) -> bool:
+    """Whether it has many points: few bear poses that are off by percents."""
+    return quality.points >= _ENOUGH_POINTS * quality.registered
 
 
 def _mapped(workspace: Workspace, name: str, database: Path, mapper: Mapper) -> Attempt:
     attempt = _judged(workspace, name, database, mapper(workspace, name, database))
     attempt.mapper = mapper
     return attempt
-
-
-def _incrementally(workspace: Workspace, name: str, database: Path) -> list[Any]:
-    folder, options = _folder(workspace, name), workspace.options.mapping
-    return mapping.map_incrementally(
-        database, workspace.pictures, folder, options, workspace.progress
-    )
-
-
-def _globally(workspace: Workspace, name: str, database: Path) -> list[Any]:
-    calibrated = workspace.work / f"{name}-calibrated.db"  # a copy: solving changes it
-    colmap.copy(database, calibrated)
-    folder, options = _folder(workspace, name), workspace.options.mapping
-    return mapping.map_globally(calibrated, workspace.pictures, folder, options)
 
 
 def _with_its_lens(workspace: Workspace, attempt: Attempt) -> Attempt:
@@ -360,12 +310,6 @@ def _with_its_principal_point(workspace: Workspace, attempt: Attempt) -> Attempt
     )
     workspace.progress.say(found.remarks[-1])
     return replace(found, method=attempt.method)
-
-
-def _folder(workspace: Workspace, name: str) -> Path:
-    folder = workspace.work / name
-    folder.mkdir(parents=True)
-    return folder
 
 
 def _judged(workspace: Workspace, name: str, database: Path, models: list[Any]) -> Attempt:

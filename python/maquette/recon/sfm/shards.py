@@ -13,19 +13,12 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from maquette.pipelines.pipeline import COMMON
 from maquette.recon.sfm import colmap
 from maquette.recon.sfm.features import Search
-from maquette.scene.paths import Scene
 
 BY_PICTURE = ("keypoints", "descriptors")
 BY_PAIR = ("matches", "two_view_geometries")
 _PATIENCE_S = 300.0  # while another process reads or writes the whole database
-
-
-def database_of(scene: Scene, stage: str, number: int) -> Path:
-    """Where a shard of a stage of prepare writes."""
-    return scene.records(COMMON) / stage / f"{number}.db"
 
 
 def threads_of(workers: int) -> int:

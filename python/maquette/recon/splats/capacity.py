@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from maquette.errors import ConfigError
-from maquette.recon.views.memory import memory_bytes
+from maquette.recon.system_memory import memory_bytes
 
 _SHARE = 0.6  # of all memory: pixels and the program need the rest
 _PARAMETERS = 11  # of a Gaussian, without its colour

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from maquette.errors import BadInput, ConfigError
 from maquette.recon.mesh.triangles import TriangleMesh
+from maquette.recon.system_memory import memory_bytes
 from maquette.recon.texture import charts as chart_making
 from maquette.recon.texture.baking import Colors, bake
 from maquette.recon.texture.blending import Layers, blended_layers, plain_layers, shared_views
@@ -25,7 +26,6 @@ from maquette.recon.texture.outliers import find_outliers
 from maquette.recon.texture.packing import Packing, pack
 from maquette.recon.texture.textured_mesh import TexturedMesh, shared_coordinates
 from maquette.recon.texture.vertex_colors import colored_vertices
-from maquette.recon.views.memory import memory_bytes
 from maquette.recon.views.views import Views
 
 _BAND_PX = 5.0  # half the width over which one photograph fades into the next

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import torch
 
+from maquette.recon.system_memory import memory_bytes
+
 _SHARE = 0.2
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def cache_bytes(device: torch.device, processes: int = 1) -> int:
@@ -20,14 +18,3 @@ def cache_bytes(device: torch.device, processes: int = 1) -> int:
     if device.type == "cuda":
         return int(_SHARE * torch.cuda.get_device_properties(device).total_memory)
     return int(_SHARE * memory_bytes() / processes)
-
-
-def memory_bytes(cgroup: Path = _CGROUP) -> int:
-    """Memory of this machine, or of the container where that is less."""
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            return min(whole, int((cgroup / name).read_text(encoding="ascii")))
-        except (OSError, ValueError):  # no such file, or "max"
-            continue
-    return whole

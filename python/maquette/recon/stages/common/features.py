@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from maquette.pipelines.pipeline import COMMON
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
 from maquette.recon.sfm import cameras, colmap, features, shards
@@ -40,7 +41,7 @@ def run(
     searches = [Search(**one) for one in item["searches"]]
     names = [name for search in searches for name in search.names]
     threads = shards.threads_of(options.workers)
-    target = shards.database_of(scene, _NAME, item["number"])
+    target = _database_of(scene, item["number"])
     with replacing_file(target) as database, for_colmap(scene, names) as mask_folder:
         colmap.create(database)
         features.find(database, scene.images_raw, searches, mask_folder, progress, threads)
@@ -59,7 +60,7 @@ def merge(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         features.register(database, scene.images_raw, names, _options(scene, options))
         colmap.settle(database)
         for number in range(-(-len(names) // _PICTURES)):
-            shards.join_pictures(database, shards.database_of(scene, _NAME, number))
+            shards.join_pictures(database, _database_of(scene, number))
         features.require_some(database)
         colmap.settle(database)
         numbers = features.counts(database)
@@ -74,6 +75,11 @@ def mask_files(scene: Scene, options: PrepareOptions) -> Iterable[Path]:
     """Masks are part of the key: the person's, and those that came with the photos."""
     folders = (scene.masks, scene.masks_input)
     return sorted(path for folder in folders for path in folder.glob("*.png"))
+
+
+def _database_of(scene: Scene, number: int) -> Path:
+    """Where a shard writes, beside its record."""
+    return scene.records(COMMON) / _NAME / f"{number}.db"
 
 
 def _names(scene: Scene) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,9 @@ def split(scene: Scene, options: PrepareOptions) -> list[dict[str, Any]]:
     _leave_out_learned(scene)
     proposal = _proposal(scene, options)
     tries = options.matcher == "auto" and preemption.pays(scene.database, proposal.pairs)
+    of = hashlib.sha256(proposal.of.encode()).hexdigest()[:12]
     return [
-        {"number": number, "pairs": [list(pair) for pair in share], "tries": tries}
+        {"number": number, "of": of, "pairs": [list(pair) for pair in share], "tries": tries}
         for number, share in enumerate(pairs.batches(proposal.pairs, _PAIRS))
     ]
 
@@ -55,29 +57,44 @@ def split(scene: Scene, options: PrepareOptions) -> list[dict[str, Any]]:
 def run(
     scene: Scene, options: PrepareOptions, item: dict[str, Any], progress: Progress
 ) -> Sequence[Path]:
-    """Match some pairs, into a database of their own; of a trial also what it found."""
+    """Match some pairs, into a database of their own; of a trial also what it found.
+
+    A kill costs a batch of pairs: the database that is not finished is gone on with.
+    """
     names, processes = colmap.image_names(scene.database), shards.threads_of(options.workers)
     wanted = [(one, other) for one, other in item["pairs"]]
-    target = shards.database_of(scene, _NAME, item["number"])
+    target = _database_of(scene, item["number"])
     if item["number"] == 0:
         method = _method(scene, options, names)
         progress.say(f"{method} matching of the pairs of {len(names)} pictures")
-    made = [target]
-    with replacing_file(target) as part:
-        colmap.create(part)
-        if item["tries"]:
-            trial = part.with_name(f"{part.name}-trial")
+    unfinished = target.with_name(f"{item['number']}-of-{item['of']}.db")
+    trial = _trial_file(unfinished)
+    if item["tries"]:
+        if not trial.exists():
+            work = unfinished.with_suffix(".trial")
             found = preemption.trial(
-                scene.database, names, wanted, options.seed, progress, trial, processes
+                scene.database, names, wanted, options.seed, progress, work, processes
             )
-            made.append(_write_trial(target, wanted, found))
-            worth = preemption.worth(found)
-            wanted = pairs.in_tiles(worth)
-        matching.match(
-            scene.database, names, wanted, options.seed, progress, into=part, processes=processes
-        )
-        colmap.settle(part)
-    return made
+            _write_trial(trial, wanted, found)
+        wanted = pairs.in_tiles(preemption.worth(_read_trial(trial, wanted)))
+    if not unfinished.exists():
+        colmap.create(unfinished)
+    matching.match(
+        scene.database,
+        names,
+        wanted,
+        options.seed,
+        progress,
+        into=unfinished,
+        processes=processes,
+    )
+    colmap.settle(unfinished)
+    unfinished.replace(target)
+    if not item["tries"]:
+        _trial_file(target).unlink(missing_ok=True)  # of another key
+        return [target]
+    trial.replace(_trial_file(target))
+    return [target, _trial_file(target)]
 
 
 def merge(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
@@ -93,9 +110,9 @@ def merge(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         matching.clear(database)
         likelihood = {}
         for number, part in enumerate(parts):
-            file = shards.database_of(scene, _NAME, number)
+            file = _database_of(scene, number)
             shards.join_pairs(database, file)
-            likelihood.update(_read_trial(file, part))
+            likelihood.update(_read_trial(_trial_file(file), part))
         search = completion.Search(database, names, options.seed, progress)
         matched = set(matching.matches(database, names))
         if likelihood:
@@ -149,6 +166,11 @@ def _proposal(scene: Scene, options: PrepareOptions) -> Proposal:
     return proposal
 
 
+def _database_of(scene: Scene, number: int) -> Path:
+    """Where a shard writes, beside its record."""
+    return scene.records(COMMON) / _NAME / f"{number}.db"
+
+
 def _leave_out_learned(scene: Scene) -> None:
     """Features of a network, which an earlier search for poses left, have nothing to match by."""
     if learned.is_in(scene.database):
@@ -175,15 +197,16 @@ def _places(scene: Scene, names: list[str]) -> np.ndarray | None:
     )
 
 
-def _write_trial(target: Path, wanted: Sequence[Pair], found: dict[Pair, tuple[int, int]]) -> Path:
-    file = target.with_suffix(".npy")
+def _trial_file(database: Path) -> Path:
+    return database.with_suffix(".npy")
+
+
+def _write_trial(file: Path, wanted: Sequence[Pair], found: dict[Pair, tuple[int, int]]) -> None:
     with replacing(file) as temporary:
         np.save(temporary, np.array([found[pair] for pair in wanted], np.int32))
-    return file
 
 
-def _read_trial(target: Path, wanted: Sequence[Pair]) -> dict[Pair, tuple[int, int]]:
-    file = target.with_suffix(".npy")
+def _read_trial(file: Path, wanted: Sequence[Pair]) -> dict[Pair, tuple[int, int]]:
     if not file.exists():
         return {}
     numbers = np.load(file).tolist()

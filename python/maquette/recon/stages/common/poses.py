@@ -9,18 +9,21 @@ from typing import Any
 from PIL import Image
 
 from maquette.errors import BadInput, ConfigError
+from maquette.pipelines.pipeline import COMMON
 from maquette.pipelines.prepare import Poses, PrepareOptions
 from maquette.recon.frames.folders import replacing_file, replacing_folder
 from maquette.recon.sfm import cameras, colmap, mapping, registration
 from maquette.recon.sfm.features import FeatureOptions
 from maquette.recon.sfm.given import model, reading
-from maquette.recon.sfm.registration import Attempt, PoseOptions, Workspace
+from maquette.recon.sfm.workspace import Attempt, PoseOptions, Workspace
 from maquette.scene import originals
 from maquette.scene.events import Progress
 from maquette.scene.input_source import files_below
 from maquette.scene.paths import Scene
 from maquette.stages.stage import Report, Stage
 
+_NAME = "poses"
+_USUAL = ("incremental", "global", "clusters", "given", "refined")
 _FILES = ("cameras.bin", "images.bin", "points3D.bin")
 
 
@@ -38,7 +41,8 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         work = folder / "work"
         work.mkdir()
         chosen = _options(scene, options)
-        workspace = Workspace(scene, work, chosen, progress)
+        kept = scene.records(COMMON) / _NAME
+        workspace = Workspace(scene, work, chosen, progress, kept)
         best = _given(workspace, options.poses) or registration.register(workspace)
         (folder / "0").mkdir()
         best.model.write_binary(folder / "0")
@@ -52,7 +56,7 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         numbers["without_pose"] = unposed
         remarks.append(originals.sentence(unposed, best.quality.images))
         progress.say(remarks[-1])
-    if best.method not in ("incremental", "given", "refined"):
+    if best.method not in _USUAL:
         remarks.append(f"the usual way left pictures out; `{best.method}` found their poses")
     outputs = [scene.distorted / name for name in _FILES]
     return Report(outputs, mutable=[scene.database], numbers=numbers, remarks=remarks)
@@ -110,6 +114,8 @@ def _options(scene: Scene, options: PrepareOptions) -> PoseOptions:
         options.min_registered,
         options.seed,
         originals.is_video(scene),
+        options.cluster_size,
+        options.workers,
     )
 
 
@@ -130,7 +136,7 @@ def _numbers(best: Attempt) -> dict[str, Any]:
 
 
 STAGE = Stage(
-    "poses",
+    _NAME,
     2,
     run,
     parameters=(
@@ -140,7 +146,9 @@ STAGE = Stage(
         "min_registered",
         "seed",
     ),
-    added=("poses",),
+    reads=("workers",),
+    added=("poses", "cluster_size"),
     after=("frames", "features", "matches"),
     packages=("pycolmap",),
+    keeps_shards=False,
 )
