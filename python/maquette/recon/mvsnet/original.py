@@ -11,6 +11,8 @@ from maquette.recon.mvsnet.options import NetworkOptions
 from maquette.recon.mvsnet.prediction import Prediction
 
 _STRIDE = 4
+_SLAB = 32  # planes
+_FIRST = 8  # channels of the first 3-D layer
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pictures
 
 
@@ -54,11 +56,31 @@ class MVSNet(nn.Module):
         features = [self.feature(view) for view in normal.unbind(1)]
         matrices = planes.sweep_matrices(projections, _STRIDE)
         depths = planes.equal_depths(depth_range, self.options.n_depths)
-        cost = costs.variance(features, matrices, depths, self.options.has_kernels)
-        regularize = self.cost_regularization
-        logits = costs.recomputed(regularize, cost, self.training and self.options.recomputes)
+        if self.training:
+            cost = costs.variance(features, matrices, depths, self.options.has_kernels)
+            part = self.cost_regularization
+            logits = costs.recomputed(part, cost, self.options.recomputes)
+        else:
+            logits = self._logits_by_slabs(features, matrices, depths)
         probability = logits.float().softmax(1)
         depth = regression.expectation(probability, depths)
         with torch.no_grad():
             confidence = regression.confidence(probability)
         return Prediction(depth, confidence, (depth,), 1.0 / _STRIDE)
+
+    def _logits_by_slabs(self, features: list[Tensor], matrices: Tensor, depths: Tensor) -> Tensor:
+        """Logits [B, D, h, w]; of the cost volume never more than some planes are in memory.
+
+        The first layer sees one plane on either side, so that slabs fit together exactly.
+        """
+        batch, _, height, width = features[0].shape
+        count = depths.shape[1]
+        first = features[0].new_empty(batch, count, height, width, _FIRST).permute(0, 4, 1, 2, 3)
+        for start in range(0, count, _SLAB):
+            low = max(0, start - 1)
+            near = depths[:, low : start + _SLAB + 1]
+            cost = costs.variance(features, matrices, near, self.options.has_kernels)
+            made = self.cost_regularization.conv0(cost)
+            skipped = start - low
+            first[:, :, start : start + _SLAB] = made[:, :, skipped : skipped + _SLAB]
+        return self.cost_regularization.after_first(first)
