@@ -82,6 +82,14 @@ def test_beside_the_splats_there_is_nothing() -> None:
     assert np.isnan(found.heights).all() and np.isnan(found.colors).all()
 
 
+def test_a_sky_of_splats_hides_nothing() -> None:
+    splats = Gaussians.joined([
+        sheet(hill, grey), sheet(lambda x, y: 0 * x + 60, grey),
+    ])  # fmt: skip
+    found = seen_from_above(splats, frame(), GRID, ceiling=20.0)
+    assert np.nanmax(found.heights) < 3
+
+
 def test_a_large_map_is_drawn_in_blocks_that_meet(monkeypatch: pytest.MonkeyPatch) -> None:
     splats = sheet(hill, striped)
     whole = seen_from_above(splats, frame(), GRID)

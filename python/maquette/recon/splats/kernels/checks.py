@@ -17,7 +17,8 @@ from maquette.recon.splats.losses import ssim, ssim_reference
 from maquette.recon.splats.mcmc import jitter
 from maquette.recon.splats.optimiser import SparseAdam, adam_reference
 from maquette.recon.splats.options import SplatOptions
-from maquette.recon.splats.rasteriser import Rendering, render, render_reference
+from maquette.recon.splats.rasteriser import render, render_reference
+from maquette.recon.splats.renderings import Rendering
 from maquette.recon.splats.schedule import Schedule
 
 _SIZES = ((1, 5, 3), (40, 33, 18), (300, 97, 64))  # Gaussians, width, height
