@@ -43,7 +43,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     trained = read_trained(newest.path)
     cameras = transforms.read(scene.transforms)
     place = georeference.read(scene.georeference)
-    frame = map_frame(place, up_direction(cameras.frames, place.up))
+    frame = map_frame(place, up_direction(cameras.frames, cameras.up))
     device = gpus.device_of(options.gpus)
     flight = Flight(scene, cameras.frames, frame, _LONG_SIDE_PX, device)
     descent = Descent(flight, levels, settings, trained.background)

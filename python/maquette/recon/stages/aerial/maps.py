@@ -47,7 +47,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     """
     cameras = transforms.read(scene.transforms)
     place = georeference.read(scene.georeference)
-    up = up_direction(cameras.frames, place.up)
+    up = up_direction(cameras.frames, cameras.up)
     frame = map_frame(place, up)
     splats = read_trained(scene.results / f"{scene.name}.ply").gaussians
     made = make_map(
