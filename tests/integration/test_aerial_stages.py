@@ -97,7 +97,8 @@ def test_maps_lie_on_the_field_and_walk_mode_stands_on_it(tmp_path: Path) -> Non
     seen = ortho[3] > 0
     assert np.abs(ortho[:3, seen].T / 255 - patched(x, y)[seen]).mean() < 0.08
     ground = read_mesh(scene.results / "field_ground.glb")
-    places = frame().mapped(ground.vertices)
+    gltf = georeference.gltf_from_world(frame().axes[2], georeference.Place())[:3, :3]
+    places = frame().mapped(ground.vertices @ gltf)
     assert np.abs(places[:, 2] - hill(places[:, 0], places[:, 1])).mean() < 0.05
     manifest = json.loads((scene.results / "manifest.json").read_text())
     assert manifest["collision_url"] == "field_ground.glb"

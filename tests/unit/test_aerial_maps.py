@@ -159,12 +159,16 @@ def test_what_stands_before_a_place_hides_it() -> None:
 
 
 def test_small_gaps_are_filled_and_large_ones_stay() -> None:
-    heights = np.full((60, 60), 2.0, np.float32)
+    heights = np.full((90, 200), 2.0, np.float32)
     heights[10:14, 10:14] = np.nan
     heights[20:55, 20:55] = np.nan
+    heights[20:38, 70:88] = np.nan
+    heights[:, 160:] = np.nan
     heights[3, 3] = 50.0
     found = elevation.tidied(heights)
     assert np.isfinite(found[10:14, 10:14]).all() and np.isnan(found[37, 37])
+    assert np.isfinite(found[20:38, 70:88]).all(), "heights enclose it"
+    assert np.isfinite(found[:, 166]).all() and np.isnan(found[:, 170:]).all()
     assert np.nanmax(found) == 2.0
 
 

@@ -31,9 +31,11 @@ def cases(device: torch.device, quick: bool) -> Iterator[Case]:
         camera = camera_before(width, height, device)
         for degree in _DEGREES:
             yield from _cases(random_gaussians(count, degree, device), camera)
-        yield from _cases(random_gaussians(count, 1, device), from_above(camera))
         yield from _similarity(width, height, device)
         yield _step(random_gaussians(count, 1, device))
+    count, width, height = _SIZES[1]
+    above = from_above(camera_before(width, height, device))
+    yield from _cases(random_gaussians(count, 1, device), above)
 
 
 def make_kernels() -> Iterator[str]:
