@@ -172,6 +172,17 @@ def test_small_gaps_are_filled_and_large_ones_stay() -> None:
     assert np.nanmax(found) == 2.0
 
 
+def test_narrow_pits_are_filled_and_houses_and_streets_stay() -> None:
+    heights = np.zeros((120, 120), np.float32)
+    heights[20:60, 20:60] = 5.0
+    heights[20:60, 80:118] = 5.0  # a street of 20 pixels between two houses
+    heights[90:94, 90:95] = -6.0
+    heights[30:33, 30:33] = -6.0
+    found = elevation.without_pits(heights, 0.2)
+    assert found[91, 92] == 0.0 and found[31, 31] == 5.0
+    assert found[40, 70] == 0.0 and found[70, 70] == 0.0 and found[25, 25] == 5.0
+
+
 def test_contours_of_a_cone_are_rings_of_their_height() -> None:
     x, y = np.meshgrid(*GRID.centers())
     heights = (3 - np.hypot(x, y)).astype(np.float32)

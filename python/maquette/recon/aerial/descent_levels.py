@@ -14,10 +14,10 @@ from torch import Tensor
 from maquette.recon.aerial.descent import DescentOptions, Level, descend, judged
 from maquette.recon.aerial.descent_targets import Target, targets_of
 from maquette.recon.aerial.descent_views import Levels, views_of
-from maquette.recon.aerial.elevation import tidied
+from maquette.recon.aerial.elevation import tidied, without_pits
 from maquette.recon.aerial.grids import Grid
 from maquette.recon.aerial.map_frame import MapFrame
-from maquette.recon.aerial.mapping import ceiling_over, extent_of
+from maquette.recon.aerial.mapping import PIT_SHARE, ceiling_over, extent_of
 from maquette.recon.aerial.photos_on_ground import Photos
 from maquette.recon.aerial.seen_from_above import seen_from_above
 from maquette.recon.splats.gaussians import Gaussians
@@ -111,6 +111,7 @@ class Descent:
         grid = Grid.around(low, high, size, _MAP_PX, frame.offset)
         ceiling = ceiling_over(self._views.frames, frame)
         heights = tidied(seen_from_above(splats, frame, grid, ceiling).heights)
+        heights = without_pits(heights, PIT_SHARE * flying_height)
         views = views_of(self._levels, number, heights, grid, frame, flying_height)
         photos = Photos.over(
             splats, self._views.frames, self._views.image, frame.axes[2], self._views.mask

@@ -16,6 +16,7 @@ Heights = NDArray[np.float32]
 Floats = NDArray[np.float64]
 _GAP_PX = 8  # from its edge a gap is filled; a larger one keeps its middle
 _HOLE_SHARE = 0.05  # of the longer side: what heights enclose is filled so far from its edge
+_PIT_PX, _PIT_STEP = 25, 3
 _STEPS = (1.0, 2.0, 5.0)
 _LEVELS = 12  # of contours, about
 _SMOOTH_PX, _SMOOTH_SHARE = 2.0, 0.004  # of the longer side
@@ -39,6 +40,25 @@ def tidied(heights: Heights) -> Heights:
     filled[is_open & (away > _GAP_PX)] = np.nan
     filled[away > max(_GAP_PX, _HOLE_SHARE * max(heights.shape))] = np.nan
     return filled
+
+
+def without_pits(heights: Heights, deepest: float) -> Heights:
+    """Heights without narrow pits: where light passes between splats of the ground to lower ones.
+
+    What lies more than `deepest` below the median of 25 × 25 pixels becomes that; a street
+    between houses is wider than a pit, what rises is not touched.
+    """
+    is_gap = np.isnan(heights)
+    if is_gap.all() or min(heights.shape) < _PIT_PX:
+        return heights
+    nearest = ndimage.distance_transform_edt(is_gap, return_distances=False, return_indices=True)
+    coarse = heights[tuple(nearest)][::_PIT_STEP, ::_PIT_STEP]
+    usual = ndimage.median_filter(coarse, size=_PIT_PX // _PIT_STEP + 1, mode="nearest")
+    rows, columns = (np.arange(count) / _PIT_STEP for count in heights.shape)
+    places = np.meshgrid(rows, columns, indexing="ij")
+    around = ndimage.map_coordinates(usual, places, order=1, mode="nearest")
+    found: Heights = np.where(heights < around - deepest, around, heights)
+    return found
 
 
 def hillshade(heights: Heights, size: float) -> NDArray[np.float64]:

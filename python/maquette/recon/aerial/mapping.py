@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from maquette.recon.aerial.elevation import Heights, tidied
+from maquette.recon.aerial.elevation import Heights, tidied, without_pits
 from maquette.recon.aerial.grids import Grid
 from maquette.recon.aerial.map_frame import MapFrame
 from maquette.recon.aerial.photos_on_ground import Photos
@@ -20,6 +20,7 @@ from maquette.scene.transforms import Frame
 
 Floats = NDArray[np.float64]
 Told = Callable[[str, int, int], None]
+PIT_SHARE = 0.005  # of the flying height: a deeper pit in the ground is filled
 _EDGE = 0.003  # of the splats at each side that lie apart
 _OPAQUE = 0.3
 _HIGH = 0.99
@@ -71,7 +72,7 @@ def make_map(
     told("maps", 0, 3)
     eyes = frame.mapped(_eyes(views.frames))
     shown = seen_from_above(splats, frame, grid, ceiling_over(views.frames, frame))
-    heights = tidied(shown.heights)
+    heights = without_pits(tidied(shown.heights), PIT_SHARE * flying_height)
     told("maps", 1, 3)
     photos = Photos.over(splats, views.frames, views.image, frame.axes[2], views.mask)
     told("maps", 2, 3)
