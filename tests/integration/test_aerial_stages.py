@@ -14,6 +14,7 @@ from PIL import Image
 from maquette.errors import ConfigError, JobFailed
 from maquette.pipelines.aerial.options import ExtractOptions, ProcessOptions
 from maquette.recon.aerial import map_files
+from maquette.recon.aerial.mapping import MapOptions, make_map
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.page_data.layers import collect
 from maquette.recon.splats.files.ply import write_ply
@@ -22,6 +23,7 @@ from maquette.recon.splats.renderer import SplatRenderer, open_renderer
 from maquette.recon.splats.trained import FORMAT, GIVEN, REFINED, newest, read_trained
 from maquette.recon.stages.aerial import descent, maps
 from maquette.recon.stages.splat import clean, export, mesh
+from maquette.recon.views.views import Views
 from maquette.scene import checkpoints, georeference, outputs, transforms
 from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
@@ -212,6 +214,17 @@ def test_a_descent_that_can_not_be_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=told):
         run_descent(Scene(tmp_path / "x", "aerial"), **changes)
+
+
+def test_a_hill_above_the_lowest_camera_is_named(tmp_path: Path) -> None:
+    """A camera that was moved below the top of the field."""
+    scene = flown(tmp_path)
+    cameras = transforms.read(scene.transforms)
+    low = looking_down(cameras.frames[0].file_path, -3.0, -3.0, 0.3)
+    frames = (replace(cameras.frames[0], world_from_cam=low.world_from_cam), *cameras.frames[1:])
+    made = make_map(field(), Views(scene, frames), frame(), MapOptions(size=0.2))
+    assert 0 < made.above_lowest_camera < 2
+    assert any("above the lowest camera" in remark for remark in maps.remarks_on(made, frame()))
 
 
 def test_a_place_that_is_written_is_read(tmp_path: Path) -> None:
