@@ -22,7 +22,8 @@ from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.losses import photo_loss, ssim, ssim_reference
 from maquette.recon.splats.optimiser import SparseAdam
 from maquette.recon.splats.options import SplatOptions
-from maquette.recon.splats.rasteriser import Rendering, render, render_reference
+from maquette.recon.splats.rasteriser import render, render_reference
+from maquette.recon.splats.renderings import Rendering
 from maquette.recon.splats.schedule import Schedule
 from rows import Row, print_rows
 

@@ -82,6 +82,14 @@ def test_beside_the_splats_there_is_nothing() -> None:
     assert np.isnan(found.heights).all() and np.isnan(found.colors).all()
 
 
+def test_a_sky_of_splats_hides_nothing() -> None:
+    splats = Gaussians.joined([
+        sheet(hill, grey), sheet(lambda x, y: 0 * x + 60, grey),
+    ])  # fmt: skip
+    found = seen_from_above(splats, frame(), GRID, ceiling=20.0)
+    assert np.nanmax(found.heights) < 3
+
+
 def test_a_large_map_is_drawn_in_blocks_that_meet(monkeypatch: pytest.MonkeyPatch) -> None:
     splats = sheet(hill, striped)
     whole = seen_from_above(splats, frame(), GRID)
@@ -151,13 +159,28 @@ def test_what_stands_before_a_place_hides_it() -> None:
 
 
 def test_small_gaps_are_filled_and_large_ones_stay() -> None:
-    heights = np.full((60, 60), 2.0, np.float32)
+    heights = np.full((90, 200), 2.0, np.float32)
     heights[10:14, 10:14] = np.nan
     heights[20:55, 20:55] = np.nan
+    heights[20:38, 70:88] = np.nan
+    heights[:, 160:] = np.nan
     heights[3, 3] = 50.0
     found = elevation.tidied(heights)
     assert np.isfinite(found[10:14, 10:14]).all() and np.isnan(found[37, 37])
+    assert np.isfinite(found[20:38, 70:88]).all(), "heights enclose it"
+    assert np.isfinite(found[:, 166]).all() and np.isnan(found[:, 170:]).all()
     assert np.nanmax(found) == 2.0
+
+
+def test_narrow_pits_are_filled_and_houses_and_streets_stay() -> None:
+    heights = np.zeros((120, 120), np.float32)
+    heights[20:60, 20:60] = 5.0
+    heights[20:60, 80:118] = 5.0  # a street of 20 pixels between two houses
+    heights[90:94, 90:95] = -6.0
+    heights[30:33, 30:33] = -6.0
+    found = elevation.without_pits(heights, 0.2)
+    assert found[91, 92] == 0.0 and found[31, 31] == 5.0
+    assert found[40, 70] == 0.0 and found[70, 70] == 0.0 and found[25, 25] == 5.0
 
 
 def test_contours_of_a_cone_are_rings_of_their_height() -> None:

@@ -12,6 +12,7 @@ from maquette.publishing import folder, record, single_file
 from maquette.publishing.bucket import content_type
 from maquette.publishing.choosing import chosen
 from maquette.publishing.options import lifetime
+from maquette.publishing.site import addressed
 from maquette.scene.paths import Scene
 from publishing_scene import manifest, mesh, site_of, write_page, write_scene
 
@@ -83,6 +84,15 @@ def test_two_files_of_one_name_both_find_room(scene: Scene, page: Path) -> None:
     meshes = [mesh("photogrammetry", 9), mesh("splat", 9)]
     site = site_of(scene, page, meshes=meshes)
     assert [one["url"] for one in site.manifest["meshes"]] == ["owl.glb", "splat_owl.glb"]
+
+
+def test_a_site_holds_the_ground_that_a_walker_stands_on(scene: Scene, page: Path) -> None:
+    (scene.root / "results/splat/owl_ground.glb").write_text("ground")
+    site = site_of(scene, page, collision_url="results/splat/owl_ground.glb")
+    assert site.manifest["collision_url"] == "owl_ground.glb"
+    assert "owl_ground.glb" in site.files
+    told = addressed(site.manifest, lambda name: f"embedded:{name}")
+    assert told["collision_url"] == "embedded:owl_ground.glb"
 
 
 def test_a_folder_is_taken_back_exactly(scene: Scene, page: Path, tmp_path: Path) -> None:

@@ -100,8 +100,9 @@ def addressed(manifest: Mapping[str, Any], address: Address) -> dict[str, Any]:
             {**entry, part: address(entry[part])} if entry.get(part) else entry
             for entry in told.get(key, ())
         ]
-    if told.get("picture"):
-        told["picture"] = address(told["picture"])
+    for key in ("picture", "collision_url"):
+        if told.get(key):
+            told[key] = address(told[key])
     return told
 
 

@@ -93,6 +93,11 @@ def replace(scene: Scene, owner: str, stages: Iterable[str]) -> None:
     write(scene)
 
 
+def first_path(found: Iterable[Output], kind: str) -> str:
+    """The path of the first result of a kind, below the scene; "" where there is none."""
+    return next((output.path for output in found if output.kind == kind), "")
+
+
 def pipelines_of(root: Path) -> list[str]:
     """The pipelines that have results or runs in a scene, the one with the newest first."""
     folders = [*root.glob("results/*/"), *root.glob("runs/*/")]

@@ -9,8 +9,18 @@ from maquette.pipelines.aerial.options import ExtractOptions, ProcessOptions
 from maquette.pipelines.pipeline import Images, Pipeline, Step
 from maquette.pipelines.prepare import PREPARE
 from maquette.pipelines.splat.pipeline import PIPELINE as SPLATS
+from maquette.pipelines.splat.presets import preset_of
 
 _MAP_PER_PHOTO = 0.4  # work of a megapixel of the maps, in a photo's of what splats take
+
+
+def _splats(options: Mapping[str, Any], images: Images) -> float:
+    """Of training, and of the levels of the descent, whose pictures are small."""
+    trained = SPLATS.steps["process"].work(options, images)
+    preset = preset_of(options["preset"])
+    levels = len(options["descent_altitudes"].split(",")) * options["descent"]
+    more = levels * options["descent_iterations"] / (options["iterations"] or preset.iterations)
+    return trained * (1 + more)
 
 
 def _photos(options: Mapping[str, Any], images: Images) -> float:
@@ -28,8 +38,8 @@ PIPELINE = Pipeline(
         "prepare": PREPARE,
         "process": Step(
             ProcessOptions,
-            (".splat.train",),
-            work=SPLATS.steps["process"].work,
+            (".splat.train", ".aerial.descent"),
+            work=_splats,
             smaller="CAP=30000",
             needs="transforms.json",
             shows={"run": "runs/{pipeline}/{group}"},

@@ -67,7 +67,7 @@ def views_of(
                 found.append(np.array([grid.west + x, grid.north - y, below + above]))
     chosen = np.linspace(0, len(found) - 1, min(len(found), levels.most_views)).round().astype(int)
     side = levels.side_px
-    focal = side / 2 / np.tan(half)
+    focal = float(side / 2 / np.tan(half))
     lens = Intrinsics(side, side, focal, focal, side / 2, side / 2)
     axes = frame.axes
     pose = np.eye(4)

@@ -15,21 +15,50 @@ from maquette.recon.aerial.grids import Grid
 Heights = NDArray[np.float32]
 Floats = NDArray[np.float64]
 _GAP_PX = 8  # from its edge a gap is filled; a larger one keeps its middle
+_HOLE_SHARE = 0.05  # of the longer side: what heights enclose is filled so far from its edge
+_PIT_PX, _PIT_STEP = 25, 3
 _STEPS = (1.0, 2.0, 5.0)
 _LEVELS = 12  # of contours, about
-_SMOOTH_PX, _LEAST_LINE_PX = 2.0, 24
+_SMOOTH_PX, _SMOOTH_SHARE = 2.0, 0.004  # of the longer side
+_LEAST_LINE_PX = 40
 
 
 def tidied(heights: Heights) -> Heights:
-    """Heights [H, W] without single specks, and with small gaps (NaN) filled from their edges."""
+    """Heights [H, W] without single specks, and with gaps (NaN) filled from their edges.
+
+    Gaps that heights enclose are filled farther than those that are open to the outside.
+    """
     is_gap = np.isnan(heights)
     if is_gap.all():
         return heights
     away, nearest = ndimage.distance_transform_edt(is_gap, return_indices=True)
-    filled = heights[tuple(nearest)]
-    smooth: Heights = ndimage.median_filter(filled, size=3, mode="nearest")
-    smooth[away > _GAP_PX] = np.nan
-    return smooth
+    filled: Heights = ndimage.median_filter(heights[tuple(nearest)], size=3, mode="nearest")
+    wide = ndimage.gaussian_filter(filled, max(_GAP_PX, float(away.max()) / 4))
+    inside = np.clip(away / _GAP_PX - 1, 0, 1).astype(np.float32)  # soft from its edge on
+    filled += inside * (wide - filled)
+    is_open = is_gap & ~ndimage.binary_fill_holes(~is_gap)
+    filled[is_open & (away > _GAP_PX)] = np.nan
+    filled[away > max(_GAP_PX, _HOLE_SHARE * max(heights.shape))] = np.nan
+    return filled
+
+
+def without_pits(heights: Heights, deepest: float) -> Heights:
+    """Heights without narrow pits: where light passes between splats of the ground to lower ones.
+
+    What lies more than `deepest` below the median of 25 × 25 pixels becomes that; a street
+    between houses is wider than a pit, what rises is not touched.
+    """
+    is_gap = np.isnan(heights)
+    if is_gap.all() or min(heights.shape) < _PIT_PX:
+        return heights
+    nearest = ndimage.distance_transform_edt(is_gap, return_distances=False, return_indices=True)
+    coarse = heights[tuple(nearest)][::_PIT_STEP, ::_PIT_STEP]
+    usual = ndimage.median_filter(coarse, size=_PIT_PX // _PIT_STEP + 1, mode="nearest")
+    rows, columns = (np.arange(count) / _PIT_STEP for count in heights.shape)
+    places = np.meshgrid(rows, columns, indexing="ij")
+    around = ndimage.map_coordinates(usual, places, order=1, mode="nearest")
+    found: Heights = np.where(heights < around - deepest, around, heights)
+    return found
 
 
 def hillshade(heights: Heights, size: float) -> NDArray[np.float64]:
@@ -62,8 +91,9 @@ def contours(heights: Heights, grid: Grid, interval: float, offset: float) -> Se
     is_there = np.isfinite(heights)
     if not is_there.any():
         return []
-    weight = ndimage.gaussian_filter(is_there.astype(np.float32), _SMOOTH_PX)
-    smooth = ndimage.gaussian_filter(np.where(is_there, heights, 0), _SMOOTH_PX)
+    sigma = max(_SMOOTH_PX, _SMOOTH_SHARE * max(heights.shape))
+    weight = ndimage.gaussian_filter(is_there.astype(np.float32), sigma)
+    smooth = ndimage.gaussian_filter(np.where(is_there, heights, 0), sigma)
     smooth = smooth / np.maximum(weight, 1e-6)
     x, y = grid.centers()
     found = []

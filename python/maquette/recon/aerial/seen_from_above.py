@@ -31,8 +31,14 @@ class FromAbove:
     colors: Image
 
 
-def seen_from_above(splats: Gaussians, frame: MapFrame, grid: Grid) -> FromAbove:
+def seen_from_above(
+    splats: Gaussians, frame: MapFrame, grid: Grid, ceiling: float = np.inf
+) -> FromAbove:
     """Draw splats with parallel rays: the median depth by pixel, and what is seen there.
+
+    Args:
+        ceiling: Nothing that lies higher is drawn, such as a sky of splats; in the map without
+            its offset.
 
     Source: our rasteriser with the Jacobian of a parallel projection, as for true ortho photos in
     arXiv 2411.19594 and 2503.19703; differs: heights are medians.
@@ -40,6 +46,10 @@ def seen_from_above(splats: Gaussians, frame: MapFrame, grid: Grid) -> FromAbove
     heights = np.full((grid.rows, grid.columns), np.nan, np.float32)
     colors = np.full((grid.rows, grid.columns, 3), np.nan, np.float32)
     up = frame.mapped(splats.means.numpy(force=True))[:, 2]
+    is_below = up < ceiling
+    if not is_below.any():
+        return FromAbove(heights, colors)
+    splats, up = splats.chosen(torch.from_numpy(is_below).to(splats.device)), up[is_below]
     top = float(up.max() + _ABOVE * max(float(np.ptp(up)), 1e-6))
     for rows, columns, part in grid.blocks():
         camera = part.camera(frame, top, splats.device)

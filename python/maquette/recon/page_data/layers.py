@@ -66,8 +66,7 @@ def collect(scene: Scene, pipelines: list[str], folder: Path) -> Layers:
             _add_splats(own, found, layers)
         _add_meshes(own, found, layers, folder)
         _add_points(own, found, layers, folder)
-        grounds = [item.path for item in found if item.kind == outputs.GROUND]
-        layers.ground = layers.ground or next(iter(grounds), "")
+        layers.ground = layers.ground or outputs.first_path(found, outputs.GROUND)
     _add_sparse(scene, layers, folder)
     layers.meshes.sort(key=lambda mesh: (mesh["reduced"], not mesh["textured"]))
     return layers
@@ -99,9 +98,9 @@ def _add_splats(scene: Scene, found: list[outputs.Output], layers: Layers) -> No
 def _described(scene: Scene) -> dict[str, Any]:
     try:
         read = json.loads((scene.results / "manifest.json").read_text(encoding="utf-8"))
+        return read if isinstance(read, dict) else {}
     except (OSError, ValueError):
         return {}
-    return read if isinstance(read, dict) else {}
 
 
 def _add_meshes(

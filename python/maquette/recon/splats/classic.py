@@ -15,7 +15,7 @@ from torch import Tensor
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.optimiser import SparseAdam
 from maquette.recon.splats.projection import rotation_matrices
-from maquette.recon.splats.rasteriser import Footprints
+from maquette.recon.splats.renderings import Footprints
 from maquette.recon.splats.schedule import Schedule
 
 _PULLED = 2e-4  # gradient by half a picture

@@ -17,8 +17,8 @@ from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.kernels import updating
 from maquette.recon.splats.optimiser import SparseAdam
 from maquette.recon.splats.projection import rotation_matrices
-from maquette.recon.splats.rasteriser import Footprints
 from maquette.recon.splats.relocation import MOST_COPIES, shared_out
+from maquette.recon.splats.renderings import Footprints
 from maquette.recon.splats.schedule import Schedule
 
 _DEAD = 0.005  # opacity

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from maquette.recon.splats.cameras import Camera
 from maquette.recon.splats.projection import NEAREST
-from maquette.recon.splats.rasteriser import Rendering
+from maquette.recon.splats.renderings import Rendering
 from maquette.scene import colmap_model
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame

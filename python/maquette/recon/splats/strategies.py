@@ -9,7 +9,7 @@ from torch import Tensor
 
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.optimiser import SparseAdam
-from maquette.recon.splats.rasteriser import Footprints
+from maquette.recon.splats.renderings import Footprints
 from maquette.recon.splats.schedule import Schedule
 
 

@@ -13,9 +13,11 @@ from maquette.recon.training import checkpoint_files
 from maquette.scene import checkpoints
 
 GIVEN = "point_cloud.ply"  # in a run without checkpoints: splats of another program
+REFINED = "refined.ply"  # in a run: what a stage after training made of its newest checkpoint
 FORMAT = "splats-1"  # of checkpoints
 _ITERATION = "iteration"
 _PLY_SUFFIX = ".ply"
+_OF, _SKY = "refines", "background"
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,11 @@ class Trained:
 
 
 def newest(run: Path) -> Path | None:
-    """The newest checkpoint of a run, or what was put there in its place; None without any."""
+    """The newest checkpoint of a run, or what was made of it or put there; None without any."""
     choice = checkpoints.newest(run)
     if choice is not None:
-        return choice.path
+        refined = run / REFINED
+        return refined if _refines(refined, choice.path) else choice.path
     return run / GIVEN if (run / GIVEN).is_file() else None
 
 
@@ -47,17 +50,36 @@ def read_trained(path: Path) -> Trained:
         NotFound, BadInput: there is none, or it is damaged.
     """
     if path.suffix == _PLY_SUFFIX:
-        return Trained(read_ply(path), _told_iteration(read_comments(path)))
+        comments = read_comments(path)
+        return Trained(read_ply(path), _told_iteration(comments), _told_sky(comments))
     state = checkpoint_files.read(path, FORMAT)
     sky = state["corrections"]["values"]["sky"].clamp(0, 1).tolist()
     return Trained(Gaussians(**state["splats"]), int(state["iteration"]), sky)
 
 
-def write_master(path: Path, trained: Trained) -> None:
+def write_refined(run: Path, trained: Trained, checkpoint: str) -> Path:
+    """Write what was made of a checkpoint of a run; it counts as long as that is the newest."""
+    sky = " ".join(f"{value:.6f}" for value in trained.background)
+    write_master(run / REFINED, trained, (f"{_OF} {checkpoint}", f"{_SKY} {sky}"))
+    return run / REFINED
+
+
+def _refines(path: Path, checkpoint: Path) -> bool:
+    return path.is_file() and f"{_OF} {checkpoint.name}" in read_comments(path)
+
+
+def _told_sky(comments: Sequence[str]) -> Sequence[float]:
+    words = [comment.split() for comment in comments]
+    told = [tuple(map(float, word[1:])) for word in words if word[:1] == [_SKY] and len(word) == 4]
+    return told[-1] if told else Trained.background
+
+
+def write_master(path: Path, trained: Trained, more: Sequence[str] = ()) -> None:
     """Write a PLY file whose comments tell where it comes from."""
     comments = [f"maquette {metadata.version('maquette')}", "world: COLMAP", "antialiased"]
     if trained.iteration is not None:
         comments.append(f"{_ITERATION} {trained.iteration}")
+    comments += more
     write_ply(path, trained.gaussians, comments)
 
 

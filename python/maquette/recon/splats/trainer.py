@@ -22,7 +22,8 @@ from maquette.recon.splats.losses import photo_loss
 from maquette.recon.splats.optimiser import SparseAdam
 from maquette.recon.splats.options import SplatOptions
 from maquette.recon.splats.pictures import Picture, Pictures
-from maquette.recon.splats.rasteriser import Rendering, render
+from maquette.recon.splats.rasteriser import render
+from maquette.recon.splats.renderings import Rendering
 from maquette.recon.splats.schedule import Schedule
 from maquette.recon.splats.sparse_depth import SparseDepth
 from maquette.recon.training.trainable import Metrics

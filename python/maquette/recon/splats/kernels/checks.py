@@ -17,7 +17,8 @@ from maquette.recon.splats.losses import ssim, ssim_reference
 from maquette.recon.splats.mcmc import jitter
 from maquette.recon.splats.optimiser import SparseAdam, adam_reference
 from maquette.recon.splats.options import SplatOptions
-from maquette.recon.splats.rasteriser import Rendering, render, render_reference
+from maquette.recon.splats.rasteriser import render, render_reference
+from maquette.recon.splats.renderings import Rendering
 from maquette.recon.splats.schedule import Schedule
 
 _SIZES = ((1, 5, 3), (40, 33, 18), (300, 97, 64))  # Gaussians, width, height
@@ -30,9 +31,11 @@ def cases(device: torch.device, quick: bool) -> Iterator[Case]:
         camera = camera_before(width, height, device)
         for degree in _DEGREES:
             yield from _cases(random_gaussians(count, degree, device), camera)
-        yield from _cases(random_gaussians(count, 1, device), from_above(camera))
         yield from _similarity(width, height, device)
         yield _step(random_gaussians(count, 1, device))
+    count, width, height = _SIZES[1]
+    above = from_above(camera_before(width, height, device))
+    yield from _cases(random_gaussians(count, 1, device), above)
 
 
 def make_kernels() -> Iterator[str]:

@@ -47,7 +47,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     """
     cameras = transforms.read(scene.transforms)
     place = georeference.read(scene.georeference)
-    up = up_direction(cameras.frames, place.up)
+    up = up_direction(cameras.frames, cameras.up)
     frame = map_frame(place, up)
     splats = read_trained(scene.results / f"{scene.name}.ply").gaussians
     made = make_map(
@@ -65,13 +65,19 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     ground = _stem(scene, "_ground.glb")
     write_glb(ground, ground_mesh(made.heights, made.grid, frame), up, scene.name)
     kinds[ground] = outputs.GROUND
+    remarks = remarks_on(made, frame)
+    for remark in remarks:
+        progress.say(remark)
+    return Report(list(kinds), numbers=_numbers(made, frame), kinds=kinds, remarks=remarks)
+
+
+def remarks_on(made: Map, frame: MapFrame) -> list[str]:
+    """What a person should know of a map."""
     remarks = [] if frame.epsg else [_NO_PLACE.format(unit=frame.unit)]
     remarks += [] if map_files.has_geotiff() else [_NO_GEOTIFF]
     if made.above_lowest_camera > 0:
         remarks.append(_TOO_HIGH.format(much=made.above_lowest_camera, unit=frame.unit))
-    for remark in remarks:
-        progress.say(remark)
-    return Report(list(kinds), numbers=_numbers(made, frame), kinds=kinds, remarks=remarks)
+    return remarks
 
 
 def _write(scene: Scene, made: Map, frame: MapFrame, options: DeclaredOptions) -> dict[Path, str]:
