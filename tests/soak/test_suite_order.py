@@ -17,7 +17,8 @@ from command_line import ROOT, environment
 
 ORDERS = 10
 NOTED = ROOT / "build" / "suite-orders.json"  # commit → seeds that passed
-WORDS = ("-n", "2", "--dist", "loadfile", "-m", "not docker and not pages and not cluster and not soak")
+CHOSEN = "not docker and not pages and not cluster and not soak"
+WORDS = ("-n", "2", "--dist", "loadfile", "-m", CHOSEN)
 FOLDERS = ("tests/integration", "tests/contract", "tests/unit")
 
 
