@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from command_line import maquette
+from command_line import maquette, maquette_here
 from maquette.scene import checkpoints, stage_records
 from maquette.scene.paths import Scene
 from waiting import wait_for
@@ -21,7 +21,7 @@ LIMIT_S = 270.0
 
 
 def document(base: Path, step: str) -> dict:
-    done = maquette(base, "job", step, "MODEL=thing")
+    done = maquette_here(base, "job", step, "MODEL=thing")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -52,7 +52,7 @@ def registry(folder: Path, *, asks_who: bool = False) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(270)
 
 
 def write_login(folder: Path, name: str) -> None:

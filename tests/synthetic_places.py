@@ -21,7 +21,7 @@ from maquette.scene.region import Region
 from maquette.scene.transforms import Frame, Intrinsics, Transforms
 from synthetic_scene import Floats, look_at, noise_texture, pixel_directions, write_model
 
-WIDTH, HEIGHT = 80, 60
+WIDTH, HEIGHT = 120, 90
 FAR = 30.0
 ROOM = np.array([1.6, 1.3, 1.0])  # half sizes; its middle is the origin
 HOUSE = np.array([0.6, 0.45, 0.5])  # half sizes of the house in the yard

@@ -185,7 +185,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         self.wfile.write(content[:half])
         self.wfile.flush()
         if goes_on:
-            self.release.wait(60)
+            self.release.wait(270)
             self.wfile.write(content[half:])
 
 

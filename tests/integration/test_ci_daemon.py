@@ -44,7 +44,7 @@ def test_a_missing_base_image_is_made_though_the_daemon_ran_before(
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=270,
     )
     assert done.returncode == 0 and done.stdout.endswith("went on\n"), done.stdout + done.stderr
     assert (tmp_path / "build" / "debootstrap.log").read_text() == "working\n"

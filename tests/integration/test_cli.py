@@ -88,9 +88,9 @@ def test_a_step_that_can_not_start_says_what_to_do(
     done = maquette(tmp_path, "run", *words, "MODEL=thing")
     assert done.returncode == code, done.stderr
     assert told in done.stderr and "log: logs/experiments/thing/" in done.stderr
-    status = maquette(tmp_path, "status", words[0], "MODEL=thing")
+    status = maquette_here(tmp_path, "status", words[0], "MODEL=thing")
     assert status.stdout == "FAILED\n"
-    document = json.loads(maquette(tmp_path, "job", words[0], "MODEL=thing").stdout)
+    document = json.loads(maquette_here(tmp_path, "job", words[0], "MODEL=thing").stdout)
     assert document["status"]["exitCode"] == code
     assert document["maquette"]["reason"]["code"] == code
 
@@ -116,7 +116,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(tmp_path: Path) -> 
         os.close(terminal)
 
         def state() -> str:
-            return maquette(tmp_path, "status", "prepare", "MODEL=thing").stdout.strip()
+            return maquette_here(tmp_path, "status", "prepare", "MODEL=thing").stdout.strip()
 
         wait_for(lambda: state() in ("RUNNING", "FAILED"), what="the job")
         before = state()

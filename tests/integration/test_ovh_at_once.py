@@ -43,7 +43,7 @@ def submit_together(jobs: list[JobSpec]) -> list[str]:
         """Waits, when its scene is in the bucket, for the others."""
 
         def submit(self, request: Request, secrets: Secrets = NO_SECRETS) -> Handle:
-            all_sent.wait(100)
+            all_sent.wait(270)
             return super().submit(request, secrets)
 
     def submit(job: JobSpec) -> str:

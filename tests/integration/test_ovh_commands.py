@@ -169,7 +169,7 @@ def test_sweep_asks_on_a_terminal(
         )  # fmt: skip
         keyboard.write(f"{answer}\n")
         keyboard.flush()
-        out = process.communicate(timeout=100)[0]
+        out = process.communicate(timeout=270)[0]
         os.close(theirs)
     assert process.returncode == code and "stop these jobs?" in out
     if answer == "y":

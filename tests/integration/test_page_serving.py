@@ -25,7 +25,7 @@ pytestmark = in_browser
 
 def fetch(url: str, **fields: str) -> int:
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=fields), timeout=10) as got:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=fields), timeout=60) as got:
             return int(got.status)
     except urllib.error.HTTPError as error:
         return error.code

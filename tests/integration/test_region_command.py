@@ -15,7 +15,7 @@ from PIL import Image
 
 import sparse_models
 import synthetic_scene
-from command_line import maquette
+from command_line import maquette, maquette_here
 from maquette.errors import BadInput
 from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.recon.pictures.framing import set_stage
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def ask(folder: Path, *words: str) -> dict:
-    done = maquette(folder, "region", *words, "--json")
+    done = maquette_here(folder, "region", *words, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -82,7 +82,7 @@ def test_set_show_fit_and_auto(folder: Path) -> None:
     ],
 )  # fmt: skip
 def test_refusals_write_nothing(folder: Path, words: list[str], code: int, says: str) -> None:
-    done = maquette(folder, "region", *words)
+    done = maquette_here(folder, "region", *words)
     assert (done.returncode, says in done.stderr) == (code, True), done.stderr
     assert not (folder / "scenes" / "owl" / "transforms.json").exists()
 

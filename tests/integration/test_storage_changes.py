@@ -128,7 +128,7 @@ def test_a_bucket_that_several_make_at_once_belongs_to_all_of_them(bucket: Objec
 
     def judge(method: str, path: str) -> None:
         if method == "PUT":  # nobody makes it before all have found it missing
-            together.wait(30)
+            together.wait(270)
 
     with proxy_to(bucket.location.endpoint, judge) as proxy, ThreadPoolExecutor(4) as pool:
         places = [place_in(proxy.endpoint, "thing", name) for _ in range(4)]

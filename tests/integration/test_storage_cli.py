@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from command_line import environment, make, maquette
+from command_line import environment, make, maquette, maquette_here
 from maquette.storage.embedded import Running
 from s3_server import KEYS, write_scene
 from synthetic_scene import write_photos
@@ -72,61 +72,63 @@ def test_the_built_in_store_ends_with_its_command_even_when_that_is_killed(base:
 
 
 def test_json_and_exit_codes(base: Path) -> None:
-    plan = json.loads(maquette(base, "data", "push", "MODEL=thing", "DRY_RUN=1", "--json").stdout)
+    plan = json.loads(
+        maquette_here(base, "data", "push", "MODEL=thing", "DRY_RUN=1", "--json").stdout
+    )
     assert plan["bytes"] == sum(map(len, SMALL.values())) and len(plan["actions"]) == 3
-    done = maquette(base, "data", "push", "MODEL=thing", "--json")
+    done = maquette_here(base, "data", "push", "MODEL=thing", "--json")
     outcome = json.loads(done.stdout.splitlines()[-1])
     assert (outcome["files"], outcome["unchanged"]) == (3, 0)
     write_scene(base / "scenes" / "thing", {"report.json": b"mine"})
     report = next((base / ".store").glob("buckets/*/thing/report.json"))
     report.write_bytes(b"theirs")
-    conflict = maquette(base, "data", "push", "MODEL=thing")
+    conflict = maquette_here(base, "data", "push", "MODEL=thing")
     assert conflict.returncode == 14, conflict.stderr
     assert "1 file changed both here and in the bucket" in conflict.stderr
     assert "scenes/thing/report.json" in conflict.stderr and "PREFER=local" in conflict.stderr
     assert "pushed 0 files" in conflict.stdout and "1 changed on both sides" in conflict.stdout
-    told = maquette(base, "data", "pull", "MODEL=thing", "--json")
+    told = maquette_here(base, "data", "pull", "MODEL=thing", "--json")
     assert told.returncode == 14 and len(json.loads(told.stdout)["conflicts"]) == 1
-    shown = maquette(base, "data", "push", "MODEL=thing", "DRY_RUN=1")
+    shown = maquette_here(base, "data", "push", "MODEL=thing", "DRY_RUN=1")
     assert "1 changed on both sides, kept" in shown.stdout
-    assert maquette(base, "data", "push", "MODEL=thing", "PREFER=local").returncode == 0
+    assert maquette_here(base, "data", "push", "MODEL=thing", "PREFER=local").returncode == 0
     assert report.read_bytes() == b"mine"
 
 
 def test_what_is_not_there_leaves_nothing_behind(base: Path) -> None:
     """No folder that looks like a scene, no empty bucket."""
-    assert maquette(base, "data", "pull", "MODEL=typo").returncode == 13
+    assert maquette_here(base, "data", "pull", "MODEL=typo").returncode == 13
     assert not (base / "scenes/typo").exists()
-    assert maquette(base, "data", "push", "MODEL=typo").returncode == 13
+    assert maquette_here(base, "data", "push", "MODEL=typo").returncode == 13
     (base / "scenes/bare").mkdir()
-    assert maquette(base, "data", "push", "MODEL=bare").returncode == 0
+    assert maquette_here(base, "data", "push", "MODEL=bare").returncode == 0
     assert list((base / ".store/buckets").iterdir()) == []
-    cleared = maquette(base, "data", "clear", "MODEL=thing", "YES=1")
+    cleared = maquette_here(base, "data", "clear", "MODEL=thing", "YES=1")
     assert "nothing to remove" in cleared.stdout, cleared.stderr
 
 
 def test_a_selection_that_fits_nothing_is_said(base: Path) -> None:
     for words in (["DRY_RUN=1"], []):
-        done = maquette(base, "data", "push", "MODEL=thing", "ONLY=reslts", *words)
+        done = maquette_here(base, "data", "push", "MODEL=thing", "ONLY=reslts", *words)
         assert done.returncode == 0 and "no file fits ONLY=reslts" in done.stderr
-    fits = maquette(base, "data", "push", "MODEL=thing", "ONLY=results")
+    fits = maquette_here(base, "data", "push", "MODEL=thing", "ONLY=results")
     assert "pushed 2 files" in fits.stdout and "fits" not in fits.stderr
 
 
 def test_a_forgotten_option_points_to_its_own_help(base: Path) -> None:
-    done = maquette(base, "datastore", "add", "NEURALANGELO")
+    done = maquette_here(base, "datastore", "add", "NEURALANGELO")
     assert done.returncode == 2 and "`maquette datastore add --help`" in done.stderr
 
 
 def test_a_data_store_is_checked(with_store: Path) -> None:
-    done = maquette(with_store, "datastore", "check", "NEURALANGELO", "MODEL=checked")
+    done = maquette_here(with_store, "datastore", "check", "NEURALANGELO", "MODEL=checked")
     assert done.returncode == 0 and "NEURALANGELO works" in done.stdout, done.stderr
-    listed = json.loads(maquette(with_store, "datastore", "list", "--json").stdout)
+    listed = json.loads(maquette_here(with_store, "datastore", "list", "--json").stdout)
     assert list(listed) == ["NEURALANGELO"] and "key" not in json.dumps(listed)
-    assert maquette(with_store, "data", "push", "MODEL=thing").returncode == 0
+    assert maquette_here(with_store, "data", "push", "MODEL=thing").returncode == 0
     assert not (with_store / ".store").exists()
-    assert maquette(with_store, "datastore", "remove", "NEURALANGELO").returncode == 0
-    assert maquette(with_store, "datastore", "check", "NEURALANGELO").returncode == 13
+    assert maquette_here(with_store, "datastore", "remove", "NEURALANGELO").returncode == 0
+    assert maquette_here(with_store, "datastore", "check", "NEURALANGELO").returncode == 13
 
 
 def test_an_endpoint_where_nobody_answers(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:

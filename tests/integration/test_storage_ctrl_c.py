@@ -40,7 +40,7 @@ class Silence:
     def __call__(self, method: str, path: str) -> Fault | None:
         if method == self.method and self.part in path:
             self.is_on.set()
-            self.ends.wait(120)
+            self.ends.wait(270)
             return Fault(request_bytes=0)
         return None
 
@@ -110,20 +110,20 @@ def interrupt_and_go_on(
     person: Path, silence: Silence, run: Run, direction: str, method: str, part: str
 ) -> None:
     if direction == "pull":
-        assert run("push").wait(100) == 0
+        assert run("push").wait(270) == 0
         (person / "scenes").rename(person / "before")
     silence.method, silence.part = method, part
     process = run(direction)
-    assert silence.is_on.wait(100)
+    assert silence.is_on.wait(270)
     process.send_signal(signal.SIGINT)
     begun = time.monotonic()
-    said = process.communicate(timeout=100)[1]
+    said = process.communicate(timeout=270)[1]
     assert time.monotonic() - begun < AT_ONCE_S
     assert process.returncode == 130 and "interrupted" in said and "does the rest" in said
     silence.method = ""
     silence.ends.set()
     again = run(direction)
-    assert again.wait(100) == 0, again.communicate()
+    assert again.wait(270) == 0, again.communicate()
     assert run(direction).communicate()[0].startswith(f"{direction}ed 0 files")
 
 

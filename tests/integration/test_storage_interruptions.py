@@ -75,7 +75,7 @@ def test_a_server_that_restarts_during_a_pull_is_waited_for(tmp_path: Path) -> N
         asked.append(path)
         if "images/" in path and len(asked) > 20:
             reached.set()
-            is_away.wait(100)
+            is_away.wait(270)
 
     with s3_server(tmp_path / "server") as running:
         endpoint = running.location.endpoint
@@ -83,7 +83,7 @@ def test_a_server_that_restarts_during_a_pull_is_waited_for(tmp_path: Path) -> N
         proxied = contextlib.ExitStack()
         proxy = proxied.enter_context(proxy_to(endpoint, judge))
         thread = in_thread(lambda: pull(other, place_in(proxy.endpoint, "thing")))
-        assert reached.wait(100)
+        assert reached.wait(270)
     is_away.set()
     before = len(asked)
     wait_for(lambda: len(asked) > before, what="another attempt while the server is away")
@@ -186,7 +186,7 @@ def killed_pull_of_a_change(
         f"maquette.storage.{moment} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     child = moving("pull", other, bucket, before=die)
-    child.communicate(timeout=100)
+    child.communicate(timeout=270)
     assert child.returncode == -signal.SIGKILL
     return other
 
@@ -210,14 +210,14 @@ def kill_at_a_request(
     started = threading.Event()
 
     def judge(method: str, path: str) -> None:
-        if len(proxy.seen) >= number and started.wait(100):
+        if len(proxy.seen) >= number and started.wait(270):
             child.kill()
 
     with proxy_to(bucket.location.endpoint, judge) as proxy:
         near = place_in(proxy.endpoint, bucket.prefix)
         child = moving(move, scene if move == "push" else other, near)
         started.set()
-        child.communicate(timeout=100)
+        child.communicate(timeout=270)
     assert child.returncode == -signal.SIGKILL
 
 
@@ -264,7 +264,7 @@ def test_a_full_disk_keeps_what_was_whole(
     child = moving(
         "pull", disk, bucket, before=inside, within=["unshare", "-rm", "sh", "-c", small, "sh"]
     )
-    kept, told = child.communicate(timeout=100)
+    kept, told = child.communicate(timeout=270)
     assert child.returncode and "no space left" in told.lower()
     names = dict(line.split() for line in kept.splitlines())
     assert len(names) < len(content)

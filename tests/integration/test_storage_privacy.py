@@ -158,5 +158,5 @@ def test_objects_are_private(bucket: ObjectStore, scene: Path) -> None:
             stranger.request("GET", bucket.name, key)
         url = f"{bucket.location.endpoint}/{bucket.name}/{key}"
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(url, timeout=10)
+            urllib.request.urlopen(url, timeout=60)
         assert refused.value.code in (400, 401, 403)

@@ -92,14 +92,14 @@ def test_a_push_killed_at_the_end_of_an_upload_sends_no_part_again(
     def kill(method: str, path: str) -> Fault | None:
         if method != "POST" or "uploadId=" not in path:
             return None
-        assert started.wait(100)
+        assert started.wait(270)
         child.kill()
         return Fault(request_bytes=0)
 
     with proxy_to(bucket.location.endpoint, kill) as front:
         child = moving("push", scene, place_in(front.endpoint, bucket.prefix))
         started.set()
-        child.communicate(timeout=100)
+        child.communicate(timeout=270)
         assert sum("partNumber=" in line for line in front.seen) == 4
     with proxy_to(bucket.location.endpoint) as front:
         push(scene, place_in(front.endpoint, bucket.prefix))

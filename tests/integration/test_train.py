@@ -32,7 +32,7 @@ FAST = {
     "model.render.rand_rays": 256, "model.render.cache_resolution": 48,
     "optim.sched.shape_share": 1.0, "data.val.image_size": [30, 40], "data.val.subset": 2,
 }  # fmt: skip
-OF_A_PLACE = FAST | {"model.render.rand_rays": 384, "model.render.cache_resolution": 64}
+CAREFUL = FAST | {"model.render.rand_rays": 384, "model.render.cache_resolution": 64}
 
 
 def surface_error(scene: Scene) -> float:
@@ -47,7 +47,7 @@ def surface_error(scene: Scene) -> float:
 def test_photographs_with_landmarks_give_surface_and_colours(tmp_path: Path) -> None:
     scene = write_posed_scene(tmp_path / "ball")
     write_landmarks(scene)
-    options = ProcessOptions(iterations=80, preset="preview", overrides=FAST)
+    options = ProcessOptions(iterations=80, preset="preview", overrides=CAREFUL)
     (record,) = run_stages([STAGE], "process", scene, options, Progress())
     assert record.numbers["iterations"] == 80
     assert 16.5 < record.numbers["held_out_psnr"] < 40
@@ -70,7 +70,7 @@ def test_photographs_alone_move_the_surface_towards_the_truth(tmp_path: Path) ->
 @pytest.mark.parametrize("place", [room(), yard()], ids=["indoor", "outdoor"])
 def test_places_are_found_from_inside_and_from_outside(tmp_path: Path, place: Place) -> None:
     scene = write_place(tmp_path / "place", place)
-    options = TrainingOptions(iterations=120, overrides=OF_A_PLACE)
+    options = TrainingOptions(iterations=120, overrides=CAREFUL)
     engine.train(scene, scene.run("experiments"), options, Progress())
     surface = engine.load(checkpoints.chosen(scene.run("experiments")).path)
     region = surface.region
