@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from maquette.cli.arguments import SettingWords
+from maquette.counting import counted
 from maquette.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def start(settings: SettingWords = None) -> None:
     port = urlsplit(asked.ray_address).port or 8265
     cluster = local_cluster.start(python, asked.nodes, port)
     cluster.remember(place)
-    print(f"a Ray cluster runs: head and {asked.nodes} nodes, {cluster.address}")
+    print(f"a Ray cluster runs: head and {counted(asked.nodes, 'node')}, {cluster.address}")
     print("its Jobs API answers on this machine alone; other ports of Ray listen beyond it, and")
     print("whoever reaches them runs programs here: stop it when you are done, make ray-local-stop")
     print("jobs there:")

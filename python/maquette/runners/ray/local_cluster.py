@@ -54,7 +54,7 @@ class LocalCluster:
     ends_with_us: bool = False
     processes: list[dict[str, object]] = field(default_factory=list)
 
-    def add_node(self) -> psutil.Process:
+    def add_node(self) -> psutil.Popen:
         """Start one more node, with one CPU.
 
         Raises:
@@ -71,7 +71,7 @@ class LocalCluster:
         self.processes.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _start(self, words: Sequence[str]) -> psutil.Process:
+    def _start(self, words: Sequence[str]) -> psutil.Popen:
         shared = ["--block", "--disable-usage-stats", "--node-ip-address", "127.0.0.1",
                   "--object-store-memory", str(_STORE_BYTES),
                   "--dashboard-agent-listen-port", "0", "--metrics-export-port", "0"]  # fmt: skip
@@ -141,19 +141,19 @@ def end(process: psutil.Process) -> None:
         psutil.wait_procs(family, _STOP_GRACE_S)
 
 
-def _wait(cluster: LocalCluster, newest: psutil.Process, wanted: int) -> None:
+def _wait(cluster: LocalCluster, newest: psutil.Popen, wanted: int) -> None:
     deadline = time.monotonic() + _START_LIMIT_S
     while True:
         with contextlib.suppress(Unanswered), connected(cluster.address) as client:
             if client.nodes() >= wanted:
                 return
-        if not newest.is_running() or time.monotonic() > deadline:
+        if newest.poll() is not None or time.monotonic() > deadline:
             log = Path(cluster.folder) / f"process-{len(cluster.processes) - 1}.log"
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
             raise JobFailed(
                 "the Ray cluster did not come up", detail="\n".join(lines[-10:]),
                 hint="is another one on this port? `make ray-local-stop`, or RAY_ADDRESS with "
-                "another port",
+                "another port (not 10002 to 19999, which are the workers')",
             )  # fmt: skip
         threading.Event().wait(_PAUSE_S)
 
