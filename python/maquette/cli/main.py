@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 from maquette.cli import (
     adjust,
     data,
+    disk,
     estimates,
     jobs,
     page,
@@ -40,8 +41,8 @@ app = typer.Typer(
     help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 for module in (
-    run, whole, jobs, estimates, texture, scenes, region, adjust, page, publish, unpublish, data,
-    stores,
+    run, whole, jobs, estimates, texture, scenes, disk, region, adjust, page, publish, unpublish,
+    data, stores,
     *command_modules(),
 ):  # fmt: skip
     module.add_to(app)
