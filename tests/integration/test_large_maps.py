@@ -48,7 +48,7 @@ def assert_same_cameras(model: Any, scene: Scene, offset: float, angle_deg: floa
 
 
 def test_clusters_give_the_cameras_of_one_map(scene: Scene, tmp_path: Path) -> None:
-    found = register(workspace_of(scene, tmp_path, "work", cluster_size=CLUSTER))
+    found = register(workspace_of(scene, tmp_path, "work", cluster_size=CLUSTER, workers=2))
     assert found.method == "clusters"
     assert_same_cameras(found.model, scene, 0.01, 0.3)
     whole = pycolmap.Reconstruction(scene.distorted)

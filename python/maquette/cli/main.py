@@ -13,6 +13,7 @@ from maquette.cli import (
     adjust,
     batch,
     data,
+    disk,
     estimates,
     jobs,
     page,
@@ -42,8 +43,8 @@ app = typer.Typer(
     help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 for module in (
-    run, whole, batch, jobs, estimates, texture, scenes, region, adjust, page, publish, unpublish,
-    data, stores,
+    run, whole, batch, jobs, estimates, texture, scenes, disk, region, adjust, page, publish,
+    unpublish, data, stores,
     *command_modules(),
 ):  # fmt: skip
     module.add_to(app)

@@ -22,7 +22,6 @@ def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
     app.command("evaluate")(evaluate)
     app.command("report")(report)
-    app.command("disk")(disk)
     app.command("clean")(clean)
     app.command("settings")(settings_table)
 
@@ -39,30 +38,6 @@ def evaluate(settings: SettingWords = None, as_json: AsJson = False) -> None:
 def report(settings: SettingWords = None) -> None:
     """Write the page `report.html` of MODEL's scene anew, and print where it is."""
     print(shown_path(write_page(load_settings(settings))))
-
-
-def disk(settings: SettingWords = None, as_json: AsJson = False) -> None:
-    """Show what each stage of MODEL's scene keeps on the disk, and what can be made again."""
-    from dataclasses import asdict
-
-    from maquette.scene import disk_usage
-    from maquette.scene.paths import Scene
-    from maquette.ui.tables import print_rows
-
-    chosen = load_settings(settings)
-    _look_for_scene(chosen)
-    found = disk_usage.of_scene(Scene(chosen.scene_dir))
-    if as_json:
-        print(json.dumps([asdict(one) for one in found]))
-        return
-    whole = sum(one.size_bytes for one in found)
-    rows = [
-        (one.name, f"{one.size_bytes / 1e6:.1f} MB", ", ".join(one.readers), one.remark)
-        for one in found
-        if one.size_bytes
-    ]
-    rows.append(("all", f"{whole / 1e6:.1f} MB", "", ""))
-    print_rows(("of", "size", "read by", "what it is"), rows)
 
 
 def clean(settings: SettingWords = None) -> None:
@@ -136,7 +111,7 @@ def write_page(settings: Settings) -> Path:
     """
     from maquette.scene.paths import Scene
 
-    _look_for_scene(settings)
+    look_for_scene(settings)
     argv = [sys.executable, "-m", "maquette.recon.report_page"]
     argv += ["--scene", str(settings.scene_dir), "--pipeline", settings.pipeline]
     done = _run_while_here(argv)
@@ -174,7 +149,7 @@ def run_evaluation(settings: Settings) -> dict[str, Any]:
     from maquette.scene.paths import Scene
 
     scene = settings.scene_dir
-    _look_for_scene(settings)
+    look_for_scene(settings)
     argv = [sys.executable, "-m", "maquette.recon.evaluate", "--scene", str(scene)]
     argv += ["--pipeline", settings.pipeline, "--group", settings.group]
     argv += ["--renderer", get_pipeline(settings.pipeline).renderer]
@@ -189,7 +164,7 @@ def run_evaluation(settings: Settings) -> dict[str, Any]:
     return result
 
 
-def _look_for_scene(settings: Settings) -> None:
+def look_for_scene(settings: Settings) -> None:
     """Make sure that there is one.
 
     Raises:

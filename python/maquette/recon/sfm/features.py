@@ -90,14 +90,9 @@ class Search:
 
 
 def extract(
-    database: Path,
-    folder: Path,
-    names: Sequence[str],
-    options: FeatureOptions,
-    effort: Effort,
-    masks: Path | None,
-    progress: Progress,
-) -> None:
+    database: Path, folder: Path, names: Sequence[str], options: FeatureOptions, effort: Effort,
+    masks: Path | None, progress: Progress,
+) -> None:  # fmt: skip
     """Register `names` of `folder` in a new `database`, by name, and find their features.
 
     Raises:
@@ -139,13 +134,9 @@ def searches(
 
 
 def find(
-    database: Path,
-    folder: Path,
-    wanted: Sequence[Search],
-    masks: Path | None,
-    progress: Progress,
+    database: Path, folder: Path, wanted: Sequence[Search], masks: Path | None, progress: Progress,
     threads: int = 0,
-) -> None:
+) -> None:  # fmt: skip
     """Find features of pictures; what a database does not know yet is registered there.
 
     Args:
@@ -160,14 +151,9 @@ def find(
         for start in range(0, len(search.names), _BATCH):
             batch = list(search.names[start : start + _BATCH])
             pycolmap.extract_features(
-                database,
-                folder,
-                batch,
-                pycolmap.CameraMode.SINGLE,
-                reader,
-                options,
+                database, folder, batch, pycolmap.CameraMode.SINGLE, reader, options,
                 pycolmap.Device.cpu,
-            )
+            )  # fmt: skip
             done += len(batch)
             progress.step("features", done, total)
 
@@ -241,12 +227,9 @@ def _features_per_picture(folder: Path, search: Search) -> float:
     names = [search.names[index] for index in evenly(len(search.names), _PROBES)]
     with TemporaryDirectory(prefix="maquette-probe-") as place:
         colmap.create(database := Path(place) / "probe.db")
+        options, device = _options(search, 0), pycolmap.Device.cpu
         pycolmap.extract_features(
-            database,
-            folder,
-            names,
-            extraction_options=_options(search, 0),
-            device=pycolmap.Device.cpu,
+            database, folder, names, extraction_options=options, device=device
         )
         return float(counts(database)["features_per_image"])
 
