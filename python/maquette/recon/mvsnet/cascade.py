@@ -102,7 +102,7 @@ class Cascade(nn.Module):
                     off = self._unsure(probability, inverse, mean, count[stage + 1])
                     mean, off = (planes.doubled(one, height, width) for one in (mean, off))
                     depths = planes.narrowed(mean.reciprocal(), off, depth_range, count[stage + 1])
-        return Prediction(mean.reciprocal(), _least(sureness), tuple(expected), 1.0)
+        return Prediction(mean.reciprocal(), _least(sureness), tuple(expected), 1.0, True)
 
     def _cost(
         self, stage: int, views: list[Tensor], matrices: Tensor, depths: Tensor,

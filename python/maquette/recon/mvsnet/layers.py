@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 LEAK = 0.01  # slope below zero, of the networks that MVSNet_pl trains
 
 
-class NormAct(nn.Sequential):
+class NormAct2d(nn.BatchNorm2d):
     """Batch normalisation and leaky ReLU, the latter in place."""
 
-    def __init__(self, channels: int, dimensions: int) -> None:
-        norm = nn.BatchNorm2d if dimensions == 2 else nn.BatchNorm3d
-        super().__init__(norm(channels), nn.LeakyReLU(LEAK, inplace=True))
+    def forward(self, values: Tensor) -> Tensor:
+        return functional.leaky_relu_(super().forward(values), LEAK)
+
+
+class NormAct3d(nn.BatchNorm3d):
+    """The same of volumes."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return functional.leaky_relu_(super().forward(values), LEAK)
 
 
 class Conv2d(nn.Sequential):
@@ -25,7 +32,7 @@ class Conv2d(nn.Sequential):
     def __init__(self, inside: int, out: int, kernel: int = 3, stride: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inside, out, kernel, stride, kernel // 2, bias=False)
-        self.bn = NormAct(out, 2)
+        self.bn = NormAct2d(out)
 
 
 class Conv3d(nn.Sequential):
@@ -34,7 +41,7 @@ class Conv3d(nn.Sequential):
     def __init__(self, inside: int, out: int, stride: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv3d(inside, out, 3, stride, 1, bias=False)
-        self.bn = NormAct(out, 3)
+        self.bn = NormAct3d(out)
 
 
 class Up3d(nn.Sequential):
@@ -42,7 +49,7 @@ class Up3d(nn.Sequential):
 
     def __init__(self, inside: int, out: int) -> None:
         super().__init__(
-            nn.ConvTranspose3d(inside, out, 3, stride=2, padding=1, bias=False), NormAct(out, 3)
+            nn.ConvTranspose3d(inside, out, 3, stride=2, padding=1, bias=False), NormAct3d(out)
         )
 
     def onto(self, volume: Tensor, skipped: Tensor) -> Tensor:

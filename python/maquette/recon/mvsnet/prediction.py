@@ -18,9 +18,11 @@ class Prediction:
         stages: What the loss looks at: a depth map [B, h, w] for each stage, coarse to fine, each
             with its own scale; expectations over all hypotheses, in training and without.
         scale: Of `depth` to the pictures: 0.25 of the variant `mvsnet`, 1 of `cascade`.
+        is_inverse: Hypotheses are equally spaced in 1/depth, which the loss then looks at.
     """
 
     depth: Tensor
     confidence: Tensor
     stages: tuple[Tensor, ...]
     scale: float
+    is_inverse: bool = False

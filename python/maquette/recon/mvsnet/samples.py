@@ -8,6 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+RANGE_MM = 510.0  # of depths in DTU's data: 425 to 935 mm
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -22,6 +24,8 @@ class Sample:
         mask: [h, w] bool, where `depth` counts.
         near, far: The range of depths to search, both included.
         name: For people: scan, view and light, or a scene's photo.
+        unit: The length that metrics call 1 mm: 1 of DTU's data, a 2.5th of the interval that
+            other data's cameras name; 0: a 510th of the range, which is the same for DTU's.
     """
 
     images: Tensor
@@ -31,6 +35,12 @@ class Sample:
     near: float
     far: float
     name: str
+    unit: float = 0.0
+
+    @property
+    def millimetre(self) -> float:
+        """The length that metrics call 1 mm."""
+        return self.unit or (self.far - self.near) / RANGE_MM
 
 
 class SampleSource(Protocol):
@@ -52,6 +62,7 @@ class Batch:
 
     Attributes:
         depth_range: [B, 2] float32, near and far.
+        unit: [B] float32, the length that metrics call 1 mm.
     """
 
     images: Tensor
@@ -59,6 +70,7 @@ class Batch:
     depth: Tensor
     mask: Tensor
     depth_range: Tensor
+    unit: Tensor
     names: tuple[str, ...]
 
     @classmethod
@@ -71,5 +83,6 @@ class Batch:
             torch.stack([sample.depth for sample in samples]).to(device),
             torch.stack([sample.mask for sample in samples]).to(device),
             ranges.to(device),
+            torch.tensor([sample.millimetre for sample in samples], device=device),
             tuple(sample.name for sample in samples),
         )
