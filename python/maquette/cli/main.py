@@ -13,6 +13,7 @@ from maquette.cli import (
     adjust,
     data,
     estimates,
+    generated_scenes,
     jobs,
     page,
     publish,
@@ -41,7 +42,7 @@ app = typer.Typer(
 )
 for module in (
     run, whole, jobs, estimates, texture, scenes, region, adjust, page, publish, unpublish, data,
-    stores,
+    stores, generated_scenes,
     *command_modules(),
 ):  # fmt: skip
     module.add_to(app)

@@ -77,7 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 class Training:
     """A course of training with its state in a folder."""
 
-    def __init__(self, course: Course, folder: Path, device: torch.device, workers: int = 0) -> None:
+    def __init__(
+        self, course: Course, folder: Path, device: torch.device, workers: int = 0
+    ) -> None:
         self.course, self.folder, self._device, self._workers = course, folder, device, workers
         torch.manual_seed(course.seed)
         self.network = networks.build(VARIANT).to(device)
@@ -95,9 +97,7 @@ class Training:
     def run(self, seconds: float) -> None:
         """Train until time is up or the course is done."""
         source = GeneratedScenes(self.course.size, self.course.views, device=self._device)
-        coming = samples(
-            source, self.course.seed, self.step * self.course.batch, self._workers
-        )
+        coming = samples(source, self.course.seed, self.step * self.course.batch, self._workers)
         begun = saved = time.monotonic()
         before = self.seconds
         self.network.train()

@@ -44,8 +44,9 @@ def random_rotation(random: np.random.Generator) -> Floats:
 
 def turned(about_y_deg: float, about_x_deg: float) -> Floats:
     """A rotation [3, 3] about y after one about x."""
-    (a, b), (c, d) = np.cos(np.radians([about_y_deg, about_x_deg])), np.sin(
-        np.radians([about_y_deg, about_x_deg])
+    (a, b), (c, d) = (
+        np.cos(np.radians([about_y_deg, about_x_deg])),
+        np.sin(np.radians([about_y_deg, about_x_deg])),
     )
     return np.array([[a, 0, c], [0, 1, 0], [-c, 0, a]]) @ np.array(
         [[1, 0, 0], [0, b, -d], [0, d, b]]

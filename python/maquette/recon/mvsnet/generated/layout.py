@@ -97,7 +97,9 @@ def lay_out(seed: int, views: int, width: int) -> Layout:
     _add_surroundings(parts, ratio, poses, pixel, focal, random)
     for _ in range(int(random.integers(*_OBJECTS))):
         _add_object(parts, ratio, poses, pixel, focal, random)
-    light = np.array([random.uniform(-1.5, 1.5), random.uniform(-1.5, 0.5), random.uniform(-0.5, 0)])
+    light = np.array(
+        [random.uniform(-1.5, 1.5), random.uniform(-1.5, 0.5), random.uniform(-0.5, 0)]
+    )
     return _joined(parts, poses, focal, light, random)
 
 

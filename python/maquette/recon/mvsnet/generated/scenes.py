@@ -85,7 +85,9 @@ def _rendered(
         name: there(getattr(layout, name))
         for name in ("faces", "normals", "coordinates", "material", "materials")
     }
-    stream = wp.stream_from_torch(torch.cuda.current_stream(device)) if device.type == "cuda" else None
+    stream = (
+        wp.stream_from_torch(torch.cuda.current_stream(device)) if device.type == "cuda" else None
+    )
     with wp.ScopedStream(stream):
         mesh = wp.Mesh(
             wp.from_torch(there(layout.vertices), dtype=wp.vec3),

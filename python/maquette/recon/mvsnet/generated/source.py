@@ -37,11 +37,11 @@ class GeneratedScenes:
 
     def laid_out(self, place: tuple[int, int]) -> Layout:
         """What a sample shows: the part that takes a processor, and can be made elsewhere."""
-        return lay_out(_seed(place), self.views, self.size[0])
+        return lay_out(scene_seed(place), self.views, self.size[0])
 
     def rendered(self, layout: Layout, place: tuple[int, int]) -> Sample:
         """The sample of a layout."""
-        seed = _seed(place)
+        seed = scene_seed(place)
         return sample_of(render(layout, seed, self.size, device=self._device), f"scene {seed}")
 
 
@@ -61,7 +61,7 @@ def sample_of(scene: GeneratedScene, name: str, order: tuple[int, ...] | None = 
     )  # fmt: skip
 
 
-def _seed(place: tuple[int, int]) -> int:
+def scene_seed(place: tuple[int, int]) -> int:
     """A seed of 63 bits for an index and a seed."""
     told = hashlib.sha256(f"{place[0]} {place[1]}".encode()).digest()
     return int.from_bytes(told[:8], "big") >> 1
