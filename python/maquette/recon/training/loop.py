@@ -50,7 +50,7 @@ class Loop:
         self.train_s = 0.0
         self.recent: list[float] = []
         self._unread: list[Metrics] = []
-        self.metrics = MetricsLog(run, trainable.iteration, writers)
+        self.metrics = MetricsLog(run, trainable.iteration, writers, method.has_pictures)
         self._saved_at = self._shown_at = time.monotonic()
         self._stopping = False
         self._shrunk: str | None = None  # what was made smaller for want of memory
@@ -106,7 +106,7 @@ class Loop:
         names, lower_rate = self.trainable.metric_names, self.method.lower_rate
         numbers = read(self._unread, names, lower_rate)
         for metrics, found in zip(self._unread, numbers, strict=True):
-            self._note(metrics.iteration, found)
+            self._note(metrics.iteration, found, metrics.is_kept)
         self._unread.clear()
 
     def _step(self) -> Metrics:
@@ -127,7 +127,7 @@ class Loop:
         self.progress.warn(f"out of memory: going on with {self._shrunk}")
         return self._step()
 
-    def _note(self, iteration: int, metrics: dict[str, float]) -> None:
+    def _note(self, iteration: int, metrics: dict[str, float], is_kept: bool = False) -> None:
         """Tell an iteration's numbers, and write every so many of them."""
         if _SMOOTHED in metrics:
             self.recent = [*self.recent, metrics[_SMOOTHED]][-_SMOOTHED_OVER:]
@@ -137,7 +137,8 @@ class Loop:
             "training", iteration, self.trainable.total,
             loss=round(loss, 5), **self._smooth(2), its=round(speed, 2),
         )  # fmt: skip
-        if iteration % self.options.log_iterations == 0 or iteration == self.trainable.total:
+        is_due = iteration % self.options.log_iterations == 0
+        if is_due or is_kept or iteration == self.trainable.total:
             self.metrics.write(iteration, {**metrics, **self._smooth(), "it_per_s": speed})
 
     def _smooth(self, digits: int = 7) -> dict[str, float]:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+from PIL import Image
+
 from maquette.scene.atomic import write_text
 
 FILE = "metrics.jsonl"
@@ -53,27 +56,35 @@ class JsonLines:
 
 
 class TensorBoard:
-    """Adds scalars to `tensorboard/` of a run's folder; those behind `iteration` are dropped."""
+    """Adds scalars to `tensorboard/` of a run's folder; those behind `iteration` are dropped.
 
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
+    Args:
+        has_pictures: Previews too. An event file is never pruned: only for few and small ones.
+    """
+
+    def __init__(self, writer: Any, has_pictures: bool = False) -> None:
+        self._writer, self._has_pictures = writer, has_pictures
 
     @classmethod
-    def opened(cls, run: Path, iteration: int) -> list[TensorBoard]:
+    def opened(cls, run: Path, iteration: int, has_pictures: bool = False) -> list[TensorBoard]:
         """One writer, or none where TensorBoard is not installed."""
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             return []
         made = SummaryWriter(str(run / TENSORBOARD), purge_step=iteration + 1)
-        return [cls(made)]
+        return [cls(made, has_pictures)]
 
     def write(self, iteration: int, values: dict[str, float]) -> None:
         for name, value in values.items():
             self._writer.add_scalar(name, value, iteration)
 
     def show(self, iteration: int, paths: Sequence[Path]) -> None:
-        """Previews stay out: an event file is never pruned."""
+        """Add previews that are pictures, where they are wanted."""
+        for path in paths if self._has_pictures else ():
+            with Image.open(path) as picture:
+                pixels = np.asarray(picture.convert("RGB"))
+            self._writer.add_image("preview", pixels, iteration, dataformats="HWC")
 
     def close(self, succeeded: bool) -> None:
         self._writer.close()
@@ -85,11 +96,15 @@ class MetricsLog:
     Args:
         iteration: Where the run continues.
         others: Writers besides the file and TensorBoard.
+        has_pictures: TensorBoard shows previews.
     """
 
-    def __init__(self, run: Path, iteration: int, others: Sequence[MetricsWriter] = ()) -> None:
+    def __init__(
+        self, run: Path, iteration: int, others: Sequence[MetricsWriter] = (),
+        has_pictures: bool = False,
+    ) -> None:  # fmt: skip
         own: list[MetricsWriter] = [JsonLines(run, iteration)]
-        self._writers = [*own, *TensorBoard.opened(run, iteration), *others]
+        self._writers = [*own, *TensorBoard.opened(run, iteration, has_pictures), *others]
 
     def write(self, iteration: int, values: dict[str, float]) -> None:
         """Add the values of an iteration."""

@@ -23,11 +23,13 @@ class Metrics:
         iteration: Iterations done, this one included.
         values: [len(metric_names)] float32 on the trainable's device, in the order of the names.
         known: Further numbers by name that the host has anyway, such as the learning rate.
+        is_kept: They are written to the log whatever the iteration's number.
     """
 
     iteration: int
     values: Tensor
     known: Mapping[str, float] = field(default_factory=dict)
+    is_kept: bool = False
 
 
 class Trainable(Protocol):
@@ -132,6 +134,7 @@ class Method:
             checkpoint that does not fit.
         lower_rate: A setting to try when training diverges.
         smaller: Settings to try when memory does not suffice.
+        has_pictures: TensorBoard shows its previews too: few and small ones.
     """
 
     module: str
@@ -139,6 +142,7 @@ class Method:
     build: Build
     lower_rate: str = ""
     smaller: str = ""
+    has_pictures: bool = False
 
 
 def read(

@@ -1,0 +1,1 @@
+"""Data sets with true depth, in the folders that the field knows."""
