@@ -10,8 +10,7 @@ import torch
 from torch.nn import functional
 
 from maquette.recon.mvs.neighbours import read_pairs
-from maquette.recon.mvsnet import warping
-from maquette.recon.mvsnet.folder_form import read_pfm
+from maquette.recon.mvsnet import pfm, warping
 from maquette.recon.mvsnet.generated import __main__ as program
 from maquette.recon.mvsnet.generated.cameras import poses_around
 from maquette.recon.mvsnet.generated.degradation import through_jpeg
@@ -146,7 +145,7 @@ def test_scenes_are_written_once_in_the_form_of_blended_mvs(
     words = ["--out", str(tmp_path), "--count", "1", "--views", "3", "--size", "64", "48"]
     assert program.main([*words, "--gpus", "0"]) == 0
     (folder,) = tmp_path.glob("s0_*")
-    depth = read_pfm(folder / "rendered_depth_maps" / "00000002.pfm")
+    depth = pfm.read(folder / "rendered_depth_maps" / "00000002.pfm")
     assert depth.shape == (48, 64) and depth.max() > 0
     assert len(read_pairs(folder / "cams" / "pair.txt")) == 3
     assert sorted(path.name for path in (folder / "cams").glob("*_cam.txt"))[2] == (
@@ -167,7 +166,8 @@ def boxed() -> Layout:
     poses[1, :3, :3] = turn
     poses[1, :3, 3] = np.array([0, 0, 2.5]) - turn @ [0, 0, 2.5]
     return Layout(
-        (shape.vertices + [0, 0, 2.5]).astype(np.float32), shape.normals.astype(np.float32),
+        (shape.vertices + np.array([0, 0, 2.5])).astype(np.float32),
+        shape.normals.astype(np.float32),
         shape.vertices.astype(np.float32), shape.faces, np.zeros(12, np.int32),
         np.full((1, 12), 0.5, np.float32), poses, 1.0, np.zeros(3), 0.5, np.zeros(3),
     )  # fmt: skip

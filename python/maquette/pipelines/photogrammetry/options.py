@@ -10,6 +10,7 @@ from maquette.pipelines.texture import TextureOptions
 
 Preset = Literal["auto", "preview", "standard"]
 Mesher = Literal["auto", "poisson", "tsdf"]
+Depth = Literal["patchmatch", "mvsnet"]
 Unseen = Literal["drop", "keep", "fill"]
 
 
@@ -21,6 +22,12 @@ class ProcessOptions(ShardedStepOptions):
     preset: Preset = option(
         "auto", "how much to compute; preview: every other photo at half size; auto: standard"
     )
+    depth: Depth = option(
+        "patchmatch", "what makes depth maps; mvsnet: a network, with experimental weights"
+    )
+    checkpoint: str = option(
+        "", "for DEPTH=mvsnet: a file of weights; empty: those of this package", once=True
+    )
     dense_size: int = option(
         0, "long side of a depth map; 0: 1200 on a CPU, 2000 on a GPU", low=0, high=16384, unit="px"
     )
@@ -31,13 +38,16 @@ class ProcessOptions(ShardedStepOptions):
         "", "over a photo at each size, small to full, e.g. '3 3 2'; empty: by PRESET",
         pattern=r"([1-9]( [1-9]){0,4})?",
     )  # fmt: skip
-    geometric_sweeps: int = option(1, "sweeps with the other photos' depths", low=1, high=9)
+    geometric_sweeps: int = option(
+        1, "sweeps with the other photos' depths; 0: depth maps stay as they are", low=0, high=9
+    )
     planar_prior: bool = option(
         False, "1: planes through well-matched pixels guide where photos show little texture"
     )
     max_matching_cost: float = option(
-        0.9, "1 - correlation above which a pixel has no depth", above=0.0, high=2.0
-    )
+        0.9, "1 - correlation, or 1 - a network's confidence, above which a pixel has no depth",
+        above=0.0, high=2.0,
+    )  # fmt: skip
     min_views: int = option(2, "other photos that must agree with a pixel", low=1, high=8)
     max_reproj_error: float = option(
         1.5, "pixels by which they may miss one another", above=0.0, unit="px"
@@ -50,6 +60,9 @@ class ProcessOptions(ShardedStepOptions):
     )
     speckle_size: int = option(
         50, "connected pixels of a depth map that are fewer than this go", low=0, unit="px"
+    )
+    mvsnet_folder: bool = option(
+        False, "1: depth maps among the results too, as MVSNet's folder for other programs"
     )
     n_images_per_group: int = option(16, "photos of one shard of the work", low=1, high=1024)
 

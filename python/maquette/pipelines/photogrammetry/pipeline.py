@@ -44,6 +44,7 @@ PIPELINE = Pipeline(
                 ".dense.consistency",
                 ".dense.fuse",
                 ".dense.depth_pictures",
+                ".dense.mvsnet_folder",
             ),
             work=_pixels,
             smaller="DENSE_SIZE=800",

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from maquette.errors import BadInput, NotFound
 from maquette.recon.mvsnet import networks
 from maquette.recon.mvsnet.options import NetworkOptions
+from maquette.recon.mvsnet.training import FORMAT as TRAINING_FORMAT
+from maquette.recon.mvsnet.training_options import TrainingOptions
 from maquette.scene.atomic import replacing
 
 FORMAT = "mvsnet weights 1"
@@ -35,33 +37,41 @@ def save(path: Path, network: nn.Module, variant: str, options: NetworkOptions) 
 
 
 def load(path: Path = SHIPPED) -> nn.Module:
-    """The network of a file, ready to infer.
+    """The network of a file, ready to infer: of `save`, or a checkpoint of a run of training.
 
     Raises:
         NotFound: there is no such file.
         BadInput: it holds no weights, or those of another network.
     """
     content = _read(path)
-    if content.get("format") != FORMAT:
+    told = content.get("format")
+    if told == FORMAT:
+        variant, options, state = content["variant"], _options(content), content["state"]
+    elif told == TRAINING_FORMAT:
+        course = TrainingOptions.from_mapping(content["options"])
+        variant, options, state = course.variant, course.network, content["network"]
+    else:
         raise BadInput(
             f"`{path}` holds no weights of a network for depth maps: its format is "
-            f"{content.get('format', 'not told')!r}, not {FORMAT!r}",
+            f"{told or 'not told'}, not {FORMAT} or {TRAINING_FORMAT}",
             hint=_HINT,
         )
-    options = NetworkOptions(**{
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in content["options"].items()
-    })  # fmt: skip
-    network = networks.build(content["variant"], options)
+    network = networks.build(variant, options)
     try:
-        network.load_state_dict(content["state"])
+        network.load_state_dict(state)
     except RuntimeError as error:
         raise BadInput(
-            f"the weights of `{path}` do not fit the network `{content['variant']}`",
+            f"the weights of `{path}` do not fit the network `{variant}`",
             detail=str(error),
             hint=_HINT,
         ) from error
     return network.float().eval()
+
+
+def _options(content: Mapping[str, Any]) -> NetworkOptions:
+    told = content["options"]
+    hypotheses = tuple(told["hypotheses"])
+    return NetworkOptions(told["n_depths"], hypotheses, told["spread"])
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """Train the weights that the package carries, on generated scenes alone.
 
-    python -m maquette.recon.mvsnet.weights_training --out FOLDER --minutes 10 [--batch 8] [--size 320 256]
+    python -m maquette.recon.mvsnet.weights_training --out FOLDER --minutes 10 --batch 8
     python -m maquette.recon.mvsnet.weights_training --out FOLDER --minutes 0 --export cascade.pt
 
 Its whole state is saved each minute, and the next run in that folder goes on from there, so that
@@ -131,15 +131,16 @@ class Training:
         found = self.network(batch.images, batch.projections, batch.depth_range)
         loss = stage_losses(found.stages, batch)
         self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
         if torch.isfinite(norm):
             self._optimiser.step()
         self.step += 1
         self._follow()
         wrong = (found.depth.detach() - batch.depth).abs() / batch.depth.clamp(min=1e-9)
-        return {"loss": loss.detach(), "within_1_percent": (wrong[batch.mask] < 0.01).float().mean(),
-                "within_5_percent": (wrong[batch.mask] < 0.05).float().mean()}  # fmt: skip
+        wrong = wrong[batch.mask]
+        return {"loss": loss.detach(), "within_1_percent": (wrong < 0.01).float().mean(),
+                "within_5_percent": (wrong < 0.05).float().mean()}  # fmt: skip
 
     def _follow(self) -> None:
         """Draw the moving average after the weights; it forgets quickly at first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,7 +63,8 @@ def render(
 ) -> GeneratedScene:  # fmt: skip
     """What the cameras of a layout see; arguments as for `generate`."""
     width, height = size
-    lens = Intrinsics(width, height, *[layout.focal * width] * 2, width / 2, height / 2)
+    focal = layout.focal * width
+    lens = Intrinsics(width, height, focal, focal, width / 2, height / 2)
     frames = tuple(
         Frame(f"images/{number:08d}.png", pose, lens) for number, pose in enumerate(layout.poses)
     )
@@ -85,14 +87,13 @@ def _rendered(
         name: there(getattr(layout, name))
         for name in ("faces", "normals", "coordinates", "material", "materials")
     }
-    stream = (
-        wp.stream_from_torch(torch.cuda.current_stream(device)) if device.type == "cuda" else None
-    )
+    stream: Any = None
+    if device.type == "cuda":
+        stream = wp.stream_from_torch(torch.cuda.current_stream(device))  # type: ignore[no-untyped-call]
     with wp.ScopedStream(stream):
-        mesh = wp.Mesh(
-            wp.from_torch(there(layout.vertices), dtype=wp.vec3),
-            wp.from_torch(tables["faces"].view(-1)),
-        )
+        vertices: Any = wp.from_torch(there(layout.vertices), dtype=wp.vec3)
+        indices: Any = wp.from_torch(tables["faces"].view(-1))
+        mesh = wp.Mesh(vertices, indices)
         return shading.render(
             mesh, tables, there(cameras.astype(np.float32)), (lens.fl_x, lens.cx, lens.cy), light,
             (lens.height, lens.width), samples,

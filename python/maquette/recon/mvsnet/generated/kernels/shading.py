@@ -102,10 +102,9 @@ def _pattern(kind: int, p: wp.vec3) -> float:
     elif kind == 4:
         center = wp.vec3(_hash(x, y, z, 4), _hash(x, y, z, 5), _hash(x, y, z, 6))
         away = p - wp.vec3(float(x), float(y), float(z)) - (center * 0.4 + wp.vec3(0.3, 0.3, 0.3))
+        share = 0.0
         if wp.length(away) < 0.2 + 0.25 * _hash(x, y, z, 7):
             share = 1.0
-        else:
-            share = 0.0
     elif kind == 5:
         row = int(wp.floor(p[1]))
         along = 0.5 * p[0] + 0.5 * p[2] + 0.5 * float(row & 1)
