@@ -31,7 +31,11 @@ def next_commands(settings: Settings, step: str, is_measured: bool = False) -> l
     pipeline = get_pipeline(settings.pipeline)
     which, asked = _which(settings, _CARRIED), named_in_questions(settings)
     following = pipeline.verb_after(step)
-    needed = settings.scene_dir / pipeline.needs(following) if following else settings.scene_dir
+    needed = (
+        settings.scene_dir / pipeline.needs(following, settings.scene_dir)
+        if following
+        else settings.scene_dir
+    )
     # Of what is not here, or an upstream program's, nothing is known.
     is_known = settings.pull and pipeline.engine_for(step, settings.engine).is_ours
     if is_known and not needed.exists():  # UNTIL ended it before
@@ -39,7 +43,8 @@ def next_commands(settings: Settings, step: str, is_measured: bool = False) -> l
     lines = []
     if is_known:
         scene = shown_path(settings.scene_dir)
-        lines = pipeline.steps[step].advice.format(scene=scene, which=asked).splitlines()
+        advice = pipeline.steps[step].for_scene(settings.scene_dir).advice
+        lines = advice.format(scene=scene, which=asked).splitlines()
     if following:
         return [*lines, f"next: `make {following} {which}`"]
     measure = [] if is_measured else [f"      `make evaluate {asked}` measures it"]

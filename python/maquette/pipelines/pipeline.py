@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,28 @@ class Images:
 
     count: int
     megapixels: float
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Other stages of a step, for another kind of input than its usual one.
+
+    Attributes:
+        marks: Patterns of paths below INPUT, a folder: one that is there tells its kind.
+        scene_marks: The same below the scene, where INPUT is not given.
+        stages, needs, advice: In place of the step's.
+    """
+
+    stages: tuple[str, ...]
+    needs: str
+    marks: tuple[str, ...] = ()
+    scene_marks: tuple[str, ...] = ()
+    advice: str = ""
+
+    def suits(self, scene: Path, given: str) -> bool:
+        """Whether a step of a scene is this one; `given` is INPUT, or empty."""
+        root, marks = (scene / given, self.marks) if given else (scene, self.scene_marks)
+        return root.is_dir() and any(any(root.glob(mark)) for mark in marks)
 
 
 @dataclass(frozen=True)
@@ -42,6 +64,7 @@ class Step:
         shows: What a person looks at after it, beside the results: a few words, and where it lies
             in the scene; `{pipeline}` and `{group}` are replaced.
         is_shared: All pipelines have this step; what one made of it counts for the others too.
+        alternatives: What it does instead with other kinds of input.
     """
 
     options: type[StepOptions]
@@ -53,6 +76,22 @@ class Step:
     advice: str = ""
     afresh: str = ""
     is_shared: bool = False
+    alternatives: tuple[Alternative, ...] = ()
+
+    def for_scene(self, scene: Path, given: str = "") -> Step:
+        """The step as it is for a scene's kind of input; `given` is INPUT, or empty."""
+        for one in self.alternatives:
+            if one.suits(scene, given):
+                return replace(
+                    self, stages=one.stages, needs=one.needs, advice=one.advice, alternatives=()
+                )
+        return self
+
+    @property
+    def all_stages(self) -> tuple[str, ...]:
+        """Its stages, and those of its alternatives."""
+        others = (name for one in self.alternatives for name in one.stages)
+        return tuple(dict.fromkeys((*self.stages, *others)))
 
 
 @dataclass(frozen=True)
@@ -125,13 +164,17 @@ class Pipeline:
         chosen = next(engine for engine in self.engines if engine.name == name)
         return chosen if chosen.computes(verb) else OURS
 
-    def stages_of(self, verb: str, engine: Engine) -> tuple[str, ...]:
-        """The stages of ours that a step runs with an engine."""
-        return self.steps[verb].stages if engine.is_ours else engine.collects.get(verb, ())
+    def stages_of(
+        self, verb: str, engine: Engine, scene: Path | None = None, given: str = ""
+    ) -> tuple[str, ...]:
+        """The stages of ours that a step runs with an engine, in a scene of one kind of input."""
+        step = self.steps[verb] if scene is None else self.steps[verb].for_scene(scene, given)
+        return step.stages if engine.is_ours else engine.collects.get(verb, ())
 
-    def needs(self, step: str) -> str:
+    def needs(self, step: str, scene: Path | None = None) -> str:
         """What has to be in the scene before a step: a path below it."""
-        return self.steps[step].needs.format(pipeline=self.name)
+        known = self.steps[step] if scene is None else self.steps[step].for_scene(scene)
+        return known.needs.format(pipeline=self.name)
 
     def verb_for(self, step: str) -> str:
         """The step that makes what this one needs; "" for the first."""

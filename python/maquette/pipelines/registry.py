@@ -64,7 +64,7 @@ def step_of(pipeline: str, stage: str) -> str:
     """The step of a pipeline that has a stage; "" where none is known to have it."""
     known = get_pipeline(pipeline).steps if pipeline in names() else {}
     for verb, step in known.items():
-        if stage in [name.rpartition(".")[2] for name in step.stages]:
+        if stage in [name.rpartition(".")[2] for name in step.all_stages]:
             return verb
     return ""
 

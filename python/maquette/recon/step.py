@@ -91,8 +91,8 @@ def run_step(
     if engine not in (known.name for known in method.engines):
         raise ConfigError(f"there is no engine `{engine}` of pipeline `{pipeline}`")
     chosen = method.engine_for(step, engine)
-    stages = method.stages_of(step, chosen)
     options = step_options.read(method.steps[step].options, options_path)
+    stages = method.stages_of(step, chosen, scene.root, getattr(options, "input", ""))
     if getattr(options, "gpus", None) == 0:
         _hide_gpus()
     with lock.held(scene, progress.say):
@@ -134,7 +134,7 @@ def _look_for_needs(scene: Scene, pipeline: Pipeline, step: str) -> None:
     Raises:
         NotFound: what it needs is not in the scene.
     """
-    verb, needed = pipeline.verb_for(step), pipeline.needs(step)
+    verb, needed = pipeline.verb_for(step), pipeline.needs(step, scene.root)
     if verb and not (scene.root / needed).exists():
         raise NotFound(
             f"{step} needs `{needed}`, which is not in the scene `{scene.name}`",

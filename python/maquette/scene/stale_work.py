@@ -101,7 +101,7 @@ def _forced(names: list[str], options: Mapping[str, Any]) -> list[str]:
 
 def _names(step: Step) -> list[str]:
     """The stages of a step in order, by the names of their records."""
-    return [name.rpartition(".")[2] for name in step.stages]
+    return [name.rpartition(".")[2] for name in step.all_stages]
 
 
 def _place(names: list[str], record: StageRecord) -> int:

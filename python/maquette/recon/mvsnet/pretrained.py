@@ -47,7 +47,7 @@ def start_from(network: nn.Module, path: Path, ignored: Sequence[str] = ()) -> i
         raise BadInput(
             f"the checkpoint is of another network: `{path}`",
             detail="; ".join(told) or "it holds no weights",
-            hint="choose VARIANT= as it was trained, or name what to leave out: PREFIXES_TO_IGNORE",
+            hint="choose NETWORK= as it was trained, or name what to leave out: PREFIXES_TO_IGNORE",
         )
     network.load_state_dict(kept, strict=False)
     return len(kept)

@@ -77,7 +77,7 @@ def _check_fits(before: Mapping[str, Any], options: TrainingOptions) -> None:
     """Raise ConfigError where a run can not go on with these options."""
     earlier = TrainingOptions.from_mapping(before)
     kept = {
-        "VARIANT": (earlier.variant, options.variant),
+        "NETWORK": (earlier.variant, options.variant),
         "OPTIMIZER": (earlier.rates.optimizer, options.rates.optimizer),
         "BATCH_SIZE": (earlier.batch_size, options.batch_size),
     }

@@ -25,6 +25,8 @@ class TrainingOptions:
         ckpt_path: Weights to begin with; "": random ones.
         prefixes_to_ignore: Of names in that checkpoint that are left out.
         val_samples: Samples that validation looks at; 0: all.
+        name: Of the run, for people.
+        planes: What samples are asked for, as `datasets.ranges.PlaneOptions` names it.
         seed: Of the first weights and of the order of samples.
     """
 
@@ -40,6 +42,8 @@ class TrainingOptions:
     ckpt_path: str = ""
     prefixes_to_ignore: tuple[str, ...] = ("loss",)
     val_samples: int = 0
+    name: str = ""
+    planes: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
 
     def to_mapping(self) -> dict[str, Any]:

@@ -90,6 +90,14 @@ def remarks(found: Mapping[str, Any]) -> list[str]:
     return told
 
 
+def counts(found: Mapping[str, Any]) -> dict[str, int]:
+    """Samples of each part."""
+    return {
+        part: found["views"] * sum(len(found["lights"][scan]) for scan in scans)
+        for part, scans in found["scans"].items()
+    }
+
+
 class Dtu:
     """Samples of some scans: each view of each scan by each light is a reference once."""
 

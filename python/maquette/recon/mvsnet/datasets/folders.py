@@ -53,6 +53,14 @@ def remarks(found: Mapping[str, Any]) -> list[str]:
     return ["one scene: every 8th view is held out, not whole scenes"] if alone else []
 
 
+def counts(found: Mapping[str, Any]) -> dict[str, int]:
+    """Samples of each part."""
+    return {
+        part: sum(len(_held(found["views"][name], part, found)) for name in names)
+        for part, names in found["scenes"].items()
+    }
+
+
 class Folders:
     """Samples of some scenes: each view with a depth map is a reference once."""
 

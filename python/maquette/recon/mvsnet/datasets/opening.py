@@ -42,6 +42,12 @@ def remarks(found: Mapping[str, Any]) -> list[str]:
     return told
 
 
+def counts(found: Mapping[str, Any]) -> dict[str, int]:
+    """Samples of each part of indexed data."""
+    told: dict[str, int] = _KINDS[found["kind"]][0].counts(found)
+    return told
+
+
 def describe(root: Path, found: Mapping[str, Any], part: str, planes: PlaneOptions) -> Any:
     """What `open_source` reads, plain JSON values: a part (`training`, `validation`, `test`)."""
     return {"root": str(root), "index": dict(found), "part": part, "planes": vars(planes)}

@@ -62,6 +62,11 @@ def remarks(found: Mapping[str, Any]) -> list[str]:
     return [f"depth of `{found['workspace']}` is taken for true where other views agree"]
 
 
+def counts(found: Mapping[str, Any]) -> dict[str, int]:
+    """Samples of each part."""
+    return {part: len(views) for part, views in found["views"].items()}
+
+
 class SceneMaps:
     """Each view with a filtered depth map is a reference once; pictures have the maps' size."""
 

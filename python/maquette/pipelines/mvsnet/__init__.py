@@ -1,0 +1,1 @@
+"""Depth maps by a network that is trained on scenes with true depth."""
