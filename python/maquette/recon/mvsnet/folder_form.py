@@ -29,6 +29,10 @@ def write_camera(folder: Path, number: int, frame: Frame, span: tuple[float, flo
     """
     interval = (span[1] - span[0]) / (PLANES - 1)
     camera = Camera(
-        np.linalg.inv(frame.world_from_cam), frame.intrinsics.matrix(), span[0], interval, span[1]
+        np.asarray(np.linalg.inv(frame.world_from_cam), np.float64),
+        frame.intrinsics.matrix(),
+        span[0],
+        interval,
+        span[1],
     )
     camera_files.write(view_file(folder, number, "_cam.txt"), camera, PLANES)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise, product
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ class DepthNetwork:
         self, network: nn.Module, read: Callable[[int], PhotoView], device: torch.device,
         piece_pixels: int = _PIECE_PIXELS,
     ) -> None:  # fmt: skip
-        self._network = network.to(device).eval().requires_grad_(False)
+        self._network: Any = network.to(device).eval().requires_grad_(False)
         self._read, self._device, self._piece_pixels = read, device, piece_pixels
         self._features = lru_cache(_KEPT)(self._extract)
 
@@ -85,14 +86,14 @@ class DepthNetwork:
         strides = self._network.strides
         reference = [
             maps[..., piece.y // s : -(-piece.end_y // s), piece.x // s : -(-piece.end_x // s)]
-            for maps, s in zip(self._features(view), strides, strict=True)  # type: ignore[call-overload]
+            for maps, s in zip(self._features(view), strides, strict=True)
         ]
         frames = [self._read(number).frame for number in (view, *sources)]
         projections = np.stack([projection(frame) for frame in frames])
         moved = np.eye(4)
         moved[:2, 2] = -piece.x, -piece.y
         projections[0] = moved @ projections[0]
-        found: Prediction = self._network.sweep(  # type: ignore[operator]
+        found: Prediction = self._network.sweep(
             [reference, *map(self._features, sources)],
             torch.from_numpy(projections[None]).float().to(self._device),
             torch.tensor([span], device=self._device),
@@ -105,7 +106,7 @@ class DepthNetwork:
     def _extract(self, number: int) -> list[Tensor]:
         image = np.ascontiguousarray(self._read(number).image.transpose(2, 0, 1))
         pixels = torch.from_numpy(image).to(self._device)[None].float() / 255
-        maps: list[Tensor] = self._network.extract(pixels)  # type: ignore[operator]
+        maps: list[Tensor] = self._network.extract(pixels)
         return maps
 
 

@@ -55,9 +55,9 @@ def run(
     for view, key in done.missing(views, plan.names, key_of, progress.say):
         progress.step("photos", plan.views.index(view), len(plan.views))
         found = estimator.estimate(view)
-        files = map_files(material.stereo, plan.names[view], "photometric")
+        files = [*map_files(material.stereo, plan.names[view], "photometric")]
         if options.depth != PATCH_MATCH:
-            files = (*files, write_confidence(material.stereo, plan.names[view], 1 - found.costs))
+            files.append(write_confidence(material.stereo, plan.names[view], 1 - found.costs))
         found = found.kept(found.costs <= options.max_matching_cost)
         write_maps(material.stereo, plan.names[view], found, "photometric")
         done.write(plan.names[view], key, files, kept=float((found.depth > 0).mean()))
