@@ -27,7 +27,7 @@ def write_dtu(
     size: tuple[int, int] = SIZE,
 ) -> Path:  # fmt: skip
     """Write the data set and return its folder."""
-    cameras = [_camera(view, size) for view in range(views)]
+    cameras = [camera_of(view, size) for view in range(views)]
     for view, camera in enumerate(cameras):
         camera_files.write(root / dtu.camera_file(view), camera)
     others = [[(one, 10.0 - one) for one in range(views) if one != view] for view in range(views)]
@@ -38,7 +38,7 @@ def write_dtu(
     return root
 
 
-def _camera(view: int, size: tuple[int, int]) -> Camera:
+def camera_of(view: int, size: tuple[int, int]) -> Camera:
     """At a quarter of the pictures' size, all looking the same way but for a little turn."""
     width, height = size
     angle = 0.03 * view

@@ -115,7 +115,7 @@ def test_weights_of_something_else_stop_before_any_map(small: Path, tmp_path: Pa
     torch.save({"format": "splat 1"}, tmp_path / "splat.pt")
     with pytest.raises(BadInput, match="its format is splat 1"):
         process(small, MAPS, checkpoint=str(tmp_path / "splat.pt"))
-    assert not list(small.rglob("*.bin.photometric"))
+    assert not list(small.rglob("*photometric.bin"))
 
 
 def test_true_depths_become_points_on_the_surface_and_a_folder_of_mvsnet(

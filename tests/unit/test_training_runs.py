@@ -22,6 +22,7 @@ from maquette.recon.training.trainable import Metrics, read
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
 from tiny_trainable import METHOD, Line
+from training_comparison import same
 
 
 class Listener(Progress):
@@ -59,17 +60,6 @@ def kept(run: Path) -> list[int | None]:
 def stop_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     asked = iter(range(10_000))
     monkeypatch.setattr(loop, "stop_requested", lambda: next(asked) + 1 >= count)
-
-
-def same(left: Any, right: Any) -> bool:
-    """Whether two states are bitwise equal."""
-    if isinstance(left, torch.Tensor):
-        return torch.equal(left, right)
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
-    if isinstance(left, (list, tuple)):
-        return len(left) == len(right) and all(map(same, left, right))
-    return bool(left == right)
 
 
 def test_a_run_learns_and_tells_what_it_found(run: Path) -> None:

@@ -103,7 +103,7 @@ class Cascade(nn.Module):
             cost, weights = self._cost(stage, views, matrices, depths, weights)
             part = self.regularization[stage]
             logits = costs.recomputed(part, cost, self.training and self.options.recomputes)
-            probability = logits.softmax(1)
+            probability = logits.float().softmax(1)
             expected.append(regression.expectation(probability, depths.reciprocal()).reciprocal())
             with torch.no_grad():
                 inverse = depths.reciprocal()

@@ -67,7 +67,7 @@ class MVSNet(nn.Module):
         cost = costs.variance(maps, matrices, depths, self.options.has_kernels)
         regularize = self.cost_regularization
         logits = costs.recomputed(regularize, cost, self.training and self.options.recomputes)
-        probability = logits.softmax(1)
+        probability = logits.float().softmax(1)
         depth = regression.expectation(probability, depths)
         with torch.no_grad():
             confidence = regression.confidence(probability)
