@@ -27,7 +27,7 @@ def normals_of(depth: Floats, lens: Intrinsics) -> Floats:
     height, width = depth.shape
     y, x = np.mgrid[:height, :width] + 0.5
     rays = np.stack([(x - lens.cx) / lens.fl_x, (y - lens.cy) / lens.fl_y, np.ones_like(x)], -1)
-    points = rays * depth[..., None]
+    points = rays * depth[..., None].astype(np.float64)
     known = depth > 0
     across, along = _tangent(points, known, 1), _tangent(points, known, 0)
     normals = _unit(np.cross(along, across))
@@ -37,7 +37,9 @@ def normals_of(depth: Floats, lens: Intrinsics) -> Floats:
     return np.asarray(_unit(facing) * known[..., None], np.float32)
 
 
-def _tangent(points: NDArray[np.float64], known: NDArray[np.bool_], axis: int) -> Floats:
+def _tangent(
+    points: NDArray[np.floating], known: NDArray[np.bool_], axis: int
+) -> NDArray[np.floating]:
     """The difference [H, W, 3] to the next or from the last pixel, whichever steps less in z."""
     step = np.diff(points, axis=axis)
     both = np.logical_and(*(np.delete(known, end, axis) for end in (0, -1)))
@@ -52,5 +54,5 @@ def _tangent(points: NDArray[np.float64], known: NDArray[np.bool_], axis: int) -
     return np.where(np.isfinite(chosen), chosen, 0.0)
 
 
-def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+def _unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-12)

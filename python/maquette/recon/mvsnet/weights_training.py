@@ -13,11 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     training = Training(course, arguments.out, device, arguments.workers)
     training.run(60 * arguments.minutes)
     if arguments.export:
-        training.export(arguments.export, shlex.join(sys.argv[1:] if argv is None else argv))
+        training.export(arguments.export)
     return 0
 
 
@@ -85,7 +84,8 @@ class Training:
         self.network = networks.build(VARIANT).to(device)
         self.average = {name: v.clone() for name, v in self.network.state_dict().items()}
         self._optimiser = torch.optim.AdamW(self.network.parameters(), course.rate)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.cpu_s = 0, 0.0, 0.0
+        self.runs: list[dict[str, Any]] = []
         folder.mkdir(parents=True, exist_ok=True)
         if self._file.is_file():
             self._restore(torch.load(self._file, map_location=device, weights_only=True))
@@ -94,17 +94,21 @@ class Training:
     def _file(self) -> Path:
         return self.folder / "state.pt"
 
-    def run(self, seconds: float) -> None:
-        """Train until time is up or the course is done."""
+    def run(self, seconds: float, until: int | None = None) -> None:
+        """Train until time is up or the course is done, or until a step of it."""
+        end = self.course.steps if until is None else min(until, self.course.steps)
         source = GeneratedScenes(self.course.size, self.course.views, device=self._device)
         coming = samples(source, self.course.seed, self.step * self.course.batch, self._workers)
         begun = saved = time.monotonic()
-        before = self.seconds
+        before, cpu_before = self.seconds, self.cpu_s - time.process_time()
+        self.runs = [*self.runs, {}]
         self.network.train()
-        while self.step < self.course.steps and time.monotonic() - begun < seconds:
+        while self.step < end and time.monotonic() - begun < seconds:
             batch = Batch.stacked(list(islice(coming, self.course.batch)), self._device)
             told = self._one_step(batch)
             self.seconds = before + time.monotonic() - begun
+            self.cpu_s = cpu_before + time.process_time()
+            self.runs[-1] = {**asdict(self.course), "until": self.step}
             if self.step % _LOG_EVERY == 0:
                 self._log(told)
             if time.monotonic() - saved > _SAVE_S:
@@ -112,16 +116,17 @@ class Training:
                 self._save()
         self._save()
 
-    def export(self, path: Path, command: str) -> None:
-        """Write the averaged weights, and how they came about."""
+    def export(self, path: Path) -> None:
+        """Write the averaged weights, and how they came about: each run with its last step."""
         network = networks.build(VARIANT)
         network.load_state_dict(self.average)
         weights.save(path, network, VARIANT, NetworkOptions())
-        course = self.course
         write_json(path.with_suffix(".json"), {
             "licence": "Apache-2.0", "data": "generated scenes alone", "variant": VARIANT,
-            "seed": course.seed, "steps": self.step, "batch": course.batch, "views": course.views,
-            "size": list(course.size), "seconds": round(self.seconds), "command": command,
+            "seed": self.course.seed, "steps": self.step, "cpu_or_gpu": self._device.type,
+            "wall_s": round(self.seconds), "cpu_s": round(self.cpu_s),
+            "runs": [*filter(None, self.runs)],
+            "command": "python -m maquette.recon.mvsnet.weights_training",
             "date": time.strftime("%Y-%m-%d", time.gmtime()), "torch": torch.__version__,
         })  # fmt: skip
 
@@ -161,7 +166,7 @@ class Training:
         state = {
             "network": self.network.state_dict(), "average": self.average,
             "optimiser": self._optimiser.state_dict(), "step": self.step, "seconds": self.seconds,
-            "steps": self.course.steps, "seed": self.course.seed,
+            "seed": self.course.seed, "cpu_s": self.cpu_s, "runs": [*filter(None, self.runs)],
         }  # fmt: skip
         with replacing(self._file) as temporary:
             torch.save(state, temporary)
@@ -171,6 +176,7 @@ class Training:
         self.average = state["average"]
         self._optimiser.load_state_dict(state["optimiser"])
         self.step, self.seconds = state["step"], state["seconds"]
+        self.cpu_s, self.runs = state.get("cpu_s", 0.0), state.get("runs", [])
         self.course = replace(self.course, seed=state["seed"])
 
 

@@ -53,7 +53,8 @@ def through_jpeg(pictures: Tensor, quality: float) -> Tensor:
     scale = (5000 / quality if quality < 50 else 200 - 2 * quality) / 100
     table = np.clip(np.rint(_TABLE * scale), 1, 255)
     basis = _cosines()
-    blocks = 255 * _luma(padded).unflatten(-1, (-1, _BLOCK)).unflatten(-3, (-1, _BLOCK))
+    down, across = padded.shape[-2] // _BLOCK, padded.shape[-1] // _BLOCK
+    blocks = 255 * _luma(padded).reshape(len(pictures), 3, down, _BLOCK, across, _BLOCK)
     waves = _along(_along(blocks, basis, -1), basis, -3)  # [N, 3, h, 8, w, 8]
     steps = torch.as_tensor(table, dtype=waves.dtype, device=waves.device)[:, None, :]
     waves = (waves / steps).round() * steps

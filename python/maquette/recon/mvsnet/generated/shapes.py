@@ -114,7 +114,7 @@ def _grid(rows: int, columns: int, closed: bool) -> NDArray[np.int32]:
 def _with_normals(vertices: Floats, faces: NDArray[np.int32]) -> Shape:
     a, b, c = (vertices[faces[:, corner]] for corner in range(3))
     across = np.cross(b - a, c - a)  # as long as twice the area: large faces count more
-    sums = np.stack(
+    sums: Floats = np.stack(
         [
             np.bincount(faces.reshape(-1), np.repeat(across[:, axis], 3), len(vertices))
             for axis in range(3)
