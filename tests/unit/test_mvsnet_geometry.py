@@ -146,6 +146,19 @@ def test_networks_take_pictures_of_any_size(variant: str) -> None:
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
+def test_a_cost_volume_in_slabs_gives_what_the_whole_one_does() -> None:
+    torch.manual_seed(0)
+    network = networks.build("mvsnet", NetworkOptions(n_depths=40))
+    told = torch.rand(1, 2, 3, 24, 32), projections(2), torch.tensor([[425.0, 935.0]])
+    network(*told)  # the normalisations learn something
+    with torch.no_grad():
+        parts = network.eval()(*told).depth
+        for module in network.modules():  # as in training, but for the normalisations
+            module.training = not isinstance(module, torch.nn.BatchNorm2d | torch.nn.BatchNorm3d)
+        whole = network(*told).depth
+    assert torch.allclose(parts, whole, rtol=1e-5)
+
+
 def test_the_cascade_is_small() -> None:
     count = sum(parameter.numel() for parameter in networks.build("cascade").parameters())
     assert 250_000 < count < 275_000

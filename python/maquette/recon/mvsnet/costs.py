@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.utils.checkpoint import checkpoint
 
 from maquette.recon.mvsnet import warping
+from maquette.recon.mvsnet.kernels import sweeping
 
 
 def variance(
     features: Sequence[Tensor], matrices: Tensor, depths: Tensor, has_kernels: bool = True
 ) -> Tensor:
     """See `warping.variance`; `features` of all views [B, C, h, w], the reference first."""
-    return warping.variance(features[0], torch.stack(list(features[1:])), matrices, depths)
+    reference, others = features[0].float(), torch.stack([one.float() for one in features[1:]])
+    if not has_kernels:
+        return warping.variance(reference, others, matrices, depths)
+    found: Tensor = _Variance.apply(  # type: ignore[no-untyped-call]
+        reference.permute(0, 2, 3, 1).contiguous(), others.permute(0, 1, 3, 4, 2).contiguous(),
+        matrices, depths,
+    )  # fmt: skip
+    return found.permute(0, 4, 1, 2, 3)  # [B, C, D, h, w], channels together in memory
 
 
 def correlation(
@@ -23,7 +33,14 @@ def correlation(
     has_kernels: bool = True,
 ) -> Tensor:  # fmt: skip
     """See `warping.correlation`."""
-    return warping.correlation(reference, other, matrices, depths, groups)
+    if not has_kernels:
+        return warping.correlation(reference.float(), other.float(), matrices, depths, groups)
+    found: Tensor = _Correlation.apply(  # type: ignore[no-untyped-call]
+        reference.float().permute(0, 2, 3, 1).contiguous(),
+        other.float().permute(0, 2, 3, 1).contiguous(),
+        matrices, depths, groups,
+    )  # fmt: skip
+    return found.permute(0, 4, 1, 2, 3)  # [B, G, D, h, w]
 
 
 def recomputed(part: nn.Module, volume: Tensor, is_wanted: bool) -> Tensor:
@@ -32,3 +49,31 @@ def recomputed(part: nn.Module, volume: Tensor, is_wanted: bool) -> Tensor:
         found: Tensor = part(volume)
         return found
     return checkpoint(part, volume, use_reentrant=False)
+
+
+class _Variance(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, reference: Tensor, others: Tensor, matrices: Tensor, depths: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(reference, others, matrices, depths)
+        return sweeping.variance(reference, others, matrices, depths)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        made = sweeping.variance_gradients(gradients[0], *ctx.saved_tensors)
+        return (*made, None, None)
+
+
+class _Correlation(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, reference: Tensor, other: Tensor, matrices: Tensor, depths: Tensor, groups: int
+    ) -> Tensor:
+        ctx.save_for_backward(reference, other, matrices, depths)
+        return sweeping.correlation(reference, other, matrices, depths, groups)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        made = sweeping.correlation_gradients(gradients[0], *ctx.saved_tensors)
+        return (*made, None, None, None)

@@ -80,7 +80,11 @@ class UNet3d(nn.Module):
         self.prob = nn.Conv3d(base, 1, 3, padding=1)
 
     def forward(self, volume: Tensor) -> Tensor:
-        kept = [self.conv0(volume)]
+        return self.after_first(self.conv0(volume))
+
+    def after_first(self, first: Tensor) -> Tensor:
+        """The rest of the way, from what the first layer made."""
+        kept = [first]
         for level in range(1, self.levels + 1):
             down, same = self.get_submodule(f"conv{2 * level - 1}"), f"conv{2 * level}"
             kept.append(self.get_submodule(same)(down(kept[-1])))

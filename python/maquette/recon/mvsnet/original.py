@@ -11,6 +11,7 @@ from maquette.recon.mvsnet.options import NetworkOptions
 from maquette.recon.mvsnet.prediction import Prediction
 
 _STRIDE = 4
+_SLAB = 32  # planes
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pictures
 
 
@@ -64,11 +65,28 @@ class MVSNet(nn.Module):
         maps = [view[0] for view in features]
         matrices = planes.sweep_matrices(projections, _STRIDE)
         depths = planes.equal_depths(depth_range, self.options.n_depths)
-        cost = costs.variance(maps, matrices, depths, self.options.has_kernels)
-        regularize = self.cost_regularization
-        logits = costs.recomputed(regularize, cost, self.training and self.options.recomputes)
+        if self.training:
+            cost = costs.variance(maps, matrices, depths, self.options.has_kernels)
+            part = self.cost_regularization
+            logits = costs.recomputed(part, cost, self.options.recomputes)
+        else:
+            logits = self._logits_by_slabs(maps, matrices, depths)
         probability = logits.float().softmax(1)
         depth = regression.expectation(probability, depths)
         with torch.no_grad():
             confidence = regression.confidence(probability)
         return Prediction(depth, confidence, (depth,), 1.0 / _STRIDE)
+
+    def _logits_by_slabs(self, features: list[Tensor], matrices: Tensor, depths: Tensor) -> Tensor:
+        """Logits [B, D, h, w]; of the cost volume never more than some planes are in memory.
+
+        The first layer sees one plane on either side, so that slabs fit together exactly.
+        """
+        first = []
+        for start in range(0, depths.shape[1], _SLAB):
+            low = max(0, start - 1)
+            near = depths[:, low : start + _SLAB + 1]
+            cost = costs.variance(features, matrices, near, self.options.has_kernels)
+            made = self.cost_regularization.conv0(cost)
+            first.append(made[:, :, start - low : start - low + _SLAB])
+        return self.cost_regularization.after_first(torch.cat(first, 2))

@@ -15,7 +15,7 @@ def expectation(probability: Tensor, values: Tensor) -> Tensor:
     Source: Yao et al., MVSNet, ECCV 2018, eq. 3 (soft argmin).
     """
     if values.dim() == 2:
-        return torch.einsum("bdhw,bd->bhw", probability, values)
+        values = values[..., None, None]
     return (probability * values).sum(1)
 
 

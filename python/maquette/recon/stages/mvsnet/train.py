@@ -96,8 +96,8 @@ STAGE = Stage(
     version=1,
     run=_run,
     parameters=(
-        "group", "network", *_OWN, *_RATES, "decay_step", "prefixes_to_ignore", "n_views", "n_depths",
-        "interval_scale",
+        "group", "network", *_OWN, *_RATES, "decay_step", "prefixes_to_ignore", "n_views",
+        "n_depths", "interval_scale",
     ),
     reads=("gpus", "fresh", "checkpoint", "save_minutes", "wandb", "exp_name"),
     after=("index",),

@@ -1,0 +1,1 @@
+"""Warp kernels that sweep planes through features, on CPU and CUDA from one source."""
