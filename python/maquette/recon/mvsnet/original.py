@@ -12,6 +12,7 @@ from maquette.recon.mvsnet.prediction import Prediction
 
 _STRIDE = 4
 _SLAB = 32  # planes
+_FIRST = 8  # channels of the first 3-D layer
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pictures
 
 
@@ -82,11 +83,14 @@ class MVSNet(nn.Module):
 
         The first layer sees one plane on either side, so that slabs fit together exactly.
         """
-        first = []
-        for start in range(0, depths.shape[1], _SLAB):
+        batch, _, height, width = features[0].shape
+        count = depths.shape[1]
+        first = features[0].new_empty(batch, count, height, width, _FIRST).permute(0, 4, 1, 2, 3)
+        for start in range(0, count, _SLAB):
             low = max(0, start - 1)
             near = depths[:, low : start + _SLAB + 1]
             cost = costs.variance(features, matrices, near, self.options.has_kernels)
             made = self.cost_regularization.conv0(cost)
-            first.append(made[:, :, start - low : start - low + _SLAB])
-        return self.cost_regularization.after_first(torch.cat(first, 2))
+            skipped = start - low
+            first[:, :, start : start + _SLAB] = made[:, :, skipped : skipped + _SLAB]
+        return self.cost_regularization.after_first(first)

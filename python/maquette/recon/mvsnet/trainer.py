@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from maquette.errors import ConfigError
 from maquette.recon.mvsnet import losses, networks, optimizers, pretrained
 from maquette.recon.mvsnet.judging import Judge, write_best
+from maquette.recon.mvsnet.layers import synchronised
 from maquette.recon.mvsnet.loading import Loader
 from maquette.recon.mvsnet.prediction import Prediction
 from maquette.recon.mvsnet.samples import Batch, SampleSource
@@ -176,7 +177,7 @@ def _on_device(
                 "USE_SYNCBN=1 normalises over several GPUs, but no GPU was found",
                 hint="leave USE_SYNCBN out on a CPU",
             )
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        network = synchronised(network)
     return network.to(device)
 
 
