@@ -118,6 +118,15 @@ def test_weights_of_something_else_stop_before_any_map(small: Path, tmp_path: Pa
     assert not list(small.rglob("*photometric.bin"))
 
 
+def test_without_weights_it_is_said_what_to_do(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "SHIPPED", small / "none.pt")
+    with pytest.raises(NotFound, match="carries no weights") as caught:
+        process(small, MAPS)
+    assert "CHECKPOINT=" in caught.value.hint and "DEPTH=patchmatch" in caught.value.hint
+
+
 def test_true_depths_become_points_on_the_surface_and_a_folder_of_mvsnet(
     root: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: Path
 ) -> None:

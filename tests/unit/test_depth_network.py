@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from maquette.errors import BadInput, NotFound
 from maquette.recon.mvsnet import networks, weights
 from maquette.recon.mvsnet.inference import DepthNetwork, PhotoView, pieces, projection
+from maquette.recon.mvsnet.judging import BEST_FORMAT
 from maquette.recon.mvsnet.normals import normals_of
 from maquette.recon.mvsnet.options import NetworkOptions
 from maquette.recon.mvsnet.training import FORMAT as TRAINING_FORMAT
@@ -127,9 +128,10 @@ def test_weights_are_read_as_they_were_written_in_half_precision(
     assert not found.training and found.options.hypotheses == FEW.hypotheses
 
 
-def test_a_checkpoint_of_a_run_gives_its_network(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", [TRAINING_FORMAT, BEST_FORMAT])
+def test_a_checkpoint_of_a_run_gives_its_network(form: str, tmp_path: Path) -> None:
     options = TrainingOptions(variant="cascade", network=FEW)
-    content = {"format": TRAINING_FORMAT, "options": options.to_mapping(),
+    content = {"format": form, "options": options.to_mapping(),
                "network": network().state_dict()}  # fmt: skip
     torch.save(content, tmp_path / "epoch.pt")
     assert weights.load(tmp_path / "epoch.pt").options.hypotheses == FEW.hypotheses

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from maquette.errors import BadInput, NotFound
 from maquette.recon.mvsnet import networks
+from maquette.recon.mvsnet.judging import BEST_FORMAT
 from maquette.recon.mvsnet.options import NetworkOptions
 from maquette.recon.mvsnet.training import FORMAT as TRAINING_FORMAT
 from maquette.recon.mvsnet.training_options import TrainingOptions
@@ -37,7 +38,10 @@ def save(path: Path, network: nn.Module, variant: str, options: NetworkOptions) 
 
 
 def load(path: Path = SHIPPED) -> nn.Module:
-    """The network of a file, ready to infer: of `save`, or a checkpoint of a run of training.
+    """The network of a file, ready to infer.
+
+    Args:
+        path: What `save` wrote, a checkpoint of a run of training, or its `best.pt`.
 
     Raises:
         NotFound: there is no such file.
@@ -47,7 +51,7 @@ def load(path: Path = SHIPPED) -> nn.Module:
     told = content.get("format")
     if told == FORMAT:
         variant, options, state = content["variant"], _options(content), content["state"]
-    elif told == TRAINING_FORMAT:
+    elif told in (TRAINING_FORMAT, BEST_FORMAT):
         course = TrainingOptions.from_mapping(content["options"])
         variant, options, state = course.variant, course.network, content["network"]
     else:

@@ -91,16 +91,19 @@ def network_file(scene: Scene, options: DeclaredOptions) -> Path:
 
 
 def bring(scene: Scene, options: DeclaredOptions, progress: Progress) -> None:
-    """Copy the weights that CHECKPOINT names into the scene.
+    """Copy the weights that CHECKPOINT names into the scene; without it, see that there are some.
 
     Raises:
         NotFound: there is no such file.
         BadInput: it holds no weights of such a network.
     """
-    if options.depth == PATCH_MATCH or not options.checkpoint:
+    if options.depth == PATCH_MATCH:
         return
     from maquette.recon.mvsnet import weights
 
+    if not options.checkpoint:
+        weights.load(weights.SHIPPED)
+        return
     given, own = Path(options.checkpoint).expanduser(), network_file(scene, options)
     if given.is_file() or not own.is_file():
         weights.load(given)
