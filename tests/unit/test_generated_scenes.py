@@ -11,6 +11,8 @@ from torch.nn import functional
 
 from maquette.recon.mvs.neighbours import read_pairs
 from maquette.recon.mvsnet import pfm, warping
+from maquette.recon.mvsnet.datasets import opening
+from maquette.recon.mvsnet.datasets.ranges import PlaneOptions
 from maquette.recon.mvsnet.generated import __main__ as program
 from maquette.recon.mvsnet.generated.cameras import poses_around
 from maquette.recon.mvsnet.generated.degradation import through_jpeg
@@ -151,6 +153,13 @@ def test_scenes_are_written_once_in_the_form_of_blended_mvs(
     assert sorted(path.name for path in (folder / "cams").glob("*_cam.txt"))[2] == (
         "00000002_cam.txt"
     )
+    found = opening.index(tmp_path)
+    planes = PlaneOptions(2, 256, 0.8)
+    source = opening.open_source(opening.describe(tmp_path, found, "training", planes))
+    sample = source[0, 0]
+    assert sample.images.shape == (2, 3, 48, 64) and len(source) >= 1
+    near = pfm.read(folder / "rendered_depth_maps" / f"{int(sample.name[-1]):08d}.pfm")
+    assert torch.equal(sample.depth[sample.mask], torch.from_numpy(near)[sample.mask])
     before = (folder / "blended_images" / "00000000.jpg").stat().st_mtime_ns
     assert program.main([*words, "--gpus", "0"]) == 0
     assert (folder / "blended_images" / "00000000.jpg").stat().st_mtime_ns == before
