@@ -86,7 +86,7 @@ def state(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("variant", "iterations", "error_mm"), [("cascade", 20, 35.0), ("mvsnet", 24, 15.0)]
+    ("variant", "iterations", "error_mm"), [("cascade", 20, 45.0), ("mvsnet", 20, 20.0)]
 )
 def test_a_network_learns_planes_to_some_millimetres(
     tmp_path: Path, root: Path, variant: str, iterations: int, error_mm: float
