@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,16 @@ def test_it_is_what_the_network_says_of_the_whole_pictures() -> None:
         )  # fmt: skip
     assert np.allclose(found.depth, told.depth[0].numpy(), rtol=1e-5)
     assert np.allclose(1 - found.costs, told.confidence[0].numpy(), atol=1e-5)
+
+
+def test_kernels_give_the_map_of_their_plain_twins() -> None:
+    """Also in the first stage, whose hypotheses are the same for all pixels."""
+    views, maps = photos(64, 48), []
+    for has_kernels in (True, False):
+        torch.manual_seed(0)
+        chosen = networks.build("cascade", replace(FEW, has_kernels=has_kernels))
+        maps.append(DepthNetwork(chosen, views.__getitem__, CPU).depth_map(0, [1, 2], SPAN).depth)
+    assert np.allclose(*maps, rtol=1e-4)
 
 
 def test_pictures_in_pieces_give_nearly_the_map_of_the_whole() -> None:

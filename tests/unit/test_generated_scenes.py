@@ -9,11 +9,14 @@ import pytest
 import torch
 from torch.nn import functional
 
+from cuda_device import DEVICES
+from maquette.recon.kernel_checks import compare
 from maquette.recon.mvs.neighbours import read_pairs
 from maquette.recon.mvsnet import pfm, warping
 from maquette.recon.mvsnet.datasets import opening
 from maquette.recon.mvsnet.datasets.ranges import PlaneOptions
 from maquette.recon.mvsnet.generated import __main__ as program
+from maquette.recon.mvsnet.generated import checks
 from maquette.recon.mvsnet.generated.cameras import poses_around
 from maquette.recon.mvsnet.generated.degradation import through_jpeg
 from maquette.recon.mvsnet.generated.layout import Layout
@@ -60,6 +63,13 @@ def test_a_box_is_seen_at_the_depth_where_its_side_lies() -> None:
     points = (rays * turned[..., None])[met] @ pose[:3, :3].T + pose[:3, 3]
     off = np.abs(np.abs(points - [0, 0, 2.5]).max(-1) - 0.5)
     assert met.sum() > 200 and off.max() < 1e-5
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_depths_are_those_of_embree(device: str) -> None:
+    where = torch.device(device)
+    for case in checks.cases(where, quick=True):
+        assert compare(case, where, runs=1).agrees
 
 
 def test_a_picture_moved_by_its_depth_is_the_other_picture(scene: GeneratedScene) -> None:

@@ -97,11 +97,10 @@ def _rooms() -> list[Any]:
     from maquette.recon.mesh_refinement.kernels import checks as refinement
     from maquette.recon.mvs.kernels import checks as dense
     from maquette.recon.mvsnet import checks as learned
-    from maquette.recon.mvsnet.generated import checks as generated
     from maquette.recon.splats.kernels import checks as splats
     from maquette.recon.surface.kernels import checks as surface
 
-    return [surface, mesh, dense, learned, generated, refinement, splats]
+    return [surface, mesh, dense, learned, refinement, splats]
 
 
 def versions(device: torch.device) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""The kernel of generated scenes beside Embree: see `maquette.recon.kernel_checks`."""
+"""The kernel of generated scenes beside Embree, in the form of `maquette.recon.kernel_checks`.
+
+Not in its list: that one is of kernels which a step needs, and which images carry compiled.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +31,6 @@ def cases(device: torch.device, quick: bool) -> Iterator[Case]:
         fast, slow = (partial(run, layout, size, device) for run in (_by_kernel, _by_embree))
         moved = len(layout.poses) * size[0] * size[1] * 16
         yield Case("generated scenes", told, fast, slow, 1e-5, moved)
-
-
-def make_kernels() -> Iterator[str]:
-    """Use the kernel once, on the CPU."""
-    _by_kernel(_room(), (4, 4), torch.device("cpu"))
-    yield "generated scenes"
 
 
 def _room() -> Layout:

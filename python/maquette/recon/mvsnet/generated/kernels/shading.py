@@ -156,7 +156,7 @@ def _lit(
     return color
 
 
-@wp.kernel
+@wp.kernel(enable_backward=False)
 def _render(
     first: int, mesh: wp.uint64, faces: wp.array(dtype=wp.int32),
     normals: wp.array(dtype=wp.vec3), coordinates: wp.array(dtype=wp.vec3),
