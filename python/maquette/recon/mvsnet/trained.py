@@ -65,10 +65,8 @@ def _built(state: dict[str, Any], path: Path) -> Trained:
             f"the checkpoint is of another network: `{path}`", detail=str(error)[:300],
             hint="FRESH=1 starts a new run and keeps the old one under another name",
         ) from error  # fmt: skip
-    iteration = state.get("best", state).get("iteration", 0)
-    if "iteration" in state:
-        iteration = state["iteration"]
-    return Trained(network.eval(), options, int(iteration), path.name)
+    place = state if "iteration" in state else state["best"]
+    return Trained(network.eval(), options, int(place["iteration"]), path.name)
 
 
 def on(trained: Trained, device: torch.device) -> nn.Module:

@@ -53,25 +53,34 @@ _PLACE = """
 _SIZES = """
     const long pixels = (long)height * width;
 """
-_VARIANCE = f"""{_SIZES}
+# On CUDA a thread sums half of the channels at a time: all of them would fill its registers.
+_VARIANCE = f"""
+#if defined(__CUDA_ARCH__)
+#define BLOCK (DIM < 16 ? DIM : 16)
+#else
+#define BLOCK DIM
+#endif
+{_SIZES}
     const float share = 1.0f / (others_count + 1);
     for (long n = first; n < last; ++n) {{{_ITEM}
-        float sum[DIM], squares[DIM];
-        for (int c = 0; c < DIM; ++c) sum[c] = squares[c] = 0.0f;
-        for (int v = 0; v < others_count; ++v) {{{_PLACE}
-            const float *p00 = others.data + a00, *p01 = others.data + a01;
-            const float *p10 = others.data + a10, *p11 = others.data + a11;
-            for (int c = 0; c < DIM; ++c) {{
-                const float apart =
-                    w00 * p00[c] + w01 * p01[c] + w10 * p10[c] + w11 * p11[c] - own[c];
-                sum[c] += apart;
-                squares[c] += apart * apart;
+        for (int begin = 0; begin < DIM; begin += BLOCK) {{
+            float sum[BLOCK], squares[BLOCK];
+            for (int c = 0; c < BLOCK; ++c) sum[c] = squares[c] = 0.0f;
+            for (int v = 0; v < others_count; ++v) {{{_PLACE}
+                const float *p00 = others.data + a00 + begin, *p01 = others.data + a01 + begin;
+                const float *p10 = others.data + a10 + begin, *p11 = others.data + a11 + begin;
+                for (int c = 0; c < BLOCK; ++c) {{
+                    const float apart = w00 * p00[c] + w01 * p01[c] + w10 * p10[c] + w11 * p11[c]
+                        - own[begin + c];
+                    sum[c] += apart;
+                    squares[c] += apart * apart;
+                }}
             }}
-        }}
-        float* to = result.data + n * DIM;
-        for (int c = 0; c < DIM; ++c) {{
-            const float mean = sum[c] * share;
-            to[c] = squares[c] * share - mean * mean;
+            float* to = result.data + n * DIM + begin;
+            for (int c = 0; c < BLOCK; ++c) {{
+                const float mean = sum[c] * share;
+                to[c] = squares[c] * share - mean * mean;
+            }}
         }}
     }}
 """
