@@ -51,6 +51,8 @@ texture: $(READY) ## Give a mesh the photos' colours: MESH=edited.ply, or the ne
 	@$(CLI) texture
 evaluate: $(READY) ## Measure the result, against ground truth where there is one
 	@$(CLI) evaluate
+scenes: $(READY) ## Make COUNT scenes up with exact depth maps, in OUT, for networks to learn from
+	@$(CLI) scenes
 report: $(READY) ## Write report.html of MODEL anew: what became of it, on one page
 	@$(CLI) report
 
@@ -157,6 +159,6 @@ $(READY): python/pyproject.toml python/constraints.txt $(shell bash .ci/environm
 %:
 	@echo "error: there is no target \`$@\`" >&2; echo >&2; echo "hint: \`make help\` lists them" >&2; exit 2
 
-.PHONY: stale page publish unpublish all batch estimate login-check flavors sweep emulator demo help settings prepare process extract texture evaluate report adjust view region blender-addon jobs \
+.PHONY: stale page publish unpublish all batch estimate login-check flavors sweep emulator demo help settings prepare process extract texture evaluate scenes report adjust view region blender-addon jobs \
   images push-images check-image clean-containers push-data data-push pull-data clear-data store clean test test-docker test-pages test-cluster test-all ray-local ray-local-stop check wheel lock \
   $(foreach step,prepare process extract,$(step)-job $(step)-status $(step)-logs $(step)-stop $(step)-push plan-$(step))

@@ -29,7 +29,7 @@ def write_workspace(root: Path) -> None:
     names = [Path(frame.file_path).name for frame in frames]
     points, normals = [], []
     for name, frame in zip(names, frames, strict=True):
-        found = _exact(frame)
+        found = exact_map(frame)
         write_maps(folder / "stereo", name, found)
         write_filtered(folder / "stereo", name, found.depth)
         pose, used = frame.world_from_cam, found.depth > 0
@@ -48,7 +48,8 @@ def write_workspace(root: Path) -> None:
     write_plan(folder, Plan(96, (3, 2), tuple(names), ((0.5, 9.0),) * VIEWS, pairs))
 
 
-def _exact(frame: Frame) -> DepthMap:
+def exact_map(frame: Frame) -> DepthMap:
+    """True depths and normals of a view, where matching could find them."""
     lens, pose = frame.intrinsics, frame.world_from_cam
     rays = pixel_directions(frame).reshape(-1, 3)
     length = np.zeros(len(rays))

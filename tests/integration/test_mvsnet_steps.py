@@ -63,8 +63,9 @@ def test_a_data_set_is_indexed_trains_and_gets_its_tables(tmp_path: Path, scene:
     assert (scene.run("experiments") / "best.pt").is_file()  # nothing was set aside
 
 
-def test_training_needs_an_indexed_data_set(scene: Scene) -> None:
-    with pytest.raises(NotFound, match=r"dataset/index\.json"):
+def test_process_needs_an_indexed_data_set_or_prepared_photos(scene: Scene) -> None:
+    """A scene that nothing was prepared in is taken for one of photos."""
+    with pytest.raises(NotFound, match=r"process needs `transforms\.json`"):
         step(scene, "process", **TRAINING)
 
 

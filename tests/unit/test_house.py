@@ -38,6 +38,8 @@ ALLOWED = {
     ("python/maquette/recon/splats/", "splat"): "the format of that name, and SplatWalk's word",
     ("python/maquette/recon/mvsnet/", "mvsnet"): "the network of that name, as it was published",
     ("python/maquette/recon/page_data/", "splat"): "the format of that name",
+    ("python/maquette/pipelines/dense.py", "mvsnet"): "the network of that name, for DEPTH",
+    ("python/maquette/recon/stages/dense/mvsnet_folder.py", "mvsnet"): "the form of that name",
     ("python/maquette/publishing/", "splat"): "the format of that name",
     ("tests/contract/conftest.py", "docker"): "a tier of tests",
 }

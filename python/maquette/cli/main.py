@@ -15,6 +15,7 @@ from maquette.cli import (
     data,
     disk,
     estimates,
+    generated_scenes,
     jobs,
     page,
     publish,
@@ -44,7 +45,7 @@ app = typer.Typer(
 )
 for module in (
     run, whole, batch, jobs, estimates, texture, scenes, disk, region, adjust, page, publish,
-    unpublish, data, stores,
+    unpublish, data, stores, generated_scenes,
     *command_modules(),
 ):  # fmt: skip
     module.add_to(app)

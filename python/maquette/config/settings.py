@@ -97,6 +97,10 @@ class Settings(BaseModel):
     html: bool = Field(False, description="1: publish one file that opens by a double click")
     open: bool = Field(False, description="1: open in the browser what a command shows or wrote")
 
+    # make scenes up
+    count: int = Field(8, ge=1, description="for scenes: how many are made up")
+    out: str = Field("", description="for scenes: the folder that they are written to")
+
     # how the job runs
     wait: bool = Field(True, description="0: submit and return at once")
     force: bool = Field(False, description="1: stop a running job of this step and replace it")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from maquette.pipelines.options import StepOptions, option
+from maquette.pipelines.dense import DenseOptions, Depth, SurfaceOptions
+from maquette.pipelines.options import option
 from maquette.pipelines.training import TrainingStepOptions
 
 Variant = Literal["cascade", "mvsnet"]
@@ -15,8 +16,16 @@ _INTEGERS = r"\d+( \d+)*"
 
 
 @dataclass(frozen=True)
-class ProcessOptions(TrainingStepOptions):
-    """Options of `process` on a data set: training."""
+class ProcessOptions(TrainingStepOptions, DenseOptions):
+    """Options of `process`: on a data set training, on photos what makes depth maps of them."""
+
+    checkpoint: str = option(
+        "",
+        "training: name, path or iteration, empty: the newest; photos: a file of weights, empty: "
+        "those of this package",
+        once=True,
+    )
+    depth: Depth = option("mvsnet", "photos: what makes depth maps; patchmatch: no network")
 
     iterations: int = option(0, "training iterations, in place of NUM_EPOCHS; 0: by it", low=0)
     network: Variant = option(
@@ -53,8 +62,8 @@ class ProcessOptions(TrainingStepOptions):
 
 
 @dataclass(frozen=True)
-class ExtractOptions(StepOptions):
-    """Options of `extract` on a data set: tables and depth maps."""
+class ExtractOptions(SurfaceOptions):
+    """Options of `extract`: on a data set tables and depth maps, on photos a textured mesh."""
 
     gpus: int = 1  # of the machine; 0: the processor alone
     checkpoint: str = option(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from maquette.pipelines.dense import EXTRACT_STAGES, PROCESS_STAGES, RENDERER, WORKSPACE
 from maquette.pipelines.mvsnet.options import ExtractOptions, ProcessOptions
 from maquette.pipelines.pipeline import Alternative, Images, Pipeline, Step
 from maquette.pipelines.prepare import PREPARE
@@ -38,19 +39,25 @@ PIPELINE = Pipeline(
         ),
         "process": Step(
             ProcessOptions,
-            (".mvsnet.train",),
+            PROCESS_STAGES,
             work=_planes,
-            smaller="N_DEPTHS=128",
-            needs=_INDEX,
-            shows={"run": "runs/{pipeline}/{group}"},
+            smaller="DENSE_SIZE=800 N_DEPTHS=128",
+            needs="transforms.json",
+            shows={"run": "runs/{pipeline}/{group}", **WORKSPACE},
             afresh="FRESH=1",
+            alternatives=(Alternative((".mvsnet.train",), _INDEX, scene_marks=(_INDEX,)),),
         ),
         "extract": Step(
             ExtractOptions,
-            (".mvsnet.tables",),
+            EXTRACT_STAGES,
             work=lambda options, images: images.count * images.megapixels,
-            smaller="VAL_SAMPLES=20",
-            needs="runs/{pipeline}/",
+            smaller="RESOLUTION=400",
+            needs="dense/{pipeline}/",
+            alternatives=(
+                Alternative((".mvsnet.tables",), "runs/{pipeline}/", scene_marks=(_INDEX,)),
+            ),
         ),
     },
+    renderer=RENDERER,
+    smaller={"mesh": "FACES={count}"},
 )

@@ -3,92 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from maquette.pipelines.options import ShardedStepOptions, StepOptions, option
-from maquette.pipelines.texture import TextureOptions
-
-Preset = Literal["auto", "preview", "standard"]
-Mesher = Literal["auto", "poisson", "tsdf"]
-Unseen = Literal["drop", "keep", "fill"]
+from maquette.pipelines.dense import DenseOptions, SurfaceOptions
 
 
 @dataclass(frozen=True)
-class ProcessOptions(ShardedStepOptions):
+class ProcessOptions(DenseOptions):
     """Options of `process`."""
 
-    gpus: int = 1  # of the machine; 0: the processor alone
-    preset: Preset = option(
-        "auto", "how much to compute; preview: every other photo at half size; auto: standard"
-    )
-    dense_size: int = option(
-        0, "long side of a depth map; 0: 1200 on a CPU, 2000 on a GPU", low=0, high=16384, unit="px"
-    )
-    source_views: int = option(
-        0, "photos that each is matched with; 0: by PRESET, 6 or 4", low=0, high=8
-    )
-    sweeps: str = option(
-        "", "over a photo at each size, small to full, e.g. '3 3 2'; empty: by PRESET",
-        pattern=r"([1-9]( [1-9]){0,4})?",
-    )  # fmt: skip
-    geometric_sweeps: int = option(1, "sweeps with the other photos' depths", low=1, high=9)
-    planar_prior: bool = option(
-        False, "1: planes through well-matched pixels guide where photos show little texture"
-    )
-    max_matching_cost: float = option(
-        0.9, "1 - correlation above which a pixel has no depth", above=0.0, high=2.0
-    )
-    min_views: int = option(2, "other photos that must agree with a pixel", low=1, high=8)
-    max_reproj_error: float = option(
-        1.5, "pixels by which they may miss one another", above=0.0, unit="px"
-    )
-    max_depth_error: float = option(
-        0.01, "relative difference of their depths", above=0.0, high=1.0
-    )
-    max_normal_error: float = option(
-        30.0, "angle between their normals", above=0.0, high=180.0, unit="deg"
-    )
-    speckle_size: int = option(
-        50, "connected pixels of a depth map that are fewer than this go", low=0, unit="px"
-    )
-    n_images_per_group: int = option(16, "photos of one shard of the work", low=1, high=1024)
-
 
 @dataclass(frozen=True)
-class ExtractOptions(TextureOptions, StepOptions):
+class ExtractOptions(SurfaceOptions):
     """Options of `extract`."""
-
-    gpus: int = 1  # of the machine; 0: the processor alone
-    mesher: Mesher = option(
-        "auto", "how a surface is laid; auto: tsdf, but poisson for UNSEEN=fill"
-    )
-    resolution: int = option(
-        0,
-        "cells along the sphere's diameter; 0: one for 1.5 pixels, at most 1024",
-        low=0,
-        high=8192,
-    )
-    block_res: int = option(128, "cells along a block; less = less memory", low=8, high=1024)
-    unseen: Unseen = option(
-        "drop", "surface that fewer than two photos saw; fill: a closed model, grey there"
-    )
-    long_faces: float = option(
-        60.0, "faces with an edge so many times the usual one go; 0: none", low=0.0
-    )
-    keep_lcc: bool = option(False, "1: keep only the largest part of the whole mesh")
-    holes: int = option(40, "edges around the largest hole that is closed; 0: none", low=0)
-    smooth: int = option(5, "rounds of smoothing that does not shrink", low=0, high=100)
-    denoise: int = option(3, "rounds of smoothing that keeps edges", low=0, high=100)
-    faces: int = option(0, "of a smaller copy, `decimated`; 0: none", low=0)
-    decimate: float = option(0.0, "the same as a share, e.g. 0.1", low=0.0, high=1.0)
-    refine: bool = option(False, "1: move the mesh to where the photos agree on it best")
-    refine_rounds: str = option(
-        "4", "rounds at each size of the photos, small to full, at most four sizes, e.g. '2 4'",
-        pattern=r"[1-9][0-9]?( [1-9][0-9]?){0,3}",
-    )  # fmt: skip
-    refine_smoothness: float = option(
-        0.5, "weight of the surface's curvature beside the photos", low=0.0, high=1000.0
-    )
-    refine_step: float = option(
-        1.0, "the farthest that a vertex moves in a round", above=0.0, high=8.0, unit="px"
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from maquette.pipelines.dense import EXTRACT_STAGES, PROCESS_STAGES, RENDERER, WORKSPACE
 from maquette.pipelines.options import options_of
 from maquette.pipelines.photogrammetry.options import ExtractOptions, ProcessOptions
 from maquette.pipelines.pipeline import OURS, Engine, Images, Pipeline, Step
@@ -38,28 +39,15 @@ PIPELINE = Pipeline(
         "prepare": PREPARE,
         "process": Step(
             ProcessOptions,
-            (
-                ".dense.neighbours",
-                ".dense.depthmaps",
-                ".dense.consistency",
-                ".dense.fuse",
-                ".dense.depth_pictures",
-            ),
+            PROCESS_STAGES,
             work=_pixels,
             smaller="DENSE_SIZE=800",
             needs="transforms.json",
-            shows={"dense workspace": "dense/{pipeline}/{group}"},
+            shows=WORKSPACE,
         ),
         "extract": Step(
             ExtractOptions,
-            (
-                ".dense.surface",
-                ".dense.filtered",
-                ".dense.refined",
-                ".dense.texture",
-                ".dense.pictures",
-                ".dense.laz",
-            ),
+            EXTRACT_STAGES,
             work=lambda options, images: images.count * images.megapixels,
             smaller="RESOLUTION=400",
             needs="dense/{pipeline}/",
@@ -76,6 +64,6 @@ PIPELINE = Pipeline(
             collects={"extract": (".dense.meshroom",)},
         ),
     ),
-    renderer="maquette.recon.texture.renderer",
+    renderer=RENDERER,
     smaller={"mesh": "FACES={count}"},
 )

@@ -69,6 +69,27 @@ def read_depths(folder: Path, name: str, of: Pass = "geometric") -> NDArray[np.f
     return _read_array(map_files(folder, name, of)[0], 1)[..., 0]
 
 
+def confidence_file(folder: Path, name: str) -> Path:
+    """Where it lies how sure a network is of a picture's depths, below COLMAP's `stereo`."""
+    return folder / "confidence_maps" / f"{name}.photometric.bin"
+
+
+def write_confidence(folder: Path, name: str, values: NDArray[np.float32]) -> Path:
+    """Write confidences [H, W] in 0..1; returns the file."""
+    path = confidence_file(folder, name)
+    _write_array(path, values[..., None])
+    return path
+
+
+def read_confidence(folder: Path, name: str) -> NDArray[np.float32]:
+    """Read what `write_confidence` wrote, [H, W].
+
+    Raises:
+        BadInput: the file is missing or damaged.
+    """
+    return _read_array(confidence_file(folder, name), 1)[..., 0]
+
+
 def filtered_file(folder: Path, name: str) -> Path:
     """Where the depths of a picture lie that other views agree with, below COLMAP's `stereo`."""
     return folder / "filtered" / f"{name}.bin"

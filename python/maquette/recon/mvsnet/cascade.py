@@ -71,6 +71,8 @@ class Cascade(nn.Module):
     before is unsure of (Cheng et al., UCS-Net, CVPR 2020).
     """
 
+    strides = _STRIDES
+
     def __init__(self, options: NetworkOptions) -> None:
         super().__init__()
         self.options = options
@@ -80,7 +82,17 @@ class Cascade(nn.Module):
 
     def forward(self, images: Tensor, projections: Tensor, depth_range: Tensor) -> Prediction:
         """See `networks.build`."""
-        features = [self.feature(2.0 * view - 1.0) for view in images.unbind(1)]
+        return self.sweep(list(map(self.extract, images.unbind(1))), projections, depth_range)
+
+    def extract(self, images: Tensor) -> list[Tensor]:
+        """Features of pictures [B, 3, H, W], a map for each of `strides`."""
+        pyramid: list[Tensor] = self.feature(2.0 * images - 1.0)
+        return pyramid
+
+    def sweep(
+        self, features: list[list[Tensor]], projections: Tensor, depth_range: Tensor
+    ) -> Prediction:
+        """`forward` from what `extract` gave of each view; their sizes may differ."""
         count = self.options.hypotheses
         depths = planes.inverse_depths(depth_range, count[0])[..., None, None]
         weights: list[Tensor] = []

@@ -23,7 +23,7 @@ def variance(
         return warping.variance(reference, others, matrices, depths)
     found: Tensor = _Variance.apply(  # type: ignore[no-untyped-call]
         reference.permute(0, 2, 3, 1).contiguous(), others.permute(0, 1, 3, 4, 2).contiguous(),
-        matrices, depths,
+        matrices, _hypotheses(depths),
     )  # fmt: skip
     return found.permute(0, 4, 1, 2, 3)  # [B, C, D, h, w], channels together in memory
 
@@ -38,9 +38,14 @@ def correlation(
     found: Tensor = _Correlation.apply(  # type: ignore[no-untyped-call]
         reference.float().permute(0, 2, 3, 1).contiguous(),
         other.float().permute(0, 2, 3, 1).contiguous(),
-        matrices, depths, groups,
+        matrices, _hypotheses(depths), groups,
     )  # fmt: skip
     return found.permute(0, 4, 1, 2, 3)  # [B, G, D, h, w]
+
+
+def _hypotheses(depths: Tensor) -> Tensor:
+    """Depths as the kernels read them: [B, D] where all pixels share them, else [B, D, h, w]."""
+    return depths[:, :, 0, 0] if depths.dim() == 4 and depths.shape[2:] == (1, 1) else depths
 
 
 def recomputed(part: nn.Module, volume: Tensor, is_wanted: bool) -> Tensor:

@@ -39,6 +39,7 @@ class MVSNet(nn.Module):
     MVSNet_pl trains it.
     """
 
+    strides = (_STRIDE,)
     mean: Tensor
     spread: Tensor
 
@@ -52,16 +53,25 @@ class MVSNet(nn.Module):
 
     def forward(self, images: Tensor, projections: Tensor, depth_range: Tensor) -> Prediction:
         """See `networks.build`."""
-        normal = (images - self.mean) / self.spread
-        features = [self.feature(view) for view in normal.unbind(1)]
+        return self.sweep(list(map(self.extract, images.unbind(1))), projections, depth_range)
+
+    def extract(self, images: Tensor) -> list[Tensor]:
+        """Features of pictures [B, 3, H, W], a map for each of `strides`."""
+        return [self.feature((images - self.mean) / self.spread)]
+
+    def sweep(
+        self, features: list[list[Tensor]], projections: Tensor, depth_range: Tensor
+    ) -> Prediction:
+        """`forward` from what `extract` gave of each view."""
+        maps = [view[0] for view in features]
         matrices = planes.sweep_matrices(projections, _STRIDE)
         depths = planes.equal_depths(depth_range, self.options.n_depths)
         if self.training:
-            cost = costs.variance(features, matrices, depths, self.options.has_kernels)
+            cost = costs.variance(maps, matrices, depths, self.options.has_kernels)
             part = self.cost_regularization
             logits = costs.recomputed(part, cost, self.options.recomputes)
         else:
-            logits = self._logits_by_slabs(features, matrices, depths)
+            logits = self._logits_by_slabs(maps, matrices, depths)
         probability = logits.float().softmax(1)
         depth = regression.expectation(probability, depths)
         with torch.no_grad():

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
+
 from maquette.recon import gpus
 from maquette.recon.mvs import shards
 from maquette.recon.mvs.colmap_files import map_files, read_depths, read_maps, write_maps
 from maquette.recon.mvs.grey_views import digest
-from maquette.recon.mvs.patch_match import Matching, refine
+from maquette.recon.mvs.patch_match import DepthMap, Matching, refine
 from maquette.recon.mvs.plan import read_plan
 from maquette.recon.mvs.shards import Material
 from maquette.scene.events import Progress
@@ -46,19 +48,29 @@ def run(
 
     for view, key in done.missing(views, plan.names, key_of, progress.say):
         progress.step("photos", plan.views.index(view), len(plan.views))
-        name, span = plan.names[view], plan.spans[view]
-        assert span is not None
-        sources = [
-            material.grey(number, read_depths(stereo, plan.names[number], "photometric"))
-            for number in plan.sources(view)
-            if plan.spans[number] is not None
-        ]
-        start = read_maps(stereo, name, "photometric")
-        found = refine(start, material.grey(view), sources, span, matching, device)
-        found = found.kept(found.costs <= options.max_matching_cost)
+        name = plan.names[view]
+        found = read_maps(stereo, name, "photometric")
+        if matching.geometric_sweeps:
+            found = _refined(material, view, found, matching, device)
+            found = found.kept(found.costs <= options.max_matching_cost)
         write_maps(stereo, name, found)
         done.write(name, key, map_files(stereo, name), kept=float((found.depth > 0).mean()))
     return [path for view in views for path in map_files(stereo, plan.names[view])]
+
+
+def _refined(
+    material: Material, view: int, start: DepthMap, matching: Matching, device: torch.device
+) -> DepthMap:
+    """A view's map after sweeps that look at the depths of its source views."""
+    plan = material.plan
+    span = plan.spans[view]
+    assert span is not None
+    sources = [
+        material.grey(number, read_depths(material.stereo, plan.names[number], "photometric"))
+        for number in plan.sources(view)
+        if plan.spans[number] is not None
+    ]
+    return refine(start, material.grey(view), sources, span, matching, device)
 
 
 def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from maquette.counting import counted
 from maquette.errors import BadInput
 from maquette.recon import gpus
 from maquette.recon.mvs import shards
-from maquette.recon.mvs.colmap_files import map_files, write_maps
+from maquette.recon.mvs.colmap_files import map_files, write_confidence, write_maps
+from maquette.recon.mvs.estimators import DepthEstimator, PatchMatchEstimator
 from maquette.recon.mvs.grey_views import digest
 from maquette.recon.mvs.neighbours import visible_points
-from maquette.recon.mvs.patch_match import Matching, estimate
+from maquette.recon.mvs.patch_match import Matching
 from maquette.recon.mvs.plan import read_plan
 from maquette.recon.mvs.shards import Material
 from maquette.scene import colmap_model
+from maquette.scene.atomic import replacing
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.stage import DeclaredOptions, Report, Sharding, Stage
 
 _NAME, _VERSION = "depthmaps", 1
+PATCH_MATCH = "patchmatch"  # of DEPTH; all else is a network
 
 
 def split(scene: Scene, options: DeclaredOptions) -> list[list[int]]:
@@ -37,37 +39,81 @@ def run(
     """Write `stereo/depth_maps/NAME.photometric.bin` and `stereo/normal_maps/…` of these views."""
     shards.share_threads(options.workers)
     material, done = Material.of(scene, options.group), shards.records(scene, _NAME, options.group)
-    plan, tracks = material.plan, colmap_model.read_tracks(scene.sparse)
-    device = gpus.device_of(options.gpus, views[0] // options.n_images_per_group)
-    matching = Matching(plan.sweeps, planar=options.planar_prior, seed=options.seed)
-    points = {view: visible_points(tracks, material.frames, view) for view in views}
+    plan, estimator = material.plan, _estimator(scene, options, material, views)
 
     def key_of(view: int) -> str:
         told = [material.contents(number) for number in (view, *plan.sources(view))]
         settings = [
             _VERSION,
-            asdict(matching),
+            estimator.settings,
             options.max_matching_cost,
             plan.long_side,
             plan.spans[view],
         ]
-        return digest([options.group, *settings, *told, digest(points[view].tolist())])
+        return digest([options.group, *settings, *told, estimator.start(view)])
 
     for view, key in done.missing(views, plan.names, key_of, progress.say):
         progress.step("photos", plan.views.index(view), len(plan.views))
-        sources = [material.grey(number) for number in plan.sources(view)]
-        span = plan.spans[view]
-        assert span is not None
-        found = estimate(material.grey(view), sources, span, points[view], matching, device)
+        found = estimator.estimate(view)
+        files = [*map_files(material.stereo, plan.names[view], "photometric")]
+        if options.depth != PATCH_MATCH:
+            files.append(write_confidence(material.stereo, plan.names[view], 1 - found.costs))
         found = found.kept(found.costs <= options.max_matching_cost)
         write_maps(material.stereo, plan.names[view], found, "photometric")
-        files = map_files(material.stereo, plan.names[view], "photometric")
         done.write(plan.names[view], key, files, kept=float((found.depth > 0).mean()))
     return [
         path
         for view in views
         for path in map_files(material.stereo, plan.names[view], "photometric")
     ]
+
+
+def _estimator(
+    scene: Scene, options: DeclaredOptions, material: Material, views: list[int]
+) -> DepthEstimator:
+    """What DEPTH asks for."""
+    device = gpus.device_of(options.gpus, views[0] // options.n_images_per_group)
+    if options.depth == PATCH_MATCH:
+        tracks = colmap_model.read_tracks(scene.sparse)
+        points = {view: visible_points(tracks, material.frames, view) for view in views}
+        matching = Matching(material.plan.sweeps, planar=options.planar_prior, seed=options.seed)
+        return PatchMatchEstimator(material, points, matching, device)
+    from maquette.recon.mvsnet import weights
+    from maquette.recon.mvsnet.estimator import NetworkEstimator
+
+    own = network_file(scene, options)
+    return NetworkEstimator(material, own if options.checkpoint else weights.SHIPPED, device)
+
+
+def network_file(scene: Scene, options: DeclaredOptions) -> Path:
+    """Where the weights that CHECKPOINT names lie in the scene, so that any machine has them."""
+    return scene.dense(options.group) / "network.pt"
+
+
+def bring(scene: Scene, options: DeclaredOptions, progress: Progress) -> None:
+    """Copy the weights that CHECKPOINT names into the scene; without it, see that there are some.
+
+    Raises:
+        NotFound: there is no such file.
+        BadInput: it holds no weights of such a network.
+    """
+    if options.depth == PATCH_MATCH:
+        return
+    from maquette.recon.mvsnet import weights
+
+    if not options.checkpoint:
+        weights.load(weights.SHIPPED)
+        return
+    given, own = Path(options.checkpoint).expanduser(), network_file(scene, options)
+    if given.is_file() or not own.is_file():
+        weights.load(given)
+        with replacing(own) as temporary:
+            temporary.write_bytes(given.read_bytes())
+
+
+def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
+    chosen = options.depth != PATCH_MATCH and options.checkpoint
+    return [network_file(scene, options)] if chosen else []
 
 
 def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
@@ -108,7 +154,10 @@ STAGE = Stage(
     Sharding(split, run, merge, needs=shards.needs),
     parameters=("group", "seed", "max_matching_cost", "planar_prior"),
     reads=("n_images_per_group", "workers", "gpus"),
+    added=("depth", "checkpoint"),
     after=("neighbours",),
+    files=_files,
+    bring=bring,
     facts=("cameras", "masks"),
     packages=("torch", "warp-lang"),
 )
