@@ -45,9 +45,8 @@ def start(settings: SettingWords = None) -> None:
     cluster.remember(place)
     print(f"a Ray cluster runs: head and {counted(asked.nodes, 'node')}, {cluster.address}")
     print("its Jobs API answers on this machine alone; other ports of Ray listen beyond it, and")
-    print("whoever reaches them runs programs here: stop it when you are done, make ray-local-stop")
-    print("jobs there:")
-    print(f"  make process BACKEND=ray RAY_PYTHON={python} MODEL=…", flush=True)
+    print("whoever reaches them runs programs here: `make ray-local-stop` when you are done")
+    print(f"jobs there: `make process BACKEND=ray RAY_PYTHON={python} MODEL=…`", flush=True)
 
 
 def stop(settings: SettingWords = None) -> None:
