@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +78,17 @@ def test_a_damaged_file_is_put_aside_by_the_next_job(tmp_path: Path, text: str) 
     ledger.create(job, "local", {}, tracking.refreshed)
     assert ledger.read()["id"] == job.id
     assert ledger.path.with_suffix(".damaged").read_text() == text
+
+
+def test_a_job_of_a_backend_that_there_is_no_more_hides_no_other(tmp_path: Path) -> None:
+    ledgers = []
+    for step in ("prepare", "process"):
+        job = replace(script_job(tmp_path, "true"), step=step)
+        ledger = tracking.ledger_of(job)
+        ledger.create(job, "local", LocalRunner().plan(job), tracking.refreshed)
+        ledgers.append(ledger)
+    text = ledgers[0].path.read_text()
+    ledgers[0].path.write_text(text.replace('"backend": "local"', '"backend": "paperspace"'))
+    first, second = tracking.refresh_all(ledgers)
+    assert first["maquette"]["backend"] == "paperspace" and not has_ended(first["status"])
+    assert second["maquette"]["step"] == "process"

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from maquette.pipelines.options import ShardedStepOptions, StepOptions, option
+from maquette.pipelines.pipeline import Images
 from maquette.pipelines.texture import TextureOptions
 
 Preset = Literal["auto", "preview", "standard"]
 Mesher = Literal["auto", "poisson", "tsdf"]
 Depth = Literal["patchmatch", "mvsnet"]
 Unseen = Literal["drop", "keep", "fill"]
+
+_ASPECT = 0.75
+_USUAL_SIDE, _LEAST_SIDE = 1200, 360  # of a map, pixels: at most, and of a preview at least
+_THINNED = 24  # photos of which a preview leaves out every other one
 
 
 @dataclass(frozen=True)
@@ -126,3 +132,14 @@ EXTRACT_STAGES = (
 )
 RENDERER = "maquette.recon.texture.renderer"
 WORKSPACE = {"dense workspace": "dense/{pipeline}/{group}"}
+
+
+def pixels_of_depth_maps(options: Mapping[str, Any], images: Images) -> float:
+    """Millions of pixels of all depth maps."""
+    own = (images.megapixels * 1e6 / _ASPECT) ** 0.5  # long side of a photo
+    count, side = images.count, min(own, options["dense_size"] or _USUAL_SIDE)
+    if options["preset"] == "preview":
+        count = count // 2 if count >= _THINNED else count
+        if not options["dense_size"]:
+            side = min(side, max(0.5 * side, _LEAST_SIDE))
+    return count * _ASPECT * side**2 / 1e6

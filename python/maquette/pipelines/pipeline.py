@@ -28,7 +28,8 @@ class Alternative:
     Attributes:
         marks: Patterns of paths below INPUT, a folder: one that is there tells its kind.
         scene_marks: The same below the scene, where INPUT is not given.
-        stages, needs, advice: In place of the step's.
+        stages, needs, advice, reads: In place of the step's.
+        is_in_place: Its data stay where INPUT is, which only machines see that share its folder.
     """
 
     stages: tuple[str, ...]
@@ -36,6 +37,8 @@ class Alternative:
     marks: tuple[str, ...] = ()
     scene_marks: tuple[str, ...] = ()
     advice: str = ""
+    reads: type[StepOptions] | None = None
+    is_in_place: bool = False
 
     def suits(self, scene: Path, given: str) -> bool:
         """Whether a step of a scene is this one; `given` is INPUT, or empty."""
@@ -65,6 +68,8 @@ class Step:
             in the scene; `{pipeline}` and `{group}` are replaced.
         is_shared: All pipelines have this step; what one made of it counts for the others too.
         alternatives: What it does instead with other kinds of input.
+        reads: The part of `options` that counts with its usual input; None: all of them.
+        is_in_place: See `Alternative`.
     """
 
     options: type[StepOptions]
@@ -77,15 +82,25 @@ class Step:
     afresh: str = ""
     is_shared: bool = False
     alternatives: tuple[Alternative, ...] = ()
+    reads: type[StepOptions] | None = None
+    is_in_place: bool = False
 
     def for_scene(self, scene: Path, given: str = "") -> Step:
         """The step as it is for a scene's kind of input; `given` is INPUT, or empty."""
         for one in self.alternatives:
             if one.suits(scene, given):
                 return replace(
-                    self, stages=one.stages, needs=one.needs, advice=one.advice, alternatives=()
-                )
+                    self, stages=one.stages, needs=one.needs, advice=one.advice, reads=one.reads,
+                    is_in_place=one.is_in_place, alternatives=(),
+                )  # fmt: skip
         return self
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """The settings of its options that mean nothing with this kind of input."""
+        known = {option.setting for option in options_of(self.options)}
+        read = {option.setting for option in options_of(self.reads or self.options)}
+        return frozenset(known - read)
 
     @property
     def all_stages(self) -> tuple[str, ...]:

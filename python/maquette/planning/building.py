@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import Any
 
-from maquette.config.settings import Settings
+from maquette.config.settings import COMMAND_LINE, Settings
 from maquette.containers.options import ImageOptions
 from maquette.containers.variants import choose, image_reference
 from maquette.errors import ConfigError
@@ -24,9 +24,11 @@ def build_job(step: str, settings: Settings, job_id: str = "") -> JobSpec:
     """Render `jobs/<pipeline>/<step>.yaml` into a job.
 
     Raises:
-        ConfigError: an undefined variable, an unknown key, or an unusable option.
+        ConfigError: an undefined variable, an unknown key, an unusable option, or one that means
+            nothing to what the scene is of.
     """
     definition, options = _definition(step, settings)
+    _check_kind_of_input(step, settings, str(options.get("input", "")))
     job_id = job_id or new_job_id(step)
     spec = definition["spec"]
     spec["labels"] = {**spec.get("labels", {}), "maquette-job": job_id}
@@ -60,6 +62,33 @@ def _definition(step: str, settings: Settings) -> tuple[dict[str, Any], dict[str
     if not (engine.is_ours or engine.collects):  # it has its own command line, and may need INPUT
         return definition, {"input": values["input"]} if definition.get("input_place") else {}
     return definition, asdict(step_options(step, settings))
+
+
+def _check_kind_of_input(step: str, settings: Settings, given: str) -> None:
+    """Refuse what does not fit the input's kind: photos, or another that the method knows.
+
+    Args:
+        given: INPUT as the step is told it.
+
+    Raises:
+        ConfigError: an option of the command line counts with another kind alone, or the data lie
+            where the backend's machines do not see them.
+    """
+    known = get_pipeline(settings.pipeline).steps[step].for_scene(settings.scene_dir, given)
+    if known.is_in_place and not BACKENDS[settings.backend].shares_folders:
+        sharing = [name for name, backend in BACKENDS.items() if backend.shares_folders]
+        raise ConfigError(
+            f"the data set of `{settings.model}` is read where it lies, which no machine of "
+            f"BACKEND={settings.backend} sees",
+            hint=f"BACKEND={', '.join(sharing[:-1])} or {sharing[-1]}",
+        )
+    typed = {name for name, source in settings.sources.items() if source == COMMAND_LINE}
+    if unread := sorted(known.unread & typed):
+        raise ConfigError(
+            f"{', '.join(unread)} means nothing to `make {step}` of what `{settings.model}` is of",
+            detail=f"here it runs: {', '.join(name.rpartition('.')[2] for name in known.stages)}",
+            hint="leave it out; docs/settings.md says what it is for",
+        )
 
 
 def engine_of(step: str, settings: Settings) -> Engine:

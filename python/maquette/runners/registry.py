@@ -26,20 +26,26 @@ class Backend:
         runs_images: Its jobs are containers, so an upstream engine can run there.
         rents_machines: They run on machines of a FLAVOR: the step's own, where none is given.
         ends_with_host: They run on this machine, and end when it does.
+        shares_folders: They see this machine's folders under the same paths.
     """
 
     summary: str
     runs_images: bool = False
     rents_machines: bool = False
     ends_with_host: bool = False
+    shares_folders: bool = False
 
 
 BACKENDS = {
-    "local": Backend("processes of this machine; needs nothing else", ends_with_host=True),
+    "local": Backend(
+        "processes of this machine; needs nothing else", ends_with_host=True, shares_folders=True
+    ),
     "docker": Backend("containers of a Docker daemon, here or elsewhere", runs_images=True),
-    "ray": Backend("tasks of a Ray cluster whose machines share a folder"),
+    "ray": Backend("tasks of a Ray cluster whose machines share a folder", shares_folders=True),
     "ovh": Backend("jobs of OVHcloud AI Training", runs_images=True, rents_machines=True),
-    "slurm": Backend("jobs of a Slurm cluster; scenes lie on a folder that its nodes share"),
+    "slurm": Backend(
+        "jobs of a Slurm cluster; scenes lie on a folder that its nodes share", shares_folders=True
+    ),
 }
 DEFAULT = next(iter(BACKENDS))
 

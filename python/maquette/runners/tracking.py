@@ -32,6 +32,7 @@ from maquette.runners.base import (
     get_runner,
 )
 from maquette.runners.process_identity import age_s, find_process, identity, moment
+from maquette.runners.registry import BACKENDS
 from maquette.scene import layout
 
 SUBMISSION_GRACE_S = 15.0
@@ -120,12 +121,15 @@ def refresh(ledger: StepLedger) -> Document:
 
 
 def refresh_all(ledgers: Iterable[StepLedger]) -> list[Document]:
-    """Bring many steps up to date, with few requests where the backend can tell many at once."""
+    """Bring many steps up to date, with few requests where the backend can tell many at once.
+
+    Those of a backend that this version does not have stay as they are.
+    """
     documents = [(ledger, ledger.read()) for ledger in ledgers if not ledger.is_damaged]
     handles: dict[str, list[dict[str, Any]]] = {}
     for _, document in documents:
         ours = document["maquette"]
-        if not has_ended(document["status"]) and ours["handle"]:
+        if not has_ended(document["status"]) and ours["handle"] and ours["backend"] in BACKENDS:
             handles.setdefault(ours["backend"], []).append(ours["handle"])
     statuses: dict[str, dict[str, Status]] = {}
     for backend, wanted in handles.items():
@@ -138,9 +142,9 @@ def refresh_all(ledgers: Iterable[StepLedger]) -> list[Document]:
 def _refreshed_from(
     ledger: StepLedger, document: Document, statuses: dict[str, dict[str, Status]]
 ) -> Document:
-    if has_ended(document["status"]):
-        return document
     ours = document["maquette"]
+    if has_ended(document["status"]) or ours["backend"] not in BACKENDS:
+        return document
     status = statuses.get(ours["backend"], {}).get(str((ours["handle"] or {}).get("id")))
     if status is None:
         return refresh(ledger)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from maquette.pipelines.dense import DenseOptions, Depth, SurfaceOptions
-from maquette.pipelines.options import option
+from maquette.pipelines.options import StepOptions, option
 from maquette.pipelines.training import TrainingStepOptions
 
 Variant = Literal["cascade", "mvsnet"]
@@ -16,16 +16,8 @@ _INTEGERS = r"\d+( \d+)*"
 
 
 @dataclass(frozen=True)
-class ProcessOptions(TrainingStepOptions, DenseOptions):
-    """Options of `process`: on a data set training, on photos what makes depth maps of them."""
-
-    checkpoint: str = option(
-        "",
-        "training: name, path or iteration, empty: the newest; photos: a file of weights, empty: "
-        "those of this package",
-        once=True,
-    )
-    depth: Depth = option("mvsnet", "photos: what makes depth maps; patchmatch: no network")
+class TrainOptions(TrainingStepOptions):
+    """Options of `process` on a data set."""
 
     iterations: int = option(0, "training iterations, in place of NUM_EPOCHS; 0: by it", low=0)
     network: Variant = option(
@@ -62,8 +54,21 @@ class ProcessOptions(TrainingStepOptions, DenseOptions):
 
 
 @dataclass(frozen=True)
-class ExtractOptions(SurfaceOptions):
-    """Options of `extract`: on a data set tables and depth maps, on photos a textured mesh."""
+class ProcessOptions(TrainOptions, DenseOptions):
+    """Options of `process`: on a data set training, on photos what makes depth maps of them."""
+
+    checkpoint: str = option(
+        "",
+        "training: name, path or iteration, empty: the newest; photos: a file of weights, empty: "
+        "those of this package",
+        once=True,
+    )
+    depth: Depth = option("mvsnet", "photos: what makes depth maps; patchmatch: no network")
+
+
+@dataclass(frozen=True)
+class TablesOptions(StepOptions):
+    """Options of `extract` on a data set."""
 
     gpus: int = 1  # of the machine; 0: the processor alone
     checkpoint: str = option(
@@ -71,3 +76,10 @@ class ExtractOptions(SurfaceOptions):
     )
     val_samples: int = option(0, "samples of each part that are measured; 0: all", low=0)
     depth_maps: int = option(20, "of them so many are written, as PFM and pictures", low=0)
+
+
+@dataclass(frozen=True)
+class ExtractOptions(TablesOptions, SurfaceOptions):
+    """Options of `extract`: on a data set tables and depth maps, on photos a textured mesh."""
+
+    gpus: int = 1  # of the machine; 0: the processor alone

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from maquette.pipelines.dense import EXTRACT_STAGES, PROCESS_STAGES, RENDERER, WORKSPACE
-from maquette.pipelines.mvsnet.options import ExtractOptions, ProcessOptions
-from maquette.pipelines.pipeline import Alternative, Images, Pipeline, Step
+from maquette.pipelines.dense import (
+    EXTRACT_STAGES,
+    PROCESS_STAGES,
+    RENDERER,
+    WORKSPACE,
+    DenseOptions,
+    SurfaceOptions,
+    pixels_of_depth_maps,
+)
+from maquette.pipelines.mvsnet.options import (
+    ExtractOptions,
+    ProcessOptions,
+    TablesOptions,
+    TrainOptions,
+)
+from maquette.pipelines.options import StepOptions
+from maquette.pipelines.pipeline import Alternative, Pipeline, Step
 from maquette.pipelines.prepare import PREPARE
 
 # Below INPUT: DTU's folders, those of MVSNet and BlendedMVS, and depth maps of a scene of ours.
@@ -19,12 +31,6 @@ _DATA_SETS = (
 _INDEX = "dataset/index.json"
 
 
-def _planes(options: Mapping[str, Any], images: Images) -> float:
-    """Millions of cells of cost volumes: pixels at a quarter of the size, times planes."""
-    pixels = images.count * images.megapixels / 16
-    return pixels * options["n_depths"]
-
-
 PIPELINE = Pipeline(
     name="mvsnet",
     summary="a network that learns depth maps from scenes with true depth, such as DTU",
@@ -33,19 +39,33 @@ PIPELINE = Pipeline(
             PREPARE,
             alternatives=(
                 Alternative(
-                    (".mvsnet.index",), needs="input/", marks=_DATA_SETS, scene_marks=(_INDEX,)
+                    (".mvsnet.index",),
+                    needs="input/",
+                    marks=_DATA_SETS,
+                    scene_marks=(_INDEX,),
+                    reads=StepOptions,
+                    is_in_place=True,
                 ),
             ),
         ),
         "process": Step(
             ProcessOptions,
             PROCESS_STAGES,
-            work=_planes,
-            smaller="DENSE_SIZE=800 N_DEPTHS=128",
+            work=pixels_of_depth_maps,
+            smaller="DENSE_SIZE=800",
             needs="transforms.json",
             shows={"run": "runs/{pipeline}/{group}", **WORKSPACE},
             afresh="FRESH=1",
-            alternatives=(Alternative((".mvsnet.train",), _INDEX, scene_marks=(_INDEX,)),),
+            reads=DenseOptions,
+            alternatives=(
+                Alternative(
+                    (".mvsnet.train",),
+                    _INDEX,
+                    scene_marks=(_INDEX,),
+                    reads=TrainOptions,
+                    is_in_place=True,
+                ),
+            ),
         ),
         "extract": Step(
             ExtractOptions,
@@ -53,8 +73,15 @@ PIPELINE = Pipeline(
             work=lambda options, images: images.count * images.megapixels,
             smaller="RESOLUTION=400",
             needs="dense/{pipeline}/",
+            reads=SurfaceOptions,
             alternatives=(
-                Alternative((".mvsnet.tables",), "runs/{pipeline}/", scene_marks=(_INDEX,)),
+                Alternative(
+                    (".mvsnet.tables",),
+                    "runs/{pipeline}/",
+                    scene_marks=(_INDEX,),
+                    reads=TablesOptions,
+                    is_in_place=True,
+                ),
             ),
         ),
     },
