@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from maquette.pipelines.prepare import PrepareOptions
-from maquette.recon.processes import spread
+from maquette.recon.executing import in_processes
 from maquette.recon.sfm import colmap, features, matching, pairs, preemption, shards
 from maquette.recon.stages.common import features as features_stage
 from maquette.recon.stages.common import matches as matches_stage
@@ -39,7 +39,9 @@ def run(scene: Scene, stage: str, workers: int = 1, forced: bool = False) -> dic
     options = PrepareOptions(workers=workers, force_stage=stage if forced else "")
     module = import_module(f"maquette.recon.stages.common.{stage}")
     progress = Progress(None, io.StringIO())
-    (record,) = run_stages([module.STAGE], "prepare", scene, options, progress, "common", spread)
+    (record,) = run_stages(
+        [module.STAGE], "prepare", scene, options, progress, "common", in_processes
+    )
     return record.numbers
 
 
@@ -95,7 +97,7 @@ def test_after_a_kill_only_the_shards_that_lack_are_done(
     folder = scene.records("common") / stage
     done = folder / "0.db"
     stood = done.stat()
-    assert sorted(path.name for path in folder.glob("*.json")) == [f"1-of-{count}.json"]
+    assert sorted(path.name for path in folder.glob("*-of-*.json")) == [f"1-of-{count}.json"]
     assert stage_records.read(scene, stage) is None
 
     joined = []
