@@ -344,7 +344,7 @@ def test_pruned_maps_are_made_again_alike_when_a_stage_has_to_read_them(
     known = [("photogrammetry", stage) for stage in STAGES]
     prune(Scene(root, "photogrammetry"), known, Progress(log=log))
     left = {Path(name).parent.name for name in maps(root)}
-    assert left == {"filtered"} and "MB of stage depthmaps dropped" in log.getvalue()
+    assert left == {"filtered"} and "MB dropped" in log.getvalue()
     assert process(root) == process(fused) and not contents(root)
     log = io.StringIO()
     process(root, Progress(log=log), speckle_size=21)

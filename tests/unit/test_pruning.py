@@ -120,7 +120,7 @@ def pruned(steps: Steps) -> Steps:
 
 def test_files_go_when_all_that_read_them_are_done(steps: Steps) -> None:
     assert steps.prune() == ["maps1", "maps2"]  # the mesh, of a later step, is to read `agreed`
-    assert "MB of stage maps dropped" in steps.told()
+    assert "MB dropped, as all stages that read them are done" in steps.told()
     steps.go("extract")
     assert steps.prune() == ["agreed"]
     assert steps.prune() == []

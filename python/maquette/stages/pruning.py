@@ -42,10 +42,10 @@ def prune(
             continue
         size_mb = sum((scene.root / name).stat().st_size for name in files) / 1e6
         _drop(scene, owner, record, files)
-        progress.say(
-            f"PRUNE=1: {size_mb:,.1f} MB of stage {stage.name} dropped, as all that read them are "
-            "done; what has to read them makes them again, or says what does"
-        )
+        with progress.stage(stage.name):
+            progress.say(
+                f"PRUNE=1: {size_mb:,.1f} MB dropped, as all stages that read them are done"
+            )
 
 
 class _Known:
