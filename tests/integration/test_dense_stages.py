@@ -21,12 +21,14 @@ from maquette.recon.executing import command, in_processes
 from maquette.recon.geometry.points import read_points
 from maquette.recon.mvs.colmap_files import filtered_file, map_files
 from maquette.recon.stages.dense import consistency, depthmaps, fuse, neighbours
+from maquette.recon.step import run_step
 from maquette.scene import region_file, stale_runs, transforms
 from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.stages.commands import Commands
+from maquette.stages.pruning import prune
 from maquette.stages.running import run_stages
 from maquette.stages.sharding import Executor
 from synthetic_scene import CENTER, scene_distance
@@ -332,3 +334,32 @@ def test_a_full_run_after_a_preview_gives_what_it_gives_alone(
     alone, after = (folder / "dense/photogrammetry/experiments" for folder in (fused, root))
     for file in ["fused.ply", "fused.ply.vis", *(f"stereo/{name}" for name in maps(fused))]:
         assert (after / file).read_bytes() == (alone / file).read_bytes(), file
+
+
+def test_pruned_maps_are_made_again_alike_when_a_stage_has_to_read_them(
+    fused: Path, tmp_path: Path
+) -> None:
+    root = linked_copy(fused, tmp_path / "scene")
+    log = io.StringIO()
+    known = [("photogrammetry", stage) for stage in STAGES]
+    prune(Scene(root, "photogrammetry"), known, Progress(log=log))
+    left = {Path(name).parent.name for name in maps(root)}
+    assert left == {"filtered"} and "MB dropped" in log.getvalue()
+    assert process(root) == process(fused) and not contents(root)
+    log = io.StringIO()
+    process(root, Progress(log=log), speckle_size=21)
+    assert "made again first" in log.getvalue() and "damaged" not in log.getvalue()
+    stereo = "dense/photogrammetry/experiments/stereo"
+    for name in maps(fused):
+        if "filtered" not in name:
+            assert (root / stereo / name).read_bytes() == (fused / stereo / name).read_bytes(), name
+
+
+def test_the_step_prunes_what_no_later_step_reads(fused: Path, tmp_path: Path) -> None:
+    root = linked_copy(fused, tmp_path / "scene")
+    options = tmp_path / "options.json"
+    write_json(options, to_mapping(replace(OPTIONS, prune=True)))
+    scene = Scene(root, "photogrammetry")
+    run_step("photogrammetry", "process", scene, options, Progress(log=io.StringIO()))
+    assert not contents(root)
+    assert len([name for name in maps(root) if "geometric" in name]) == 2 * VIEWS

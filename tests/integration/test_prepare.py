@@ -24,6 +24,7 @@ from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
 from maquette.scene.transforms import Frame, Transforms
+from maquette.stages.pruning import prune
 from maquette.stages.running import run_stages
 from prepared_scenes import STAGES, TRUTH
 from turns import linked_copy
@@ -139,6 +140,25 @@ def test_forcing_poses_repeats_them_and_what_follows(
     assert all(before[name] != after[name] for name in STAGES[first:])
     again = transforms.read(copied.transforms).frames
     assert_same_cameras(again, cameras)
+
+
+def test_pruned_pictures_are_made_again_alike_for_who_reads_them(
+    copied: Scene, options: PrepareOptions
+) -> None:
+    stages = [import_module(f"maquette.recon.stages.common.{name}").STAGE for name in STAGES]
+    known, before = [("common", stage) for stage in stages], pictures(copied.images_raw)
+    prune(copied, known, Progress(log=io.StringIO()))
+    assert not pictures(copied.images_raw) and copied.database.is_file()
+    records = record_bytes(copied)
+    prepare(copied, options)
+    assert record_bytes(copied) == records and not pictures(copied.images_raw)
+    straight = pictures(copied.images)
+    prepare(copied, replace(options, force_stage="undistort"))
+    assert pictures(copied.images_raw) == before and pictures(copied.images) == straight
+
+
+def pictures(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def assert_same_cameras(one: tuple[Frame, ...], other: tuple[Frame, ...]) -> None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import random
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fault_proxy import proxy_to
 from maquette.errors import BadInput, JobFailed, NotFound, UsageError
+from maquette.pipelines.pipeline import COMMON
+from maquette.scene import stage_records
 from maquette.scene.checkpoints import POINTER
+from maquette.scene.paths import Scene
+from maquette.scene.stage_records import StageRecord
 from maquette.storage.conflicts import Conflict
 from maquette.storage.etags import PART_BYTES
 from maquette.storage.manifest import MANIFEST, Snapshot, publish
@@ -165,6 +170,24 @@ def test_only_delete_removes_and_only_what_both_sides_had(
     assert (other / "images/1.jpg").exists()
     assert pull(other, bucket, delete=True).removed == 1
     assert set(content_of(other)) == {"images/2.jpg", "images/foreign.jpg", "report.json"}
+
+
+def test_a_pruned_scene_is_whole_wherever_it_is_pulled(
+    scene: Path, other: Path, bucket: ObjectStore, tmp_path: Path
+) -> None:
+    files = {name: len(content) for name, content in SMALL.items()}
+    record = StageRecord("frames", "prepare", "key", {}, {}, files, "", 1.0)
+    stage_records.write(Scene(scene), COMMON, replace(record, pruned=["images/1.jpg"]))
+    (scene / "images/1.jpg").unlink()
+    push(scene, bucket)
+    pull(other, bucket)
+    push(scene, bucket, delete=True)
+    pull(tmp_path / "third", bucket)
+    for root in (scene, other, tmp_path / "third"):
+        found = stage_records.read(Scene(root), "frames")
+        assert found and stage_records.outputs_stand(Scene(root), found)
+        lacking = stage_records.lacking_output(Scene(root), found)
+        assert lacking == ("" if root == other else "images/1.jpg")
 
 
 def test_a_file_that_changed_is_not_removed(scene: Path, other: Path, bucket: ObjectStore) -> None:

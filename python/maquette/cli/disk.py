@@ -33,7 +33,7 @@ def disk(settings: SettingWords = None, as_json: AsJson = False) -> None:
     rows = [
         (one.name, f"{one.size_bytes / 1e6:.1f} MB", ", ".join(one.readers), one.remark)
         for one in found
-        if one.size_bytes
+        if one.size_bytes or one.pruned_bytes
     ]
     rows.append(("all", f"{whole / 1e6:.1f} MB", "", ""))
     print_rows(("of", "size", "read by", "what it is"), rows)

@@ -112,6 +112,9 @@ class StepOptions:
     force_stage: str = option("", "run this stage (or all) although it is done", once=True)
     from_stage: str = option("", "first stage to run", setting="FROM", once=True)
     until_stage: str = option("", "last stage to run", setting="UNTIL", once=True)
+    prune: bool = option(
+        False, "1: drop files that served other stages, once all that read them are done", once=True
+    )
 
     @property
     def redoes_all(self) -> bool:

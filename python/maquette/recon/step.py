@@ -27,7 +27,7 @@ from maquette.errors import (
 )
 from maquette.pipelines import commands
 from maquette.pipelines import options as step_options
-from maquette.pipelines.pipeline import NATIVE, Pipeline
+from maquette.pipelines.pipeline import NATIVE, OURS, Pipeline
 from maquette.pipelines.registry import get_pipeline, naming, owner_of
 from maquette.recon import stopping
 from maquette.recon.executing import executor_for
@@ -38,6 +38,7 @@ from maquette.scene.events import Progress
 from maquette.scene.layout import open_scene
 from maquette.scene.paths import Scene
 from maquette.scene.report import write_report
+from maquette.stages import pruning
 from maquette.stages.one_shard import run_shard
 from maquette.stages.running import run_stages
 from maquette.stages.stage import Stage
@@ -130,6 +131,18 @@ def run_step(
         )
         write_report(scene, step, chosen.licence)
         _write_page(scene, progress)
+        if options.prune:
+            known = _stages_of_all(method, scene)
+            pruning.prune(scene, known, progress, keep=options.until_stage)
+
+
+def _stages_of_all(method: Pipeline, scene: Scene) -> list[tuple[str, Stage]]:
+    """The stages of all steps as they are in this scene, each with whose records it gets."""
+    return [
+        (owner_of(method.name, verb), stage)
+        for verb in method.steps
+        for stage in _load(method.stages_of(verb, OURS, scene.root))
+    ]
 
 
 def _group(options: Path) -> str:

@@ -25,12 +25,14 @@ class Usage:
         size_bytes: Of its files; one that several stages write counts for the first.
         readers: The finished stages that read it.
         remark: What it is to a person.
+        pruned_bytes: Of its files that PRUNE=1 dropped.
     """
 
     name: str
     size_bytes: int
     readers: tuple[str, ...] = ()
     remark: str = ""
+    pruned_bytes: int = 0
 
 
 def of_scene(scene: Scene) -> list[Usage]:
@@ -76,7 +78,10 @@ def _of_stage(
     else:
         remark = f"{record.step} makes it again" + (", results in it" if results & mine else "")
     name = record.stage if owner == COMMON else f"{owner} {record.stage}"
-    return Usage(name, size, readers, remark)
+    gone = sum(record.outputs.get(path, 0) for path in record.pruned if path not in mine)
+    if gone:
+        remark = f"{gone / 1e6:.1f} MB pruned: UNTIL={record.stage} of {record.step} makes it again"
+    return Usage(name, size, readers, remark, gone)
 
 
 def _below(outputs: Iterable[str], files: dict[str, int]) -> set[str]:

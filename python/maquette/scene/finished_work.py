@@ -20,7 +20,7 @@ from maquette.scene.stage_records import StageRecord
 _KINDS: dict[str, Any] = {
     "started_at": str, "wall_s": int | float, "peak_bytes": int, "gpu_peak_bytes": int,
     "numbers": dict, "parameters": dict, "outputs": dict, "kinds": dict, "versions": dict,
-    "remarks": list,
+    "remarks": list, "pruned": list,
 }  # fmt: skip
 
 

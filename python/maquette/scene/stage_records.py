@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class StageRecord:
         forced: How often a person had the stage done again.
         lineage: The same of it and of all that it comes from; it counts for its readers' keys.
         peak_bytes, gpu_peak_bytes: The most memory it held, see `stages.memory`; 0: not known.
+        pruned: Outputs that PRUNE=1 dropped: they need not be there until a stage reads them.
     """
 
     stage: str
@@ -47,6 +49,7 @@ class StageRecord:
     kinds: dict[str, str] = field(default_factory=dict)
     peak_bytes: int = 0
     gpu_peak_bytes: int = 0
+    pruned: list[str] = field(default_factory=list)
     schema_version: int = SCHEMA_VERSION
 
 
@@ -141,14 +144,27 @@ def _json_object(path: Path) -> dict[str, Any] | None:
 
 
 def outputs_stand(scene: Scene, record: StageRecord) -> bool:
-    """Whether every output is still there with the size it had."""
+    """Whether every output is still there with the size it had, or was pruned."""
     return not spoilt_output(scene, record)
 
 
 def spoilt_output(scene: Scene, record: StageRecord) -> str:
-    """The first output, below the scene, that is gone or has another size; "" where all stand."""
-    for relative, size in record.outputs.items():
-        path = scene.root / relative
+    """The first output, below the scene, that is gone or has another size; "" where all stand.
+
+    What was pruned counts as standing.
+    """
+    pruned = set(record.pruned)
+    return _first_spoilt(scene, record, (path for path in record.outputs if path not in pruned))
+
+
+def lacking_output(scene: Scene, record: StageRecord) -> str:
+    """The first output that was pruned and is gone; "" where who reads them finds all of them."""
+    return _first_spoilt(scene, record, record.pruned)
+
+
+def _first_spoilt(scene: Scene, record: StageRecord, names: Iterable[str]) -> str:
+    for name in names:
+        path, size = scene.root / name, record.outputs.get(name, -1)
         if not path.exists() or (size >= 0 and path.stat().st_size != size):
-            return relative
+            return name
     return ""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
-from pathlib import Path
 from typing import Any, TypeVar
 
-from maquette.errors import ConfigError, MaquetteError, NotFound, from_os_error
-from maquette.pipelines import registry
+from maquette.errors import MaquetteError, from_os_error
 from maquette.pipelines.options import StepOptions
 from maquette.scene import facts, outputs, stage_records
 from maquette.scene.events import Progress, now
 from maquette.scene.paths import Scene
 from maquette.scene.stage_records import StageRecord
+from maquette.stages import choosing, keys, refusals
 from maquette.stages.memory import GpuMeter, measured
 from maquette.stages.sharding import Executor, one_by_one, run_shards
 from maquette.stages.stage import DeclaredOptions, Report, RunStage, Sharding, Stage
@@ -49,14 +47,14 @@ def run_stages(
         NotFound: an earlier stage that is needed has never finished.
         MaquetteError: a stage failed.
     """
-    wanted = _between(stages, step, options)
+    wanted = choosing.between(stages, step, options)
     line = _Line(stages, step, scene, options, progress, owner or scene.pipeline, executor, gpu)
-    for name in _forced(stages, options):
+    for name in choosing.forced(stages, options):
         line.forget(name, forced=True)
     records = []
     for stage in wanted:
         with progress.stage(stage.name):
-            records.append(line.run_or_skip(stage))
+            records.append(line.run_or_skip(stage, is_wanted=stage.name == options.until_stage))
     return records
 
 
@@ -73,8 +71,12 @@ class _Line:
     executor: Executor
     gpu: GpuMeter | None = None
 
-    def run_or_skip(self, stage: Stage) -> StageRecord:
-        """Return the record of a stage, which runs unless its content key stands."""
+    def run_or_skip(self, stage: Stage, is_wanted: bool = False) -> StageRecord:
+        """Return the record of a stage, which runs unless its content key stands.
+
+        Args:
+            is_wanted: Its files are wanted by a person: those that were pruned are made again.
+        """
         if stage.bring is not None:
             self._attempt(stage, stage.bring)
         parameters = stage.keyed(self.options)
@@ -87,9 +89,12 @@ class _Line:
                 if record.kinds:
                     outputs.renew(self.scene)
                 self._drop_shards(stage)
+                if is_wanted and stage_records.lacking_output(self.scene, record):
+                    return self._restore(stage, record)
                 self.progress.event("skipped", numbers=record.numbers, wall_s=record.wall_s)
                 return record
             self.progress.say(f"`{spoilt}` is gone, or has not the size it had: made again")
+        self._restore_what_it_reads(stage)
         self.forget(stage.name)
         self.progress.event("started")
         started_at, clock = now(), time.monotonic()
@@ -126,31 +131,58 @@ class _Line:
         Raises:
             NotFound: a stage before it has never finished, or its files are gone.
         """
-        scene, keys = self.scene, {}
+        scene, found = self.scene, {}
         for name in stage.after:
             record = stage_records.read(scene, name)
             if record is None or stage_records.spoilt_output(scene, record):
-                raise self._lacking(stage, name, record)
-            keys[f"stage:{name}"] = record.key + _again(record)
+                raise refusals.lacking(scene, self.step, stage, name, record)
+            found[f"stage:{name}"] = keys.of_stage(record)
         for fact in (one for one in stage.facts if facts.counts(scene, one)):
-            source = stage_records.read(scene, facts.SOURCES.get(fact, ""))
-            keys[f"fact:{fact}"] = facts.digest(scene, fact) + _again(source)
+            found[f"fact:{fact}"] = keys.of_fact(scene, fact)
         for path in stage.files(scene, DeclaredOptions(stage, self.options)):
-            keys[scene.relative(path)] = hash_file(path)
-        return keys
+            found[scene.relative(path)] = keys.of_file(path)
+        return found
 
-    def _lacking(self, stage: Stage, name: str, record: StageRecord | None) -> NotFound:
-        """What is said where the results of stage `name`, that another needs, do not stand."""
-        pipeline, hint = self.scene.pipeline, f"run it without FROM, or with FROM={name}"
-        step = registry.step_of(pipeline, name)
-        if step not in ("", self.step):
-            hint = f"`make {step} {registry.naming(pipeline, step, self.scene.name)}` makes them"
-        spoilt = stage_records.spoilt_output(self.scene, record) if record else ""
-        return NotFound(
-            f"stage {stage.name} needs the results of stage {name}, which are not there",
-            detail=f"`{spoilt}` is gone, or has not the size it had" if spoilt else "",
-            hint=hint,
-        )
+    def _restore_what_it_reads(self, stage: Stage) -> None:
+        """Make again what was pruned of earlier stages and this one is about to read.
+
+        Raises:
+            NotFound: another step makes it, or the stage would now make something else.
+        """
+        for name in (*stage.after, *stage.uses):
+            record = stage_records.read(self.scene, name)
+            lacking = stage_records.lacking_output(self.scene, record) if record else ""
+            if record is None or not lacking:
+                continue
+            maker = next((one for one in self.stages if one.name == name), None)
+            if maker is None or self._key_now(maker) != record.key:
+                of_step = maker is not None
+                raise refusals.pruned(self.scene, stage, record, lacking, is_of_step=of_step)
+            self.progress.say(
+                f"`{lacking}` and others of stage {name} were pruned, and stage {stage.name} reads "
+                "them: made again first"
+            )
+            with self.progress.stage(name):
+                self._restore(maker, record)
+
+    def _key_now(self, stage: Stage) -> str:
+        if stage.bring is not None:
+            self._attempt(stage, stage.bring)
+        told = (stage.keyed(self.options), self._input_keys(stage))
+        return stage_records.content_key(stage.name, stage.version, *told)
+
+    def _restore(self, stage: Stage, record: StageRecord) -> StageRecord:
+        """Run a stage whose key stands for the files that were pruned of it."""
+        self._restore_what_it_reads(stage)
+        self.progress.event("started")
+        clock = time.monotonic()
+        report = self._attempt(stage, self._work_of(stage, record.key))
+        record = replace(record, outputs=_sizes(self.scene, report), pruned=[])
+        stage_records.write(self.scene, self.owner, record)
+        self._drop_shards(stage)
+        wall_s = round(time.monotonic() - clock, 3)
+        self.progress.event("finished", numbers=record.numbers, wall_s=wall_s)
+        return record
 
     def _work_of(self, stage: Stage, key: str) -> RunStage:
         if not isinstance(stage.run, Sharding):
@@ -190,53 +222,9 @@ class _Line:
             raise
 
 
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _again(record: StageRecord | None) -> str:
-    """What tells a result that a person had made again from the one before."""
-    return f"+{record.lineage}" if record and record.lineage else ""
-
-
 def _sizes(scene: Scene, report: Report) -> dict[str, int]:
     sizes = {
         scene.relative(path): path.stat().st_size if path.is_file() else -1
         for path in report.outputs
     }
     return sizes | {scene.relative(path): -1 for path in report.mutable}
-
-
-def _between(stages: Sequence[Stage], step: str, options: StepOptions) -> Sequence[Stage]:
-    names = [stage.name for stage in stages]
-    first = _position(names, step, options.from_stage, "FROM", 0)
-    last = _position(names, step, options.until_stage, "UNTIL", len(names) - 1)
-    if first > last:
-        raise ConfigError(
-            f"FROM={options.from_stage} comes after UNTIL={options.until_stage}",
-            hint=f"the stages of {step} in order: {', '.join(names)}",
-        )
-    return stages[first : last + 1]
-
-
-def _position(names: list[str], step: str, wanted: str, variable: str, default: int) -> int:
-    if not wanted:
-        return default
-    if wanted not in names:
-        raise ConfigError(
-            f"{variable}={wanted} is no stage of {step}",
-            hint=f"its stages in order: {', '.join(names)}",
-        )
-    return names.index(wanted)
-
-
-def _forced(stages: Sequence[Stage], options: StepOptions) -> frozenset[str]:
-    names = [stage.name for stage in stages]
-    if options.redoes_all:
-        return frozenset(names)
-    if not options.force_stage:
-        return frozenset()
-    _position(names, "this step", options.force_stage, "FORCE_STAGE", 0)
-    return frozenset({options.force_stage})

@@ -88,12 +88,15 @@ class Stage:
         reads: Names of the options that it reads besides, and that do not. It can read no others.
         added: Such options that came later: at their default they leave the key as it was.
         after: Stages of this or an earlier step whose results it reads.
+        uses: Stages whose files it reads besides; those of `after` stand for them in its key.
         facts: What it reads of `maquette.scene.facts`.
         files: Files it reads that no stage makes: hashed by content, named by their place below
             the scene.
         bring: Fetches those files first, when they are not in the scene yet.
         keeps_shards: What stands in its records' folder still counts when it is done; otherwise it
             only served to go on after a kill, and goes.
+        intermediate: How the paths of those outputs begin, below the scene, that only serve other
+            stages, and come out the same when it runs again: PRUNE=1 may drop them.
     """
 
     name: str
@@ -108,6 +111,8 @@ class Stage:
     facts: Sequence[str] = ()
     added: Sequence[str] = ()
     keeps_shards: bool = True
+    uses: Sequence[str] = ()
+    intermediate: Sequence[str] = ()
 
     @property
     def declared(self) -> tuple[str, ...]:

@@ -100,13 +100,18 @@ def write_filtered(folder: Path, name: str, depth: NDArray[np.float32]) -> None:
     _write_array(filtered_file(folder, name), depth[..., None])
 
 
+def read_filtered_depth(folder: Path, name: str) -> NDArray[np.float32]:
+    """Read what `write_filtered` wrote, [H, W]; raises as `read_filtered` does."""
+    return _read_array(filtered_file(folder, name), 1)[..., 0]
+
+
 def read_filtered(folder: Path, name: str) -> DepthMap:
     """Read the filtered depths with the normals of the geometric pass; costs are 0.
 
     Raises:
         BadInput: a file is missing, damaged, or of another size.
     """
-    depth = _read_array(filtered_file(folder, name), 1)[..., 0]
+    depth = read_filtered_depth(folder, name)
     normals = _read_array(map_files(folder, name)[1], 3)
     if depth.shape != normals.shape[:2]:
         raise BadInput(f"depth and normals of `{name}` differ in size: `{folder}`", hint=_AGAIN)

@@ -99,6 +99,8 @@ def _input_remarks(common: Work) -> list[str]:
 
 def _cell(scene: Scene, name: str, title: str, album: Album, *, is_used: bool) -> Html:
     path = (scene.images if is_used else scene.images_raw) / name
+    if not is_used and not path.is_file():  # pruned
+        return Html("")
     words = title if is_used else f"{title}: no pose"
     picture = album.picture(path, f"{path.parent.name}/{name}", words, _SMALL_PX, part=0.1)
     return figure(picture, words, "used" if is_used else "unused") if picture else Html("")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from maquette.errors import BadInput
-from maquette.recon.mvs.colmap_files import filtered_file, read_filtered
+from maquette.recon.mvs.colmap_files import filtered_file, read_filtered_depth
 from maquette.recon.mvs.neighbours import read_pairs
 from maquette.recon.mvs.plan import read_plan
 from maquette.recon.mvsnet.datasets.pictures import read_picture, stacked
@@ -92,7 +92,7 @@ class SceneMaps:
             raise BadInput(
                 f"one view alone shows no depth: `{name}`", hint="give N_VIEWS=2 or more"
             )
-        depth = read_filtered(self._workspace / "stereo", name).depth
+        depth = read_filtered_depth(self._workspace / "stereo", name)
         height, width = depth.shape
         pictures = [self._picture(view, width, height) for view in views]
         projections = [_projection(self._frames[view], width, height) for view in views]

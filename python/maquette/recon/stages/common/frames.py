@@ -96,4 +96,5 @@ STAGE = Stage(
     parameters=("downsample_rate", "frames", "seed"),
     after=("input",),
     packages=("av", "pillow", "pillow-heif"),
+    intermediate=("images_raw/",),
 )

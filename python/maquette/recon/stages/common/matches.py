@@ -220,6 +220,7 @@ STAGE = Stage(
     parameters=("matcher", "seed"),
     reads=("workers",),
     after=("features",),
+    uses=("frames",),
     packages=("pycolmap",),
     keeps_shards=False,
 )

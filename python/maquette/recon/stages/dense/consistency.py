@@ -92,4 +92,5 @@ STAGE = Stage(
     after=("neighbours", "depthmaps"),
     facts=("cameras", "masks"),
     packages=("torch", "warp-lang"),
+    intermediate=("dense/",),
 )

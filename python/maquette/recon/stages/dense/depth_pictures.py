@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from maquette.recon.mvs.colmap_files import read_filtered
+from maquette.recon.mvs.colmap_files import read_filtered_depth
 from maquette.recon.mvs.shards import Material
 from maquette.recon.pictures.depth_maps import sheet
 from maquette.scene import outputs
@@ -23,7 +23,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     count = min(_MOST, len(views))
     chosen = [views[place] for place in np.linspace(0, len(views) - 1, count).round().astype(int)]
     names = [material.plan.names[view] for view in chosen]
-    depths = [read_filtered(material.stereo, name).depth for name in names]
+    depths = [read_filtered_depth(material.stereo, name) for name in names]
     path = scene.results / "depth_maps.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:

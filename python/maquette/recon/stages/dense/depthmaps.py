@@ -160,4 +160,5 @@ STAGE = Stage(
     bring=bring,
     facts=("cameras", "masks"),
     packages=("torch", "warp-lang"),
+    intermediate=("dense/",),
 )

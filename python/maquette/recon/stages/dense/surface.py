@@ -205,6 +205,7 @@ STAGE = Stage(
     run=run,
     parameters=("group", "mesher", "resolution", "block_res", "unseen"),
     after=("fuse",),
+    uses=("consistency",),
     facts=("cameras", "region", "masks"),
     packages=("torch", "warp-lang", "scikit-image", "pycolmap", "scipy"),
 )
