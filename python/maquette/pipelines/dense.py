@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from maquette.pipelines.options import ShardedStepOptions, StepOptions, option
+from maquette.pipelines.options import ShardedStepOptions, option
 from maquette.pipelines.texture import TextureOptions
 
 Preset = Literal["auto", "preview", "standard"]
@@ -68,7 +68,7 @@ class DenseOptions(ShardedStepOptions):
 
 
 @dataclass(frozen=True)
-class SurfaceOptions(TextureOptions, StepOptions):
+class SurfaceOptions(TextureOptions, ShardedStepOptions):
     """Options of an `extract` that makes a textured mesh of them."""
 
     gpus: int = 1  # of the machine; 0: the processor alone
