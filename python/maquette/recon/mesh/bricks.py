@@ -57,9 +57,14 @@ def points_in(block: Block, grid: Grid, bricks: IndexArray) -> NDArray[np.int32]
                                     (last[0] + 1) * counts[1] * counts[2]])  # fmt: skip
     place = np.stack(np.unravel_index(bricks[ends[0] : ends[1]], counts), axis=1)
     place = place[((place >= first) & (place <= last)).all(axis=1)]
-    corner = np.stack(np.meshgrid(*[np.arange(CELL)] * 3, indexing="ij"), -1).reshape(1, -1, 3)
-    points = (place[:, None] * CELL + corner).reshape(-1, 3)
-    return points[((points >= low) & (points <= high)).all(axis=1)].astype(np.int32)
+    place = (place * CELL).astype(np.int32)
+    steps = np.arange(CELL, dtype=np.int32)
+    corner = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(1, -1, 3)
+    points = (place[:, None] + corner).reshape(-1, 3)
+    line = place[:, None] + steps[:, None]  # [bricks, along, axis]
+    x, y, z = np.moveaxis((line >= low) & (line <= high), -1, 0)
+    inside = x[:, :, None, None] & y[:, None, :, None] & z[:, None, None]
+    return points[inside.reshape(-1)]
 
 
 def shares(bricks: IndexArray, grid: Grid, block_res: int, size: int) -> list[tuple[int, int, int]]:

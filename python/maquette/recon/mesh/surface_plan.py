@@ -29,8 +29,8 @@ class SurfacePlan:
     def write(self, path: Path) -> None:
         """Keep it: found again on another machine, it might differ by a rounding."""
         with replacing(path) as temporary, open(temporary, "wb") as file:
-            told = {"resolution": np.array(self.resolution), "remark": np.array(self.remark)}
-            np.savez(file, bricks=self.bricks, **told)
+            resolution, remark = np.array(self.resolution), np.array(self.remark)
+            np.savez(file, resolution=resolution, remark=remark, bricks=self.bricks)
 
     @classmethod
     def read(cls, path: Path) -> SurfacePlan | None:

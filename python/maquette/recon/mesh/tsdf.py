@@ -11,6 +11,7 @@ Source: Curless and Levoy, see `integration.py`; voxels near points alone as in 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +27,6 @@ from maquette.recon.mesh.marching import Pieces, march
 from maquette.recon.mesh.triangles import FaceArray, TriangleMesh
 
 Told = Callable[[int, int], None]
-BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Tsdf:
         step = np.float32(self.grid.step)
         values[inside] = volume.sums[known] / volume.weights[known] / step
         vertices, faces = march(values)
-        return vertices, _between_known(vertices, faces, np.isfinite(values))
+        return vertices, _between_known(vertices, faces, values)
 
     def _integrated(self, block: Block, places: NDArray[np.int32], fast: bool) -> Volume:
         """What all maps say of a block's grid points [N, 3]."""
@@ -146,14 +146,11 @@ class Tsdf:
         return volume
 
 
-def _between_known(vertices: NDArray[np.float32], faces: FaceArray, known: BoolArray) -> FaceArray:
-    """The faces in cells all of whose corners are known; others lie where knowledge ends."""
-    ends = (slice(None, -1), slice(1, None))
-    cells = np.ones(np.subtract(known.shape, 1), bool)
-    for x in ends:
-        for y in ends:
-            for z in ends:
-                cells &= known[x, y, z]
+def _between_known(vertices: Floats, faces: FaceArray, values: Floats) -> FaceArray:
+    """The faces in cells all of whose corners are finite; others lie where knowledge ends."""
     middle = vertices[faces].mean(axis=1)
-    place = np.clip(np.floor(middle).astype(np.intp), 0, np.subtract(cells.shape, 1))
-    return faces[cells[tuple(place.T)]]
+    place = np.clip(np.floor(middle).astype(np.intp), 0, np.subtract(values.shape, 2))
+    kept = np.ones(len(faces), bool)
+    for corner in itertools.product((0, 1), repeat=3):
+        kept &= np.isfinite(values[tuple((place + corner).T)])
+    return faces[kept]

@@ -64,20 +64,30 @@ class SurfaceMaterial:
         """The fused points near the region, in unit space.
 
         Raises:
-            BadInput: too few of them lie in it, or the file is damaged.
+            BadInput: the file is missing or damaged.
         """
-        cloud, region = read_fused(self.folder / "fused.ply"), self.region
-        inside = int(region.contains(cloud.points).sum())
+        cloud = self._fused()
+        unit = self.region.unit_from_world(cloud.points)
+        return replace(cloud, points=unit).chosen((unit**2).sum(axis=1) <= _MARGIN**2)
+
+    def require_points(self) -> None:
+        """Refuse a region with too few fused points for a surface.
+
+        Raises:
+            BadInput: it is one, or the file is missing or damaged.
+        """
+        points = self._fused().points
+        inside = int(self.region.contains(points).sum())
         if inside < _LEAST_POINTS:
             name = self.scene.name
             raise BadInput(
-                f"only {inside:,} of {len(cloud.points):,} fused points lie in the region of "
+                f"only {inside:,} of {len(points):,} fused points lie in the region of "
                 f"`{name}`, at least {_LEAST_POINTS:,} are needed for a surface",
                 hint=f"look at both with `make adjust MODEL={name}`, then `make process` again",
             )
-        unit = region.unit_from_world(cloud.points)
-        near = cloud.chosen((unit**2).sum(axis=1) <= _MARGIN**2)
-        return replace(near, points=region.unit_from_world(near.points))
+
+    def _fused(self) -> PointCloud:
+        return read_fused(self.folder / "fused.ply")
 
 
 def _check_cameras(scene: Scene) -> None:

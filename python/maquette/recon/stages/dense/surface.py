@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from maquette.recon.mesh.cleaning import drop_degenerate
 from maquette.recon.mesh.clipping import clip_to_ball, clip_to_box
 from maquette.recon.mesh.coloring import colored_by_points
 from maquette.recon.mesh.patches import Patch, joined, read_patches, write_patches
-from maquette.recon.mesh.poisson import PoissonOptions, depth_for, finest_cell, reconstruct
+from maquette.recon.mesh.poisson import PoissonOptions, depth_for, octree_remark, reconstruct
 from maquette.recon.mesh.resolution import CELL_PX, resolution_for
 from maquette.recon.mesh.surface_plan import SurfacePlan
 from maquette.recon.mesh.triangles import TriangleMesh, vertex_normals
@@ -114,7 +113,7 @@ def _plan(given: SurfaceMaterial, options: DeclaredOptions) -> SurfacePlan:
     found = SurfacePlan.read(file)
     if found is not None:
         return found
-    given.cloud()  # too few points are refused before the work
+    given.require_points()
     resolution, remark = options.resolution, ""
     if not resolution:
         resolution, remark = resolution_for(given.maps.footprint(given.region))
@@ -138,20 +137,20 @@ def _file(scene: Scene, options: DeclaredOptions, part: int | str) -> Path:
 
 
 def _by_tsdf(
-    given: SurfaceMaterial, options: DeclaredOptions, plan: SurfacePlan, blocks: list[int],
+    given: SurfaceMaterial, options: DeclaredOptions, plan: SurfacePlan, share: list[int],
     progress: Progress,
 ) -> list[Patch]:  # fmt: skip
     """The surface on which depth maps agree, in some blocks; open where no photo looked."""
     grid = Grid.over(given.region.unit_box(), plan.resolution)
     chosen = TsdfOptions(plan.resolution, options.block_res)
     tsdf, patches = Tsdf(given.maps, grid, chosen, plan.bricks), []
-    first, end = blocks
-    total = sum(1 for _ in divide(grid, options.block_res))
-    for number, block in islice(enumerate(divide(grid, options.block_res)), first, end):
-        found = tsdf.surface_in(block)
+    first, end = share
+    blocks = list(divide(grid, options.block_res))
+    for number in range(first, end):
+        found = tsdf.surface_in(blocks[number])
         if found is not None and len(found[0]):
             patches.append(Patch(number, *found))
-        progress.step("blocks", number + 1, total)
+        progress.step("blocks", number + 1, len(blocks))
     return patches
 
 
@@ -226,17 +225,6 @@ class _Merging:
         if treated.is_blind:
             self.progress.warn(treated.remark)
         return treated
-
-
-def octree_remark(resolution: int, extent: float) -> str:
-    """What to say where COLMAP's octree is coarser than RESOLUTION asks; `extent` of the points."""
-    finest = int(2.0 / finest_cell(extent))
-    if resolution <= finest:
-        return ""
-    return (
-        f"MESHER=poisson goes up to {finest:,} cells along the region here, not "
-        f"RESOLUTION={resolution}: MESHER=tsdf has no such limit"
-    )
 
 
 def _extent(cloud: PointCloud) -> float:
