@@ -34,12 +34,13 @@ from maquette.recon.mesh.cleaning import drop_crumbs, drop_degenerate, drop_long
 from maquette.recon.mesh.clipping import clip_to_ball, clip_to_box
 from maquette.recon.mesh.coloring import colored_by_points
 from maquette.recon.mesh.decimation import decimated
+from maquette.recon.mesh.depth_maps import DepthMaps
 from maquette.recon.mesh.holes import close_holes
 from maquette.recon.mesh.ply import write_ply
 from maquette.recon.mesh.poisson import PoissonOptions, reconstruct
 from maquette.recon.mesh.smoothing import denoise, smooth
 from maquette.recon.mesh.triangles import TriangleMesh, vertex_normals
-from maquette.recon.mesh.tsdf import DepthMaps, TsdfOptions, extract_from_maps
+from maquette.recon.mesh.tsdf import TsdfOptions, extract_from_maps
 from maquette.recon.mesh.unseen import treat_unseen
 from maquette.recon.mvs.colmap_files import read_filtered
 from maquette.scene import transforms

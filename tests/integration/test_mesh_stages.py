@@ -14,7 +14,7 @@ from dense_workspace import VIEWS, write_workspace
 from maquette.errors import BadInput, ConfigError, JobFailed
 from maquette.pipelines.photogrammetry.options import ExtractOptions
 from maquette.recon.evaluate.results import find_surface
-from maquette.recon.mesh import resolution
+from maquette.recon.mesh import poisson, resolution
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.stages.dense import filtered, surface
 from maquette.scene import outputs, transforms
@@ -102,8 +102,8 @@ def test_a_resolution_that_is_held_back_is_said(
     assert chosen == 1024 and "1,024 cells" in remark and "RESOLUTION=1873 " in remark
     assert resolution.resolution_for(2.0 / 1.5 / 1000.0) == (1000, "")
     assert resolution.resolution_for(0.0) == (64, "")
-    assert surface.octree_remark(1800, 2.0) == ""
-    assert "1,861 cells" in surface.octree_remark(2500, 2.0)
+    assert poisson.octree_remark(1800, 2.0) == ""
+    assert "1,861 cells" in poisson.octree_remark(2500, 2.0)
     monkeypatch.setattr(resolution, "_CELLS", (16, 24))
     log = io.StringIO()
     scene = Scene(root, "photogrammetry")

@@ -8,9 +8,10 @@ from scipy.spatial import cKDTree
 
 from maquette.recon.mesh import integration
 from maquette.recon.mesh.cleaning import face_components, is_watertight
+from maquette.recon.mesh.depth_maps import DepthMaps
 from maquette.recon.mesh.integration import DepthView, Truncation, Volume, integrate
 from maquette.recon.mesh.triangles import face_cross
-from maquette.recon.mesh.tsdf import DepthMaps, TsdfOptions, extract_from_maps
+from maquette.recon.mesh.tsdf import TsdfOptions, extract_from_maps
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame, Intrinsics
 from synthetic_scene import look_at

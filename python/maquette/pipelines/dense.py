@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from maquette.pipelines.options import ShardedStepOptions, StepOptions, option
+from maquette.pipelines.options import ShardedStepOptions, option
 from maquette.pipelines.pipeline import Images
 from maquette.pipelines.texture import TextureOptions
 
@@ -74,7 +74,7 @@ class DenseOptions(ShardedStepOptions):
 
 
 @dataclass(frozen=True)
-class SurfaceOptions(TextureOptions, StepOptions):
+class SurfaceOptions(TextureOptions, ShardedStepOptions):
     """Options of an `extract` that makes a textured mesh of them."""
 
     gpus: int = 1  # of the machine; 0: the processor alone

@@ -62,6 +62,17 @@ def finest_cell(extent: float) -> float:
     return float(_MARGIN * extent / 2 ** _DEPTHS[1])
 
 
+def octree_remark(resolution: int, extent: float) -> str:
+    """What to say where COLMAP's octree is coarser than RESOLUTION asks; `extent` of the points."""
+    finest = int(2.0 / finest_cell(extent))
+    if resolution <= finest:
+        return ""
+    return (
+        f"MESHER=poisson goes up to {finest:,} cells along the region here, not "
+        f"RESOLUTION={resolution}: MESHER=tsdf has no such limit"
+    )
+
+
 def reconstruct(
     cloud: PointCloud, options: PoissonOptions, place: Path,
     told: Callable[[int, int], None] = lambda done, total: None,

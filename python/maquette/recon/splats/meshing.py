@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from maquette.recon.mesh.cleaning import drop_crumbs, drop_degenerate
 from maquette.recon.mesh.clipping import clip_to_ball
+from maquette.recon.mesh.depth_maps import DepthMaps
 from maquette.recon.mesh.holes import close_holes
 from maquette.recon.mesh.resolution import resolution_for
 from maquette.recon.mesh.smoothing import denoise, smooth
 from maquette.recon.mesh.triangles import TriangleMesh, vertex_normals
-from maquette.recon.mesh.tsdf import DepthMaps, TsdfOptions, extract_from_maps
+from maquette.recon.mesh.tsdf import TsdfOptions, extract_from_maps
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.surface_maps import SurfaceMap, surface_map
 from maquette.scene.region import Region
