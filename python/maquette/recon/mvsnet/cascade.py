@@ -14,6 +14,8 @@ from maquette.recon.mvsnet.prediction import Prediction
 _STRIDES = (4, 2, 1)  # of the stages, coarse to fine
 _CHANNELS = (32, 16, 8)
 _GROUPS = (8, 8, 4)
+# Rows of a transposed convolution of stride 2 that does what one of 3 does to doubled pixels.
+_DOUBLING = ((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 _RADIUS = 2  # hypotheses on either side of the maximum that the depth is made of
 _LEAST_STEP = 0.25  # of the spacing of the stage before: the finest that a stage's own may be
 
@@ -39,8 +41,24 @@ class FeaturePyramid(nn.Module):
         half = self.conv1(whole)
         coarse = self.conv2(half)
         middle = _raised(coarse, half.shape) + self.inner1(half)
-        fine = _raised(middle, whole.shape) + self.inner2(whole)
-        return [self.out1(coarse), self.out2(middle), self.out3(fine)]
+        return [self.out1(coarse), self.out2(middle), self._finest(middle, whole)]
+
+    def _finest(self, middle: Tensor, whole: Tensor) -> Tensor:
+        """`out3` of the doubled `middle` + `inner2` of `whole`.
+
+        Nothing bends between these layers, so they are one convolution of each of the two maps,
+        and the sum of 32 channels at the pictures' size is never made.
+        """
+        if whole.shape[2] % 2 or whole.shape[3] % 2:  # half a pixel of `middle` is outside
+            return self.out3(_raised(middle, whole.shape) + self.inner2(whole))
+        kernel = self.out3.weight  # [8, 32, 3, 3]
+        own = torch.einsum("ocyx,ci->oiyx", kernel, self.inner2.weight[:, :, 0, 0])
+        doubling = kernel.new_tensor(_DOUBLING)
+        onto_doubled = torch.einsum("ocyx,ty,sx->cots", kernel, doubling, doubling)
+        assert self.inner2.bias is not None
+        biased = middle + self.inner2.bias[:, None, None]
+        raised = functional.conv_transpose2d(biased, onto_doubled, None, 2, 1)
+        return raised + functional.conv2d(whole, own, None, 1, 1)
 
 
 def _raised(features: Tensor, shape: torch.Size) -> Tensor:
@@ -86,7 +104,8 @@ class Cascade(nn.Module):
 
     def extract(self, images: Tensor) -> list[Tensor]:
         """Features of pictures [B, 3, H, W], a map for each of `strides`."""
-        pyramid: list[Tensor] = self.feature(2.0 * images - 1.0)
+        together = (2.0 * images - 1.0).contiguous(memory_format=torch.channels_last)
+        pyramid: list[Tensor] = self.feature(together)
         return pyramid
 
     def sweep(
