@@ -140,21 +140,39 @@ class Cascade(nn.Module):
         weights: list[Tensor],
     ) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
         """The weighted mean of the views' similarities, [B, G, D, h, w], and their weights."""
+        if stage:
+            size = views[0].shape[2:]
+            weights = [functional.interpolate(one[:, 0], size, mode="nearest")[:, None]
+                       for one in weights]  # fmt: skip
+            if not torch.is_grad_enabled():
+                return self._mean(stage, views, matrices, depths, weights), weights
         total: Tensor | None = None
         found = []
         for index, (other, matrix) in enumerate(zip(views[1:], matrices, strict=True)):
             similarity = costs.correlation(
                 views[0], other, matrix, depths, _GROUPS[stage], self.options.has_kernels
             )
-            if stage == 0:
-                weight = self.view_weight(similarity)
-            else:
-                size = similarity.shape[3:]
-                weight = functional.interpolate(weights[index][:, 0], size, mode="nearest")[:, None]
+            weight = weights[index] if stage else self.view_weight(similarity)
             found.append(weight)
-            total = similarity * weight if total is None else total + similarity * weight
+            total = similarity * weight if total is None else total.addcmul(similarity, weight)
         assert total is not None
         return total / (torch.stack(found).sum(0) + 1e-6), found
+
+    def _mean(
+        self, stage: int, views: list[Tensor], matrices: Tensor, depths: Tensor,
+        weights: list[Tensor],
+    ) -> Tensor:  # fmt: skip
+        """The same without gradient; no view's similarities are ever in memory."""
+        batch, _, height, width = views[0].shape
+        shape = batch, depths.shape[1], height, width, _GROUPS[stage]
+        total = views[0].new_zeros(shape, dtype=torch.float32).permute(0, 4, 1, 2, 3)
+        whole = torch.stack(weights).sum(0) + 1e-6
+        for other, matrix, weight in zip(views[1:], matrices, weights, strict=True):
+            share = (weight / whole).float()
+            costs.add_correlation(
+                total, views[0], other, matrix, depths, share, self.options.has_kernels
+            )
+        return total
 
     def _unsure(self, probability: Tensor, inverse: Tensor, mean: Tensor, count: int) -> Tensor:
         """How far the next stage looks on either side, [B, h, w] in 1/depth.

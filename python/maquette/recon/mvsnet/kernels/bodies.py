@@ -114,17 +114,19 @@ VARIANCE_BACK = f"""{_ADD}{_SIZES}
 """
 CORRELATION = f"""{_SIZES}
     const int v = 0;
+    const bool adds = weights.shape[0] > 0;
     for (long n = first; n < last; ++n) {{{_ITEM}{_PLACE}
         const float *p00 = others.data + a00, *p01 = others.data + a01;
         const float *p10 = others.data + a10, *p11 = others.data + a11;
         float product[DIM];
         for (int c = 0; c < DIM; ++c)
             product[c] = own[c] * (w00 * p00[c] + w01 * p01[c] + w10 * p10[c] + w11 * p11[c]);
+        const float share = (adds ? weights.data[b * pixels + p] : 1.0f) * ((float)GROUPS / DIM);
         float* to = result.data + n * GROUPS;
         for (int g = 0; g < GROUPS; ++g) {{
             float sum = 0.0f;
             for (int c = 0; c < DIM / GROUPS; ++c) sum += product[g * (DIM / GROUPS) + c];
-            to[g] = sum * ((float)GROUPS / DIM);
+            to[g] = (adds ? to[g] : 0.0f) + share * sum;
         }}
     }}
 """

@@ -32,7 +32,8 @@ def variance(reference: Tensor, others: Tensor, matrices: Tensor, depths: Tensor
     batch, height, width, channels = reference.shape
     result = reference.new_empty(batch, depths.shape[1], height, width, channels)
     kernel, _ = _kernels(channels, 0)
-    _launch(kernel, reference, others, matrices, depths, [result], levels=0)
+    tensors = [reference.new_empty(0), result]
+    _launch(kernel, reference, others, matrices, depths, tensors, levels=0)
     return result
 
 
@@ -56,8 +57,19 @@ def correlation(
     batch, height, width, channels = reference.shape
     result = reference.new_empty(batch, depths.shape[1], height, width, groups)
     kernel, _ = _kernels(channels, groups)
-    _launch(kernel, reference, other[None], matrices[None], depths, [result], levels=0)
+    tensors = [reference.new_empty(0), result]
+    _launch(kernel, reference, other[None], matrices[None], depths, tensors, levels=0)
     return result
+
+
+def add_correlation(
+    total: Tensor, reference: Tensor, other: Tensor, matrices: Tensor, depths: Tensor,
+    weights: Tensor,
+) -> None:  # fmt: skip
+    """Add `correlation` × weights [B, h, w] to a contiguous total [B, D, h, w, G] in place."""
+    kernel, _ = _kernels(reference.shape[-1], total.shape[-1])
+    tensors = [weights, total]
+    _launch(kernel, reference, other[None], matrices[None], depths, tensors, levels=0)
 
 
 def correlation_gradients(
@@ -123,7 +135,7 @@ def _kernels(channels: int, groups: int) -> tuple[Any, Any]:
         other_height: int, other_width: int, others_count: int, per_pixel: int,
         reference: wp.array(dtype=wp.float32), others: wp.array(dtype=wp.float32),
         matrices: wp.array(dtype=wp.float32), depths: wp.array(dtype=wp.float32),
-        result: wp.array(dtype=wp.float32),
+        weights: wp.array(dtype=wp.float32), result: wp.array(dtype=wp.float32),
     ): ...  # fmt: skip
 
     @wp.func_native(filled(bodies.CORRELATION_BACK if groups else bodies.VARIANCE_BACK))
@@ -142,13 +154,14 @@ def _kernels(channels: int, groups: int) -> tuple[Any, Any]:
         other_height: int, other_width: int, others_count: int, per_pixel: int,
         reference: wp.array(dtype=wp.float32), others: wp.array(dtype=wp.float32),
         matrices: wp.array(dtype=wp.float32), depths: wp.array(dtype=wp.float32),
-        result: wp.array(dtype=wp.float32),
+        weights: wp.array(dtype=wp.float32), result: wp.array(dtype=wp.float32),
     ):  # fmt: skip
         level, thread = wp.tid()
         first = start + thread * size
         sweep(
             first_level + level, first, first + size, batch, planes, height, width, other_height,
-            other_width, others_count, per_pixel, reference, others, matrices, depths, result,
+            other_width, others_count, per_pixel, reference, others, matrices, depths, weights,
+            result,
         )  # fmt: skip
 
     @wp.kernel(module="unique", enable_backward=False)
