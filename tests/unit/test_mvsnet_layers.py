@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from maquette.recon.mvsnet import layers
-from maquette.recon.mvsnet.cascade import FeaturePyramid
+from maquette.recon.mvsnet.cascade import Cascade, FeaturePyramid
 from maquette.recon.mvsnet.layers import UNet3d
+from maquette.recon.mvsnet.options import NetworkOptions
 
 SIZES = [(8, 12, 20), (7, 13, 9), (1, 5, 6)]  # planes, rows, columns
 
@@ -74,3 +75,20 @@ def test_the_finest_features_are_those_of_the_layers_one_by_one(size: tuple[int,
     raised = functional.interpolate(middle, size, mode="nearest")
     expected = pyramid.out3(raised + pyramid.inner2(whole))
     assert torch.allclose(pyramid._finest(middle, whole), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("has_kernels", [True, False])
+def test_views_added_without_gradient_make_the_same_volume(has_kernels: bool) -> None:
+    """Of the second stage, whose weights are known before."""
+    torch.manual_seed(5)
+    network = Cascade(NetworkOptions(has_kernels=has_kernels))
+    views = [torch.randn(1, 16, 10, 14) for _ in range(3)]
+    weights = [torch.rand(1, 1, 1, 5, 7) for _ in range(2)]
+    matrices = torch.eye(3, 4).repeat(2, 1, 1, 1)
+    matrices[:, 0, 0, 3] = torch.tensor([1.5, -2.5])
+    depths = 1.0 + torch.rand(1, 6, 10, 14)
+    expected, used = network._cost(1, views, matrices, depths, weights)
+    with torch.no_grad():
+        found, also_used = network._cost(1, views, matrices, depths, weights)
+    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-6)
+    assert all(map(torch.equal, used, also_used))
