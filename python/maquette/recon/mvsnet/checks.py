@@ -28,7 +28,7 @@ def make_kernels() -> Iterator[str]:
     for channels, groups in _KINDS:
         for case in _cases(3, 3, 2, channels, groups, torch.device("cpu")):
             case.fast()
-    yield "learned multi-view stereo"
+        yield f"{'correlation' if groups else 'variance'} of views, {channels} channels"
 
 
 def _cases(
