@@ -1,6 +1,6 @@
 """How long the networks of learned multi-view stereo take, and how much memory, beside a twin.
 
-    python benchmarks/mvsnet.py [--json] [--cases train infer cascade] [--quick]
+    python benchmarks/mvsnet.py [--json] [--cases train infer cascade crop] [--quick]
 
 Each case is a process of its own. The twin is the same network with warped features by grid_sample
 in memory. Times are those of the processor, all threads together: they hold on a busy machine too.
@@ -15,11 +15,14 @@ import subprocess
 import sys
 import time
 
-SIZES = {"train": (640, 512, 3), "infer": (640, 512, 3), "cascade": (800, 600, 5)}
+SIZES = {"train": (640, 512, 3), "infer": (640, 512, 3), "cascade": (800, 600, 5),
+         "crop": (192, 128, 3)}  # fmt: skip
+TRAINS = ("train", "crop")
 WHAT = {
     "train": "mvsnet, a step of training, 3 views of 640×512, 192 planes",
     "infer": "mvsnet, a depth map, 3 views of 640×512, 192 planes",
     "cascade": "cascade, a depth map of 800×600 from 5 views",
+    "crop": "cascade, a step of training, 3 views of 192×128",
 }
 TOOLS = ("maquette", "twin")
 
@@ -60,16 +63,16 @@ def measure(case: str, tool: str, quick: bool) -> dict[str, tuple[float, str]]:
     if quick:
         width, height = width // 4, height // 4
     options = NetworkOptions(n_depths=192, has_kernels=tool == TOOLS[0])
-    network = networks.build("cascade" if case == "cascade" else "mvsnet", options)
-    network.train(case == "train")
+    network = networks.build(WHAT[case].partition(",")[0], options)
+    network.train(case in TRAINS)
     told = (torch.rand(1, views, 3, height, width), _projections(views, width, height),
             torch.tensor([[425.0, 935.0]]))  # fmt: skip
     seconds = 0.0
     for _ in range(2):
         clock = time.process_time()
-        with torch.set_grad_enabled(case == "train"):
+        with torch.set_grad_enabled(case in TRAINS):
             found = network(*told)
-        if case == "train":
+        if case in TRAINS:
             torch.autograd.backward(torch.stack([one.mean() for one in found.stages]).sum())
             network.zero_grad()
         seconds = time.process_time() - clock

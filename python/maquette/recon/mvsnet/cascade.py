@@ -14,6 +14,8 @@ from maquette.recon.mvsnet.prediction import Prediction
 _STRIDES = (4, 2, 1)  # of the stages, coarse to fine
 _CHANNELS = (32, 16, 8)
 _GROUPS = (8, 8, 4)
+# Rows of a transposed convolution of stride 2 that does what one of 3 does to doubled pixels.
+_DOUBLING = ((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 _RADIUS = 2  # hypotheses on either side of the maximum that the depth is made of
 _LEAST_STEP = 0.25  # of the spacing of the stage before: the finest that a stage's own may be
 
@@ -39,8 +41,24 @@ class FeaturePyramid(nn.Module):
         half = self.conv1(whole)
         coarse = self.conv2(half)
         middle = _raised(coarse, half.shape) + self.inner1(half)
-        fine = _raised(middle, whole.shape) + self.inner2(whole)
-        return [self.out1(coarse), self.out2(middle), self.out3(fine)]
+        return [self.out1(coarse), self.out2(middle), self._finest(middle, whole)]
+
+    def _finest(self, middle: Tensor, whole: Tensor) -> Tensor:
+        """`out3` of the doubled `middle` + `inner2` of `whole`.
+
+        Nothing bends between these layers, so they are one convolution of each of the two maps,
+        and the sum of 32 channels at the pictures' size is never made.
+        """
+        if whole.shape[2] % 2 or whole.shape[3] % 2:  # half a pixel of `middle` is outside
+            return self.out3(_raised(middle, whole.shape) + self.inner2(whole))
+        kernel = self.out3.weight  # [8, 32, 3, 3]
+        own = torch.einsum("ocyx,ci->oiyx", kernel, self.inner2.weight[:, :, 0, 0])
+        doubling = kernel.new_tensor(_DOUBLING)
+        onto_doubled = torch.einsum("ocyx,ty,sx->cots", kernel, doubling, doubling)
+        assert self.inner2.bias is not None
+        biased = middle + self.inner2.bias[:, None, None]
+        raised = functional.conv_transpose2d(biased, onto_doubled, None, 2, 1)
+        return raised + functional.conv2d(whole, own, None, 1, 1)
 
 
 def _raised(features: Tensor, shape: torch.Size) -> Tensor:
@@ -86,7 +104,8 @@ class Cascade(nn.Module):
 
     def extract(self, images: Tensor) -> list[Tensor]:
         """Features of pictures [B, 3, H, W], a map for each of `strides`."""
-        pyramid: list[Tensor] = self.feature(2.0 * images - 1.0)
+        together = (2.0 * images - 1.0).contiguous(memory_format=torch.channels_last)
+        pyramid: list[Tensor] = self.feature(together)
         return pyramid
 
     def sweep(
@@ -121,21 +140,39 @@ class Cascade(nn.Module):
         weights: list[Tensor],
     ) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
         """The weighted mean of the views' similarities, [B, G, D, h, w], and their weights."""
+        if stage:
+            size = views[0].shape[2:]
+            weights = [functional.interpolate(one[:, 0], size, mode="nearest")[:, None]
+                       for one in weights]  # fmt: skip
+            if not torch.is_grad_enabled():
+                return self._mean(stage, views, matrices, depths, weights), weights
         total: Tensor | None = None
         found = []
         for index, (other, matrix) in enumerate(zip(views[1:], matrices, strict=True)):
             similarity = costs.correlation(
                 views[0], other, matrix, depths, _GROUPS[stage], self.options.has_kernels
             )
-            if stage == 0:
-                weight = self.view_weight(similarity)
-            else:
-                size = similarity.shape[3:]
-                weight = functional.interpolate(weights[index][:, 0], size, mode="nearest")[:, None]
+            weight = weights[index] if stage else self.view_weight(similarity)
             found.append(weight)
-            total = similarity * weight if total is None else total + similarity * weight
+            total = similarity * weight if total is None else total.addcmul(similarity, weight)
         assert total is not None
         return total / (torch.stack(found).sum(0) + 1e-6), found
+
+    def _mean(
+        self, stage: int, views: list[Tensor], matrices: Tensor, depths: Tensor,
+        weights: list[Tensor],
+    ) -> Tensor:  # fmt: skip
+        """The same without gradient; no view's similarities are ever in memory."""
+        batch, _, height, width = views[0].shape
+        shape = batch, depths.shape[1], height, width, _GROUPS[stage]
+        total = views[0].new_zeros(shape, dtype=torch.float32).permute(0, 4, 1, 2, 3)
+        whole = torch.stack(weights).sum(0) + 1e-6
+        for other, matrix, weight in zip(views[1:], matrices, weights, strict=True):
+            share = (weight / whole).float()
+            costs.add_correlation(
+                total, views[0], other, matrix, depths, share, self.options.has_kernels
+            )
+        return total
 
     def _unsure(self, probability: Tensor, inverse: Tensor, mean: Tensor, count: int) -> Tensor:
         """How far the next stage looks on either side, [B, h, w] in 1/depth.

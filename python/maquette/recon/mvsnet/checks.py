@@ -28,7 +28,7 @@ def make_kernels() -> Iterator[str]:
     for channels, groups in _KINDS:
         for case in _cases(3, 3, 2, channels, groups, torch.device("cpu")):
             case.fast()
-    yield "learned multi-view stereo"
+        yield f"{'correlation' if groups else 'variance'} of views, {channels} channels"
 
 
 def _cases(
@@ -46,6 +46,9 @@ def _cases(
     size = f"{width} × {height} pixels, {planes} planes, {channels} channels"
     moved = 2 * planes * height * width * 4 * (groups or channels)
     yield Case(f"{name} of views", size, partial(made, True), partial(made, False), _ALLOWED, moved)
+    if groups:
+        fast, slow = (partial(_added, made, one) for one in (True, False))
+        yield Case("correlation of views, added", size, fast, slow, _ALLOWED, 2 * moved)
     fast, slow = (partial(_gradients, features, made, has_kernels) for has_kernels in (True, False))
     yield Case(f"{name} of views, gradient", size, fast, slow, _ALLOWED, 2 * moved)
 
@@ -58,6 +61,17 @@ def _volume(
     if groups:
         return costs.correlation(used[0], used[1], matrices[0], depths, groups, has_kernels)
     return costs.variance(list(used), matrices, depths, has_kernels)
+
+
+def _added(made: partial[Tensor], has_kernels: bool) -> Tensor:
+    """A total to which the weighted correlation with a view was added."""
+    features, matrices, depths, groups = made.args
+    batch, _, height, width = features[0].shape
+    shape = batch, depths.shape[1], height, width, groups
+    total = torch.ones(shape, device=features.device).permute(0, 4, 1, 2, 3)
+    weight = features[2, :, :1, None].sigmoid()
+    costs.add_correlation(total, features[0], features[1], matrices[0], depths, weight, has_kernels)
+    return total
 
 
 def _gradients(features: Tensor, made: Callable[..., Tensor], has_kernels: bool) -> Tensor:

@@ -43,6 +43,27 @@ def correlation(
     return found.permute(0, 4, 1, 2, 3)  # [B, G, D, h, w]
 
 
+def add_correlation(
+    total: Tensor, reference: Tensor, other: Tensor, matrices: Tensor, depths: Tensor,
+    weight: Tensor, has_kernels: bool = True,
+) -> None:  # fmt: skip
+    """Add `correlation` × a weight [B, 1, 1, h, w] to a total in place, without gradient.
+
+    Args:
+        total: [B, G, D, h, w], channels together in memory.
+    """
+    if not has_kernels:
+        groups = total.shape[1]
+        total += weight * correlation(reference, other, matrices, depths, groups, False)
+        return
+    sweeping.add_correlation(
+        total.permute(0, 2, 3, 4, 1),
+        reference.float().permute(0, 2, 3, 1).contiguous(),
+        other.float().permute(0, 2, 3, 1).contiguous(),
+        matrices, _hypotheses(depths), weight[:, 0, 0],
+    )  # fmt: skip
+
+
 def _hypotheses(depths: Tensor) -> Tensor:
     """Depths as the kernels read them: [B, D] where all pixels share them, else [B, D, h, w]."""
     return depths[:, :, 0, 0] if depths.dim() == 4 and depths.shape[2:] == (1, 1) else depths

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 LEAK = 0.01  # slope below zero, of the networks that MVSNet_pl trains
+_MOST_OF_TORCH = 20480  # numbers in the first axes of a volume that torch convolves by its own code
 
 
 class NormAct2d(nn.BatchNorm2d):
@@ -59,17 +60,38 @@ def _folded(weight: Tensor, norm: nn.Module, axis: int) -> tuple[Tensor, Tensor]
     return weight * scale.view(shape), norm.bias - norm.running_mean * scale
 
 
-def _convolved(values: Tensor, weight: Tensor, bias: Tensor, conv: nn.Conv3d) -> Tensor:
+def _is_plain(values: Tensor) -> bool:
+    """Whether oneDNN may be called by name: 32-bit numbers on a CPU."""
+    is_float = values.device.type == "cpu" and values.dtype == torch.float32
+    return is_float and torch._C._has_mkldnn and not torch.is_autocast_enabled("cpu")
+
+
+def _convolved(values: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1) -> Tensor:
     """A 3-D convolution without gradient.
 
-    On a CPU by oneDNN whatever the size: for flat volumes torch would take its own, which writes
-    27 copies of the volume to memory first.
+    On a CPU by oneDNN whatever the size, channels together in memory: for flat volumes torch would
+    take its own, which writes 27 copies of the volume to memory first.
     """
-    stride, padding = (conv.stride[0],) * 3, (1, 1, 1)
-    is_plain = values.device.type == "cpu" and values.dtype == weight.dtype == torch.float32
-    if is_plain and torch._C._has_mkldnn and not torch.is_autocast_enabled("cpu"):
-        return torch.mkldnn_convolution(values, weight, bias, padding, stride, (1, 1, 1), 1)
-    return functional.conv3d(values, weight, bias, stride, padding)
+    if not _is_plain(values):
+        return functional.conv3d(values, weight, bias, stride, 1)
+    values = values.contiguous(memory_format=torch.channels_last_3d)
+    return torch.mkldnn_convolution(values, weight, bias, (1,) * 3, (stride,) * 3, (1,) * 3, 1)
+
+
+def _doubled(values: Tensor, weight: Tensor, bias: Tensor, more: list[int]) -> Tensor:
+    """A transposed 3-D convolution of stride 2 without gradient, as `_convolved`."""
+    if not _is_plain(values):
+        return functional.conv_transpose3d(values, weight, bias, 2, 1, more)
+    values = values.contiguous(memory_format=torch.channels_last_3d)
+    found: Tensor = torch.ops.mkldnn._convolution_transpose_pointwise(
+        values, weight, bias, [1] * 3, more, [2] * 3, [1] * 3, 1, "none", [], ""
+    )
+    return found
+
+
+def _turned(volume: Tensor) -> Tensor:
+    """[B, C, D, h, w], or a weight, with its planes last: [B, C, h, w, D]."""
+    return volume.permute(0, 1, 3, 4, 2)
 
 
 class Conv2d(nn.Module):
@@ -97,12 +119,14 @@ class Conv3d(nn.Module):
         self.conv = nn.Conv3d(inside, out, 3, stride, 1, bias=False)
         self.bn: nn.Module = NormAct3d(out)
 
-    def forward(self, values: Tensor) -> Tensor:
+    def forward(self, values: Tensor, is_turned: bool = False) -> Tensor:
+        stride = self.conv.stride[0]
         if self.training or torch.is_grad_enabled():
-            found: Tensor = self.bn(self.conv(values))
+            kernel = _turned(self.conv.weight) if is_turned else self.conv.weight
+            found: Tensor = self.bn(functional.conv3d(values, kernel, None, stride, 1))
             return found
         weight, bias = _folded(self.conv.weight, self.bn, 0)
-        return functional.leaky_relu_(_convolved(values, weight, bias, self.conv), LEAK)
+        return functional.leaky_relu_(_convolved(values, weight, bias, stride), LEAK)
 
 
 class Up3d(nn.Sequential):
@@ -113,16 +137,18 @@ class Up3d(nn.Sequential):
             nn.ConvTranspose3d(inside, out, 3, stride=2, padding=1, bias=False), NormAct3d(out)
         )
 
-    def onto(self, volume: Tensor, skipped: Tensor) -> Tensor:
+    def onto(self, volume: Tensor, skipped: Tensor, is_turned: bool = False) -> Tensor:
         """`skipped` + the doubled `volume`."""
-        if self.training or torch.is_grad_enabled():
-            raised: Tensor = self[1](self[0](volume, output_size=skipped.shape[2:]))
-            return raised + skipped
-        weight, bias = _folded(self[0].get_parameter("weight"), self[1], 1)
+        kernel: Tensor = self[0].get_parameter("weight")
         more = [size - 2 * coarse + 1 for size, coarse in
                 zip(skipped.shape[2:], volume.shape[2:], strict=True)]  # fmt: skip
-        made = functional.conv_transpose3d(volume, weight, bias, 2, 1, more)
-        return functional.leaky_relu_(made, LEAK).add_(skipped)
+        if self.training or torch.is_grad_enabled():
+            kernel = _turned(kernel) if is_turned else kernel
+            made = functional.conv_transpose3d(volume, kernel, None, 2, 1, more)
+            raised: Tensor = self[1](made)
+            return raised + skipped
+        weight, bias = _folded(kernel, self[1], 1)
+        return functional.leaky_relu_(_doubled(volume, weight, bias, more), LEAK).add_(skipped)
 
 
 class UNet3d(nn.Module):
@@ -147,17 +173,38 @@ class UNet3d(nn.Module):
         self.prob = nn.Conv3d(base, 1, 3, padding=1)
 
     def forward(self, volume: Tensor) -> Tensor:
-        return self.after_first(self.conv0(volume))
+        if not self._is_flat(volume):
+            return self.after_first(self.conv0(volume))
+        together = _turned(volume).contiguous(memory_format=torch.channels_last_3d)
+        logits = self.after_first(self.conv0(together, True), True)  # [B, h, w, D]
+        return logits.permute(0, 3, 1, 2)
 
-    def after_first(self, first: Tensor) -> Tensor:
+    def after_first(self, first: Tensor, is_turned: bool = False) -> Tensor:
         """The rest of the way, from what the first layer made."""
         kept = [first]
         for level in range(1, self.levels + 1):
             down, same = self.get_submodule(f"conv{2 * level - 1}"), f"conv{2 * level}"
-            kept.append(self.get_submodule(same)(down(kept[-1])))
+            kept.append(self.get_submodule(same)(down(kept[-1], is_turned), is_turned))
         found = kept.pop()
         for place in range(self.levels):
             up = self.get_submodule(f"conv{2 * self.levels + 1 + 2 * place}")
             assert isinstance(up, Up3d)
-            found = up.onto(found, kept.pop())
-        return self.prob(found)[:, 0]
+            found = up.onto(found, kept.pop(), is_turned)
+        return self._logits(found, is_turned)[:, 0]
+
+    def _logits(self, volume: Tensor, is_turned: bool) -> Tensor:
+        if self.training or torch.is_grad_enabled():
+            kernel = _turned(self.prob.weight) if is_turned else self.prob.weight
+            return functional.conv3d(volume, kernel, self.prob.bias, 1, 1)
+        return _convolved(volume, self.prob.weight, self.prob.bias)
+
+    def _is_flat(self, volume: Tensor) -> bool:
+        """Whether torch would keep oneDNN from a convolution of this volume with gradient.
+
+        It asks for more than 20480 numbers in channels × the first two axes of one volume on a
+        CPU. With the planes last these are rows and columns, of which there are enough.
+        """
+        if volume.device.type != "cpu" or len(volume) > 1:
+            return False
+        fewest = (self.prob.in_channels * volume.shape[2] * volume.shape[3]) >> self.levels
+        return (self.training or torch.is_grad_enabled()) and fewest <= _MOST_OF_TORCH
