@@ -40,7 +40,7 @@ from maquette.scene.paths import Scene
 from maquette.stages.stage import DeclaredOptions, Report, Sharding, Stage
 
 _NAME, _POISSON = "surface", "poisson"
-_POINTS = 4 << 20  # of the grid, near depth maps, in a shard
+_POINTS = 8 << 20  # of the grid, near depth maps, in a shard
 _USUAL_PX = (0.3, 20.0)  # pixels along a cell with which a surface can be found
 _TOLERANCE_CELLS = 2.0  # by which a surface may hide itself: its own noise
 _MASK_LONG_SIDE = 1024  # pixels
