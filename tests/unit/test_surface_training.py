@@ -24,6 +24,7 @@ from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from synthetic_scene import write_posed_scene
+from training_comparison import same
 
 TINY: dict[str, Any] = {
     "model.object.sdf.encoding.levels": 3, "model.object.sdf.encoding.hashgrid.max_logres": 5,
@@ -72,17 +73,6 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
 
 def state(scene: Scene, group: str = "experiments") -> dict[str, Any]:
     return states.read(checkpoints.chosen(scene.run(group)).path)
-
-
-def same(left: Any, right: Any) -> bool:
-    """Whether two states are bitwise equal."""
-    if isinstance(left, torch.Tensor):
-        return torch.equal(left, right)
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
-    if isinstance(left, (list, tuple)):
-        return len(left) == len(right) and all(map(same, left, right))
-    return bool(left == right)
 
 
 def test_stopped_and_resumed_run_equals_the_uninterrupted_one(
