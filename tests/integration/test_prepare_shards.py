@@ -11,14 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+import launching
+from maquette.pipelines.options import to_mapping
 from maquette.pipelines.prepare import PrepareOptions
-from maquette.recon.executing import in_processes
+from maquette.recon.executing import command, in_processes
 from maquette.recon.sfm import colmap, features, matching, pairs, preemption, shards
 from maquette.recon.stages.common import features as features_stage
 from maquette.recon.stages.common import matches as matches_stage
 from maquette.scene import stage_records
+from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
+from maquette.stages.commands import Commands
 from maquette.stages.running import run_stages
 from turns import linked_copy
 
@@ -60,6 +64,24 @@ def test_shards_in_two_processes_give_the_same_database_and_leave_nothing(
     for stage in ("features", "matches"):
         run(scene, stage, workers=2, forced=True)
         assert not (scene.records("common") / stage).exists()
+    assert contents(scene.database) == before
+
+
+def test_commands_of_shards_give_the_same_database(
+    scene: Scene, small: None, tmp_path: Path
+) -> None:
+    before = contents(scene.database)
+    options = tmp_path / "options.json"
+    for stage in ("features", "matches"):
+        chosen = PrepareOptions(force_stage=stage)
+        write_json(options, to_mapping(chosen))
+        executor = Commands(
+            launching.open_launcher,
+            lambda shard: command("neuralangelo", "prepare", options, shard),
+        )
+        module = import_module(f"maquette.recon.stages.common.{stage}")
+        quiet = Progress(None, io.StringIO())
+        run_stages([module.STAGE], "prepare", scene, chosen, quiet, "common", executor)
     assert contents(scene.database) == before
 
 
