@@ -22,10 +22,14 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(params=["photos", "data"])
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A scene of photos, or of a data set that prepare has indexed."""
-    index = tmp_path / "scenes" / "thing" / "dataset" / "index.json"
-    if request.param == "data":
-        index.parent.mkdir(parents=True)
-        index.write_text("{}")
+    scene = tmp_path / "scenes" / "thing"
+    made = {
+        "data": ("dataset/index.json",),
+        "photos": ("transforms.json", "dense/mvsnet/made", "input/made"),
+    }
+    for name in made[request.param]:
+        (scene / name).parent.mkdir(parents=True, exist_ok=True)
+        (scene / name).write_text("{}")
     return str(request.param)
 
 
@@ -52,6 +56,11 @@ def test_options_of_the_other_kind_are_refused(
     name = word.partition("=")[0]
     with pytest.raises(ConfigError, match=f"{name} means nothing to `make {step}`"):
         build_job(step, settings)
+
+
+def test_a_scene_that_is_not_prepared_may_become_of_any_kind() -> None:
+    words = ["PIPELINE=mvsnet", "MODEL=new", "NUM_EPOCHS=3", "DENSE_SIZE=640"]
+    assert build_job("process", load(words)).options
 
 
 def test_settings_that_were_not_typed_wait_for_the_kind_that_uses_them(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +95,28 @@ def test_a_kill_between_database_and_model_is_made_good_by_the_next_run(
         assert handle.num_images() == 5
     run(scene)
     assert_belongs(scene)
+
+
+def test_a_database_that_another_process_writes_to_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "database.db"
+    colmap.create(database)
+    colmap.settle(database)
+    other = sqlite3.connect(database)
+    other.execute("BEGIN EXCLUSIVE")
+    wait = colmap._waited
+
+    def waited(path: Path) -> bool:
+        other.rollback()
+        return wait(path)
+
+    monkeypatch.setattr(colmap, "_waited", waited)
+    assert colmap.image_names(database) == []
+    other.close()
+
+
+def test_what_is_no_database_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "database.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(RuntimeError):
+        colmap.image_names(tmp_path / "database.db")

@@ -74,7 +74,8 @@ def _check_kind_of_input(step: str, settings: Settings, given: str) -> None:
         ConfigError: an option of the command line counts with another kind alone, or the data lie
             where the backend's machines do not see them.
     """
-    known = get_pipeline(settings.pipeline).steps[step].for_scene(settings.scene_dir, given)
+    pipeline, scene = get_pipeline(settings.pipeline), settings.scene_dir
+    known = pipeline.steps[step].for_scene(scene, given)
     if known.is_in_place and not BACKENDS[settings.backend].shares_folders:
         sharing = [name for name, backend in BACKENDS.items() if backend.shares_folders]
         raise ConfigError(
@@ -82,6 +83,8 @@ def _check_kind_of_input(step: str, settings: Settings, given: str) -> None:
             f"BACKEND={settings.backend} sees",
             hint=f"BACKEND={', '.join(sharing[:-1])} or {sharing[-1]}",
         )
+    if not (known.is_in_place or (scene / pipeline.needs(step, scene)).exists()):
+        return  # of what kind the scene will be is not known yet
     typed = {name for name, source in settings.sources.items() if source == COMMAND_LINE}
     if unread := sorted(known.unread & typed):
         raise ConfigError(

@@ -13,10 +13,12 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+_TRIES = 100
+_PATIENCE_S = 300.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _before = {number: signal.getsignal(number) for number in _SIGNALS}
 
@@ -47,14 +49,37 @@ def threads() -> int:
 
 @contextmanager
 def opened(database: Path) -> Iterator[Any]:
-    """Open a COLMAP database for a block."""
-    with pycolmap.Database.open(database) as handle:
+    """Open a COLMAP database for a block, while other processes may open it too."""
+    with _open(database) as handle:
         yield handle
+
+
+def _open(database: Path) -> Any:
+    """COLMAP writes when it opens, and fails at once where another process does so just then."""
+    for _ in range(_TRIES):
+        try:
+            return pycolmap.Database.open(database)
+        except RuntimeError:
+            if not _waited(database):
+                raise
+    return pycolmap.Database.open(database)
+
+
+def _waited(database: Path) -> bool:
+    """Wait until nobody writes; False where it is no database."""
+    try:
+        with closing(sqlite3.connect(database, timeout=_PATIENCE_S)) as handle:
+            handle.execute("BEGIN IMMEDIATE")
+            handle.execute("SELECT count(*) FROM sqlite_master")
+            handle.rollback()
+    except sqlite3.Error:
+        return False
+    return True
 
 
 def create(database: Path) -> None:
     """Make an empty COLMAP database; pycolmap's importers want it to exist."""
-    pycolmap.Database.open(database).close()
+    _open(database).close()
 
 
 def copy(source: Path, target: Path) -> None:

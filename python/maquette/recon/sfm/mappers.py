@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from maquette.recon.processes import spread
-from maquette.recon.sfm import capacity, clusters, colmap, mapping, matching, merging
+from maquette.recon.sfm import capacity, clusters, colmap, mapping, matching, merging, shards
 from maquette.recon.sfm.kept_models import Finished, Snapshots, key_of
 from maquette.recon.sfm.mapping import Going, MappingOptions
 from maquette.recon.sfm.workspace import Workspace
@@ -116,8 +116,10 @@ def _map_cluster(task: _Cluster, progress: Progress) -> None:
     snapshots = Snapshots(task.folder.with_name(f"{task.folder.name}-snapshots"), task.key)
     work = task.source.work / task.folder.name
     work.mkdir()
-    source = replace(task.source, work=work)
+    source = replace(task.source, work=work, database=work / "cut.db")
+    shards.cut_for_mapping(task.source.database, source.database)
     models = _grown_on(source, snapshots, task.names, len(task.names), progress)
+    source.database.unlink()
     task.finished.write(models)
     snapshots.drop()
 

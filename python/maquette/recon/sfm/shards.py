@@ -67,6 +67,16 @@ def cut(database: Path, part: Path, names: Iterable[str], with_features: bool = 
             )
 
 
+def cut_for_mapping(database: Path, part: Path) -> None:
+    """Copy what a mapper reads; COLMAP's open a database in a way that two can not share."""
+    colmap.create(part)
+    with attached(part, database) as handle:
+        tables = handle.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")
+        for (table,) in tables.fetchall():
+            if table not in ("descriptors", "matches", "sqlite_sequence"):
+                handle.execute(f"INSERT INTO {table} SELECT * FROM other.{table}")
+
+
 def join_pairs(database: Path, part: Path) -> None:
     """Add the matches of a part, whose pictures have the same numbers."""
     with attached(database, part) as handle:
