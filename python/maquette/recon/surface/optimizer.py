@@ -36,7 +36,7 @@ def without_compiler(kind: type[Adam]) -> type[Adam]:
     """The same optimiser, which does not load torch.compile, that nothing here uses.
 
     Torch wraps an optimiser's methods for it, and the first call imports all of `torch._dynamo`,
-    a second of each process that trains.
+    in each process that trains.
     """
     bare = {name: inspect.unwrap(getattr(kind, name)) for name in _LOADING_THE_COMPILER}
     step = torch.no_grad()(inspect.unwrap(kind.step))
