@@ -52,10 +52,7 @@ def cut(database: Path, part: Path, names: Iterable[str], with_features: bool = 
     """Make a part of a database: all but matches, and the features of some pictures alone."""
     colmap.create(part)
     with attached(part, database) as handle:
-        tables = handle.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")
-        for (table,) in tables.fetchall():
-            if table not in (*BY_PICTURE, *BY_PAIR, "sqlite_sequence"):
-                handle.execute(f"INSERT INTO {table} SELECT * FROM other.{table}")
+        _copy_tables(handle, but=(*BY_PICTURE, *BY_PAIR))
         if not with_features:
             return
         handle.execute("CREATE TEMP TABLE chosen (name)")
@@ -71,10 +68,7 @@ def cut_for_mapping(database: Path, part: Path) -> None:
     """Copy what a mapper reads; COLMAP's open a database in a way that two can not share."""
     colmap.create(part)
     with attached(part, database) as handle:
-        tables = handle.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")
-        for (table,) in tables.fetchall():
-            if table not in ("descriptors", "matches", "sqlite_sequence"):
-                handle.execute(f"INSERT INTO {table} SELECT * FROM other.{table}")
+        _copy_tables(handle, but=("descriptors", "matches"))
 
 
 def join_pairs(database: Path, part: Path) -> None:
@@ -90,6 +84,14 @@ def attached(database: Path, other: Path) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(database, timeout=_PATIENCE_S)) as handle, handle:
         handle.execute("ATTACH ? AS other", (str(other),))
         yield handle
+
+
+def _copy_tables(handle: sqlite3.Connection, but: Sequence[str]) -> None:
+    """Copy all rows of all tables but some from the database at the side."""
+    tables = handle.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")
+    for (table,) in tables.fetchall():
+        if table not in (*but, "sqlite_sequence"):
+            handle.execute(f"INSERT INTO {table} SELECT * FROM other.{table}")
 
 
 def _columns(handle: sqlite3.Connection, table: str) -> list[str]:
