@@ -20,7 +20,8 @@ from maquette.recon.page_data.layers import collect
 from maquette.recon.splats.files.ply import write_ply
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.renderer import SplatRenderer, open_renderer
-from maquette.recon.splats.trained import FORMAT, GIVEN, REFINED, newest, read_trained
+from maquette.recon.splats.run_files import GIVEN, REFINED, newest
+from maquette.recon.splats.trained import FORMAT, read_trained
 from maquette.recon.stages.aerial import descent, maps
 from maquette.recon.stages.splat import clean, export, mesh
 from maquette.recon.views.views import Views

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from maquette.recon.mvs.colmap_files import found_points
+from maquette.recon.mvs.fused_files import found_points
 from maquette.recon.mvs.view_records import ViewRecords
 from maquette.scene import outputs, stage_records
 from maquette.scene.atomic import write_json

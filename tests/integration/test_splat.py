@@ -11,7 +11,8 @@ from PIL import Image
 
 from command_line import maquette
 from maquette.recon.splats.files.ply import read_ply
-from maquette.recon.splats.trained import newest, read_trained
+from maquette.recon.splats.run_files import newest
+from maquette.recon.splats.trained import read_trained
 from maquette.scene.paths import Scene
 
 SMALL = ("CAP=400", "DEGREE=1")

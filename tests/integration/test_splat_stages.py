@@ -22,7 +22,8 @@ from maquette.recon.splats.files.ply import read_ply
 from maquette.recon.splats.files.splat import read_splat
 from maquette.recon.splats.gaussians import SH_C0, Gaussians
 from maquette.recon.splats.renderer import open_renderer
-from maquette.recon.splats.trained import GIVEN, Trained, read_trained, write_master
+from maquette.recon.splats.run_files import GIVEN
+from maquette.recon.splats.trained import Trained, read_trained, write_master
 from maquette.recon.stages.splat import clean, export, mesh, pictures
 from maquette.scene import outputs, transforms
 from maquette.scene.events import Progress

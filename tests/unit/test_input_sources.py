@@ -14,7 +14,7 @@ from PIL import Image
 from test_frames_video import texture, write_film
 
 from maquette.errors import BadInput, NotFound
-from maquette.recon.frames import intake
+from maquette.recon.frames import gathering
 from maquette.scene.input_names import Names, is_noise
 from maquette.scene.paths import Scene
 
@@ -218,6 +218,6 @@ def test_the_source_is_not_read_again_while_it_stands_unchanged(
 ) -> None:
     folder = photo_folder(tmp_path / "a")
     prepare(scene, str(folder))
-    monkeypatch.setattr(intake, "_gather", lambda *args: pytest.fail("gathered again"))
+    monkeypatch.setattr(gathering, "_gather", lambda *args: pytest.fail("gathered again"))
     prepare(scene, str(folder))
     assert any(scene.input.iterdir())

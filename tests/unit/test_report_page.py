@@ -14,11 +14,12 @@ import pytest
 from PIL import Image
 
 import sparse_models
-from maquette.recon.report_page import writing
+from maquette.recon.report_page import composing
 from maquette.recon.report_page.__main__ import main
 from maquette.recon.report_page.album import Album
+from maquette.recon.report_page.composing import compose
 from maquette.recon.report_page.markup import Html, element, quantity
-from maquette.recon.report_page.writing import compose, write_after, write_page
+from maquette.recon.report_page.writing import write_after, write_page
 from maquette.scene import outputs, stage_records
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -162,7 +163,7 @@ def test_a_part_that_fails_says_so_in_its_place(
     def fail(*_: object) -> Html:
         raise RuntimeError("of <all> things")
 
-    monkeypatch.setattr(writing.photo_part, "cameras", fail)
+    monkeypatch.setattr(composing.photo_part, "cameras", fail)
     read = Reader(compose(made))
     assert "`cameras` could not be made: RuntimeError: of <all> things" in read.text
     assert "1,234,567" in read.text

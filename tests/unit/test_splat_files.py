@@ -16,7 +16,8 @@ from maquette.recon.mesh.gltf_file import StoredFile
 from maquette.recon.mesh.upright import rotation_between
 from maquette.recon.splats.files.codebooks import nearest_values, values_codebook, vectors_codebook
 from maquette.recon.splats.files.glb import write_glb
-from maquette.recon.splats.files.ply import read_comments, read_ply, write_ply
+from maquette.recon.splats.files.ply import read_ply, write_ply
+from maquette.recon.splats.files.ply_header import read_comments
 from maquette.recon.splats.files.sog import position_bits, write_sog
 from maquette.recon.splats.files.sog_reading import read_sog
 from maquette.recon.splats.files.splat import ROW_BYTES, read_splat, write_splat

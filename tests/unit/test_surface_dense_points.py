@@ -9,12 +9,8 @@ import pytest
 import torch
 
 from maquette.errors import BadInput
-from maquette.recon.mvs.colmap_files import (
-    fused_file,
-    read_visibility,
-    visibility_file,
-    write_fused,
-)
+from maquette.recon.mvs.colmap_files import read_visibility, write_fused
+from maquette.recon.mvs.fused_files import fused_file, visibility_file
 from maquette.recon.mvs.fusion import Points
 from maquette.recon.stages.surface import train
 from maquette.recon.surface import dense_points

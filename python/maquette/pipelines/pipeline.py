@@ -52,8 +52,8 @@ class Step:
 
     Attributes:
         options: What it may be told.
-        stages: Modules in order, each with a STAGE of the module's name: `.room.name` in
-            `recon/stages/`, or the whole name of one of another package.
+        stages: Modules in order, each a stage of the module's name (`stages/declaring.py`):
+            `.room.name` in `recon/stages/`, or the whole name of one of another package.
         work: The amount of work, from the options and the images; what takes twice as long has
             about twice as much.
         smaller: The setting that makes it need less memory, e.g. `BLOCK_RES=64`.

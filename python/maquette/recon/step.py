@@ -6,7 +6,6 @@ With `--shard STAGE:NUMBER` it does that part of a stage alone, which `shards.js
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import sys
@@ -32,6 +31,7 @@ from maquette.pipelines.registry import get_pipeline, naming, owner_of
 from maquette.recon import stopping
 from maquette.recon.executing import executor_for
 from maquette.recon.gpu_memory import TorchMeter
+from maquette.recon.report_page.writing import write_after
 from maquette.scene import layout, lock, outputs
 from maquette.scene.atomic import remove_abandoned
 from maquette.scene.events import Progress
@@ -39,6 +39,7 @@ from maquette.scene.layout import open_scene
 from maquette.scene.paths import Scene
 from maquette.scene.report import write_report
 from maquette.stages import pruning
+from maquette.stages.declaring import find_stage
 from maquette.stages.one_shard import run_shard
 from maquette.stages.running import run_stages
 from maquette.stages.stage import Stage
@@ -69,6 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )  # fmt: skip
     except MaquetteError as error:
         return _fail(progress, error)
+    except ModuleNotFoundError as error:
+        return _fail(progress, missing_part("recon", "a step on this machine", error))
     except OSError as error:
         return _fail(progress, from_os_error(error, f"running {arguments.step}"))
     except MemoryError:
@@ -130,7 +133,7 @@ def run_step(
             scene, owner, {name.rpartition(".")[2] for name in replaced if name not in stages}
         )
         write_report(scene, step, chosen.licence)
-        _write_page(scene, progress)
+        write_after(scene, progress)
         if options.prune:
             known = _stages_of_all(method, scene)
             pruning.prune(scene, known, progress, keep=options.until_stage)
@@ -151,14 +154,6 @@ def _group(options: Path) -> str:
         return str(json.loads(options.read_text(encoding="utf-8")).get("group", ""))
     except (OSError, ValueError, AttributeError):
         return ""
-
-
-def _write_page(scene: Scene, progress: Progress) -> None:
-    try:
-        from maquette.recon.report_page.writing import write_after
-    except ModuleNotFoundError:  # stages of another package may do without our libraries
-        return
-    write_after(scene, progress)
 
 
 def _hide_gpus() -> None:
@@ -185,10 +180,7 @@ def _look_for_needs(scene: Scene, pipeline: Pipeline, step: str) -> None:
 
 def _load(names: Sequence[str]) -> list[Stage]:
     """The stages of modules, which are named from `recon/stages/` or whole."""
-    try:
-        return [importlib.import_module(name, "maquette.recon.stages").STAGE for name in names]
-    except ModuleNotFoundError as error:
-        raise missing_part("recon", "a step on this machine", error) from error
+    return [find_stage(name, "maquette.recon.stages") for name in names]
 
 
 def _fail(progress: Progress, error: MaquetteError) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from maquette.recon.evaluate.protocols import NotMeasured
+from maquette.recon.evaluate.surface_files import newest_surface
 from maquette.recon.evaluate.surfaces import Shape
 from maquette.recon.geometry.points import read_points
 from maquette.recon.mesh.reading import read_mesh
-from maquette.scene import outputs, stage_records
+from maquette.scene import stage_records
 from maquette.scene.paths import Scene
 
 _HEADER_LINES = 200
@@ -42,21 +42,12 @@ class Result:
 
 
 def find_surface(scene: Scene) -> Result:
-    """The newest mesh, else the newest points; what a stage tells of counts before other files.
-
-    A copy of fewer faces is another kind of result, and not measured.
+    """The newest mesh, else the newest points.
 
     Raises:
         NotMeasured: there is neither.
     """
-    kinds = (outputs.MESH, outputs.POINTS)
-    found = [o for o in outputs.read(scene) if o.kind in kinds and o.path.endswith(".ply")]
-    if not found:
-        raise NotMeasured(f"{scene.pipeline} has made no mesh and no points yet: `make extract`")
-    # A file that no stage tells of, such as an upstream program's, comes after those of stages.
-    best = max(enumerate(found), key=lambda item: (
-        bool(item[1].stage), item[1].kind == outputs.MESH, item[0],
-    ))[1]  # fmt: skip
+    best = newest_surface(scene)
     return Result(scene.root / best.path, best.stage)
 
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from maquette.errors import BadInput
 from maquette.recon.geometry.points import PointCloud, read_points
+from maquette.recon.mvs.fused_files import visibility_file
 from maquette.recon.mvs.fusion import Points
 from maquette.recon.mvs.patch_match import DepthMap
 from maquette.scene.atomic import replacing, write_text
-from maquette.scene.paths import Scene
 
 _VERTEX = np.dtype([("place", "<f4", 3), ("normal", "<f4", 3), ("color", "u1", 3)])
 _MOST_HEADER = 64
@@ -129,22 +129,6 @@ def write_configuration(folder: Path, names: Sequence[str], pairs: Sequence[Sequ
     listed = zip(names, pairs, strict=True)
     lines = [f"{name}\n{', '.join(names[source] for source in found)}\n" for name, found in listed]
     write_text(folder / "patch-match.cfg", "".join(lines))
-
-
-def found_points(scene: Scene, group: str) -> Path | None:
-    """The points that dense stereo of any pipeline left in a scene, by the pipelines' names."""
-    files = [fused_file(folder) for folder in scene.dense_of_any(group)]
-    return next((path for path in files if path.is_file()), None)
-
-
-def fused_file(workspace: Path) -> Path:
-    """Where the fused points of a dense workspace lie; beside it, `.vis`, the views of each."""
-    return workspace / "fused.ply"
-
-
-def visibility_file(fused: Path) -> Path:
-    """Where it is said which views see each of the fused points."""
-    return fused.with_name(f"{fused.name}.vis")
 
 
 def write_fused(path: Path, parts: Iterable[Points]) -> int:

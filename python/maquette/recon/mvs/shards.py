@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,7 +19,6 @@ from maquette.recon.views.views import Views
 from maquette.scene import transforms
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame
-from maquette.stages.stage import Needs
 
 
 @dataclass(frozen=True)
@@ -75,11 +73,6 @@ def records(scene: Scene, stage: str, group: str) -> ViewRecords:
 def split(views: Sequence[int], size: int) -> list[list[int]]:
     """Views in shares of a size."""
     return [list(views[first : first + size]) for first in range(0, len(views), size)]
-
-
-def needs(options: Any) -> Needs:
-    """A share is computed by one GPU, unless the person leaves them alone."""
-    return Needs(gpus=min(options.gpus, 1))
 
 
 def share_threads(workers: int) -> None:

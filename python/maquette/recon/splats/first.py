@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from maquette.recon.geometry.points import read_points
-from maquette.recon.mvs.colmap_files import found_points
+from maquette.recon.mvs.fused_files import found_points
 from maquette.recon.splats.gaussians import SH_C0, Gaussians, logit
 from maquette.scene import colmap_model
 from maquette.scene.paths import Scene

@@ -13,7 +13,8 @@ from maquette.recon.evaluate.protocols import NotMeasured
 from maquette.recon.splats.cameras import Camera
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.rasteriser import render
-from maquette.recon.splats.trained import newest, read_trained
+from maquette.recon.splats.run_files import newest
+from maquette.recon.splats.trained import read_trained
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame
 

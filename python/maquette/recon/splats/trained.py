@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from maquette.recon.splats.files.ply import read_comments, read_ply, write_ply
+from maquette.recon.splats.files.ply import read_ply, write_ply
+from maquette.recon.splats.files.ply_header import read_comments
 from maquette.recon.splats.gaussians import Gaussians
+from maquette.recon.splats.run_files import REFINED, REFINES
 from maquette.recon.training import checkpoint_files
-from maquette.scene import checkpoints
 
-GIVEN = "point_cloud.ply"  # in a run without checkpoints: splats of another program
-REFINED = "refined.ply"  # in a run: what a stage after training made of its newest checkpoint
 FORMAT = "splats-1"  # of checkpoints
 _ITERATION = "iteration"
 _PLY_SUFFIX = ".ply"
-_OF, _SKY = "refines", "background"
+_SKY = "background"
 
 
 @dataclass(frozen=True)
@@ -32,15 +31,6 @@ class Trained:
     gaussians: Gaussians
     iteration: int | None
     background: Sequence[float] = (0.0, 0.0, 0.0)
-
-
-def newest(run: Path) -> Path | None:
-    """The newest checkpoint of a run, or what was made of it or put there; None without any."""
-    choice = checkpoints.newest(run)
-    if choice is not None:
-        refined = run / REFINED
-        return refined if _refines(refined, choice.path) else choice.path
-    return run / GIVEN if (run / GIVEN).is_file() else None
 
 
 def read_trained(path: Path) -> Trained:
@@ -60,12 +50,8 @@ def read_trained(path: Path) -> Trained:
 def write_refined(run: Path, trained: Trained, checkpoint: str) -> Path:
     """Write what was made of a checkpoint of a run; it counts as long as that is the newest."""
     sky = " ".join(f"{value:.6f}" for value in trained.background)
-    write_master(run / REFINED, trained, (f"{_OF} {checkpoint}", f"{_SKY} {sky}"))
+    write_master(run / REFINED, trained, (f"{REFINES} {checkpoint}", f"{_SKY} {sky}"))
     return run / REFINED
-
-
-def _refines(path: Path, checkpoint: Path) -> bool:
-    return path.is_file() and f"{_OF} {checkpoint.name}" in read_comments(path)
 
 
 def _told_sky(comments: Sequence[str]) -> Sequence[float]:

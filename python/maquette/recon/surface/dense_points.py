@@ -14,12 +14,8 @@ import torch
 from torch import Tensor
 
 from maquette.errors import BadInput
-from maquette.recon.mvs.colmap_files import (
-    found_points,
-    read_fused,
-    read_visibility,
-    visibility_file,
-)
+from maquette.recon.mvs.colmap_files import read_fused, read_visibility
+from maquette.recon.mvs.fused_files import found_points, visibility_file
 from maquette.recon.surface.surface_points import Reliance
 from maquette.recon.training.draws import Draws
 from maquette.scene.paths import Scene

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from maquette.errors import BadInput, NotFound
-from maquette.recon.mvsnet.datasets import opening
 from maquette.scene.atomic import write_json
 from maquette.scene.paths import Scene
 
@@ -69,6 +68,8 @@ def write_index(scene: Scene) -> dict[str, Any]:
     Raises:
         BadInput: they are not whole.
     """
+    from maquette.recon.mvsnet.datasets import opening  # slow to import, as it reads pictures
+
     found = opening.index(root_of(scene))
     write_json(index_file(scene), found)
     return found

@@ -9,24 +9,17 @@ green, then blue), the logit of the opacity, the logarithms of the scales, and t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
 
 from maquette.errors import BadInput, NotFound
+from maquette.recon.splats.files.ply_header import Header, read_header
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.scene.atomic import replacing
 
 _ROWS_AT_ONCE = 1 << 16
-_MOST_HEADER_LINES = 1000
-_TYPES = {
-    "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "<i2", "int16": "<i2",
-    "ushort": "<u2", "uint16": "<u2", "int": "<i4", "int32": "<i4", "uint": "<u4",
-    "uint32": "<u4", "float": "<f4", "float32": "<f4", "double": "<f8", "float64": "<f8",
-}  # fmt: skip
 _POSITION, _NORMAL = ("x", "y", "z"), ("nx", "ny", "nz")
 _COLOR = ("f_dc_0", "f_dc_1", "f_dc_2")
 _SCALES = ("scale_0", "scale_1", "scale_2")
@@ -63,7 +56,7 @@ def read_ply(path: Path) -> Gaussians:
     if not path.is_file():
         raise NotFound(f"no splats: `{path}`", hint="run `make process PIPELINE=splat` first")
     with open(path, "rb") as file:
-        header = _read_header(path, file)
+        header = read_header(path, file)
         _check_names(path, header)
         size = header.count * header.row.itemsize
         content = file.read(size)
@@ -74,30 +67,6 @@ def read_ply(path: Path) -> Gaussians:
             hint="copy or make the file again",
         )
     return _from_table(np.frombuffer(content, header.row), header.rest)
-
-
-def read_comments(path: Path) -> list[str]:
-    """The comments of a file's header.
-
-    Raises:
-        BadInput: it is no PLY file.
-    """
-    with open(path, "rb") as file:
-        return _read_header(path, file).comments
-
-
-@dataclass
-class _Header:
-    """Of a file: comments, and number and form of the rows of `vertex`."""
-
-    comments: list[str]
-    count: int
-    row: np.dtype[np.void]
-
-    @property
-    def rest(self) -> int:
-        """How many `f_rest` a row has."""
-        return sum(name.startswith("f_rest_") for name in self.row.names or ())
 
 
 def _names(rest: int) -> list[str]:
@@ -134,37 +103,7 @@ def _from_table(rows: np.ndarray, rest: int) -> Gaussians:
     )
 
 
-def _read_header(path: Path, file: BinaryIO) -> _Header:
-    if file.readline(8).strip() != b"ply":
-        raise BadInput(f"`{path}` is no PLY file: it does not begin with `ply`")
-    comments: list[str] = []
-    elements: list[tuple[str, int, list[tuple[str, str]]]] = []
-    try:
-        for _ in range(_MOST_HEADER_LINES):
-            words = file.readline(4096).decode("ascii", "replace").split()
-            if words == ["end_header"]:
-                break
-            if words[0] == "format" and words[1] != "binary_little_endian":
-                raise BadInput(f"`{path}` is `{words[1]}`; splats are `binary_little_endian`")
-            if words[0] == "comment":
-                comments.append(" ".join(words[1:]))
-            elif words[0] == "element":
-                elements.append((words[1], int(words[2]), []))
-            elif words[0] == "property" and elements[0][0] == "vertex":
-                kind = "list" if words[1] == "list" and len(elements) == 1 else words[1]
-                if len(elements) == 1:
-                    elements[0][2].append((words[2], _TYPES[kind]))
-        else:
-            raise ValueError("no end_header")
-        name, count, row = elements[0]
-        if name != "vertex" or count < 0:
-            raise ValueError(f"its first element is `{name}`")
-        return _Header(comments, count, np.dtype(row))
-    except (IndexError, KeyError, ValueError) as error:
-        raise BadInput(f"the header of `{path}` is damaged or not of splats: {error}") from error
-
-
-def _check_names(path: Path, header: _Header) -> None:
+def _check_names(path: Path, header: Header) -> None:
     names = header.row.names or ()
     missing = [name for name in _NEEDED if name not in names]
     if missing:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 
@@ -16,12 +15,16 @@ from maquette.recon.aerial.descent_pruning import Pruning
 from maquette.recon.aerial.descent_views import Levels
 from maquette.recon.aerial.map_frame import map_frame
 from maquette.recon.mesh.upright import up_direction
-from maquette.recon.splats.trained import REFINED, Trained, read_trained, write_refined
+from maquette.recon.splats.run_files import REFINED
+from maquette.recon.splats.trained import Trained, read_trained, write_refined
+from maquette.recon.stages.aerial import STAGES
 from maquette.scene import checkpoints, georeference, outputs, transforms
 from maquette.scene.atomic import replacing
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["descent"]
 
 _LONG_SIDE_PX = 1200  # of the photos that are warped
 
@@ -114,27 +117,3 @@ def _number(setting: str, word: str) -> float:
     if not np.isfinite(value):
         raise ConfigError(f"{setting}: `{word}` is no number", hint="e.g. 0.5")
     return value
-
-
-def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
-    """The newest checkpoint, where it is needed."""
-    choice = checkpoints.newest(scene.run(options.group)) if options.descent else None
-    return [choice.path] if choice is not None else []
-
-
-_OWN = (
-    "altitudes", "iterations", "views", "size", "fov", "overlap", "inset", "densify",
-    "min_opacity", "max_elongation", "largest",
-)  # fmt: skip
-
-STAGE = Stage(
-    name="descent",
-    version=1,
-    run=run,
-    parameters=("group", "seed", "descent", *(f"descent_{name}" for name in _OWN)),
-    reads=("gpus",),
-    after=("train",),
-    facts=("cameras", "masks", "georeference"),
-    files=_files,
-    packages=("torch", "warp-lang"),
-)

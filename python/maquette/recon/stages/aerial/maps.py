@@ -17,12 +17,15 @@ from maquette.recon.aerial.mapping import Map, MapOptions, make_map
 from maquette.recon.mesh.gltf import write_glb
 from maquette.recon.mesh.upright import up_direction
 from maquette.recon.splats.trained import read_trained
+from maquette.recon.stages.aerial import STAGES
 from maquette.recon.views.views import Views
 from maquette.scene import georeference, outputs, transforms
 from maquette.scene.atomic import replacing
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["maps"]
 
 _NO_PLACE = (
     "the scene lies nowhere on Earth: the maps are in its own axes, in {unit} "
@@ -115,15 +118,3 @@ def _numbers(made: Map, frame: MapFrame) -> dict[str, Any]:
         "highest": round(high, 3),
         "flying_height": round(made.flying_height, 3),
     }
-
-
-STAGE = Stage(
-    name="maps",
-    version=1,
-    run=run,
-    parameters=("ortho", "gsd", "map_size", "map_views", "contour_interval"),
-    reads=("gpus",),
-    after=("clean",),
-    facts=("cameras", "masks", "georeference"),
-    packages=("pillow", "scikit-image", "scipy", "torch", "warp-lang"),
-)

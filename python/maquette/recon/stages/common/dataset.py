@@ -8,12 +8,15 @@ from PIL import Image
 from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames import photos
+from maquette.recon.stages.common import STAGES
 from maquette.recon.surface.scene_config import PreparedImages, scene_config
 from maquette.scene import transforms
 from maquette.scene.atomic import write_text
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import Report, Stage
+from maquette.stages.stage import Report
+
+STAGE = STAGES["dataset"]
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
@@ -57,13 +60,3 @@ def _keep_edited(scene: Scene, text: str) -> list[str]:
         return []
     scene.config.replace(scene.config.with_name("config.before.yaml"))
     return ["config.yaml is written anew; the earlier one is kept as config.before.yaml"]
-
-
-STAGE = Stage(
-    "dataset",
-    1,
-    run,
-    parameters=("scene_type", "auto_exposure_wb"),
-    after=("undistort", "region"),
-    packages=("pillow",),
-)

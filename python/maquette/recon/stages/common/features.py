@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,15 @@ from maquette.recon.frames.folders import replacing_file
 from maquette.recon.sfm import cameras, colmap, features, shards
 from maquette.recon.sfm.features import Effort, FeatureOptions, Search
 from maquette.recon.sfm.masks import for_colmap
+from maquette.recon.stages.common import STAGES
 from maquette.scene import masks
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import Report, Sharding, Stage
+from maquette.stages.stage import Report
 
-_NAME = "features"
+STAGE = STAGES["features"]
+
+_NAME = STAGE.name
 _PICTURES = 50
 
 
@@ -71,12 +74,6 @@ def merge(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     return Report((), mutable=[scene.database], numbers=numbers, remarks=matched.remarks())
 
 
-def mask_files(scene: Scene, options: PrepareOptions) -> Iterable[Path]:
-    """Masks are part of the key: the person's, and those that came with the photos."""
-    folders = (scene.masks, scene.masks_input)
-    return sorted(path for folder in folders for path in folder.glob("*.png"))
-
-
 def _database_of(scene: Scene, number: int) -> Path:
     """Where a shard writes, beside its record."""
     return scene.records(COMMON) / _NAME / f"{number}.db"
@@ -89,16 +86,3 @@ def _names(scene: Scene) -> list[str]:
 def _options(scene: Scene, options: PrepareOptions) -> FeatureOptions:
     camera = cameras.known(scene, options.camera_model, options.camera_params)
     return FeatureOptions(*camera, options.seed)
-
-
-STAGE = Stage(
-    _NAME,
-    1,
-    Sharding(split, run, merge),
-    parameters=("camera_model", "camera_params", "seed"),
-    reads=("workers",),
-    after=("frames",),
-    files=mask_files,
-    packages=("pycolmap",),
-    keeps_shards=False,
-)

@@ -12,10 +12,13 @@ from maquette.recon.frames import given_masks, pictures, sources
 from maquette.recon.frames.folders import replacing_folder
 from maquette.recon.frames.pictures import Picture
 from maquette.recon.frames.sources import Source
+from maquette.recon.stages.common import STAGES
 from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import Report, Stage
+from maquette.stages.stage import Report
+
+STAGE = STAGES["frames"]
 
 _SHOWN = 5
 
@@ -87,14 +90,3 @@ def _numbers(scene: Scene, source: Source, made: list[Picture]) -> dict[str, obj
     if source.facts:
         numbers["duration_s"] = round(source.facts.duration_s, 3)
     return numbers
-
-
-STAGE = Stage(
-    "frames",
-    1,
-    run,
-    parameters=("downsample_rate", "frames", "seed"),
-    after=("input",),
-    packages=("av", "pillow", "pillow-heif"),
-    intermediate=("images_raw/",),
-)

@@ -6,15 +6,13 @@ points, a scale bar or another `UP`.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from maquette.errors import BadInput, NotFound
+from maquette.errors import BadInput
 from maquette.pipelines.pipeline import COMMON
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.pipelines.registry import all_pipelines
@@ -33,42 +31,15 @@ from maquette.recon.places.finding import Cameras, Finding
 from maquette.recon.places.positions import Position
 from maquette.recon.places.scale_bars import ScaleBar
 from maquette.recon.sfm.colmap import pycolmap
+from maquette.recon.stages.common import STAGES, control_list
 from maquette.scene import colmap_model, georeference, originals
-from maquette.scene.atomic import replacing, write_json
+from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
 from maquette.scene.input_source import files_below
 from maquette.scene.paths import Scene
-from maquette.stages.stage import Report, Stage
+from maquette.stages.stage import Report
 
-_LIST = "gcp_list.txt"
-
-
-def bring(scene: Scene, options: PrepareOptions, progress: Progress) -> None:
-    """Copy the list of control points that GCP names into the scene.
-
-    Raises:
-        NotFound: there is none, here or in the scene.
-    """
-    if not options.gcp:
-        return
-    kept = scene.root / _LIST
-    given = Path(options.gcp).expanduser()
-    if given.is_file():
-        if given.resolve() != kept.resolve():
-            with replacing(kept) as temporary:
-                shutil.copyfile(given, temporary)
-    elif not kept.is_file():
-        raise NotFound(
-            f"GCP={options.gcp} is not there",
-            hint=f"put it among the photos, or into the scene, as `{_LIST}`: other machines "
-            "see it there",
-        )
-
-
-def files(scene: Scene, options: PrepareOptions) -> Iterable[Path]:
-    """The list of control points, if there is one."""
-    found = _list(scene, options)
-    return [found] if found else []
+STAGE = STAGES["georeference"]
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
@@ -167,15 +138,8 @@ def _near(told: dict[str, Position]) -> np.ndarray | None:
     return np.median(places, axis=0) if places else None
 
 
-def _list(scene: Scene, options: PrepareOptions) -> Path | None:
-    kept = scene.root / _LIST
-    if options.gcp and kept.is_file():
-        return kept
-    return next((path for path in files_below(scene.input) if path.name == _LIST), None)
-
-
 def _marked(scene: Scene, options: PrepareOptions) -> tuple[ControlList | None, list[ScaleBar]]:
-    path = _list(scene, options)
+    path = control_list(scene, options)
     if path is None and not options.scale_bar:
         return None, []
     titles = originals.titles(scene)
@@ -225,16 +189,3 @@ def _numbers(found: Finding) -> dict[str, Any]:
     if found.metres_per_unit is not None:
         numbers["metres_per_unit"] = round(found.metres_per_unit, 6)
     return numbers | found.numbers
-
-
-STAGE = Stage(
-    "georeference",
-    1,
-    run,
-    parameters=("georeference", "scale_bar", "up"),
-    reads=("gcp",),
-    after=("frames", "undistort"),
-    files=files,
-    bring=bring,
-    packages=("pycolmap", "pillow"),
-)

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-
 from maquette.pipelines.prepare import PrepareOptions
-from maquette.recon.frames import intake, sources
+from maquette.recon.frames import sources
+from maquette.recon.stages.common import STAGES
 from maquette.scene.events import Progress
 from maquette.scene.input_source import everything_below
 from maquette.scene.paths import Scene
-from maquette.stages.stage import Report, Stage
+from maquette.stages.stage import Report
 
-
-def bring(scene: Scene, options: PrepareOptions, progress: Progress) -> None:
-    """Fill `input/` from INPUT if it holds something else; its files are this stage's key.
-
-    The key is that of the content alone: a scene that was moved away from its source, or whose
-    source has a new name, is not prepared again.
-    """
-    intake.bring_in(scene, options.input, progress)
-
-
-def files(scene: Scene, options: PrepareOptions) -> Iterable[Path]:
-    """List what `input/` holds."""
-    return everything_below(scene.input)
+STAGE = STAGES["input"]
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
@@ -45,8 +31,3 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     for remark in source.remarks:
         progress.say(remark)
     return Report(everything_below(scene.input), numbers=numbers, remarks=source.remarks)
-
-
-STAGE = Stage(
-    "input", 1, run, files=files, packages=("av", "pillow"), bring=bring, reads=("input",)
-)

@@ -28,13 +28,16 @@ from maquette.recon.sfm import (
 from maquette.recon.sfm.learned import database as learned
 from maquette.recon.sfm.pairs import Pair
 from maquette.recon.sfm.proposing import Proposal
+from maquette.recon.stages.common import STAGES
 from maquette.scene import originals, stage_records
 from maquette.scene.atomic import replacing
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import Report, Sharding, Stage
+from maquette.stages.stage import Report
 
-_NAME = "matches"
+STAGE = STAGES["matches"]
+
+_NAME = STAGE.name
 _PAIRS = 2000
 _STILL = (
     "most of what the pictures share stands still: the camera did not move, or an object turned "
@@ -211,16 +214,3 @@ def _read_trial(file: Path, wanted: Sequence[Pair]) -> dict[Pair, tuple[int, int
         return {}
     numbers = np.load(file).tolist()
     return {pair: (row[0], row[1]) for pair, row in zip(wanted, numbers, strict=True)}
-
-
-STAGE = Stage(
-    _NAME,
-    2,
-    Sharding(split, run, merge),
-    parameters=("matcher", "seed"),
-    reads=("workers",),
-    after=("features",),
-    uses=("frames",),
-    packages=("pycolmap",),
-    keeps_shards=False,
-)

@@ -16,13 +16,16 @@ from maquette.recon.sfm import cameras, colmap, mapping, registration
 from maquette.recon.sfm.features import FeatureOptions
 from maquette.recon.sfm.given import model, reading
 from maquette.recon.sfm.workspace import Attempt, PoseOptions, Workspace
+from maquette.recon.stages.common import STAGES
 from maquette.scene import originals
 from maquette.scene.events import Progress
 from maquette.scene.input_source import files_below
 from maquette.scene.paths import Scene
-from maquette.stages.stage import Report, Stage
+from maquette.stages.stage import Report
 
-_NAME = "poses"
+STAGE = STAGES["poses"]
+
+_NAME = STAGE.name
 _USUAL = ("incremental", "global", "clusters", "given", "refined")
 _FILES = ("cameras.bin", "images.bin", "points3D.bin")
 
@@ -133,22 +136,3 @@ def _numbers(best: Attempt) -> dict[str, Any]:
         "camera_model": camera.model.name,
         "focal_px": round(camera.mean_focal_length(), 3),
     }
-
-
-STAGE = Stage(
-    _NAME,
-    2,
-    run,
-    parameters=(
-        "camera_model",
-        "camera_params",
-        "refine_principal_point",
-        "min_registered",
-        "seed",
-    ),
-    reads=("workers",),
-    added=("poses", "cluster_size"),
-    after=("frames", "features", "matches"),
-    packages=("pycolmap",),
-    keeps_shards=False,
-)

@@ -6,6 +6,7 @@ from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.pictures import points
 from maquette.recon.sfm.colmap import pycolmap
+from maquette.recon.stages.common import STAGES
 from maquette.scene import colmap_model, georeference, region_file, region_search, transforms
 from maquette.scene.atomic import replacing, write_json
 from maquette.scene.colmap_model import SparseModel
@@ -14,7 +15,9 @@ from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.scene.region_views import Views
 from maquette.scene.transforms import Transforms
-from maquette.stages.stage import Report, Stage
+from maquette.stages.stage import Report
+
+STAGE = STAGES["region"]
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
@@ -66,14 +69,3 @@ def _numbers(model: SparseModel, region: Region, rule: str) -> dict[str, object]
         "cameras": len(model.names),
         "region": region.digest,
     }
-
-
-STAGE = Stage(
-    "region",
-    5,
-    run,
-    parameters=("scene_type",),
-    after=("undistort",),
-    facts=("georeference",),
-    packages=("pycolmap", "pillow"),
-)

@@ -8,10 +8,13 @@ from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import put_in_place, recover, replacing_folder
 from maquette.recon.sfm import undistortion
 from maquette.recon.sfm.colmap import pycolmap
+from maquette.recon.stages.common import STAGES
 from maquette.scene import masks
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import Report, Stage
+from maquette.stages.stage import Report
+
+STAGE = STAGES["undistort"]
 
 
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
@@ -49,8 +52,3 @@ def _masks(scene: Scene) -> int:
         made = undistortion.undistort_masks(scene.distorted, dict(found), target)
         masks.note_sources(target, found)
         return len(made)
-
-
-STAGE = Stage(
-    "undistort", 1, run, after=("frames", "features", "poses"), packages=("pycolmap", "pillow")
-)

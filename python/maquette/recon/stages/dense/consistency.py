@@ -16,11 +16,14 @@ from maquette.recon.mvs.grey_views import digest
 from maquette.recon.mvs.patch_match import DepthMap, Matching, refine
 from maquette.recon.mvs.plan import read_plan
 from maquette.recon.mvs.shards import Material
+from maquette.recon.stages.dense import STAGES
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Sharding, Stage
+from maquette.stages.stage import DeclaredOptions, Report
 
-_NAME, _VERSION, _BEFORE = "consistency", 1, "depthmaps"
+STAGE = STAGES["consistency"]
+
+_NAME, _VERSION, _BEFORE = STAGE.name, STAGE.version, "depthmaps"
 
 
 def split(scene: Scene, options: DeclaredOptions) -> list[list[int]]:
@@ -81,16 +84,3 @@ def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     kept = statistics.fmean(done.numbers(name).get("kept", 0.0) for name in names)
     files = [path for name in names for path in map_files(folder / "stereo", name)]
     return Report(files, numbers={"views": len(names), "pixels_with_depth": round(kept, 3)})
-
-
-STAGE = Stage(
-    _NAME,
-    _VERSION,
-    Sharding(split, run, merge, needs=shards.needs),
-    parameters=("group", "seed", "max_matching_cost", "geometric_sweeps"),
-    reads=("n_images_per_group", "workers", "gpus"),
-    after=("neighbours", "depthmaps"),
-    facts=("cameras", "masks"),
-    packages=("torch", "warp-lang"),
-    intermediate=("dense/",),
-)

@@ -7,11 +7,14 @@ import numpy as np
 from maquette.recon.mvs.colmap_files import read_filtered_depth
 from maquette.recon.mvs.shards import Material
 from maquette.recon.pictures.depth_maps import sheet
+from maquette.recon.stages.dense import STAGES
 from maquette.scene import outputs
 from maquette.scene.atomic import replacing
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["depth_pictures"]
 
 _MOST = 8  # views that are shown
 
@@ -31,13 +34,3 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         drawn.save(temporary, format="PNG")
     progress.step("depth maps", count, count)
     return Report([path], numbers={"shown": count}, kinds={path: outputs.PICTURE})
-
-
-STAGE = Stage(
-    name="depth_pictures",
-    version=1,
-    run=run,
-    parameters=("group",),
-    after=("neighbours", "fuse"),
-    packages=("pillow",),
-)

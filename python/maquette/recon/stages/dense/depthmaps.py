@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from maquette.counting import counted
@@ -17,14 +17,16 @@ from maquette.recon.mvs.neighbours import visible_points
 from maquette.recon.mvs.patch_match import Matching
 from maquette.recon.mvs.plan import read_plan
 from maquette.recon.mvs.shards import Material
+from maquette.recon.stages.dense import PATCH_MATCH, STAGES, network_file
 from maquette.scene import colmap_model
 from maquette.scene.atomic import replacing
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Sharding, Stage
+from maquette.stages.stage import DeclaredOptions, Report
 
-_NAME, _VERSION = "depthmaps", 1
-PATCH_MATCH = "patchmatch"  # of DEPTH; all else is a network
+STAGE = STAGES["depthmaps"]
+
+_NAME, _VERSION = STAGE.name, STAGE.version
 
 
 def split(scene: Scene, options: DeclaredOptions) -> list[list[int]]:
@@ -85,11 +87,6 @@ def _estimator(
     return NetworkEstimator(material, own if options.checkpoint else weights.SHIPPED, device)
 
 
-def network_file(scene: Scene, options: DeclaredOptions) -> Path:
-    """Where the weights that CHECKPOINT names lie in the scene, so that any machine has them."""
-    return scene.dense(options.group) / "network.pt"
-
-
 def bring(scene: Scene, options: DeclaredOptions, progress: Progress) -> None:
     """Copy the weights that CHECKPOINT names into the scene; without it, see that there are some.
 
@@ -109,11 +106,6 @@ def bring(scene: Scene, options: DeclaredOptions, progress: Progress) -> None:
         weights.load(given)
         with replacing(own) as temporary:
             temporary.write_bytes(given.read_bytes())
-
-
-def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
-    chosen = options.depth != PATCH_MATCH and options.checkpoint
-    return [network_file(scene, options)] if chosen else []
 
 
 def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
@@ -146,19 +138,3 @@ def _nothing_matches(scene: Scene, options: DeclaredOptions) -> BadInput:
         hint="the photos may be blurred or without any texture: look at them; "
         "MAX_MATCHING_COST=1.2 keeps more",
     )
-
-
-STAGE = Stage(
-    _NAME,
-    _VERSION,
-    Sharding(split, run, merge, needs=shards.needs),
-    parameters=("group", "seed", "max_matching_cost", "planar_prior"),
-    reads=("n_images_per_group", "workers", "gpus"),
-    added=("depth", "checkpoint"),
-    after=("neighbours",),
-    files=_files,
-    bring=bring,
-    facts=("cameras", "masks"),
-    packages=("torch", "warp-lang"),
-    intermediate=("dense/",),
-)

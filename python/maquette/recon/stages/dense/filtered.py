@@ -13,10 +13,13 @@ from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.smoothing import denoise, smooth
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.mesh.writing import counts, write_both
+from maquette.recon.stages.dense import STAGES
 from maquette.scene import outputs
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["filtered"]
 
 _LEAST_FACES = 20  # of a part that stands alone
 _DENOISE_DEG = 20.0  # σ of the weight by the angle between normals
@@ -90,15 +93,3 @@ def _check(options: DeclaredOptions) -> None:
             f"FACES={options.faces} and DECIMATE={options.decimate:g} both ask for a size",
             hint="give one of the two",
         )
-
-
-STAGE = Stage(
-    name="filtered",
-    version=1,
-    run=run,
-    parameters=(
-        "long_faces", "keep_lcc", "holes", "smooth", "denoise", "faces", "decimate",
-    ),
-    after=("surface",),
-    packages=("scipy",),
-)  # fmt: skip

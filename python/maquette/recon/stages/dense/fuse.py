@@ -13,25 +13,27 @@ from maquette.recon import gpus
 from maquette.recon.mvs import shards
 from maquette.recon.mvs.colmap_files import (
     filtered_file,
-    fused_file,
     read_filtered,
     read_maps,
-    visibility_file,
     write_configuration,
     write_filtered,
     write_fused,
 )
+from maquette.recon.mvs.fused_files import fused_file, visibility_file
 from maquette.recon.mvs.fusion import Agreement, Points, filter_map, fuse
 from maquette.recon.mvs.grey_views import digest
 from maquette.recon.mvs.patch_match import DepthMap
 from maquette.recon.mvs.shards import Material
+from maquette.recon.stages.dense import STAGES
 from maquette.scene import outputs, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
 
-_NAME, _VERSION, _BEFORE = "fuse", 1, "consistency"
+STAGE = STAGES["fuse"]
+
+_NAME, _VERSION, _BEFORE = STAGE.name, STAGE.version, "consistency"
 _KEPT = 16  # maps in memory
 _MARGIN = 1.25  # of the region that points are kept in, so that a surface reaches its rim
 _TRIED = 8  # photos that are asked for the limit that nothing passed
@@ -174,18 +176,3 @@ def _nothing_agrees(work: _Fusion) -> BadInput:
         detail=f"without it {passing[worst]:,} pixels of {len(tried)} photos would pass",
         hint=f"loosen {worst.partition('=')[0]}, or take more photos that overlap",
     )
-
-
-STAGE = Stage(
-    _NAME,
-    _VERSION,
-    run,
-    parameters=(
-        "group", "min_views", "max_reproj_error", "max_depth_error", "max_normal_error",
-        "speckle_size",
-    ),
-    reads=("gpus",),
-    after=("neighbours", "consistency"),
-    facts=("cameras", "region"),
-    packages=("torch", "warp-lang", "scipy"),
-)  # fmt: skip

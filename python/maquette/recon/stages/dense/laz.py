@@ -6,12 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maquette.recon.geometry.points import PointCloud
-from maquette.recon.mvs.colmap_files import fused_file, read_fused
+from maquette.recon.mvs.colmap_files import read_fused
+from maquette.recon.mvs.fused_files import fused_file
 from maquette.recon.places.laz import write_laz
+from maquette.recon.stages.dense import STAGES
 from maquette.scene import georeference, outputs
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["laz"]
 
 _MISSING = (
     "no points in map coordinates: the part `geo` is not installed "
@@ -40,13 +44,3 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
 def colors_of(cloud: PointCloud) -> NDArray[np.uint8]:
     """Colours [P, 3]; black where the points have none."""
     return np.zeros(cloud.points.shape, np.uint8) if cloud.colors is None else cloud.colors
-
-
-STAGE = Stage(
-    name="laz",
-    version=1,
-    run=run,
-    parameters=("group",),
-    after=("fuse",),
-    facts=("georeference",),
-)

@@ -6,20 +6,20 @@ the project of its last run, `extracted.mg`, which tells the nodes' uids.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maquette.errors import ConfigError, JobFailed, NotFound
+from maquette.errors import ConfigError, JobFailed
 from maquette.recon.mesh.decimation import decimated
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.triangles import TriangleMesh, keep_faces, renumbered, vertex_normals
 from maquette.recon.mesh.writing import counts, write_both
+from maquette.recon.mvs.meshroom_files import result_files
 from maquette.recon.sfm.alicevision import Placement, place, read_centers
+from maquette.recon.stages.dense import STAGES
 from maquette.recon.texture.obj_reading import read_textured_obj
 from maquette.recon.texture.publishing import write_files
 from maquette.recon.texture.textured_mesh import TexturedMesh
@@ -27,7 +27,9 @@ from maquette.scene import colmap_model, georeference, outputs, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["meshroom"]
 
 _SMALL_SHARE = 0.02  # of the region's radius, by which its cameras or surface may be off
 _ROUNDS = 4
@@ -47,7 +49,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
             f"FACES={options.faces} and DECIMATE={options.decimate:g} both ask for a size",
             hint="give one of the two",
         )
-    raw_path, filtered_path, textured_path, sfm = _files(scene, options)
+    raw_path, filtered_path, textured_path, sfm = result_files(scene, options.group)
     cameras = transforms.read(scene.transforms)
     progress.step("cameras", 0, _ROUNDS)
     filtered = read_mesh(filtered_path)
@@ -84,53 +86,6 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     }
     made = [*dict.fromkeys([*kinds, *files])]
     return Report(made, numbers=numbers, remarks=_remarks(numbers), kinds=kinds)
-
-
-def _files(scene: Scene, options: DeclaredOptions) -> tuple[Path, Path, Path, Path]:
-    """The raw mesh, filtered mesh, textured mesh and cameras of Meshroom's last run.
-
-    Raises:
-        NotFound: one of them is not there.
-    """
-    folder = scene.root / "meshroom" / options.group
-    return (
-        _of_last_run(folder, "cache/Meshing/*/mesh.obj"),
-        _of_last_run(folder, "cache/MeshFiltering/*/mesh.obj"),
-        _of_last_run(folder, "published/texturedMesh.obj"),
-        _of_last_run(folder, "cache/*/*/cameras.sfm"),
-    )
-
-
-def _of_last_run(folder: Path, pattern: str) -> Path:
-    """The newest file of the last run's nodes; the newest of all where these are not known.
-
-    The cache keeps what runs with other settings made, which a later run may take up again.
-    """
-    uids = _uids(folder / "extracted.mg")
-    found = sorted(
-        folder.glob(pattern), key=lambda path: (path.parent.name in uids, path.stat().st_mtime_ns)
-    )
-    if not found:
-        raise NotFound(
-            f"Meshroom left no `{pattern}` in `meshroom/{folder.name}/` of the scene",
-            hint="its own log is beside the job's document: `make extract-logs`",
-        )
-    return found[-1]
-
-
-def _uids(project: Path) -> frozenset[str]:
-    """The uids of a project's nodes; none where it does not tell."""
-    try:
-        nodes = json.loads(project.read_text(encoding="utf-8"))["graph"].values()
-        return frozenset(str(node["uid"]) for node in nodes)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return frozenset()
-
-
-def _inputs(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
-    files = _files(scene, options)
-    beside = files[2].parent
-    return [*files, *sorted(beside.glob("*.mtl")), *sorted(beside.glob("*.png"))]
 
 
 def _points(scene: Scene, region: Region) -> NDArray[np.float64]:
@@ -183,15 +138,3 @@ def _remarks(numbers: dict[str, object]) -> list[str]:
         for name, what in said.items()
         if isinstance(share := numbers[name], float) and share > _SMALL_SHARE
     ]
-
-
-STAGE = Stage(
-    name="meshroom",
-    version=1,
-    run=run,
-    parameters=("faces", "decimate"),
-    reads=("group",),
-    files=_inputs,
-    facts=("cameras", "region", "georeference"),
-    packages=("pillow", "plyfile", "scipy", "trimesh"),
-)

@@ -14,10 +14,13 @@ from maquette.recon.mvs.neighbours import write_pairs
 from maquette.recon.mvs.shards import Material
 from maquette.recon.mvsnet import pfm
 from maquette.recon.mvsnet.folder_form import CAMERAS, PAIRS, view_file, write_camera
+from maquette.recon.stages.dense import STAGES
 from maquette.scene.atomic import replacing, write_text
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["mvsnet_folder"]
 
 FOLDER = "mvsnet"
 _IMAGES, _DEPTHS, _NAMES = "images", "depths_mvsnet", "names.txt"
@@ -59,14 +62,3 @@ def _write_maps(folder: Path, view: int, material: Material) -> None:
         sure *= read_confidence(material.stereo, name)
     pfm.write(view_file(folder, view, ".pfm"), depth)
     pfm.write(view_file(folder, view, "_prob.pfm"), sure)
-
-
-STAGE = Stage(
-    name="mvsnet_folder",
-    version=1,
-    run=run,
-    parameters=("group", "mvsnet_folder"),
-    after=("neighbours", "depthmaps"),
-    facts=("cameras",),
-    packages=("pillow",),
-)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from maquette.counting import counted
-from maquette.errors import BadInput, ConfigError, NotFound
+from maquette.errors import BadInput, ConfigError
 from maquette.recon import gpus
 from maquette.recon.mvs.neighbours import Pairs, Scoring, choose_sources, depth_spans
 from maquette.recon.mvs.plan import PRESETS, Effort, Plan, long_side, taken_views, write_plan
+from maquette.recon.stages.dense import STAGES
 from maquette.scene import colmap_model, transforms
 from maquette.scene.colmap_model import Tracks
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["neighbours"]
 
 _ON_CPU, _ON_GPU = 1200, 2000  # long side of depth maps, pixels
 _LEAST = 32  # of it: less holds few windows to compare
@@ -154,25 +156,3 @@ def _numbers(plan: Plan) -> dict[str, Any]:
         "sources": round(sum(sources) / len(sources), 2),
         "long_side": plan.long_side,
     }
-
-
-def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
-    files = [scene.sparse / name for name in colmap_model.FILES]
-    missing = [scene.relative(path) for path in files if not path.is_file()]
-    if missing:
-        raise NotFound(
-            f"the scene `{scene.name}` has no points yet: `{missing[0]}`",
-            hint=f"`make prepare MODEL={scene.name}` makes them",
-        )
-    return files
-
-
-STAGE = Stage(
-    "neighbours",
-    2,
-    run,
-    parameters=("group", "preset", "dense_size", "source_views", "sweeps", "min_views"),
-    reads=("gpus",),
-    facts=("cameras",),
-    files=_files,
-)

@@ -6,10 +6,13 @@ from functools import partial
 
 from maquette.recon.evaluate.results import find_surface
 from maquette.recon.pictures.publishing import write_sheet
+from maquette.recon.stages.dense import STAGES
 from maquette.scene import outputs
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["pictures"]
 
 
 def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
@@ -17,13 +20,3 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     mesh_file = find_surface(scene).path
     path, numbers = write_sheet(scene, mesh_file, partial(progress.step, "views"))
     return Report([path], numbers={"mesh": mesh_file.name} | numbers, kinds={path: outputs.PICTURE})
-
-
-STAGE = Stage(
-    name="pictures",
-    version=1,
-    run=run,
-    facts=("cameras", "region", "georeference"),
-    files=lambda scene, options: (find_surface(scene).path,),
-    packages=("embreex", "pillow", "plyfile", "trimesh"),
-)

@@ -17,10 +17,13 @@ from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.mesh_refinement.pictures import Pictures
 from maquette.recon.mesh_refinement.refinement import Refined, Refinement, refine
 from maquette.recon.mvs.shards import Material
+from maquette.recon.stages.dense import STAGES
 from maquette.scene import outputs
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["refined"]
 
 _SOURCES = 4  # photos that each is compared with
 _COMMENTS = ("maquette; COLMAP world units",)
@@ -102,15 +105,3 @@ def _numbers(found: Refined, start: TriangleMesh) -> dict[str, Any]:
         "mean_move": float(f"{moved.mean():.4g}"),
         "largest_move": float(f"{moved.max():.4g}"),
     }
-
-
-STAGE = Stage(
-    name="refined",
-    version=1,
-    run=run,
-    parameters=("group", "refine", "refine_rounds", "refine_smoothness", "refine_step"),
-    reads=("gpus",),
-    after=("neighbours", "filtered"),
-    facts=("cameras", "masks"),
-    packages=("torch", "warp-lang", "scipy"),
-)

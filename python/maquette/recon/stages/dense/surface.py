@@ -30,16 +30,18 @@ from maquette.recon.mesh.triangles import TriangleMesh, vertex_normals
 from maquette.recon.mesh.tsdf import Tsdf, TsdfOptions, near_bricks
 from maquette.recon.mesh.unseen import Treated, grey_where_unseen, treat_unseen
 from maquette.recon.mesh.writing import counts, write_both
-from maquette.recon.mvs import shards
 from maquette.recon.mvs.grey_views import digest
 from maquette.recon.mvs.surface_material import SurfaceMaterial
+from maquette.recon.stages.dense import STAGES
 from maquette.recon.views.images import mask_reader
 from maquette.scene import facts, outputs, stage_records
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Sharding, Stage
+from maquette.stages.stage import DeclaredOptions, Report
 
-_NAME, _POISSON = "surface", "poisson"
+STAGE = STAGES["surface"]
+
+_NAME, _POISSON = STAGE.name, "poisson"
 _POINTS = 8 << 20  # of the grid, near depth maps, in a shard
 _USUAL_PX = (0.3, 20.0)  # pixels along a cell with which a surface can be found
 _TOLERANCE_CELLS = 2.0  # by which a surface may hide itself: its own noise
@@ -229,17 +231,3 @@ class _Merging:
 
 def _extent(cloud: PointCloud) -> float:
     return float(np.ptp(cloud.points, axis=0).max())
-
-
-STAGE = Stage(
-    name=_NAME,
-    version=1,
-    run=Sharding(split, run, merge, cost=lambda item: float(item["points"]), needs=shards.needs),
-    parameters=("group", "mesher", "resolution", "block_res", "unseen"),
-    reads=("workers", "gpus"),
-    after=("fuse",),
-    uses=("consistency",),
-    facts=("cameras", "region", "masks"),
-    packages=("torch", "warp-lang", "scikit-image", "pycolmap", "scipy"),
-    keeps_shards=False,
-)

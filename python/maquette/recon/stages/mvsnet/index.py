@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-
 from maquette.recon.mvsnet.datasets import location, opening
+from maquette.recon.stages.mvsnet import STAGES
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
 
-
-def bring(scene: Scene, options: DeclaredOptions, progress: Progress) -> None:
-    """Write down where the data lie; their files' names and sizes are this stage's key."""
-    location.note(scene, options.input)
-
-
-def files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
-    """What the key is made of."""
-    return [location.listing_file(scene)]
+STAGE = STAGES["index"]
 
 
 def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
@@ -29,6 +19,3 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         progress.say(remark)
     numbers = {"kind": found["kind"], **opening.counts(found)}
     return Report([location.index_file(scene)], numbers=numbers, remarks=remarks)
-
-
-STAGE = Stage("index", 1, run, files=files, bring=bring, reads=("input",))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +9,19 @@ from maquette.recon import gpus
 from maquette.recon.mvsnet import tables, trained
 from maquette.recon.mvsnet.datasets import location, opening
 from maquette.recon.mvsnet.datasets.ranges import PlaneOptions
-from maquette.scene import checkpoints
+from maquette.recon.stages.mvsnet import STAGES
 from maquette.scene.atomic import write_json, write_text
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["tables"]
 
 _PARTS = ("validation", "test")
 
 
-def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
-    pointer = scene.run(options.group) / checkpoints.POINTER
-    return [location.index_file(scene), *([pointer] if pointer.is_file() else [])]
-
-
-def _run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+    """Measure, and write the table, the numbers and some depth maps."""
     found = trained.read(scene.run(options.group), options.checkpoint)
     device = gpus.device_of(options.gpus)
     network = trained.on(found, device)
@@ -53,15 +50,3 @@ def _run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     numbers = {"network": found.source, "iteration": found.iteration, **told}
     kinds = {path: "picture" for path in written if path.suffix == ".png"}
     return Report([table, *written], numbers=numbers, kinds=kinds)
-
-
-STAGE = Stage(
-    name="tables",
-    version=1,
-    run=_run,
-    parameters=("group", "checkpoint", "val_samples", "depth_maps"),
-    reads=("gpus",),
-    after=("index", "train"),
-    files=_files,
-    packages=("torch", "warp-lang"),
-)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from maquette.errors import BadInput
@@ -14,27 +12,18 @@ from maquette.recon.mvsnet.optimizers import Rates
 from maquette.recon.mvsnet.options import NetworkOptions
 from maquette.recon.mvsnet.training import train
 from maquette.recon.mvsnet.training_options import TrainingOptions
+from maquette.recon.stages.mvsnet import OWN, RATES, STAGES
 from maquette.recon.training.options import RunOptions
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
 
-_RATES = (
-    "optimizer", "lr", "momentum", "weight_decay", "lr_scheduler", "warmup_multiplier",
-    "warmup_epochs", "decay_gamma", "poly_exp",
-)  # fmt: skip
-_OWN = (
-    "batch_size", "num_epochs", "iterations", "loss_type", "use_amp", "use_syncbn",
-    "ckpt_path", "val_samples", "seed",
-)  # fmt: skip
+STAGE = STAGES["train"]
 
 
-def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
-    return [location.index_file(scene)]
-
-
-def _run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+    """Train, and write checkpoints into the run."""
     if options.gpus:
         gpus.check_code()
         if reason := gpus.why_unused():
@@ -67,7 +56,7 @@ def _planes(options: DeclaredOptions) -> PlaneOptions:
 
 
 def _training(options: DeclaredOptions) -> TrainingOptions:
-    rates = {name: getattr(options, name) for name in _RATES}
+    rates = {name: getattr(options, name) for name in RATES}
     steps = tuple(int(word) for word in options.decay_step.split())
     return TrainingOptions(
         variant=options.network,
@@ -76,7 +65,7 @@ def _training(options: DeclaredOptions) -> TrainingOptions:
         prefixes_to_ignore=tuple(options.prefixes_to_ignore.split()),
         name=options.exp_name,
         planes=vars(_planes(options)),
-        **{name: getattr(options, name) for name in _OWN},
+        **{name: getattr(options, name) for name in OWN},
     )
 
 
@@ -89,18 +78,3 @@ def _run_options(options: DeclaredOptions) -> RunOptions:
         wandb=options.wandb,
         name=options.exp_name,
     )
-
-
-STAGE = Stage(
-    name="train",
-    version=1,
-    run=_run,
-    parameters=(
-        "group", "network", *_OWN, *_RATES, "decay_step", "prefixes_to_ignore", "n_views",
-        "n_depths", "interval_scale",
-    ),
-    reads=("gpus", "fresh", "checkpoint", "save_minutes", "wandb", "exp_name"),
-    after=("index",),
-    files=_files,
-    packages=("torch", "warp-lang"),
-)  # fmt: skip

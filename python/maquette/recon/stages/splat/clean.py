@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-
-from maquette.errors import JobFailed, NotFound, shown_path
+from maquette.errors import JobFailed, shown_path
 from maquette.recon.splats.cleaning import CleaningOptions, clean
 from maquette.recon.splats.importance import importance_in, pruned
-from maquette.recon.splats.trained import Trained, newest, read_trained, write_master
-from maquette.scene import checkpoints, outputs, transforms
+from maquette.recon.splats.trained import Trained, read_trained, write_master
+from maquette.recon.stages.splat import STAGES, trained_file
+from maquette.scene import outputs, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["clean"]
 
 
 def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
@@ -23,7 +23,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         BadInput: their file is damaged, or not of splats.
         JobFailed: nothing of them is left.
     """
-    source = _trained_file(scene, options)
+    source = trained_file(scene, options)
     progress.step("clean", 0, 1)
     trained, cameras = read_trained(source), transforms.read(scene.transforms)
     rules = CleaningOptions(
@@ -53,34 +53,3 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         "size_bytes": master.stat().st_size,
     }
     return Report([master], numbers=numbers, kinds={master: outputs.SPLATS})
-
-
-def _trained_file(scene: Scene, options: DeclaredOptions) -> Path:
-    """The chosen checkpoint, or the newest.
-
-    Raises:
-        NotFound: there is none.
-    """
-    run = scene.run(options.group)
-    path = checkpoints.chosen(run, options.checkpoint).path if options.checkpoint else newest(run)
-    if path is None:
-        raise NotFound(
-            f"no splats were trained yet: `{shown_path(run)}`",
-            hint=f"run `make process PIPELINE={scene.pipeline} MODEL={scene.name}` first",
-        )
-    return path
-
-
-def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
-    return [_trained_file(scene, options)]
-
-
-STAGE = Stage(
-    name="clean",
-    version=3,
-    run=run,
-    parameters=("group", "checkpoint", "crop", "min_opacity", "max_elongation", "prune_ratio"),
-    facts=("cameras", "region"),
-    files=_files,
-    packages=("scipy", "torch"),
-)

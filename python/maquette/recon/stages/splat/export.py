@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,15 @@ from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.importance import importance_in
 from maquette.recon.splats.quality import Quality
 from maquette.recon.splats.trained import Trained, read_trained
+from maquette.recon.stages.splat import STAGES, ground_file
 from maquette.scene import georeference, outputs, transforms
 from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame, Transforms
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["export"]
 
 MANIFEST = "manifest.json"
 _PHOTOS = 6  # that tell what is lost
@@ -99,7 +101,7 @@ def _manifest(
         },
         license=options.content_license,
         mesh=_mesh_files(scene),
-        ground=ground.name if scale == 1.0 and (ground := _ground(scene)).is_file() else "",
+        ground=ground.name if scale == 1.0 and (ground := ground_file(scene)).is_file() else "",
     )
     made = manifest(scale * trained.gaussians.means.double().numpy(), facts)
     return made | georeference.read(scene.georeference).as_extras()
@@ -112,15 +114,6 @@ def _extrapolated(cameras: Transforms) -> dict[str, str]:
     if nadir_angle_deg(poses, up) >= LARGEST_NADIR_DEG:
         return {}
     return {"extrapolated": "all photos look straight down: views from the ground are extrapolated"}
-
-
-def _ground(scene: Scene) -> Path:
-    """The mesh to walk on, where a stage made one."""
-    return scene.results / f"{scene.name}_ground.glb"
-
-
-def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
-    return [path for path in [_ground(scene)] if path.is_file()]
 
 
 def _mesh_files(scene: Scene) -> dict[str, str]:
@@ -148,15 +141,3 @@ def _remark(name: str, file: Exported, whole: Gaussians) -> str:
         f"{name}: {share:.0%} of the splats at degree {file.degree} fit into "
         f"{file.size_bytes / 1e6:.3g} MB, which costs {file.lost_db:.2f} dB"
     )
-
-
-STAGE = Stage(
-    name="export",
-    version=3,
-    run=run,
-    parameters=("formats", "size_limit", "scene_scale", "content_license", "seed"),
-    after=("clean", "mesh"),
-    facts=("cameras", "region", "georeference"),
-    files=_files,
-    packages=("pillow", "torch"),
-)

@@ -16,11 +16,14 @@ from maquette.recon.mesh.upright import up_direction
 from maquette.recon.mesh.writing import counts
 from maquette.recon.splats.meshing import mesh_of
 from maquette.recon.splats.trained import read_trained
+from maquette.recon.stages.splat import STAGES
 from maquette.recon.views.views import Views
 from maquette.scene import georeference, outputs, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["mesh"]
 
 _LONG_SIDE_PX = 1200  # of the depth that is rendered
 
@@ -65,15 +68,3 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     kinds = {ply: outputs.MESH, glb: outputs.MESH}
     remarks = [*filter(None, [found.remark])]
     return Report(list(kinds), numbers=numbers, remarks=remarks, kinds=kinds)
-
-
-STAGE = Stage(
-    name="mesh",
-    version=2,
-    run=run,
-    parameters=("with_mesh", "resolution"),
-    reads=("gpus",),
-    after=("clean",),
-    facts=("cameras", "region", "masks", "georeference"),
-    packages=("torch", "warp-lang", "scikit-image", "scipy", "trimesh"),
-)

@@ -18,12 +18,15 @@ from maquette.recon.pictures.movie import write_movie
 from maquette.recon.splats.camera_paths import fly_through, sides
 from maquette.recon.splats.renderer import SplatRenderer, open_renderer
 from maquette.recon.splats.trained import read_trained
+from maquette.recon.stages.splat import STAGES
 from maquette.scene import outputs, transforms
 from maquette.scene.atomic import replacing
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame, Intrinsics
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["pictures"]
 
 _TILE_PX, _MOVIE_PX = 380, 960
 _FPS, _SECONDS = 24, 12
@@ -94,14 +97,3 @@ def _square(frame: Frame, side: int) -> Frame:
 
 def _bytes(picture: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.round(picture * 255).astype(np.uint8)
-
-
-STAGE = Stage(
-    name="pictures",
-    version=1,
-    run=run,
-    parameters=("group", "movie"),
-    after=("clean",),
-    facts=("cameras", "region", "georeference"),
-    packages=("av", "pillow", "torch"),
-)

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-
 import torch
 
 from maquette.pipelines.splat.presets import preset_of
 from maquette.recon import gpus
-from maquette.recon.mvs.colmap_files import found_points
 from maquette.recon.splats.options import SplatOptions
 from maquette.recon.splats.training import train
+from maquette.recon.stages.splat import STAGES
 from maquette.recon.training.options import RunOptions
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["train"]
 
 
-def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
-    given = found_points(scene, options.group), scene.sparse / "points3D.bin"
-    return [path for path in given if path is not None and path.exists()]
-
-
-def _run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+    """Train, and write checkpoints into the run."""
     if options.gpus:
         gpus.check_code()
         if reason := gpus.why_unused():
@@ -62,18 +57,3 @@ def _run_options(scene: Scene, options: DeclaredOptions) -> RunOptions:
         wandb=options.wandb,
         name=f"{scene.name} {options.group}",
     )
-
-
-STAGE = Stage(
-    name="train",
-    version=2,
-    run=_run,
-    parameters=(
-        "group", "iterations", "preset", "cap", "strategy", "degree", "background",
-        "auto_exposure_wb", "refine_poses", "depth_weight", "seed",
-    ),
-    reads=("gpus", "fresh", "checkpoint", "save_minutes", "wandb"),
-    facts=("cameras", "region", "masks"),
-    files=_files,
-    packages=("torch", "warp-lang"),
-)  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from maquette.errors import BadInput, ConfigError, JobFailed
+from maquette.errors import BadInput, JobFailed
 from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.recon.mesh.attributes import to_world, with_colors, with_normals
 from maquette.recon.mesh.blocks import check_limits
@@ -24,14 +24,16 @@ from maquette.recon.mesh.surface_protocol import Surface
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.mesh.unseen import Treated, grey_where_unseen, treat_unseen
 from maquette.recon.mesh.upright import up_direction
+from maquette.recon.stages.surface import STAGES, chosen_checkpoint
 from maquette.recon.views.images import mask_reader
-from maquette.scene import checkpoints, georeference, outputs, region_file, transforms
-from maquette.scene.checkpoints import Choice
+from maquette.scene import georeference, outputs, region_file, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame
-from maquette.stages.stage import Report, Stage
+from maquette.stages.stage import Report
+
+STAGE = STAGES["mesh"]
 
 Load = Callable[[Path], Surface]
 _TOLERANCE_CELLS = 2.0  # by which the surface may hide itself: its own noise
@@ -54,7 +56,7 @@ def run(
     check_limits(options.resolution, options.block_res)
     clock = time.monotonic()
     cameras = transforms.read(scene.transforms)
-    choice = _choose(scene, options)
+    choice = chosen_checkpoint(scene, options)
     if choice.remark:
         progress.warn(choice.remark)
     surface = (load or _load)(choice.path)
@@ -119,23 +121,6 @@ def _load(checkpoint: Path) -> Surface:
     return engine.load(checkpoint)
 
 
-def _choose(scene: Scene, options: ExtractOptions) -> Choice:
-    """The checkpoint to extract, named from the scene's own root.
-
-    Raises:
-        NotFound: there is no such checkpoint.
-        ConfigError: it lies outside the scene, so the result could not be traced to it.
-    """
-    choice = checkpoints.chosen(scene.run(options.group), options.checkpoint)
-    root, path = scene.root.resolve(), choice.path.resolve()
-    if not path.is_relative_to(root):
-        raise ConfigError(
-            f"the checkpoint lies outside the scene: `{choice.path}`",
-            hint=f"copy it to `{scene.run(options.group)}`",
-        )
-    return Choice(scene.root / path.relative_to(root), choice.remark)
-
-
 def _unit_mesh(
     surface: Surface, options: ExtractOptions, progress: Progress, name: str
 ) -> TriangleMesh:
@@ -195,14 +180,3 @@ def _numbers(mesh: TriangleMesh, parts: Parts, ply: Path) -> dict[str, Any]:
         "extent": [round(float(length), 6) for length in mesh.extent],
         "size_bytes": ply.stat().st_size,
     }
-
-
-STAGE = Stage(
-    name="mesh",
-    version=3,
-    run=run,
-    parameters=("group", "resolution", "block_res", "checkpoint", "textured", "keep_lcc", "unseen"),
-    facts=("cameras", "region", "masks", "georeference"),
-    files=lambda scene, options: (_choose(scene, options).path,),
-    packages=("torch", "scikit-image", "trimesh", "embreex"),
-)

@@ -6,10 +6,13 @@ from functools import partial
 
 from maquette.pipelines.options import StepOptions
 from maquette.recon.pictures.publishing import write_sheet
+from maquette.recon.stages.surface import STAGES
 from maquette.scene import outputs
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import Report, Stage
+from maquette.stages.stage import Report
+
+STAGE = STAGES["pictures"]
 
 
 def run(scene: Scene, options: StepOptions, progress: Progress) -> Report:
@@ -17,13 +20,3 @@ def run(scene: Scene, options: StepOptions, progress: Progress) -> Report:
     mesh_file = scene.results / f"{scene.name}.ply"
     path, numbers = write_sheet(scene, mesh_file, partial(progress.step, "views"))
     return Report([path], numbers=numbers, kinds={path: outputs.PICTURE})
-
-
-STAGE = Stage(
-    name="pictures",
-    version=3,
-    run=run,
-    after=("mesh",),
-    facts=("cameras", "region", "georeference"),
-    packages=("embreex", "pillow", "plyfile", "trimesh"),
-)

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-
 from maquette.recon import gpus
-from maquette.recon.mvs.colmap_files import found_points
+from maquette.recon.stages.surface import STAGES
 from maquette.recon.surface import engine
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.stage import DeclaredOptions, Report, Stage
+from maquette.stages.stage import DeclaredOptions, Report
+
+STAGE = STAGES["train"]
 
 
-def _files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
-    given: list[Path | None] = [scene.config]
-    if options.dense == "auto":
-        given.append(found_points(scene, options.group))
-    return [path for path in given if path is not None and path.exists()]
-
-
-def _run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+    """Train, and write checkpoints into the run."""
     if options.gpus:
         gpus.check_code()
         if reason := gpus.why_unused():
@@ -34,15 +27,3 @@ def _run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     newest = checkpoints.chosen(run).path
     written = [run / checkpoints.POINTER, newest]
     return Report(outputs=(), mutable=written, numbers=numbers)
-
-
-STAGE = Stage(
-    name="train",
-    version=1,
-    run=_run,
-    parameters=("group", "iterations", "preset", "seed", "overrides"),
-    reads=("dense", "gpus", "fresh", "checkpoint", "save_minutes", "wandb"),
-    facts=("cameras", "region", "masks"),
-    files=_files,
-    packages=("torch",),
-)

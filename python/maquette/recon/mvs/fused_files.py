@@ -1,0 +1,23 @@
+"""Where the fused points of a dense workspace lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from maquette.scene.paths import Scene
+
+
+def found_points(scene: Scene, group: str) -> Path | None:
+    """The points that dense stereo of any pipeline left in a scene, by the pipelines' names."""
+    files = [fused_file(folder) for folder in scene.dense_of_any(group)]
+    return next((path for path in files if path.is_file()), None)
+
+
+def fused_file(workspace: Path) -> Path:
+    """Where the fused points of a dense workspace lie; beside it, `.vis`, the views of each."""
+    return workspace / "fused.ply"
+
+
+def visibility_file(fused: Path) -> Path:
+    """Where it is said which views see each of the fused points."""
+    return fused.with_name(f"{fused.name}.vis")
