@@ -18,8 +18,7 @@ from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
 from maquette.runners import tracking
 from maquette.runners.base import ResponseLost
-from maquette.runners.ovh import client
-from maquette.runners.ovh import runner as ovh_runner
+from maquette.runners.ovh import client, posting
 from maquette.runners.ovh.labels import JOB_LABEL
 from maquette.runners.ovh.runner import OvhRunner
 from s3_server import KEYS
@@ -36,7 +35,7 @@ def make_job(emulated: Emulated, tmp_path: Path) -> MakeJob:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ovh_runner, "_FIRST_LOOK_S", 0.02)
+    monkeypatch.setattr(posting, "_FIRST_LOOK_S", 0.02)
     monkeypatch.setattr(client, "TRIES", 3)
 
 

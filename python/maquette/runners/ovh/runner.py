@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import re
-import threading
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,27 +12,29 @@ from maquette.config.settings import Settings
 from maquette.errors import ConfigError, MaquetteError, NotFound, UsageError
 from maquette.jobs.document import Document
 from maquette.jobs.spec import JobSpec
-from maquette.jobs.states import STATES, has_ended
+from maquette.jobs.states import has_ended
 from maquette.runners import failures
-from maquette.runners.base import NO_SECRETS, Handle, Request, ResponseLost, Secrets, Show, Status
+from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Show, Status
 from maquette.runners.failures import LogEvents
-from maquette.runners.ovh import kept_jobs, responses, status_codes, tokens, writers
-from maquette.runners.ovh.client import Client, OverQuota, Unreachable
-from maquette.runners.ovh.labels import JOB_LABEL, OURS, our_id
+from maquette.runners.ovh import (
+    job_log,
+    kept_jobs,
+    posting,
+    responses,
+    status_codes,
+    synchronising,
+    tokens,
+    writers,
+)
+from maquette.runners.ovh.client import Client, Unreachable
+from maquette.runners.ovh.labels import OURS
 from maquette.runners.ovh.options import OvhOptions
 from maquette.scene.atomic import write_text
 
 if TYPE_CHECKING:
     from maquette.planning.estimating import Estimate
 
-LIVE = tuple(state for state, ended in STATES.items() if not ended)
-_LOOKS = 4
-_FIRST_LOOK_S = 0.3
-_QUICK_S, _SLOW_S = 0.2, 5.0
-_BYTES_PER_S = 200_000  # what following a log may fetch
 _TAIL = 100  # lines of a running job's log that tell how far it is
-_SYNC_LIMIT_S = 6 * 3600.0
-_DATED = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z \[job\] ?")
 
 
 class OvhRunner:
@@ -87,7 +85,7 @@ class OvhRunner:
             MaquetteError: the service refused.
         """
         writers.refuse_second(self.live_jobs(request["url"]), request["body"])
-        handle = self._post(request, secrets)
+        handle = posting.post(self._client(request["url"]), request, secrets)
         with contextlib.suppress(Unreachable):  # a job that was posted must not be lost for that
             self._give_way(request, handle)
         return handle
@@ -99,45 +97,19 @@ class OvhRunner:
             writers.refuse_later(live, request["body"], handle["id"])
         except UsageError:
             self.cancel(handle)
-            _forget_secrets(request)
-            raise
-
-    def _post(self, request: Request, secrets: Secrets) -> Handle:
-        client, body = self._client(request["url"]), request["body"]
-        if request["store"]:
-            from maquette.runners.ovh import agent_job
-
-            body = agent_job.with_secrets(request, secrets)
-        try:
-            return _handle(request, client.post_once(request["path"], body))
-        except ResponseLost as error:
-            found = self._look(request)
-            if found is not None:
-                return found
-            raise ResponseLost(
-                "the answer to the submission was lost, and the job is not seen yet",
-                detail=error.what,
-                hint="run the same command again in a minute: it looks for the job first",
-            ) from None
-        except MaquetteError as error:
-            _forget_secrets(request)
-            if isinstance(error, OverQuota):
-                raise self._over_quota(client, body, error) from None
+            posting.forget_secrets(request)
             raise
 
     def find(self, request: Request) -> Handle | None:
         """Look the job up by the label that holds our id."""
-        selector = f"{JOB_LABEL}={request['job_id']}"
-        found = list(self._client(request["url"]).jobs(labelSelector=selector))
-        ours = [job for job in found if our_id(job) in (request["job_id"], None)]
-        return _handle(request, ours[0]) if ours else None
+        return posting.find(self._client(request["url"]), request)
 
     def status(self, handle: Handle) -> Status:
         """Ask for the job; when it has ended, keep its log here and say why it failed."""
         status = self._asked(handle)
         if not _is_over(status):
             return self._with_progress(status) if status.state == "RUNNING" else status
-        _forget_secrets(handle)
+        posting.forget_secrets(handle)
         events = LogEvents(self._keep_log(status.handle or handle))
         reason = responses.why(status, events.reason)
         if events.kept and status.exit_code:  # it had failed before anybody stopped it
@@ -148,7 +120,9 @@ class OvhRunner:
         """How far the step is, from the log's last lines; unknown when they can not be had."""
         handle = status.handle or {}
         with contextlib.suppress(MaquetteError):
-            lines, _ = self._lines(handle, whole=True, tail=_TAIL)
+            lines, _ = job_log.lines(
+                self._client(handle["url"]), handle["id"], whole=True, tail=_TAIL
+            )
             events = LogEvents(lines)
             return kept_jobs.with_kept(replace(status, progress=events.progress), events, handle)
         return status
@@ -169,7 +143,7 @@ class OvhRunner:
         if kept.exists():
             return kept.read_text(encoding="utf-8").splitlines()
         try:
-            lines = self._lines(handle)[0]
+            lines = job_log.lines(self._client(handle["url"]), handle["id"])[0]
         except Unreachable:  # a log that can not be had must not hide the state
             return []
         with contextlib.suppress(OSError):  # nor must a full disk
@@ -210,35 +184,8 @@ class OvhRunner:
         """
         if not handle:
             return
-        shown, pause = 0, _QUICK_S
-        while True:
-            over = not follow or _is_over(self._asked(handle))
-            lines, size = self._lines(handle, whole=not over)
-            yield from lines[shown:]
-            pause = _QUICK_S if len(lines) > shown else min(pause * 1.5, _SLOW_S)
-            shown = max(shown, len(lines))
-            if over:
-                return
-            threading.Event().wait(max(pause, size / _BYTES_PER_S))
-
-    def _lines(
-        self, handle: Handle, *, whole: bool = False, tail: int = 0
-    ) -> tuple[list[str], int]:
-        """The log's lines so far and its size.
-
-        Args:
-            whole: Leave an unfinished last line out.
-            tail: Ask for so many lines from the end only (0: for all).
-        """
-        wanted = {"tail": tail} if tail else None
-        try:
-            text = self._client(handle["url"]).text(f"/v1/job/{handle['id']}/log", wanted)
-        except (NotFound, ConfigError):  # no log yet, or none any more
-            return [], 0
-        lines = text.split("\n")
-        if whole or not lines[-1]:
-            lines.pop()
-        return [_DATED.sub("", line.rstrip("\r")) for line in lines], len(text)
+        client = self._client(handle["url"])
+        yield from job_log.read(client, handle["id"], follow, lambda: _is_over(self._asked(handle)))
 
     def cancel(self, handle: Handle) -> None:
         """Ask the service to stop the job; silent when it has ended or is gone."""
@@ -304,9 +251,7 @@ class OvhRunner:
 
     def synchronise(self, handle: Handle, direction: str) -> None:
         """Have a job's volumes copied to (push) or from (pull) the bucket, and wait for that."""
-        client, path = self._client(handle["url"]), f"/v1/job/{handle['id']}"
-        begun = client.post_once(f"{path}/datasync", {"direction": direction})
-        self._await_sync(client, path, str(begun.get("id")))
+        synchronising.synchronise(self._client(handle["url"]), handle["id"], direction)
 
     def jobs(self, url: str, **params: Any) -> list[dict[str, Any]]:
         """The jobs of this tool that the service knows."""
@@ -314,8 +259,7 @@ class OvhRunner:
 
     def live_jobs(self, url: str) -> list[dict[str, Any]]:
         """Everybody's jobs of the project that have not ended."""
-        found = self._client(url).jobs(statusState=list(LIVE))
-        return [job for job in found if not has_ended(responses.mapping(job.get("status")))]
+        return posting.live_jobs(self._client(url))
 
     def _client(self, url: str) -> Client:
         """The connection to an address, with the token for it."""
@@ -323,75 +267,8 @@ class OvhRunner:
             self._clients[url] = Client(url, tokens.find(url)[0])
         return self._clients[url]
 
-    def _look(self, request: Request) -> Handle | None:
-        """Look for a job whose submission was not answered; a few times, it may be slow."""
-        for attempt in range(_LOOKS):
-            threading.Event().wait(_FIRST_LOOK_S * 2**attempt)
-            try:
-                found = self.find(request)
-            except Unreachable:
-                continue
-            if found is not None:
-                return found
-        return None
-
-    def _over_quota(self, client: Client, body: dict[str, Any], error: OverQuota) -> OverQuota:
-        wanted = body["resources"]
-        asked = f"asked: {wanted.get('gpu') or wanted.get('cpu')} × {wanted['flavor']}"
-        lines = [error.detail, asked]
-        try:
-            about = responses.mapping(client.get("/v1/me").get("quotas"))
-            live = self.live_jobs(client.url)
-            lines.append(f"quota: {json.dumps(about.get('resources'))}, live jobs: {len(live)}")
-        except MaquetteError:
-            pass
-        return OverQuota(
-            error.what,
-            detail="\n".join(filter(None, lines)),
-            hint="`make jobs` shows what runs; GPU=1 or another FLAVOR asks for less",
-        )
-
-    def _await_sync(self, client: Client, path: str, sync_id: str) -> None:
-        deadline, pause = time.monotonic() + _SYNC_LIMIT_S, _QUICK_S
-        while time.monotonic() < deadline:
-            copies = responses.mapping(client.get(path).get("status")).get("dataSync")
-            for entry in copies if isinstance(copies, list) else ():
-                status = responses.mapping(responses.mapping(entry).get("status"))
-                if responses.mapping(entry).get("id") != sync_id:
-                    continue
-                if status.get("state") == "DONE":
-                    return
-                if status.get("state") in ("FAILED", "ERROR", "INTERRUPTED") or status.get(
-                    "endedAt"
-                ):
-                    info = responses.mapping(status.get("info"))
-                    what, hint = status_codes.explain(
-                        str(info.get("code")), str(info.get("message"))
-                    )
-                    raise Unreachable(what, detail=str(info.get("message") or ""), hint=hint)
-            threading.Event().wait(pause)
-            pause = min(pause * 1.5, _SLOW_S)
-        raise Unreachable("the copy to the bucket did not end within six hours")
-
 
 RUNNER = OvhRunner
-
-
-def _handle(request: Request, job: Any) -> Handle:
-    """How a job is found again: by its id, else by ours; and where its data goes."""
-    job_id = responses.mapping(job).get("id")
-    if not isinstance(job_id, str) or not job_id:
-        raise ResponseLost("the service accepted the job but did not say its id")
-    kept = ("url", "job_id", "log", "data", "store")
-    return {"id": job_id, **{key: request.get(key) for key in kept}}
-
-
-def _forget_secrets(job: Request | Handle) -> None:
-    """Remove what was left in the bucket for a job that will not come to take it."""
-    if job.get("store"):
-        from maquette.runners.ovh import agent_job
-
-        agent_job.forget(job["store"], job["job_id"])
 
 
 def _is_over(status: Status) -> bool:
