@@ -18,7 +18,8 @@ from maquette.errors import ConfigError, Interrupted, JobFailed, NotFound
 from maquette.jobs.document import change_state, new_document
 from maquette.jobs.ledger import StepLedger
 from maquette.planning.building import build_job
-from maquette.runners.docker.runner import DockerRunner, _ending
+from maquette.runners.docker.runner import DockerRunner
+from maquette.runners.docker.statuses import ending
 from maquette.runners.failures import LogEvents
 from maquette.runners.local.runner import LocalRunner
 from maquette.runners.tracking import ledger_of
@@ -158,7 +159,7 @@ def test_a_machine_taken_away_is_a_failure_and_a_persons_stop_is_not(
     tmp_path: Path, stopping: bool, kind: type[Exception]
 ) -> None:
     """`make all` tries failures again, and leaves alone what a person stopped."""
-    state, _, why = _ending(RESUME_ME, {}, stopping, LogEvents(), "log")
+    state, _, why = ending(RESUME_ME, {}, stopping, LogEvents(), "log")
     ours = {"reason": why, "step": "process", "model": "thing"}
     document = {"id": "process-1", "status": {"state": state}, "maquette": ours}
     with pytest.raises(kind):

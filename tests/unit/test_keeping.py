@@ -21,7 +21,7 @@ from maquette.planning.building import build_job
 from maquette.runners import agent_command, tracking
 from maquette.runners.agent_command import SECRETS_FILE
 from maquette.runners.base import Status, get_runner
-from maquette.runners.docker.runner import _ending
+from maquette.runners.docker.statuses import ending
 from maquette.runners.failures import LogEvents, kept_message
 from maquette.scene.events import LOG_PREFIX
 from maquette.storage import datastores
@@ -198,5 +198,5 @@ def test_a_second_submission_is_told_that_the_first_has_failed(tmp_path: Path) -
 
 @pytest.mark.parametrize("stopping", [False, True])
 def test_a_kept_job_ends_as_failed_also_when_a_person_ends_the_look(stopping: bool) -> None:
-    state, _, why = _ending(14, {}, stopping, LogEvents([kept_event()]), "log")
+    state, _, why = ending(14, {}, stopping, LogEvents([kept_event()]), "log")
     assert state == "FAILED" and why and "14" in why["what"]
