@@ -18,7 +18,9 @@ from waiting import wait_for
 HEAVY = ("torch", "pycolmap", "boto3", "docker", "numpy.linalg", "rich.console", "httpx")
 
 
-@pytest.mark.parametrize("words", [["--help"], ["status", "prepare"], ["plan", "process"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["jobs"], ["status", "prepare"], ["plan", "process"], ["estimate"]]
+)
 def test_control_commands_load_nothing_heavy(tmp_path: Path, words: list[str]) -> None:
     code = (
         "import sys\n"
@@ -32,6 +34,7 @@ def test_control_commands_load_nothing_heavy(tmp_path: Path, words: list[str]) -
         cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip
     loaded = set(done.stderr.split("LOADED")[1].split())
+    loaded -= {"rich.console"} if words == ["estimate"] else set()  # it prints a table
     assert not {name for name in loaded if name.split(".")[0] in HEAVY or name in HEAVY}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from command_line import environment
+from command_line import environment, maquette_here
 from fault_proxy import Fault, proxy_to
 from http_proxy import HttpProxy, use
 from maquette.storage import datastores
@@ -64,8 +64,7 @@ def run(person: Path) -> Iterator[Run]:
     def start(*words: str) -> subprocess.Popen[str]:
         begun.append(
             subprocess.Popen(
-                [sys.executable, "-m", "maquette.cli.main", "data", *words, "MODEL=thing",
-                 f"BUCKET_NAME={person.name.replace('_', '-')[:40].strip('-').lower()}"],
+                [sys.executable, "-m", "maquette.cli.main", *data(person, *words)],
                 cwd=person, env=environment(), text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )
@@ -76,6 +75,11 @@ def run(person: Path) -> Iterator[Run]:
     for process in begun:
         process.kill()
         process.communicate()
+
+
+def data(person: Path, *words: str) -> list[str]:
+    bucket = person.name.replace("_", "-")[:40].strip("-").lower()
+    return ["data", *words, "MODEL=thing", f"BUCKET_NAME={bucket}"]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +114,7 @@ def interrupt_and_go_on(
     person: Path, silence: Silence, run: Run, direction: str, method: str, part: str
 ) -> None:
     if direction == "pull":
-        assert run("push").wait(270) == 0
+        assert maquette_here(person, *data(person, "push")).returncode == 0
         (person / "scenes").rename(person / "before")
     silence.method, silence.part = method, part
     process = run(direction)
@@ -122,9 +126,10 @@ def interrupt_and_go_on(
     assert process.returncode == 130 and "interrupted" in said and "does the rest" in said
     silence.method = ""
     silence.ends.set()
-    again = run(direction)
-    assert again.wait(270) == 0, again.communicate()
-    assert run(direction).communicate()[0].startswith(f"{direction}ed 0 files")
+    again = maquette_here(person, *data(person, direction))
+    assert again.returncode == 0, again.stderr
+    nothing = maquette_here(person, *data(person, direction))
+    assert nothing.stdout.startswith(f"{direction}ed 0 files")
 
 
 def test_ctrl_c_does_not_wait_for_a_connection(silence: Silence, run: Run) -> None:
