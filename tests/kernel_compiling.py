@@ -20,13 +20,17 @@ def python(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def compiled_to_ptx(folder: Path, capabilities: tuple[str, ...]) -> dict[str, list[Path]]:
-    """Compile every kernel into a fresh folder; the files by capability."""
+def compiled_to_ptx(
+    folder: Path, capabilities: tuple[str, ...], every: int = 1
+) -> dict[str, list[Path]]:
+    """Compile every kernel, or the modules of every so many, into a fresh folder; by capability."""
     code = (
         "import sys; from pathlib import Path; from maquette.recon import kernel_cache as cache\n"
-        "for word in sys.argv[2:]: cache.compile_for(word, True, Path(sys.argv[1]) / word)"
+        "some = dict(list(cache.modules().items())[:: int(sys.argv[2])])\n"
+        "cache.modules = lambda: some\n"
+        "for word in sys.argv[3:]: cache.compile_for(word, True, Path(sys.argv[1]) / word)"
     )
-    done = python("-c", code, str(folder), *capabilities)
+    done = python("-c", code, str(folder), str(every), *capabilities)
     assert done.returncode == 0, done.stdout + done.stderr
     return {word: sorted((folder / word).rglob("*.ptx")) for word in capabilities}
 

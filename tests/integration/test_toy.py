@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trimesh
 
-from command_line import maquette
+from command_line import maquette, maquette_here
 from container_person import Person
 from maquette.containers.daemon import connected, find_daemon
 from maquette.scene import outputs
@@ -80,7 +80,7 @@ def test_all_verbs_beside_another_pipeline(base: Path, photos: Path) -> None:
 
     assert call(base, "status", "process").strip() == "DONE"
     assert "2 cameras" not in call(base, "logs", "extract")
-    assert "was never started" in maquette(base, "status", "process", "MODEL=thing").stderr
+    assert "was never started" in maquette_here(base, "status", "process", "MODEL=thing").stderr
     assert [row["maquette"]["pipeline"] for row in json.loads(call(base, "jobs", "--json"))]
     call(base, "all", f"INPUT={photos}", "EVERY=2")
     assert run_stages(base)[len(before) :] == ["pick", "weigh", "balls"]  # not once more

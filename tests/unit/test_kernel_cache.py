@@ -17,9 +17,9 @@ BUSY = pytest.mark.timeout(900)  # a compiler at work, perhaps beside many other
 
 
 @BUSY
-def test_kernels_compile_for_the_highest_capability(tmp_path: Path) -> None:
-    """The lowest is compiled below, and all that are promised in the soak tier."""
-    check_targets(compiled_to_ptx(tmp_path, OUTER[-1:]))
+def test_some_kernels_compile_for_the_highest_capability(tmp_path: Path) -> None:
+    """All are compiled for the lowest below, and for whatever is promised in the soak tier."""
+    check_targets(compiled_to_ptx(tmp_path, OUTER[-1:], every=6))
 
 
 @BUSY
