@@ -7,7 +7,7 @@ import json
 import typer
 
 from maquette.cli.arguments import AsJson, SettingWords, load_settings
-from maquette.cli.scenes import look_for_scene
+from maquette.cli.workspaces import require_scene
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,7 +24,7 @@ def disk(settings: SettingWords = None, as_json: AsJson = False) -> None:
     from maquette.ui.tables import print_rows
 
     chosen = load_settings(settings)
-    look_for_scene(chosen)
+    require_scene(chosen)
     found = disk_usage.of_scene(Scene(chosen.scene_dir))
     if as_json:
         print(json.dumps([asdict(one) for one in found]))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from maquette.cli.arguments import AsJson, SettingWords, complete, load_settings
+from maquette.cli.workspaces import require_scene
 from maquette.errors import NotFound, UsageError, from_exit_code, shown_path
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def write_page(settings: Settings) -> Path:
     """
     from maquette.scene.paths import Scene
 
-    look_for_scene(settings)
+    require_scene(settings)
     argv = [sys.executable, "-m", "maquette.recon.report_page"]
     argv += ["--scene", str(settings.scene_dir), "--pipeline", settings.pipeline]
     done = _run_while_here(argv)
@@ -149,7 +150,7 @@ def run_evaluation(settings: Settings) -> dict[str, Any]:
     from maquette.scene.paths import Scene
 
     scene = settings.scene_dir
-    look_for_scene(settings)
+    require_scene(settings)
     argv = [sys.executable, "-m", "maquette.recon.evaluate", "--scene", str(scene)]
     argv += ["--pipeline", settings.pipeline, "--group", settings.group]
     argv += ["--renderer", get_pipeline(settings.pipeline).renderer]
@@ -162,19 +163,6 @@ def run_evaluation(settings: Settings) -> dict[str, Any]:
     written = Scene(scene, settings.pipeline).evaluation
     result: dict[str, Any] = json.loads(written.read_text(encoding="utf-8"))
     return result
-
-
-def look_for_scene(settings: Settings) -> None:
-    """Make sure that there is one.
-
-    Raises:
-        NotFound: there is none.
-    """
-    if not settings.scene_dir.is_dir():
-        raise NotFound(
-            f"there is no scene `{settings.model}`",
-            hint=f"`make prepare MODEL={settings.model} INPUT=…` makes it",
-        )
 
 
 def ground_truth_folder(settings: Settings) -> Path | None:

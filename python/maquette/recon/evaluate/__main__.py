@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maquette.errors import MaquetteError, from_os_error, missing_part
 from maquette.recon import stopping
+from maquette.recon.programs import exit_code
+from maquette.recon.report_page.writing import write_after
 from maquette.scene.events import Progress
 from maquette.scene.layout import open_scene
 
@@ -23,23 +24,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     stopping.install()
     progress = Progress()
-    try:
+
+    def evaluate() -> None:
         from maquette.recon.evaluate.evaluation import KEYS, run
-        from maquette.recon.report_page.writing import write_after
-    except ModuleNotFoundError as error:
-        return progress.failed(missing_part("recon", "an evaluation", error))
-    try:
+
         with progress.stage("evaluate"):
             scene = open_scene(arguments.scene.resolve(), arguments.pipeline)
             opener = open_named(arguments.renderer)
             result = run(scene, arguments.group, progress, arguments.truth, opener)
             write_after(scene, progress)
             progress.event("finished", numbers={key: result[key] for key in KEYS})
-    except MaquetteError as error:
-        return progress.failed(error)
-    except OSError as error:
-        return progress.failed(from_os_error(error, "evaluating"))
-    return 0
+
+    return exit_code(progress, "an evaluation", "evaluating", evaluate)
 
 
 def open_named(module: str) -> OpenRenderer | None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from maquette.errors import MaquetteError, from_os_error, missing_part
+from maquette.recon.programs import exit_code
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 
@@ -16,17 +16,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the files; return the exit code (`maquette.errors`)."""
     arguments = _parser().parse_args(argv)
     progress = Progress()
-    try:
+
+    def write_files() -> None:
         from maquette.recon.page_data.writing import write
-    except ModuleNotFoundError as error:
-        return progress.failed(missing_part("recon", "the page of a scene", error))
-    try:
+
         write(Scene(arguments.scene.resolve()), [*filter(None, arguments.pipelines.split(","))])
-    except MaquetteError as error:
-        return progress.failed(error)
-    except OSError as error:
-        return progress.failed(from_os_error(error, "writing the page's files"))
-    return 0
+
+    return exit_code(progress, "the page of a scene", "writing the page's files", write_files)
 
 
 def _parser() -> argparse.ArgumentParser:

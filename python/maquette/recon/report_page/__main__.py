@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from maquette.errors import MaquetteError, from_os_error, missing_part
+from maquette.recon.programs import exit_code
+from maquette.recon.report_page.writing import write_page
 from maquette.scene.events import Progress
 from maquette.scene.layout import open_scene
 
@@ -16,18 +17,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the page; return the exit code (`maquette.errors`)."""
     arguments = _parser().parse_args(argv)
     progress = Progress()
-    try:
-        from maquette.recon.report_page.writing import write_page
-    except ModuleNotFoundError as error:
-        return progress.failed(missing_part("recon", "a report", error))
-    try:
-        scene = open_scene(arguments.scene.resolve(), arguments.pipeline)
-        write_page(scene, afresh=True)
-    except MaquetteError as error:
-        return progress.failed(error)
-    except OSError as error:
-        return progress.failed(from_os_error(error, "writing report.html"))
-    return 0
+
+    def write() -> None:
+        write_page(open_scene(arguments.scene.resolve(), arguments.pipeline), afresh=True)
+
+    return exit_code(progress, "a report", "writing report.html", write)
 
 
 def _parser() -> argparse.ArgumentParser:

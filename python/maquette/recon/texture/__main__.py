@@ -11,8 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from maquette.errors import MaquetteError, NotFound, from_os_error, missing_part
+from maquette.errors import NotFound
 from maquette.recon import stopping
+from maquette.recon.programs import exit_code
+from maquette.recon.report_page.writing import write_after
 from maquette.scene import georeference, lock, transforms
 from maquette.scene.events import Progress
 from maquette.scene.layout import open_scene
@@ -23,13 +25,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Texture a mesh, telling progress as events; return the exit code (`maquette.errors`)."""
     arguments = _parser().parse_args(argv)
     progress = Progress(check=stopping.check)
-    try:
+
+    def texture() -> None:
         stopping.install()
         with progress.stage("texture"):
             progress.event("started")
             clock = time.monotonic()
-            from maquette.recon.report_page.writing import write_after
-
             scene = Scene(arguments.scene.resolve(), arguments.pipeline)
             with lock.held(scene, progress.say):
                 open_scene(scene.root, scene.pipeline, is_locked=True, say=progress.warn)
@@ -37,13 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 write_after(scene, progress)
             wall_s = round(time.monotonic() - clock, 3)
             progress.event("finished", numbers=numbers, wall_s=wall_s)
-    except ModuleNotFoundError as error:
-        return progress.failed(missing_part("recon", "texturing", error))
-    except MaquetteError as error:
-        return progress.failed(error)
-    except OSError as error:
-        return progress.failed(from_os_error(error, "texturing"))
-    return 0
+
+    return exit_code(progress, "texturing", "texturing", texture)
 
 
 def run(

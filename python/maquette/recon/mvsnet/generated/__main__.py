@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from maquette.errors import MaquetteError, from_os_error, missing_part
 from maquette.recon import stopping
+from maquette.recon.programs import exit_code
 from maquette.scene.events import Progress
 
 LIST = "scenes.txt"
@@ -19,7 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write them, telling progress as events; return the exit code (`maquette.errors`)."""
     arguments = _parser().parse_args(argv)
     progress = Progress(check=stopping.check)
-    try:
+
+    def write() -> None:
         stopping.install()
         with progress.stage("scenes"):
             progress.event("started")
@@ -28,13 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             numbers = {"scenes": arguments.count, "written": written, "out": str(arguments.out)}
             wall_s = round(time.monotonic() - clock, 3)
             progress.event("finished", numbers=numbers, wall_s=wall_s)
-    except ModuleNotFoundError as error:
-        return progress.failed(missing_part("recon", "making scenes up", error))
-    except MaquetteError as error:
-        return progress.failed(error)
-    except OSError as error:
-        return progress.failed(from_os_error(error, "writing scenes"))
-    return 0
+
+    return exit_code(progress, "making scenes up", "writing scenes", write)
 
 
 def run(arguments: argparse.Namespace, progress: Progress) -> int:
