@@ -11,7 +11,7 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from maquette.stages.stage import Sharding, Stage
+from maquette.stages.stage import Needs, Sharding, Stage
 
 
 def find_stage(name: str, package: str = "") -> Stage:
@@ -46,3 +46,8 @@ def deferred_shards(room: str, stage: str, **more: Callable[..., Any]) -> Shardi
     """The `split`, `run` and `merge` of a stage's module, likewise; `more` are known already."""
     split, run, merge = (deferred(room, stage, name) for name in ("split", "run", "merge"))
     return Sharding(split, run, merge, **more)
+
+
+def one_gpu(options: Any) -> Needs:
+    """The needs of a shard that one GPU computes, unless the person leaves them alone."""
+    return Needs(gpus=min(options.gpus, 1))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from maquette.errors import NotFound
 from maquette.pipelines.texture import TextureOptions
@@ -14,8 +13,8 @@ from maquette.recon.mvs import meshroom_files
 from maquette.scene import colmap_model, stage_records
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.stages.declaring import deferred, deferred_shards, named
-from maquette.stages.stage import DeclaredOptions, Needs, Stage
+from maquette.stages.declaring import deferred, deferred_shards, named, one_gpu
+from maquette.stages.stage import DeclaredOptions, Stage
 
 # The meshes of this pipeline, the best first, each with the stage that makes it.
 _MESHES = (
@@ -70,11 +69,6 @@ def _points_of_scene(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
     return files
 
 
-def needs(options: Any) -> Needs:
-    """A share is computed by one GPU, unless the person leaves them alone."""
-    return Needs(gpus=min(options.gpus, 1))
-
-
 STAGES = named(
     Stage(
         "neighbours",
@@ -88,7 +82,7 @@ STAGES = named(
     Stage(
         "depthmaps",
         1,
-        deferred_shards(__name__, "depthmaps", needs=needs),
+        deferred_shards(__name__, "depthmaps", needs=one_gpu),
         parameters=("group", "seed", "max_matching_cost", "planar_prior"),
         reads=("n_images_per_group", "workers", "gpus"),
         added=("depth", "checkpoint"),
@@ -102,7 +96,7 @@ STAGES = named(
     Stage(
         "consistency",
         1,
-        deferred_shards(__name__, "consistency", needs=needs),
+        deferred_shards(__name__, "consistency", needs=one_gpu),
         parameters=("group", "seed", "max_matching_cost", "geometric_sweeps"),
         reads=("n_images_per_group", "workers", "gpus"),
         after=("neighbours", "depthmaps"),
@@ -155,7 +149,9 @@ STAGES = named(
     Stage(
         "surface",
         1,
-        deferred_shards(__name__, "surface", cost=lambda item: float(item["points"]), needs=needs),
+        deferred_shards(
+            __name__, "surface", cost=lambda item: float(item["points"]), needs=one_gpu
+        ),
         parameters=("group", "mesher", "resolution", "block_res", "unseen"),
         reads=("workers", "gpus"),
         after=("fuse",),
