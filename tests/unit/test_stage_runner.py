@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import shutil
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -14,6 +16,7 @@ from maquette.errors import ConfigError, Interrupted, JobFailed, MaquetteError, 
 from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.pipelines.photogrammetry.options import ExtractOptions
 from maquette.pipelines.prepare import PrepareOptions
+from maquette.recon.stages.common import features, georeference
 from maquette.scene import outputs, stage_records
 from maquette.scene.events import Progress, parse_log_line
 from maquette.scene.paths import Scene
@@ -80,6 +83,42 @@ def line(tmp_path: Path) -> Line:
 def test_a_second_run_does_nothing(line: Line) -> None:
     assert line.go() == ["a", "b", "c"]
     assert line.go() == []
+
+
+def test_what_a_late_stage_refuses_is_said_before_the_first_runs(line: Line) -> None:
+    def check(scene: Scene, options: PrepareOptions) -> None:
+        if options.up != "auto":
+            raise ConfigError("no such UP")
+
+    stages = line.stages()
+    stages[2] = replace(stages[2], check=check, reads=("up",))
+    for until, ran in (("", []), ("b", ["a", "b"])):
+        options, progress = PrepareOptions(up="?", until_stage=until), Progress(None, io.StringIO())
+        with pytest.raises(ConfigError, match="UP") if not ran else nullcontext():
+            run_stages(stages, "prepare", line.scene, options, progress)
+        assert line.ran == ran
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"gcp": "nope.txt"}, "GCP=nope.txt is not there"),
+        ({"scale_bar": "wide A B"}, "SCALE_BAR: `wide`"),
+        ({"scale_bar": "2 a.jpg 1,2 3,4"}, "SCALE_BAR: two photos or more"),
+        ({"up": "above"}, "UP"),
+        ({"camera_model": "PINHOLES"}, "PINHOLES"),
+        ({"camera_params": "500,1"}, "CAMERA_PARAMS"),
+    ],
+)
+def test_prepare_refuses_unusable_values_before_it_reads_a_photo(
+    tmp_path: Path, value: dict[str, str], told: str
+) -> None:
+    scene = Scene(tmp_path / "shoe")
+    scene.input.mkdir(parents=True)
+    stages, progress = [features.STAGE, georeference.STAGE], Progress(None, io.StringIO())
+    with pytest.raises((ConfigError, NotFound)) as caught:
+        run_stages(stages, "prepare", scene, PrepareOptions(**value), progress)
+    assert told in f"{caught.value.what} {caught.value.detail}"
 
 
 def test_only_what_depends_on_a_change_runs_again(line: Line) -> None:

@@ -43,26 +43,29 @@ from maquette.stages.stage import Report, Stage
 _LIST = "gcp_list.txt"
 
 
-def bring(scene: Scene, options: PrepareOptions, progress: Progress) -> None:
-    """Copy the list of control points that GCP names into the scene.
+def check(scene: Scene, options: PrepareOptions) -> None:
+    """Refuse a list of control points that is not there, a bar or an UP of another form.
 
     Raises:
-        NotFound: there is none, here or in the scene.
+        NotFound, ConfigError: there is one such.
     """
-    if not options.gcp:
-        return
-    kept = scene.root / _LIST
-    given = Path(options.gcp).expanduser()
-    if given.is_file():
-        if given.resolve() != kept.resolve():
-            with replacing(kept) as temporary:
-                shutil.copyfile(given, temporary)
-    elif not kept.is_file():
+    gravity.parse(options.up)
+    scale_bars.check(options.scale_bar)
+    is_there = Path(options.gcp).expanduser().is_file() or (scene.root / _LIST).is_file()
+    if options.gcp and not is_there:
         raise NotFound(
             f"GCP={options.gcp} is not there",
             hint=f"put it among the photos, or into the scene, as `{_LIST}`: other machines "
-            "see it there",
+            "see it there; `GCP=` asks for none",
         )
+
+
+def bring(scene: Scene, options: PrepareOptions, progress: Progress) -> None:
+    """Copy the list of control points that GCP names into the scene, where it is here."""
+    kept, given = scene.root / _LIST, Path(options.gcp).expanduser()
+    if options.gcp and given.is_file() and given.resolve() != kept.resolve():
+        with replacing(kept) as temporary:
+            shutil.copyfile(given, temporary)
 
 
 def files(scene: Scene, options: PrepareOptions) -> Iterable[Path]:
@@ -236,5 +239,6 @@ STAGE = Stage(
     after=("frames", "undistort"),
     files=files,
     bring=bring,
+    check=check,
     packages=("pycolmap", "pillow"),
 )

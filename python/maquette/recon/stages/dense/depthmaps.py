@@ -90,8 +90,8 @@ def network_file(scene: Scene, options: DeclaredOptions) -> Path:
     return scene.dense(options.group) / "network.pt"
 
 
-def bring(scene: Scene, options: DeclaredOptions, progress: Progress) -> None:
-    """Copy the weights that CHECKPOINT names into the scene; without it, see that there are some.
+def check(scene: Scene, options: DeclaredOptions) -> None:
+    """Refuse a network without usable weights, where one is to find depth.
 
     Raises:
         NotFound: there is no such file.
@@ -101,12 +101,17 @@ def bring(scene: Scene, options: DeclaredOptions, progress: Progress) -> None:
         return
     from maquette.recon.mvsnet import weights
 
+    given, own = Path(options.checkpoint).expanduser(), network_file(scene, options)
     if not options.checkpoint:
         weights.load(weights.SHIPPED)
-        return
-    given, own = Path(options.checkpoint).expanduser(), network_file(scene, options)
-    if given.is_file() or not own.is_file():
+    elif given.is_file() or not own.is_file():
         weights.load(given)
+
+
+def bring(scene: Scene, options: DeclaredOptions, progress: Progress) -> None:
+    """Copy the weights that CHECKPOINT names into the scene, where they are here."""
+    given, own = Path(options.checkpoint).expanduser(), network_file(scene, options)
+    if options.depth != PATCH_MATCH and options.checkpoint and given.is_file():
         with replacing(own) as temporary:
             temporary.write_bytes(given.read_bytes())
 
@@ -158,6 +163,7 @@ STAGE = Stage(
     after=("neighbours",),
     files=_files,
     bring=bring,
+    check=check,
     facts=("cameras", "masks"),
     packages=("torch", "warp-lang"),
     intermediate=("dense/",),
