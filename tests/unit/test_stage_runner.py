@@ -13,10 +13,13 @@ from unittest.mock import Mock
 import pytest
 
 from maquette.errors import ConfigError, Interrupted, JobFailed, MaquetteError, NotFound
+from maquette.pipelines.aerial.options import ProcessOptions as AerialOptions
 from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.pipelines.photogrammetry.options import ExtractOptions
 from maquette.pipelines.prepare import PrepareOptions
+from maquette.recon.stages.aerial import descent
 from maquette.recon.stages.common import features, georeference
+from maquette.recon.stages.dense import filtered
 from maquette.scene import outputs, stage_records
 from maquette.scene.events import Progress, parse_log_line
 from maquette.scene.paths import Scene
@@ -303,3 +306,17 @@ def test_a_stage_can_read_no_option_that_it_does_not_declare(line: Line) -> None
     assert go(Stage("e", 1, run, ("seed",), reads=("frames",))) == {"seed": 0, "frames": 7}
     with pytest.raises(AttributeError, match="stage e reads the option `frames`"):
         go(Stage("e", 2, run, ("seed",)))
+
+
+def test_two_sizes_of_a_mesh_are_refused_before_one_is_laid(tmp_path: Path) -> None:
+    stages, progress = [filtered.STAGE], Progress(None, io.StringIO())
+    options = ExtractOptions(faces=5, decimate=0.5)
+    with pytest.raises(ConfigError, match="both ask for a size"):
+        run_stages(stages, "extract", Scene(tmp_path, "photogrammetry"), options, progress)
+
+
+def test_levels_of_a_descent_are_refused_before_splats_are_trained(tmp_path: Path) -> None:
+    stages, progress = [descent.STAGE], Progress(None, io.StringIO())
+    options = AerialOptions(descent=True, descent_altitudes="0.5,1")
+    with pytest.raises(ConfigError, match="from high to low"):
+        run_stages(stages, "process", Scene(tmp_path, "aerial"), options, progress)

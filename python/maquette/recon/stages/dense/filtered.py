@@ -28,10 +28,8 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
 
     Raises:
         BadInput: `mesh.ply` is damaged.
-        ConfigError: FACES and DECIMATE are both given.
         JobFailed: nothing of it is left.
     """
-    _check(options)
     raw = read_mesh(scene.results / "mesh.ply")
     progress.step("mesh", 0, _ROUNDS)
     filtered, numbers = _filtered(raw, options)
@@ -84,7 +82,12 @@ def _nothing_left(faces: int, numbers: dict[str, Any], options: DeclaredOptions)
     )
 
 
-def _check(options: DeclaredOptions) -> None:
+def check(scene: Scene, options: DeclaredOptions) -> None:
+    """Refuse two sizes at once.
+
+    Raises:
+        ConfigError: FACES and DECIMATE are both given.
+    """
     if options.faces and options.decimate:
         raise ConfigError(
             f"FACES={options.faces} and DECIMATE={options.decimate:g} both ask for a size",
@@ -101,4 +104,5 @@ STAGE = Stage(
     ),
     after=("surface",),
     packages=("scipy",),
+    check=check,
 )  # fmt: skip
