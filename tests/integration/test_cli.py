@@ -128,11 +128,27 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(tmp_path: Path) -> 
         code = following.wait(270)
     shown += _drain(main)
     if before == "RUNNING":
-        assert code == 130
+        assert code == 130, shown
         assert "make prepare-logs MODEL=thing" in shown and "make prepare-stop" in shown
         assert state() == "RUNNING"
     maquette(tmp_path, "stop", "prepare", "MODEL=thing")
     assert state() in ("INTERRUPTED", "FAILED")
+
+
+def test_ctrl_c_while_text_is_executed_ends_with_the_code_of_an_interruption(
+    tmp_path: Path,
+) -> None:
+    """As importing a dataclass does."""
+    (tmp_path / "interrupted.py").write_text(
+        "import os, signal\n"
+        "from maquette.cli import main\n"
+        "def interrupted(**words):\n"
+        "    exec('os.kill(os.getpid(), signal.SIGINT); [*range(9)]', globals())\n"
+        "main.app = interrupted\n"
+        "main.main()\n"
+    )
+    command = [sys.executable, "-m", "interrupted"]
+    assert subprocess.run(command, cwd=tmp_path, env=environment()).returncode == 130
 
 
 @pytest.mark.soak  # a job that nobody knows of is waited for, for a quarter of a minute

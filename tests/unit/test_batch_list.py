@@ -50,6 +50,11 @@ def test_a_path_alone_is_an_input_and_names_the_scene(tmp_path: Path) -> None:
     assert entries[1].settings.input == "s3://bucket/photos/"
 
 
+def test_names_like_numbers_stay_as_they_were_written(tmp_path: Path) -> None:
+    path = listed(tmp_path, "- {MODEL: 007, INPUT: 0010}\n- 3_4\n")
+    assert [entry.settings.model for entry in read_list(path, [])] == ["007", "3_4"]
+
+
 def test_defaults_that_a_method_does_not_know_wait_for_one_that_does(tmp_path: Path) -> None:
     path = listed(
         tmp_path,
@@ -71,7 +76,7 @@ def test_defaults_that_a_method_does_not_know_wait_for_one_that_does(tmp_path: P
         ("{scenes: [a], defaults: {MODLE: x}}", "can not hold `MODLE`"),
         ("{scenes: [a], defaults: {MODEL: x}}", "can not hold `MODEL`"),
         ("scenes: [{PIPELINE: splat}]", "scene 1: neither MODEL nor INPUT"),
-        ("scenes: [a, 3]", "scene 2: `3` is neither"),
+        ("scenes: [a, [b]]", "scene 2: .* is neither"),
         ("scenes: [a, a]", "scene 2: `a-neuralangelo` is already in the list"),
         ("scenes: [a, {MODEL: b, PIPELINE: spalt}]", "scene 2: .*nearest: `splat`"),
         ("scenes: [{MODEL: b, FRAMES: many}]", "scene 1: .*FRAMES=many"),

@@ -15,6 +15,7 @@ from test_frames_video import texture, write_film
 
 from maquette.errors import BadInput, NotFound
 from maquette.recon.frames import gathering
+from maquette.scene import layout
 from maquette.scene.input_names import Names, is_noise
 from maquette.scene.paths import Scene
 
@@ -164,6 +165,13 @@ def one_photo_file(path: Path) -> None:
     photo(path.with_suffix(".jpg")).rename(path)
 
 
+def other_scene(path: Path) -> None:
+    (path / "input").mkdir(parents=True)
+    for number in range(3):
+        photo(path / "input" / f"{number}.jpg")
+    layout.mark(Scene(path))
+
+
 def text_file(path: Path) -> None:
     path.write_text("just words " * 500)
 
@@ -181,6 +189,7 @@ def text_file(path: Path) -> None:
         (short_film, "2 frames"),
         (broken_film, "a.mp4"),
         (one_photo_file, "one photo is no scene"),
+        (other_scene, "a scene, not the photos"),
         (text_file, "neither a video nor photos"),
     ],
 )

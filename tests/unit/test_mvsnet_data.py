@@ -20,6 +20,7 @@ from maquette.recon.mvsnet.datasets.dtu_lists import LISTS
 from maquette.recon.mvsnet.datasets.ranges import PlaneOptions
 from maquette.recon.mvsnet.loading import Loader
 from maquette.recon.mvsnet.samples import SampleSource
+from maquette.scene import layout
 from maquette.scene.paths import Scene
 
 CPU = torch.device("cpu")
@@ -169,6 +170,13 @@ def test_a_folder_of_something_else_is_told(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(BadInput, match="no data set that is known"):
         opening.index(tmp_path)
+
+
+def test_a_scene_without_depth_maps_says_what_makes_them(tmp_path: Path) -> None:
+    layout.mark(Scene(tmp_path / "shoe"))
+    with pytest.raises(BadInput, match="no filtered depth maps") as caught:
+        opening.index(tmp_path / "shoe")
+    assert "PIPELINE=photogrammetry MODEL=shoe" in caught.value.hint
 
 
 @pytest.mark.parametrize("is_blended", [False, True])

@@ -178,3 +178,13 @@ def test_a_secret_is_handed_over_and_never_shown(tmp_path: Path) -> None:
 def test_what_is_no_name_at_all_is_told_as_such(tmp_path: Path, line: str) -> None:
     (tmp_path / "maquette.yaml").write_text(f"{line}\n")
     assert "`5`" in refused()
+
+
+@pytest.mark.parametrize("name", ["007", "2024-01-01", "12_3", "no", "'1e3'"])
+def test_a_value_in_a_file_is_what_was_written(tmp_path: Path, name: str) -> None:
+    lines = f"model: {name}", "keep_lcc: yes", "frames: 40", "iterations:"
+    (tmp_path / "maquette.yaml").write_text("\n".join(lines))
+    settings = load()
+    assert settings.model == name.strip("'")
+    asked = [settings.options[name] for name in ("keep_lcc", "frames", "iterations")]
+    assert asked == [True, 40, 2000]

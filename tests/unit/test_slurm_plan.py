@@ -158,6 +158,8 @@ def test_a_job_that_was_stopped_before_it_began_does_nothing(tmp_path: Path) -> 
          ResponseLost, "may be queued"),
         ("sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect "
          "failure)", JobFailed, "nothing was submitted"),
+        ("sbatch: error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host\nsbatch: "
+         "error: fetch_config: DNS SRV lookup failed", JobFailed, "belongs to no Slurm cluster"),
         ("sbatch: error: something new", JobFailed, "refused the job"),
     ],
 )  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import shutil
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -11,9 +13,11 @@ from unittest.mock import Mock
 import pytest
 
 from maquette.errors import ConfigError, Interrupted, JobFailed, MaquetteError, NotFound
+from maquette.pipelines.aerial.options import ProcessOptions as AerialOptions
 from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.pipelines.photogrammetry.options import ExtractOptions
 from maquette.pipelines.prepare import PrepareOptions
+from maquette.recon.stages import aerial, common, dense
 from maquette.scene import outputs, stage_records
 from maquette.scene.events import Progress, parse_log_line
 from maquette.scene.paths import Scene
@@ -80,6 +84,43 @@ def line(tmp_path: Path) -> Line:
 def test_a_second_run_does_nothing(line: Line) -> None:
     assert line.go() == ["a", "b", "c"]
     assert line.go() == []
+
+
+def test_what_a_late_stage_refuses_is_said_before_the_first_runs(line: Line) -> None:
+    def check(scene: Scene, options: PrepareOptions) -> None:
+        if options.up != "auto":
+            raise ConfigError("no such UP")
+
+    stages = line.stages()
+    stages[2] = replace(stages[2], check=check, reads=("up",))
+    for until, ran in (("", []), ("b", ["a", "b"])):
+        options, progress = PrepareOptions(up="?", until_stage=until), Progress(None, io.StringIO())
+        with pytest.raises(ConfigError, match="UP") if not ran else nullcontext():
+            run_stages(stages, "prepare", line.scene, options, progress)
+        assert line.ran == ran
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"gcp": "nope.txt"}, "GCP=nope.txt is not there"),
+        ({"scale_bar": "wide A B"}, "SCALE_BAR: `wide`"),
+        ({"scale_bar": "2 a.jpg 1,2 3,4"}, "SCALE_BAR: two photos or more"),
+        ({"up": "above"}, "UP"),
+        ({"camera_model": "PINHOLES"}, "PINHOLES"),
+        ({"camera_params": "500,1"}, "CAMERA_PARAMS"),
+    ],
+)
+def test_prepare_refuses_unusable_values_before_it_reads_a_photo(
+    tmp_path: Path, value: dict[str, str], told: str
+) -> None:
+    scene = Scene(tmp_path / "shoe")
+    scene.input.mkdir(parents=True)
+    stages = [common.STAGES[name] for name in ("features", "georeference")]
+    progress = Progress(None, io.StringIO())
+    with pytest.raises((ConfigError, NotFound)) as caught:
+        run_stages(stages, "prepare", scene, PrepareOptions(**value), progress)
+    assert told in f"{caught.value.what} {caught.value.detail}"
 
 
 def test_only_what_depends_on_a_change_runs_again(line: Line) -> None:
@@ -264,3 +305,17 @@ def test_a_stage_can_read_no_option_that_it_does_not_declare(line: Line) -> None
     assert go(Stage("e", 1, run, ("seed",), reads=("frames",))) == {"seed": 0, "frames": 7}
     with pytest.raises(AttributeError, match="stage e reads the option `frames`"):
         go(Stage("e", 2, run, ("seed",)))
+
+
+def test_two_sizes_of_a_mesh_are_refused_before_one_is_laid(tmp_path: Path) -> None:
+    stages, progress = [dense.STAGES["filtered"]], Progress(None, io.StringIO())
+    options = ExtractOptions(faces=5, decimate=0.5)
+    with pytest.raises(ConfigError, match="both ask for a size"):
+        run_stages(stages, "extract", Scene(tmp_path, "photogrammetry"), options, progress)
+
+
+def test_levels_of_a_descent_are_refused_before_splats_are_trained(tmp_path: Path) -> None:
+    stages, progress = [aerial.STAGES["descent"]], Progress(None, io.StringIO())
+    options = AerialOptions(descent=True, descent_altitudes="0.5,1")
+    with pytest.raises(ConfigError, match="from high to low"):
+        run_stages(stages, "process", Scene(tmp_path, "aerial"), options, progress)

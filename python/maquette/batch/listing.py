@@ -21,7 +21,7 @@ from maquette.config.settings import Settings, chosen_backend, core_names, setti
 from maquette.errors import ConfigError, NotFound, shown_path
 from maquette.pipelines import registry
 from maquette.runners import registry as backends
-from maquette.text_files import read_text
+from maquette.text_files import read_yaml_words
 
 Named = Mapping[str, str]
 OWN = ("LIST", "JOBS", "MODEL")  # of the queue, or of one scene alone
@@ -87,7 +87,7 @@ def _content(path: Path) -> tuple[Named, list[Any]]:
             hint="a file with `scenes:` and below it a line `- path/to/photos` for each",
         )
     try:
-        content = yaml.safe_load(read_text(path))
+        content = read_yaml_words(path)
     except yaml.YAMLError as error:
         raise _not_a_list(path, " ".join(str(error).split())) from error
     content = {"scenes": content} if isinstance(content, list) else content
@@ -133,14 +133,10 @@ def _named(scene: Any, folder: Path) -> dict[str, str]:
 
 
 def _texts(values: Mapping[Any, Any]) -> dict[str, str]:
-    """Settings as words of a command line: `true` is 1, an empty value the default."""
-    return {str(name).upper(): _text(value) for name, value in values.items()}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(int(value))
-    return "" if value is None else str(value)
+    """Settings as words of a command line: an empty value is the default."""
+    return {
+        str(name).upper(): "" if value is None else str(value) for name, value in values.items()
+    }
 
 
 def _entry(named: Named, defaults: Named, above: Sequence[str]) -> Entry:

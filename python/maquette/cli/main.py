@@ -93,7 +93,18 @@ def main() -> None:
         failure = from_os_error(error, "working with files")
         print(format_error(failure), file=sys.stderr)
         code = failure.exit_code
+    finally:
+        _forget_handled_interrupts()
     sys.exit(int(code or 0))
+
+
+def _forget_handled_interrupts() -> None:
+    """Let the exit code count also where Ctrl-C came while text was executed, as dataclasses do.
+
+    CPython's `python -m` remembers such a KeyboardInterrupt although it was handled, and ends by
+    SIGINT; it forgets it when text is executed again.
+    """
+    exec("")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from maquette.errors import ConfigError
 from maquette.pipelines import registry
 from maquette.pipelines.pipeline import NATIVE
 from maquette.runners import registry as backends
-from maquette.text_files import read_text
+from maquette.text_files import read_text, read_yaml_words
 
 FILE_NAME = "maquette.yaml"
 MAKE_OVERRIDES = "MAQUETTE_MAKE_OVERRIDES"
@@ -189,7 +189,7 @@ def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
     import yaml  # here and below: most commands find no such file, and start sooner
 
     try:
-        content = yaml.safe_load(read_text(path)) or {}
+        content = read_yaml_words(path) or {}
     except ConfigError as error:
         problems.append(f"{error.what} ({error.detail}); {error.hint}")
         return {}
@@ -199,7 +199,7 @@ def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
     if not isinstance(content, dict):
         problems.append(f"{path.name}: must hold `name: value` lines")
         return {}
-    return {str(key): value for key, value in content.items()}
+    return {str(key): "" if value is None else value for key, value in content.items()}
 
 
 def make_words() -> list[str]:

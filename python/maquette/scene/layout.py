@@ -71,6 +71,11 @@ def mark(scene: Scene) -> None:
         write_json(scene.stages / _MARK, wanted)
 
 
+def is_scene(folder: Path) -> bool:
+    """Whether prepare has worked in a folder."""
+    return (Scene(folder).stages / _MARK).is_file()
+
+
 def _refuse_newer(scene: Scene) -> None:
     found = _marked(scene)
     layout = found.get("layout", 0)

@@ -51,6 +51,8 @@ def run_stages(
     line = _Line(stages, step, scene, options, progress, owner or scene.pipeline, executor, gpu)
     for name in choosing.forced(stages, options):
         line.forget(name, forced=True)
+    for stage in wanted:
+        line.check(stage)
     records = []
     for stage in wanted:
         with progress.stage(stage.name):
@@ -70,6 +72,10 @@ class _Line:
     owner: str
     executor: Executor
     gpu: GpuMeter | None = None
+
+    def check(self, stage: Stage) -> None:
+        """Refuse what a stage can not do, before the ones ahead of it take their time."""
+        self._attempt(stage, lambda scene, options, progress: stage.check(scene, options))
 
     def run_or_skip(self, stage: Stage, is_wanted: bool = False) -> StageRecord:
         """Return the record of a stage, which runs unless its content key stands.

@@ -37,6 +37,7 @@ Bring = Callable[[Scene, Any, Progress], None]
 Split = Callable[[Scene, Any], Sequence[Any]]
 RunShard = Callable[[Scene, Any, Any, Progress], Sequence[Path]]
 ListInputs = Callable[[Scene, Any], Iterable[Path]]
+Check = Callable[[Scene, Any], None]
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ class Stage:
         files: Files it reads that no stage makes: hashed by content, named by their place below
             the scene.
         bring: Fetches those files first, when they are not in the scene yet.
+        check: Refuses, before any stage of the step runs, what this one would refuse much later;
+            it looks at options, and at files that a person names by them.
         keeps_shards: What stands in its records' folder still counts when it is done; otherwise it
             only served to go on after a kill, and goes.
         intermediate: How the paths of those outputs begin, below the scene, that only serve other
@@ -113,6 +116,7 @@ class Stage:
     keeps_shards: bool = True
     uses: Sequence[str] = ()
     intermediate: Sequence[str] = ()
+    check: Check = lambda scene, options: None
 
     @property
     def declared(self) -> tuple[str, ...]:

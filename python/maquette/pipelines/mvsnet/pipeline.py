@@ -23,10 +23,10 @@ from maquette.pipelines.options import StepOptions
 from maquette.pipelines.pipeline import Alternative, Pipeline, Step
 from maquette.pipelines.prepare import PREPARE
 
-# Below INPUT: DTU's folders, those of MVSNet and BlendedMVS, and depth maps of a scene of ours.
+# Below INPUT: DTU's folders, those of MVSNet and BlendedMVS, and what a scene of ours has.
 _DATA_SETS = (
     "Cameras", "Rectified", "Depths", "cams", "*/cams", "*/blended_images",
-    "dense/*/*/stereo/filtered",
+    "dense/*/*/stereo/filtered", "stages/layout.json",
 )  # fmt: skip
 _INDEX = "dataset/index.json"
 

@@ -6,10 +6,10 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from maquette.errors import BadInput, NotFound
+from maquette.errors import BadInput, NotFound, shown_path
 from maquette.recon.frames import archives, content, download, sources
 from maquette.recon.frames.folders import replacing_folder
-from maquette.scene import input_source
+from maquette.scene import input_source, layout
 from maquette.scene.events import Progress
 from maquette.scene.input_names import Names
 from maquette.scene.paths import Scene
@@ -86,6 +86,12 @@ def _gather_file(source: Path, folder: Path, progress: Progress) -> None:
 
 
 def _gather_folder(source: Path, folder: Path, progress: Progress) -> None:
+    if layout.is_scene(source):
+        raise BadInput(
+            f"this is a scene, not the photos of one: `{source}`",
+            hint=f"MODEL={source.resolve().name} works on it; a new one of the same photos: "
+            f"INPUT={shown_path(Scene(source).input)}",
+        )
     files, names = input_source.everything_below(source), Names()
     if not files:
         raise BadInput(

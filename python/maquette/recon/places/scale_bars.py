@@ -8,6 +8,7 @@ more photos. Several bars are set apart by a semicolon, names with blanks are pu
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from maquette.errors import ConfigError
@@ -33,8 +34,20 @@ class ScaleBar:
     ends: tuple[tuple[Mark, ...], tuple[Mark, ...]] = ((), ())
 
 
-def parse(text: str, pictures: Pictures) -> list[ScaleBar]:
+def check(text: str) -> None:
+    """Refuse a setting of another form, before its pictures are known.
+
+    Raises:
+        ConfigError: a bar is unusable.
+    """
+    parse(text, None)
+
+
+def parse(text: str, pictures: Pictures | None) -> list[ScaleBar]:
     """Read the bars of the setting.
+
+    Args:
+        pictures: Those that it may name; None: whichever it names are taken to be there.
 
     Raises:
         ConfigError: one is unusable.
@@ -42,13 +55,13 @@ def parse(text: str, pictures: Pictures) -> list[ScaleBar]:
     bars = []
     for part in filter(None, (part.strip() for part in text.split(";"))):
         try:
-            bars.append(_bar(shlex.split(part), pictures))
+            bars.append(_bar(shlex.split(part), pictures.mark if pictures else Mark))
         except ValueError as error:
             raise ConfigError(f"SCALE_BAR: {error}", hint=_HINT) from error
     return bars
 
 
-def _bar(words: list[str], pictures: Pictures) -> ScaleBar:
+def _bar(words: list[str], mark: Callable[[str, float, float], Mark]) -> ScaleBar:
     try:
         length = float(words[0])
     except ValueError as error:
@@ -63,7 +76,7 @@ def _bar(words: list[str], pictures: Pictures) -> ScaleBar:
     if len(rest) < 6 or len(rest) % 3:
         raise ValueError("two photos or more, each with the pixels of both ends, are needed")
     marks = [
-        (pictures.mark(name, *_pixel(one)), pictures.mark(name, *_pixel(other)))
+        (mark(name, *_pixel(one)), mark(name, *_pixel(other)))
         for name, one, other in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
     ]
     return ScaleBar(length, (), (tuple(one for one, _ in marks), tuple(two for _, two in marks)))

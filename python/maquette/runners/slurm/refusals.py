@@ -68,6 +68,11 @@ def refusal(said: str) -> MaquetteError:
         for words, (what, hint) in table.items():
             if words.lower() in said.lower():
                 return kind(what, detail=detail, hint=hint)
+    if "fetch_config" in said or "configuration source" in said:
+        return JobFailed(
+            "this machine belongs to no Slurm cluster", detail=detail,
+            hint="submit from a cluster's login node; without BACKEND the step runs here",
+        )  # fmt: skip
     if "Unable to contact" in said or "connect failure" in said:
         return JobFailed(
             "Slurm's controller does not answer: nothing was submitted", detail=detail,

@@ -27,7 +27,7 @@ from maquette.scene import transforms
 from maquette.scene.transforms import Frame
 
 KIND = "scene"
-MARKS = ("dense/*/*/stereo/filtered",)
+MARKS = ("dense/*/*/stereo/filtered", "stages/layout.json")
 _EVERY = 8  # the eighth view is held out
 _QUANTILES, _MARGIN = (0.01, 0.99), 1.25
 

@@ -22,6 +22,11 @@ def _checkpoint(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
     return [choice.path] if choice is not None else []
 
 
+def _check_levels(scene: Scene, options: DeclaredOptions) -> None:
+    if options.descent:
+        deferred(__name__, "descent", "check")(scene, options)
+
+
 STAGES = named(
     Stage(
         "descent",
@@ -32,6 +37,7 @@ STAGES = named(
         after=("train",),
         facts=("cameras", "masks", "georeference"),
         files=_checkpoint,
+        check=_check_levels,
         packages=("torch", "warp-lang"),
     ),
     Stage(

@@ -78,6 +78,16 @@ def _told(levels: Levels, found: Iterable[Level]) -> str:
     return f"levels that cost held-out photos too much were not kept: {', '.join(lost)}"
 
 
+def check(scene: Scene, options: DeclaredOptions) -> None:
+    """Refuse levels that can not be, before splats are trained for them.
+
+    Raises:
+        ConfigError: DESCENT_ALTITUDES, DESCENT_FOV or DESCENT_DENSIFY is unusable.
+    """
+    _levels(options)
+    _settings(options)
+
+
 def _levels(options: DeclaredOptions) -> Levels:
     altitudes = [_number("DESCENT_ALTITUDES", word) for word in
                  options.descent_altitudes.split(",")]  # fmt: skip

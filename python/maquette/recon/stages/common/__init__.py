@@ -35,25 +35,33 @@ def _mask_files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
 
 
 def _bring_control_list(scene: Scene, options: DeclaredOptions, progress: Progress) -> None:
-    """Copy the list of control points that GCP names into the scene.
+    """Copy the list of control points that GCP names into the scene, where it is here."""
+    kept, given = scene.root / _LIST, Path(options.gcp).expanduser()
+    if options.gcp and given.is_file() and given.resolve() != kept.resolve():
+        with replacing(kept) as temporary:
+            shutil.copyfile(given, temporary)
+
+
+def _check_place(scene: Scene, options: DeclaredOptions) -> None:
+    """Refuse a list of control points that is not there, a bar or an UP of another form.
 
     Raises:
-        NotFound: there is none, here or in the scene.
+        NotFound, ConfigError: there is one such.
     """
-    if not options.gcp:
-        return
-    kept = scene.root / _LIST
-    given = Path(options.gcp).expanduser()
-    if given.is_file():
-        if given.resolve() != kept.resolve():
-            with replacing(kept) as temporary:
-                shutil.copyfile(given, temporary)
-    elif not kept.is_file():
+    is_there = Path(options.gcp).expanduser().is_file() or (scene.root / _LIST).is_file()
+    if options.gcp and not is_there:
         raise NotFound(
             f"GCP={options.gcp} is not there",
             hint=f"put it among the photos, or into the scene, as `{_LIST}`: other machines "
-            "see it there",
+            "see it there; `GCP=` asks for none",
         )
+    if options.scale_bar or options.up != PrepareOptions.up:
+        deferred(__name__, "georeference", "check")(scene, options)
+
+
+def _check_camera(scene: Scene, options: DeclaredOptions) -> None:
+    if options.camera_params or options.camera_model != PrepareOptions.camera_model:
+        deferred(__name__, "features", "check")(scene, options)
 
 
 def control_list(scene: Scene, options: DeclaredOptions | PrepareOptions) -> Path | None:
@@ -96,6 +104,7 @@ STAGES = named(
         reads=("workers",),
         after=("frames",),
         files=_mask_files,
+        check=_check_camera,
         packages=("pycolmap",),
         keeps_shards=False,
     ),
@@ -143,6 +152,7 @@ STAGES = named(
         after=("frames", "undistort"),
         files=_control_lists,
         bring=_bring_control_list,
+        check=_check_place,
         packages=("pycolmap", "pillow"),
     ),
     Stage(

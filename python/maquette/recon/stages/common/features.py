@@ -11,6 +11,7 @@ from maquette.pipelines.pipeline import COMMON
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import replacing_file
 from maquette.recon.sfm import cameras, colmap, features, shards
+from maquette.recon.sfm.cameras import check_model, check_parameters
 from maquette.recon.sfm.features import Effort, FeatureOptions, Search
 from maquette.recon.sfm.masks import for_colmap
 from maquette.recon.stages.common import STAGES
@@ -86,3 +87,8 @@ def _names(scene: Scene) -> list[str]:
 def _options(scene: Scene, options: PrepareOptions) -> FeatureOptions:
     camera = cameras.known(scene, options.camera_model, options.camera_params)
     return FeatureOptions(*camera, options.seed)
+
+
+def check(scene: Scene, options: PrepareOptions) -> None:
+    """Refuse a camera that COLMAP does not know, or parameters that are not its."""
+    check_parameters(check_model(options.camera_model), options.camera_params)

@@ -42,6 +42,16 @@ from maquette.stages.stage import Report
 STAGE = STAGES["georeference"]
 
 
+def check(scene: Scene, options: PrepareOptions) -> None:
+    """Refuse a bar or an UP of another form.
+
+    Raises:
+        ConfigError: there is one such.
+    """
+    gravity.parse(options.up)
+    scale_bars.check(options.scale_bar)
+
+
 def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     """Find out, and write what is known.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
-from maquette.errors import NotFound
+from maquette.errors import ConfigError, NotFound
 from maquette.pipelines.texture import TextureOptions
 from maquette.recon.evaluate.surface_files import newest_surface
 from maquette.recon.mvs import meshroom_files
@@ -53,6 +53,11 @@ def _bring_weights(scene: Scene, options: DeclaredOptions, progress: Progress) -
         deferred(__name__, "depthmaps", "bring")(scene, options, progress)
 
 
+def _check_weights(scene: Scene, options: DeclaredOptions) -> None:
+    if options.depth != PATCH_MATCH:
+        deferred(__name__, "depthmaps", "check")(scene, options)
+
+
 def _weights(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
     chosen = options.depth != PATCH_MATCH and options.checkpoint
     return [network_file(scene, options)] if chosen else []
@@ -67,6 +72,19 @@ def _points_of_scene(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
             hint=f"`make prepare MODEL={scene.name}` makes them",
         )
     return files
+
+
+def _check_size(scene: Scene, options: DeclaredOptions) -> None:
+    """Refuse two sizes at once.
+
+    Raises:
+        ConfigError: FACES and DECIMATE are both given.
+    """
+    if options.faces and options.decimate:
+        raise ConfigError(
+            f"FACES={options.faces} and DECIMATE={options.decimate:g} both ask for a size",
+            hint="give one of the two",
+        )
 
 
 STAGES = named(
@@ -89,6 +107,7 @@ STAGES = named(
         after=("neighbours",),
         files=_weights,
         bring=_bring_weights,
+        check=_check_weights,
         facts=("cameras", "masks"),
         packages=("torch", "warp-lang"),
         intermediate=("dense/",),
@@ -175,6 +194,7 @@ STAGES = named(
         ),
         after=("surface",),
         packages=("scipy",),
+        check=_check_size,
     ),
     Stage(
         "refined",
@@ -208,6 +228,7 @@ STAGES = named(
         1,
         deferred(__name__, "meshroom"),
         parameters=("faces", "decimate"),
+        check=_check_size,
         reads=("group",),
         files=lambda scene, options: meshroom_files.input_files(scene, options.group),
         facts=("cameras", "region", "georeference"),

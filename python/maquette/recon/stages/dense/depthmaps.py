@@ -87,23 +87,26 @@ def _estimator(
     return NetworkEstimator(material, own if options.checkpoint else weights.SHIPPED, device)
 
 
-def bring(scene: Scene, options: DeclaredOptions, progress: Progress) -> None:
-    """Copy the weights that CHECKPOINT names into the scene; without it, see that there are some.
+def check(scene: Scene, options: DeclaredOptions) -> None:
+    """Refuse to find depth by a network without usable weights.
 
     Raises:
         NotFound: there is no such file.
         BadInput: it holds no weights of such a network.
     """
-    if options.depth == PATCH_MATCH:
-        return
     from maquette.recon.mvsnet import weights
 
+    given, own = Path(options.checkpoint).expanduser(), network_file(scene, options)
     if not options.checkpoint:
         weights.load(weights.SHIPPED)
-        return
-    given, own = Path(options.checkpoint).expanduser(), network_file(scene, options)
-    if given.is_file() or not own.is_file():
+    elif given.is_file() or not own.is_file():
         weights.load(given)
+
+
+def bring(scene: Scene, options: DeclaredOptions, progress: Progress) -> None:
+    """Copy the weights that CHECKPOINT names into the scene, where they are here."""
+    given, own = Path(options.checkpoint).expanduser(), network_file(scene, options)
+    if options.checkpoint and given.is_file():
         with replacing(own) as temporary:
             temporary.write_bytes(given.read_bytes())
 

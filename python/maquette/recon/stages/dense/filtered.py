@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from maquette.counting import counted
-from maquette.errors import ConfigError, JobFailed
+from maquette.errors import JobFailed
 from maquette.recon.mesh.cleaning import drop_crumbs, drop_long, largest_component
 from maquette.recon.mesh.decimation import decimated
 from maquette.recon.mesh.holes import close_holes
@@ -31,10 +31,8 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
 
     Raises:
         BadInput: `mesh.ply` is damaged.
-        ConfigError: FACES and DECIMATE are both given.
         JobFailed: nothing of it is left.
     """
-    _check(options)
     raw = read_mesh(scene.results / "mesh.ply")
     progress.step("mesh", 0, _ROUNDS)
     filtered, numbers = _filtered(raw, options)
@@ -85,11 +83,3 @@ def _nothing_left(faces: int, numbers: dict[str, Any], options: DeclaredOptions)
         hint="more cells along the region find more of them: a larger RESOLUTION, or a smaller "
         "region (`make adjust`)",
     )
-
-
-def _check(options: DeclaredOptions) -> None:
-    if options.faces and options.decimate:
-        raise ConfigError(
-            f"FACES={options.faces} and DECIMATE={options.decimate:g} both ask for a size",
-            hint="give one of the two",
-        )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from maquette.errors import ConfigError, JobFailed
+from maquette.errors import JobFailed
 from maquette.recon.mesh.decimation import decimated
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.triangles import TriangleMesh, keep_faces, renumbered, vertex_normals
@@ -42,13 +42,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         NotFound: Meshroom left no mesh.
         BadInput: it has too few cameras in common with the scene, or a file is damaged.
         JobFailed: nothing of its mesh lies in the region.
-        ConfigError: FACES and DECIMATE are both given.
     """
-    if options.faces and options.decimate:
-        raise ConfigError(
-            f"FACES={options.faces} and DECIMATE={options.decimate:g} both ask for a size",
-            hint="give one of the two",
-        )
     raw_path, filtered_path, textured_path, sfm = result_files(scene, options.group)
     cameras = transforms.read(scene.transforms)
     progress.step("cameras", 0, _ROUNDS)
