@@ -114,7 +114,7 @@ def frame_of(projection: Floats, shape: tuple[int, ...], step: int) -> Frame:
     lens = lens / lens[2, 2]
     middle = 0.5 - 0.5 / step
     height, width = shape
-    return Frame("", np.linalg.inv(pose), Intrinsics(
+    return Frame("", np.asarray(np.linalg.inv(pose), np.float64), Intrinsics(
         width, height, lens[0, 0] / step, lens[1, 1] / step,
         lens[0, 2] / step + middle, lens[1, 2] / step + middle,
     ))  # fmt: skip
