@@ -51,8 +51,8 @@ def test_after_tables_of_a_data_set_the_network_is_used(base: Path) -> None:
     ]
     assert after("extract", pipeline="mvsnet") == [
         "next: `make view PIPELINE=mvsnet MODEL=shoe` shows it",
-        "      `make process PIPELINE=mvsnet MODEL=… CHECKPOINT=scenes/shoe/runs/mvsnet/experiments/"
-        "best.pt` makes depth maps of photos with the network",
+        "      `make process PIPELINE=mvsnet MODEL=… CHECKPOINT=scenes/shoe/runs/mvsnet/"
+        "experiments/best.pt` makes depth maps of photos with the network",
     ]
 
 
