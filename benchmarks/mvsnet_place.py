@@ -129,7 +129,8 @@ def generated(width: int) -> list[Task]:
 def sample(folder: Path, width: int, count: int) -> list[Task]:
     scene = Scene(folder, "photogrammetry")
     truth = read_truth(ROOT / "samples" / folder.name)
-    assert truth is not None and truth.mesh is not None
+    if truth is None or truth.mesh is None:
+        raise SystemExit(f"no true surface in samples/{folder.name}: --scene is a sample's")
     cameras = sorted(transforms.read(scene.transforms).frames, key=lambda f: f.file_path)
     tracks, views = colmap_model.read_tracks(scene.sparse), Views(scene, cameras, width)
     centers = np.stack([frame.world_from_cam[:3, 3] for frame in cameras])

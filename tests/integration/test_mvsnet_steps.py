@@ -49,6 +49,7 @@ def test_a_data_set_is_indexed_trains_and_gets_its_tables(tmp_path: Path, scene:
     told = json.loads((scene.results / "test.json").read_text())
     assert told["samples"][0]["name"] == "scan1 view 0 light 0"
     assert 0 < told["mean"]["abs_err"] < 410
+    assert [one["name"] for one in told["clouds"]] == ["scan1"] and told["mean"]["clouds"] == 1
     maps = scene.results / "depths_mvsnet" / "validation"
     assert pfm.read(maps / "scan3_view_0_light_0.pfm").shape == (12, 16)
     assert pfm.read(maps / "scan3_view_0_light_0_prob.pfm").max() <= 1.0

@@ -79,6 +79,16 @@ def test_more_cores_or_a_gpu_widen_the_range_below(monkeypatch: pytest.MonkeyPat
     assert "1 core" in said()
 
 
+def test_nothing_is_said_of_a_data_set_as_if_it_were_photos() -> None:
+    assert [*steps("PIPELINE=mvsnet", "FRAMES=80")] == ["prepare", "process", "extract"]
+    Path("data/Cameras").mkdir(parents=True)
+    text = said("PIPELINE=mvsnet", "INPUT=data")
+    assert "prepare, process, extract of a data set: nothing was measured" in text
+    Path("scenes/shoe/dataset").mkdir(parents=True)
+    Path("scenes/shoe/dataset/index.json").touch()
+    assert not steps("PIPELINE=mvsnet") and len(steps("PIPELINE=photogrammetry")) == 3
+
+
 def test_too_little_memory_is_told_with_what_needs_less(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "memory_bytes", lambda: 1 * GIB)
     assert "extract needs about 1.4 GiB, this machine has 1.0: BLOCK_RES=64 needs less" in said()

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from maquette.recon.mvsnet import layers
 from maquette.recon.mvsnet.cascade import Cascade, FeaturePyramid
-from maquette.recon.mvsnet.layers import UNet3d
+from maquette.recon.mvsnet.layers import Conv3d, UNet3d
 from maquette.recon.mvsnet.options import NetworkOptions
 
 SIZES = [(8, 12, 20), (7, 13, 9), (1, 5, 6)]  # planes, rows, columns
@@ -92,3 +92,24 @@ def test_views_added_without_gradient_make_the_same_volume(has_kernels: bool) ->
         found, also_used = network._cost(1, views, matrices, depths, weights)
     assert torch.allclose(found, expected, rtol=1e-4, atol=1e-6)
     assert all(map(torch.equal, used, also_used))
+
+
+def test_gradients_with_16_bits_come_from_written_memory_alone() -> None:
+    """Of two planes, which the finest stage of the cascade has at its coarsest level."""
+    layer = Conv3d(8, 8)
+    volume = torch.randn(2, 8, 2, 16, 20).contiguous(memory_format=torch.channels_last_3d)
+    with torch.autocast("cpu", torch.bfloat16):
+        made = layer(volume).sum()
+    found = []
+    for _ in range(4):
+        _fill_free_memory()
+        found.append(torch.autograd.grad(made, layer.conv.weight, retain_graph=True)[0])
+    assert torch.isfinite(found[0]).all()
+    assert all(torch.equal(one, found[0]) for one in found)
+
+
+def _fill_free_memory() -> None:
+    """Leave NaN where the next tensors of usual sizes will lie."""
+    sizes = (100, 1000, 9000, 28_000, 60_000, 250_000)
+    filled = [torch.full((size,), torch.nan) for size in sizes for _ in range(4)]
+    del filled

@@ -44,6 +44,18 @@ def test_after_each_step_comes_the_next_one(base: Path) -> None:
     assert after("extract", is_measured=True) == ["next: `make view MODEL=shoe` shows it"]
 
 
+def test_after_tables_of_a_data_set_the_network_is_used(base: Path) -> None:
+    scene(base, "dataset/index.json", "runs/mvsnet")
+    assert after("process", pipeline="mvsnet") == [
+        "next: `make extract PIPELINE=mvsnet MODEL=shoe`"
+    ]
+    assert after("extract", pipeline="mvsnet") == [
+        "next: `make view PIPELINE=mvsnet MODEL=shoe` shows it",
+        "      `make process PIPELINE=mvsnet MODEL=… CHECKPOINT=scenes/shoe/runs/mvsnet/"
+        "experiments/best.pt` makes depth maps of photos with the network",
+    ]
+
+
 def test_what_is_not_the_default_is_in_it(base: Path) -> None:
     given = {"group": "fine", "backend": "docker"}
     assert after("process", **given) == [

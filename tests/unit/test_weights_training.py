@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ import torch
 from maquette.recon.mvsnet import weights, weights_training
 from maquette.recon.mvsnet.generated.prefetching import samples
 from maquette.recon.mvsnet.generated.source import GeneratedScenes
+from maquette.recon.mvsnet.prediction import Prediction, Sweep
 from maquette.recon.mvsnet.samples import Batch
-from maquette.recon.mvsnet.weights_training import Course, Training, rate_factor, stage_losses
+from maquette.recon.mvsnet.weights_losses import loss, stage_losses, unlikelihood
+from maquette.recon.mvsnet.weights_training import Course, Training, rate_factor
 
 CPU = torch.device("cpu")
 SMALL = (32, 32)
@@ -51,6 +54,65 @@ def test_the_loss_is_zero_at_the_true_depth_and_counts_the_last_stage_most() -> 
     first, last = ([s * (1.05 if n == place else 1) for n, s in enumerate(stages)]
                    for place in (0, 2))  # fmt: skip
     assert 0 < float(stage_losses(first, batch)) < float(stage_losses(last, batch))
+
+
+def test_the_unlikelihood_is_least_where_the_mean_of_the_hypotheses_is_the_truth() -> None:
+    batch = planes_of(torch.tensor([2.0, 3.0, 50.0]))  # the last one's depth is not searched
+    inverse = torch.linspace(0.1, 1.0, 10).view(1, 10, 1, 1)
+    logits = torch.zeros(1, 10, 3, 1, requires_grad=True)
+    optimiser = torch.optim.Adam([logits], 0.3)
+    for _ in range(200):
+        optimiser.zero_grad()
+        found = unlikelihood(Sweep(logits, inverse), batch)
+        found.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    assert not logits[:, :, 2].any()
+    mean = (logits.softmax(1) * inverse).sum(1)[0, :2, 0]
+    assert mean.tolist() == pytest.approx([1 / 2, 1 / 3], abs=2e-3)
+
+
+def test_the_loss_counts_all_sweeps() -> None:
+    batch = planes_of(torch.full((4,), 2.0))
+    depth = batch.depth.clone()
+    sweep = Sweep(torch.zeros(1, 4, 4, 1), torch.linspace(0.1, 1.0, 4).view(1, 4, 1, 1))
+    found = [
+        float(loss(Prediction(depth, depth, (depth,) * 3, 1.0, True, sweeps), batch))
+        for sweeps in ((), (sweep,), (sweep, sweep))
+    ]
+    assert found[0] == pytest.approx(0, abs=1e-6)
+    assert found[2] == pytest.approx(2 * found[1]) and found[1] == pytest.approx(math.log(4))
+
+
+def planes_of(depths: torch.Tensor) -> Batch:
+    """A batch of one picture whose rows have these depths, all known."""
+    depth = depths[None, :, None]
+    return Batch(
+        torch.zeros(1, 1, 3, len(depths), 1), torch.eye(4)[None, None], depth,
+        torch.ones_like(depth, dtype=torch.bool), torch.tensor([[1.0, 10.0]]), torch.ones(1), ("",),
+    )  # fmt: skip
+
+
+def test_a_course_with_a_pool_goes_on_where_it_was(tmp_path: Path) -> None:
+    course = Course(steps=2, size=SMALL, views=2, has_bfloat16=True)
+    pool = tmp_path / "pool"
+    Training(course, tmp_path / "parts", CPU, pool=pool).run(60, until=1)
+    parts, whole = (
+        Training(course, tmp_path / name, CPU, pool=pool) for name in ("parts", "whole")
+    )
+    parts.run(60)
+    whole.run(60)
+    assert len(list(pool.rglob("*.npz"))) == 2
+    for name, value in whole.average.items():
+        assert torch.equal(value, parts.average[name])
+
+
+def test_workers_do_not_lay_out_what_a_pool_keeps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--out", str(tmp_path), "--pool", str(tmp_path / "pool"), "--workers", "2"]
+    with pytest.raises(SystemExit):
+        weights_training.main(words)
+    assert "--workers" in capsys.readouterr().err
 
 
 def test_the_rate_rises_then_falls_to_a_hundredth() -> None:

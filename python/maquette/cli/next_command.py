@@ -40,15 +40,14 @@ def next_commands(settings: Settings, step: str, is_measured: bool = False) -> l
     is_known = settings.pull and pipeline.engine_for(step, settings.engine).is_ours
     if is_known and not needed.exists():  # UNTIL ended it before
         return [f"next: `make {step} {which}` does the rest of it"]
-    lines = []
-    if is_known:
-        scene = shown_path(settings.scene_dir)
-        advice = pipeline.steps[step].for_scene(settings.scene_dir).advice
-        lines = advice.format(scene=scene, which=asked).splitlines()
+    done = pipeline.steps[step].for_scene(settings.scene_dir)
+    scene = shown_path(settings.scene_dir)
+    lines = done.advice.format(scene=scene, which=asked).splitlines() if is_known else []
     if following:
         return [*lines, f"next: `make {following} {which}`"]
-    measure = [] if is_measured else [f"      `make evaluate {asked}` measures it"]
-    return [*lines, f"next: `make view {asked}` shows it", *measure]
+    use = done.use.format(scene=scene, pipeline=pipeline.name, group=settings.group)
+    then = use or ("" if is_measured else f"`make evaluate {asked}` measures it")
+    return [*lines, f"next: `make view {asked}` shows it", *([f"      {then}"] if then else [])]
 
 
 def named_in_questions(settings: Settings) -> str:

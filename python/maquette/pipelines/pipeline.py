@@ -28,7 +28,7 @@ class Alternative:
     Attributes:
         marks: Patterns of paths below INPUT, a folder: one that is there tells its kind.
         scene_marks: The same below the scene, where INPUT is not given.
-        stages, needs, advice, reads: In place of the step's.
+        stages, needs, advice, reads, use: In place of the step's.
         is_in_place: Its data stay where INPUT is, which only machines see that share its folder.
     """
 
@@ -39,6 +39,7 @@ class Alternative:
     advice: str = ""
     reads: type[StepOptions] | None = None
     is_in_place: bool = False
+    use: str = ""
 
     def suits(self, scene: Path, given: str) -> bool:
         """Whether a step of a scene is this one; `given` is INPUT, or empty."""
@@ -70,6 +71,8 @@ class Step:
         alternatives: What it does instead with other kinds of input.
         reads: The part of `options` that counts with its usual input; None: all of them.
         is_in_place: See `Alternative`.
+        use: Of the last step, what to type with its result where that measures itself; `{scene}`,
+            `{pipeline}` and `{group}` are replaced. Empty: `make evaluate` measures it.
     """
 
     options: type[StepOptions]
@@ -84,6 +87,7 @@ class Step:
     alternatives: tuple[Alternative, ...] = ()
     reads: type[StepOptions] | None = None
     is_in_place: bool = False
+    use: str = ""
 
     def for_scene(self, scene: Path, given: str = "") -> Step:
         """The step as it is for a scene's kind of input; `given` is INPUT, or empty."""
@@ -91,7 +95,7 @@ class Step:
             if one.suits(scene, given):
                 return replace(
                     self, stages=one.stages, needs=one.needs, advice=one.advice, reads=one.reads,
-                    is_in_place=one.is_in_place, alternatives=(),
+                    is_in_place=one.is_in_place, use=one.use, alternatives=(),
                 )  # fmt: skip
         return self
 

@@ -100,10 +100,33 @@ def measured_runs(pipeline: str) -> Iterator[Run]:
 
 
 def works_of(settings: Settings) -> tuple[dict[str, float], list[str]]:
-    """The amount of work of each step, by verb, and what was assumed."""
+    """The amount of work of each step, by verb, and what was assumed.
+
+    Steps are left out that do something else with the scene's kind of input: their work is not
+    that of photos.
+    """
     images, remarks = _images(settings)
     steps = get_pipeline(settings.pipeline).steps
-    return {verb: step.work(settings.options, images) for verb, step in steps.items()}, remarks
+    other = _other_steps(settings)
+    works = {
+        verb: step.work(settings.options, images)
+        for verb, step in steps.items()
+        if verb not in other
+    }
+    if not other:
+        return works, remarks
+    told = f"{', '.join(other)} of a data set: nothing was measured of it yet"
+    return works, [told] if not works else [*remarks, told]
+
+
+def _other_steps(settings: Settings) -> list[str]:
+    """The steps that do something else than with photos, by what INPUT and the scene hold."""
+    steps, given = get_pipeline(settings.pipeline).steps, resolve_input(settings).told
+    known = [step.for_scene(settings.scene_dir, told or "")
+             for step in steps.values() for told in {given, ""}]  # fmt: skip
+    if not any(step.is_in_place for step in known):
+        return []
+    return [verb for verb, step in steps.items() if step.alternatives]
 
 
 def _images(settings: Settings) -> tuple[Images, list[str]]:

@@ -76,6 +76,7 @@ class TablesOptions(StepOptions):
     )
     val_samples: int = option(0, "samples of each part that are measured; 0: all", low=0)
     depth_maps: int = option(20, "of them so many are written, as PFM and pictures", low=0)
+    clouds: int = option(2, "of each part's clouds of points so many are written, as PLY", low=0)
 
 
 @dataclass(frozen=True)

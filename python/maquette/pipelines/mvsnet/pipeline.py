@@ -81,6 +81,8 @@ PIPELINE = Pipeline(
                     scene_marks=(_INDEX,),
                     reads=TablesOptions,
                     is_in_place=True,
+                    use="`make process PIPELINE={pipeline} MODEL=… CHECKPOINT={scene}/runs/"
+                    "{pipeline}/{group}/best.pt` makes depth maps of photos with the network",
                 ),
             ),
         ),

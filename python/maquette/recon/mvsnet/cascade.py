@@ -9,7 +9,7 @@ from torch.nn import functional
 from maquette.recon.mvsnet import costs, planes, regression
 from maquette.recon.mvsnet.layers import Conv2d, UNet3d
 from maquette.recon.mvsnet.options import NetworkOptions
-from maquette.recon.mvsnet.prediction import Prediction
+from maquette.recon.mvsnet.prediction import Prediction, Sweep
 
 _STRIDES = (4, 2, 1)  # of the stages, coarse to fine
 _CHANNELS = (32, 16, 8)
@@ -115,25 +115,34 @@ class Cascade(nn.Module):
         count = self.options.hypotheses
         depths = planes.inverse_depths(depth_range, count[0])[..., None, None]
         weights: list[Tensor] = []
-        expected, sureness = [], []
+        expected, sureness, sweeps = [], [], []
         for stage, stride in enumerate(_STRIDES):
             views = [pyramid[stage] for pyramid in features]
             matrices = planes.sweep_matrices(projections, stride)
             cost, weights = self._cost(stage, views, matrices, depths, weights)
             part = self.regularization[stage]
             logits = costs.recomputed(part, cost, self.training and self.options.recomputes)
-            probability = logits.float().softmax(1)
-            expected.append(regression.expectation(probability, depths.reciprocal()).reciprocal())
+            inverse, logits = depths.reciprocal(), logits.float()
+            probability = logits.softmax(1)
+            expected.append(regression.expectation(probability, inverse).reciprocal())
+            if self.training:
+                sweeps.append(Sweep(logits, inverse))
             with torch.no_grad():
-                inverse = depths.reciprocal()
                 mean = regression.expectation(regression.windowed(probability, _RADIUS), inverse)
-                sureness.append(regression.confidence(probability))
+                sureness.append(self._sureness(probability))
                 if stage + 1 < len(_STRIDES):
                     height, width = features[0][stage + 1].shape[2:]
                     off = self._unsure(probability, inverse, mean, count[stage + 1])
                     mean, off = (planes.doubled(one, height, width) for one in (mean, off))
                     depths = planes.narrowed(mean.reciprocal(), off, depth_range, count[stage + 1])
-        return Prediction(mean.reciprocal(), _least(sureness), tuple(expected), 1.0, True)
+        sure = _least(sureness)
+        return Prediction(mean.reciprocal(), sure, tuple(expected), 1.0, True, tuple(sweeps))
+
+    def _sureness(self, probability: Tensor) -> Tensor:
+        """Confidence [B, h, w] of a stage; 0 in training, where nobody reads it."""
+        if self.training:
+            return torch.zeros_like(probability[:, 0])
+        return regression.confidence(probability)
 
     def _cost(
         self, stage: int, views: list[Tensor], matrices: Tensor, depths: Tensor,

@@ -78,6 +78,19 @@ def _convolved(values: Tensor, weight: Tensor, bias: Tensor | None, stride: int 
     return torch.mkldnn_convolution(values, weight, bias, (1,) * 3, (stride,) * 3, (1,) * 3, 1)
 
 
+def _with_gradient(values: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """A 3-D convolution with gradient.
+
+    Of two planes in 32 bits on a CPU, whatever else has 16: of such volumes oneDNN makes the
+    weights' gradient from memory that nobody has written, now and then NaN.
+    """
+    has_bfloat16 = values.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    if has_bfloat16 and stride == 1 and values.shape[2] == 2:
+        with torch.autocast("cpu", enabled=False):
+            return functional.conv3d(values.float(), weight.float(), None, stride, 1)
+    return functional.conv3d(values, weight, None, stride, 1)
+
+
 def _doubled(values: Tensor, weight: Tensor, bias: Tensor, more: list[int]) -> Tensor:
     """A transposed 3-D convolution of stride 2 without gradient, as `_convolved`."""
     if not _is_plain(values):
@@ -123,7 +136,7 @@ class Conv3d(nn.Module):
         stride = self.conv.stride[0]
         if self.training or torch.is_grad_enabled():
             kernel = _turned(self.conv.weight) if is_turned else self.conv.weight
-            found: Tensor = self.bn(functional.conv3d(values, kernel, None, stride, 1))
+            found: Tensor = self.bn(_with_gradient(values, kernel, stride))
             return found
         weight, bias = _folded(self.conv.weight, self.bn, 0)
         return functional.leaky_relu_(_convolved(values, weight, bias, stride), LEAK)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+from maquette.recon.mvsnet.cloud_errors import Truth
 
 RANGE_MM = 510.0  # of depths in DTU's data: 425 to 935 mm
 
@@ -26,6 +28,7 @@ class Sample:
         name: For people: scan, view and light, or a scene's photo.
         unit: The length that metrics call 1 mm: 1 of DTU's data, a 2.5th of the interval that
             other data's cameras name; 0: a 510th of the range, which is the same for DTU's.
+        scan: What its depth map is fused with to one cloud, by name; empty: with none.
     """
 
     images: Tensor
@@ -36,6 +39,7 @@ class Sample:
     far: float
     name: str
     unit: float = 0.0
+    scan: str = ""
 
     @property
     def millimetre(self) -> float:
@@ -53,6 +57,15 @@ class SampleSource(Protocol):
 
         The same pair gives the same sample, in any process and order.
         """
+        ...
+
+
+@runtime_checkable
+class SupportsTruth(Protocol):
+    """A source that knows the surface of a scan better than its depth maps tell it."""
+
+    def truth(self, scan: str) -> Truth | None:
+        """What a scan's cloud is measured against; None: the true depth maps."""
         ...
 
 

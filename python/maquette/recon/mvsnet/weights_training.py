@@ -15,9 +15,9 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,17 @@ import torch
 from torch import Tensor, nn
 
 from maquette.recon import gpus
-from maquette.recon.mvsnet import networks, weights
+from maquette.recon.mvsnet import networks, weights, weights_losses
+from maquette.recon.mvsnet.generated.pool import PooledScenes
 from maquette.recon.mvsnet.generated.prefetching import samples
 from maquette.recon.mvsnet.generated.source import GeneratedScenes
 from maquette.recon.mvsnet.options import NetworkOptions
-from maquette.recon.mvsnet.samples import Batch
+from maquette.recon.mvsnet.samples import Batch, Sample
 from maquette.scene.atomic import replacing, write_json
 
 VARIANT = "cascade"
 _LOG_EVERY, _SAVE_S = 20, 60.0
 _WARM_UP, _LAST_RATE = 0.05, 0.01  # of the steps; of the largest rate
-_STAGE_WEIGHTS = (0.5, 1.0, 2.0)
-_UNITS = 128.0  # into which the range of inverse depths is cut: an error of one is a small one
 _CLIP, _AVERAGED = 1.0, 0.999
 
 
@@ -48,6 +47,8 @@ class Course:
         seed: Of the first weights and of the scenes.
         steps: Of the whole course: the learning rate has fallen to its end by then.
         size: Width and height of the pictures.
+        reuse: Samples for each scene of a pool, on average.
+        has_bfloat16: Convolutions compute with 16 bits.
     """
 
     seed: int = 0
@@ -56,17 +57,22 @@ class Course:
     views: int = 3
     size: tuple[int, int] = (160, 128)
     rate: float = 1e-3
+    reuse: int = 16
+    has_bfloat16: bool = False
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train for some minutes, or export."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.pool and arguments.workers:
+        parser.error("--workers lays out scenes for a GPU; those of --pool are laid out once")
     course = Course(
         arguments.seed, arguments.steps, arguments.batch, arguments.views, tuple(arguments.size),
-        arguments.rate,
+        arguments.rate, arguments.reuse, arguments.bfloat16,
     )  # fmt: skip
     device = gpus.device_of(arguments.gpus)
-    training = Training(course, arguments.out, device, arguments.workers)
+    training = Training(course, arguments.out, device, arguments.workers, arguments.pool)
     training.run(60 * arguments.minutes)
     if arguments.export:
         training.export(arguments.export)
@@ -77,9 +83,11 @@ class Training:
     """A course of training with its state in a folder."""
 
     def __init__(
-        self, course: Course, folder: Path, device: torch.device, workers: int = 0
-    ) -> None:
-        self.course, self.folder, self._device, self._workers = course, folder, device, workers
+        self, course: Course, folder: Path, device: torch.device, workers: int = 0,
+        pool: Path | None = None,
+    ) -> None:  # fmt: skip
+        self.course, self.folder, self._device = course, folder, device
+        self._workers, self._pool = workers, pool
         torch.manual_seed(course.seed)
         self.network = networks.build(VARIANT).to(device)
         self.average = {name: v.clone() for name, v in self.network.state_dict().items()}
@@ -97,8 +105,7 @@ class Training:
     def run(self, seconds: float, until: int | None = None) -> None:
         """Train until time is up or the course is done, or until a step of it."""
         end = self.course.steps if until is None else min(until, self.course.steps)
-        source = GeneratedScenes(self.course.size, self.course.views, device=self._device)
-        coming = samples(source, self.course.seed, self.step * self.course.batch, self._workers)
+        coming = self._coming()
         begun = saved = time.monotonic()
         before, cpu_before = self.seconds, self.cpu_s - time.process_time()
         self.runs = [*self.runs, {}]
@@ -115,6 +122,14 @@ class Training:
                 saved = time.monotonic()
                 self._save()
         self._save()
+
+    def _coming(self) -> Iterator[Sample]:
+        course, first = self.course, self.step * self.course.batch
+        if self._pool:
+            pool = PooledScenes(self._pool, course.size, course.views, course.reuse)
+            return (pool[index, course.seed] for index in count(first))
+        source = GeneratedScenes(course.size, course.views, device=self._device)
+        return samples(source, course.seed, first, self._workers)
 
     def export(self, path: Path) -> None:
         """Write the averaged weights, and how they came about: each run with its last step."""
@@ -133,8 +148,9 @@ class Training:
     def _one_step(self, batch: Batch) -> dict[str, Tensor]:
         for group in self._optimiser.param_groups:
             group["lr"] = self.course.rate * rate_factor(self.step, self.course.steps)
-        found = self.network(batch.images, batch.projections, batch.depth_range)
-        loss = stage_losses(found.stages, batch)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self.course.has_bfloat16):
+            found = self.network(batch.images, batch.projections, batch.depth_range)
+        loss = weights_losses.loss(found, batch)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
@@ -189,24 +205,6 @@ def rate_factor(step: int, steps: int) -> float:
     return _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def stage_losses(stages: Sequence[Tensor], batch: Batch) -> Tensor:
-    """The smooth L1 error of every stage's inverse depth, where the depth is known.
-
-    Inverse depths are counted in 1/128 of the range that is searched: a step that is about as
-    large everywhere in the picture.
-    """
-    near, far = batch.depth_range[:, 0, None, None], batch.depth_range[:, 1, None, None]
-    unit = (1 / near - 1 / far) / _UNITS
-    total = torch.zeros((), device=batch.depth.device)
-    for weight, depth in zip(_STAGE_WEIGHTS, stages, strict=True):
-        stride = round(batch.depth.shape[1] / depth.shape[1])
-        true, mask = batch.depth[:, ::stride, ::stride], batch.mask[:, ::stride, ::stride]
-        off = (1 / depth - 1 / true.clamp(min=1e-9)) / unit
-        losses = nn.functional.smooth_l1_loss(off, torch.zeros_like(off), reduction="none")
-        total = total + weight * torch.where(mask, losses, 0.0).sum() / mask.sum().clamp(min=1)
-    return total
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m maquette.recon.mvsnet.weights_training", description=__doc__,
@@ -223,6 +221,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", type=int, nargs=2, default=course.size, metavar=("W", "H"))
     parser.add_argument("--rate", type=float, default=course.rate)
     parser.add_argument("--gpus", type=int, default=1, help="0: the processor alone")
+    parser.add_argument("--bfloat16", action="store_true", help="convolutions with 16 bits")
+    parser.add_argument("--pool", type=Path, help="keep scenes there, and show each several times")
+    parser.add_argument(
+        "--reuse", type=int, default=course.reuse, help="samples for each scene of the pool"
+    )
     parser.add_argument("--workers", type=int, default=0, help="processes that lay scenes out")
     return parser
 

@@ -20,7 +20,8 @@ from maquette.counting import counted
 from maquette.errors import BadInput
 from maquette.recon.mvs.neighbours import read_pairs
 from maquette.recon.mvsnet import pfm
-from maquette.recon.mvsnet.datasets import camera_files
+from maquette.recon.mvsnet.cloud_errors import Truth
+from maquette.recon.mvsnet.datasets import camera_files, dtu_scans
 from maquette.recon.mvsnet.datasets.dtu_lists import LISTS
 from maquette.recon.mvsnet.datasets.pictures import read_mask, read_picture, size_of, stacked
 from maquette.recon.mvsnet.datasets.ranges import PlaneOptions, check_covered, check_unit
@@ -32,6 +33,7 @@ _PAIRS = "Cameras/pair.txt"
 _SCALE = 4  # of pictures to depth maps and cameras
 _PICTURE = re.compile(r"rect_(\d{3})_(\d)_r5000\.png")
 _NAMED = 3
+_BRIGHTEST = 3  # of the lights 0 to 6, by which others measure their clouds too
 
 
 def picture_file(scan: str, view: int, light: int) -> str:
@@ -112,6 +114,7 @@ class Dtu:
             camera_files.read(root / camera_file(view)) for view in range(found["views"])
         ]
         check_covered(options, self._cameras[0])
+        self._lights = found["lights"]
         self._places = [
             (scan, light, view)
             for scan in found["scans"][part]
@@ -135,7 +138,17 @@ class Dtu:
             stacked(pictures, name),
             torch.stack([torch.from_numpy(one) for one in projections]),
             depth, mask & (depth > 0), near, far, name, unit=1.0,
+            scan=scan if light == self._fused_light(scan) else "",
         )  # fmt: skip
+
+    def truth(self, scan: str) -> Truth | None:
+        """What the scanner saw of a scan, where its points lie beside the training data."""
+        return dtu_scans.read_truth(self._root, scan)
+
+    def _fused_light(self, scan: str) -> int:
+        """The light by which a scan's depth maps make a cloud: the brightest, where it is there."""
+        lights: list[int] = self._lights[scan]
+        return _BRIGHTEST if _BRIGHTEST in lights else lights[0]
 
 
 def _check_layout(root: Path) -> None:

@@ -96,6 +96,7 @@ class Folders:
             stacked([read_picture(_picture_file(folder, view)) for view in views], shown),
             torch.stack([torch.from_numpy(camera.projection()) for camera in cameras]),
             depth, depth > 0, near, far, shown, unit=cameras[0].interval / INTERVAL_MM,
+            scan=name or self._root.name,
         )  # fmt: skip
 
 

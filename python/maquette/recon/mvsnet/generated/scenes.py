@@ -62,15 +62,39 @@ def render(
     device: torch.device | None = None,
 ) -> GeneratedScene:  # fmt: skip
     """What the cameras of a layout see; arguments as for `generate`."""
-    width, height = size
-    focal = layout.focal * width
-    lens = Intrinsics(width, height, focal, focal, width / 2, height / 2)
+    colors, depths = undegraded(layout, size, samples, device)
+    return shown(colors, depths, layout.poses, layout.focal, np.random.default_rng([seed, 11]))
+
+
+def undegraded(
+    layout: Layout, size: tuple[int, int], samples: int = SAMPLES,
+    device: torch.device | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Colours [N, 3, H, W] of 0..1 and depths [N, H, W], before any camera has its say."""
+    lens = _lens(size, layout.focal)
+    return _rendered(layout, lens, samples, device or torch.device("cpu"))
+
+
+def shown(
+    colors: Tensor, depths: Tensor, poses: NDArray[np.float64], focal: float,
+    random: np.random.Generator,
+) -> GeneratedScene:  # fmt: skip
+    """What `undegraded` rendered as cameras would give it.
+
+    Args:
+        poses: [N, 4, 4] world_from_cam.
+        focal: Focal length in widths of the picture.
+    """
+    lens = _lens((depths.shape[2], depths.shape[1]), focal)
     frames = tuple(
-        Frame(f"images/{number:08d}.png", pose, lens) for number, pose in enumerate(layout.poses)
+        Frame(f"images/{number:08d}.png", pose, lens) for number, pose in enumerate(poses)
     )
-    colors, depths = _rendered(layout, lens, samples, device or torch.device("cpu"))
-    random = np.random.default_rng([seed, 11])
     return GeneratedScene(degrade(colors, random), depths, frames, _ranges(depths, random))
+
+
+def _lens(size: tuple[int, int], focal: float) -> Intrinsics:
+    width, height = size
+    return Intrinsics(width, height, focal * width, focal * width, width / 2, height / 2)
 
 
 def _rendered(

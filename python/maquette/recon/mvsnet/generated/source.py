@@ -10,7 +10,7 @@ from maquette.recon.mvsnet.generated.layout import Layout, lay_out
 from maquette.recon.mvsnet.generated.scenes import GeneratedScene, render
 from maquette.recon.mvsnet.samples import Sample
 
-_COUNT = 1_000_000  # an epoch, for whoever counts them
+SAMPLES_OF_AN_EPOCH = 1_000_000  # for whoever counts them
 
 
 class GeneratedScenes:
@@ -23,7 +23,7 @@ class GeneratedScenes:
     """
 
     def __init__(
-        self, size: tuple[int, int] = (160, 128), views: int = 3, count: int = _COUNT,
+        self, size: tuple[int, int] = (160, 128), views: int = 3, count: int = SAMPLES_OF_AN_EPOCH,
         device: torch.device | None = None,
     ) -> None:  # fmt: skip
         self.size, self.views, self._count = size, views, count

@@ -63,9 +63,9 @@ STAGES = named(
     ),
     Stage(
         "tables",
-        1,
+        2,
         deferred(__name__, "tables"),
-        parameters=("group", "checkpoint", "val_samples", "depth_maps"),
+        parameters=("group", "checkpoint", "val_samples", "depth_maps", "clouds"),
         reads=("gpus",),
         after=("index", "train"),
         files=_index_and_pointer,
