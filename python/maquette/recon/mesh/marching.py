@@ -64,8 +64,9 @@ def extract_surface(
     pieces, low = Pieces(grid, block_res), None
     for slab in range(slabs(grid, block_res)):
         high = plane_after(distance, grid, block_res, slab)
-        for _, block, *found in surface_in_slab(distance, grid, block_res, slab, (low, high), told):
-            pieces.add(block, *found)
+        laid = surface_in_slab(distance, grid, block_res, slab, (low, high), told)
+        for _, block, vertices, faces in laid:
+            pieces.add(block, vertices, faces)
         low = high
     return pieces.welded()
 

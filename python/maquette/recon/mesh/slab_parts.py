@@ -71,7 +71,7 @@ class SlabParts:
         for slab in range(*share):
             planes = self._planes_of(slab)
             laid = surface_in_slab(distance, self.grid, self.block_res, slab, planes, told)
-            patches += [Patch(number, *found) for number, _, *found in laid]
+            patches += [Patch(number, vertices, faces) for number, _, vertices, faces in laid]
         write_patches(self._file(share), patches)
         return self._file(share)
 

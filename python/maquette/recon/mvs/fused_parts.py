@@ -54,10 +54,23 @@ class FusedParts:
             return None
 
     def write(self, number: int, part: FusedPart) -> None:
-        """Keep a part; whole or not at all."""
+        """Keep a part, the arrays of all its views one behind the other; whole or not at all."""
+        found, taken = part.points, part.taken
+        shapes = np.array([each.views.shape for each in found], np.int64).reshape(-1, 2)
+        sizes = np.array([(n, len(bits)) for n, bits in taken.items()], np.int64).reshape(-1, 2)
         self.folder.mkdir(parents=True, exist_ok=True)
         with replacing(self._file(number)) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **_packed(part))
+            np.savez(
+                file,
+                counts=np.array([part.all, part.views], np.int64),
+                shapes=shapes,
+                points=_joined([each.points for each in found], np.float32),
+                normals=_joined([each.normals for each in found], np.float32),
+                colors=_joined([each.colors for each in found], np.uint8),
+                views=_joined([each.views for each in found], np.int32),
+                taken=sizes,
+                bits=_joined(list(taken.values()), np.uint8),
+            )
 
     def drop(self) -> None:
         """Remove the files, and those of earlier fusions that did not come to their end."""
@@ -66,22 +79,6 @@ class FusedParts:
 
     def _file(self, number: int) -> Path:
         return self.folder / f"{self.of}-{number}.npz"
-
-
-def _packed(part: FusedPart) -> dict[str, np.ndarray]:
-    """The arrays of a file, those of all views one behind the other."""
-    shapes = [each.views.shape for each in part.points]
-    bits = list(part.taken.values())
-    return {
-        "shapes": np.array(shapes, np.int64).reshape(-1, 2),
-        "points": _joined([each.points for each in part.points], np.float32),
-        "normals": _joined([each.normals for each in part.points], np.float32),
-        "colors": _joined([each.colors for each in part.points], np.uint8),
-        "views": _joined([each.views for each in part.points], np.int32),
-        "counts": np.array([part.all, part.views], np.int64),
-        "taken": np.array([(n, len(b)) for n, b in part.taken.items()], np.int64).reshape(-1, 2),
-        "bits": _joined(bits, np.uint8),
-    }
 
 
 def _unpacked(content: dict[str, np.ndarray]) -> FusedPart:
