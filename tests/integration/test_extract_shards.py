@@ -63,25 +63,34 @@ def laid(monkeypatch: pytest.MonkeyPatch, killed_at: int = 0) -> list[Path]:
     return written
 
 
-@pytest.mark.parametrize("way", ["two processes", "commands"])
 def test_the_mesh_is_the_same_whoever_makes_its_shards(
-    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = laid(monkeypatch)
     expected = extract(scene)
     assert len(written) == 1  # a small mesh is one shard
     monkeypatch.setattr(slab_parts, "_CELLS", 32)  # two slabs, and one
-    executor: Executor = in_processes
-    if way == "commands":
-        options = tmp_path / "options.json"
-        write_json(options, to_mapping(OPTIONS))
-        executor = Commands(
-            launching.open_launcher,
-            lambda shard: command("neuralangelo", "extract", options, shard),
-        )
-    assert extract(scene, executor, workers=2, force_stage="mesh") == expected
-    assert len(written) == 1  # other processes made the others
+    assert extract(scene, workers=2, force_stage="mesh") == expected
+    assert len(written) == 1  # two processes made the others
     assert not (scene.records("neuralangelo") / "mesh").exists()
+
+
+def test_a_command_makes_the_same_shard(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = extract(scene)
+    monkeypatch.setattr(slab_parts, "_CELLS", 32)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        laid(patched, killed_at=2)  # so that one is left
+        extract(scene, force_stage="mesh")
+    options = tmp_path / "options.json"
+    write_json(options, to_mapping(OPTIONS))
+    by_commands = Commands(
+        launching.open_launcher,
+        lambda shard: command("neuralangelo", "extract", options, shard),
+    )
+    written = laid(monkeypatch)
+    assert extract(scene, by_commands) == expected and not written
 
 
 @pytest.mark.usefixtures("small_shards")
@@ -105,10 +114,16 @@ def test_damaged_planes_are_named(scene: Scene, monkeypatch: pytest.MonkeyPatch)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         laid(patched, killed_at=1)
         extract(scene)
-    (planes,) = scene.records("neuralangelo").glob("mesh/*-planes.npz")
-    planes.write_bytes(planes.read_bytes()[:-50])
-    with pytest.raises(BadInput, match=r"-planes\.npz`") as caught:
+    first, *others = sorted(scene.records("neuralangelo").glob("mesh/*-plane-*.npz"))
+    first.write_bytes(first.read_bytes()[:-50])
+    with pytest.raises(BadInput, match=r"-plane-0\.npz`") as caught:
         extract(scene)
     assert "remove it" in caught.value.hint
-    planes.unlink()
+    first.unlink()
+    before = {path: path.stat().st_mtime_ns for path in others}
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        laid(patched, killed_at=1)
+        extract(scene)
+    assert first.is_file()  # and it alone was found again
+    assert before == {path: path.stat().st_mtime_ns for path in others}
     extract(scene)

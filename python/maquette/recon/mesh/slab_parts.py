@@ -47,16 +47,18 @@ class SlabParts:
         return [(first, min(first + size, count)) for first in range(0, count, size)]
 
     @property
-    def lacks_planes(self) -> bool:
-        """Whether planes are needed and are to be found first."""
-        return slabs(self.grid, self.block_res) > 1 and not self._planes.is_file()
+    def lacking_planes(self) -> list[int]:
+        """The slabs, but the last, after which the plane is still to be found."""
+        inner = range(slabs(self.grid, self.block_res) - 1)
+        return [slab for slab in inner if not self._plane_file(slab).is_file()]
 
     def find_planes(self, distance: Distance) -> None:
-        """Find the planes after each slab but the last, see `marching.plane_after`."""
-        count = slabs(self.grid, self.block_res)
-        found = [plane_after(distance, self.grid, self.block_res, n) for n in range(count - 1)]
-        with replacing(self._planes) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, *(plane for plane in found if plane is not None))
+        """Find those planes, see `marching.plane_after`."""
+        for slab in self.lacking_planes:
+            plane = plane_after(distance, self.grid, self.block_res, slab)
+            assert plane is not None
+            with replacing(self._plane_file(slab)) as temporary, open(temporary, "wb") as file:
+                np.savez_compressed(file, plane=plane)
 
     def lay(self, distance: Distance, share: tuple[int, int], told: Told) -> Path:
         """Lay the surface in some slabs; returns the file.
@@ -69,7 +71,7 @@ class SlabParts:
         """
         patches = []
         for slab in range(*share):
-            planes = self._planes_of(slab)
+            planes = self._plane(slab - 1), self._plane(slab)
             laid = surface_in_slab(distance, self.grid, self.block_res, slab, planes, told)
             patches += [Patch(number, vertices, faces) for number, _, vertices, faces in laid]
         write_patches(self._file(share), patches)
@@ -79,26 +81,24 @@ class SlabParts:
         """The whole surface in unit space; raises as `patches.joined` does."""
         return joined(map(self._file, self.shares), self.grid, self.block_res)
 
-    def _planes_of(
-        self, slab: int
-    ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
-        """The planes before and after a slab; None where there is no slab beyond."""
-        if slabs(self.grid, self.block_res) == 1:
-            return None, None
+    def _plane(self, slab: int) -> NDArray[np.float32] | None:
+        """The plane after a slab; None where it is not between two."""
+        if not 0 <= slab < slabs(self.grid, self.block_res) - 1:
+            return None
+        path = self._plane_file(slab)
         try:
-            with np.load(self._planes) as content:
-                before, after = (content.get(f"arr_{number}") for number in (slab - 1, slab))
-                return before, after
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            with np.load(path) as content:
+                plane: NDArray[np.float32] = content["plane"]
+                return plane
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise BadInput(
-                f"what parts of the surface share is missing or damaged: `{self._planes}`",
+                f"what parts of the surface share is missing or damaged: `{path}`",
                 detail=str(error),
                 hint="remove it and run the same command again: it is made anew",
             ) from error
 
-    @property
-    def _planes(self) -> Path:
-        return self.folder / f"{self.name}-planes.npz"
+    def _plane_file(self, slab: int) -> Path:
+        return self.folder / f"{self.name}-plane-{slab}.npz"
 
     def _file(self, share: tuple[int, int]) -> Path:
         return self.folder / f"{self.name}-{share[0]}.npz"

@@ -55,7 +55,7 @@ def split(scene: Scene, options: ExtractOptions) -> list[dict[str, Any]]:
     check_limits(options.resolution, options.block_res)
     name = _name(scene, options)
     parts = _parts(scene, options, name)
-    if parts.lacks_planes:
+    if parts.lacking_planes:
         parts.find_planes(_open(scene, options).signed_distance)
     return [{"of": name, "slabs": list(share)} for share in parts.shares]
 
