@@ -22,7 +22,7 @@ import psutil
 import street
 from maquette.pipelines.pipeline import COMMON
 from maquette.pipelines.prepare import PREPARE, PrepareOptions
-from maquette.recon.processes import spread
+from maquette.recon.executing import in_processes
 from maquette.scene import lock, stage_records
 from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
@@ -38,14 +38,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", type=int, nargs="+", default=[100, 300])
     parser.add_argument("--until", choices=STAGES, default="matches")
+    parser.add_argument("--width", type=int, default=street.WIDTH, help="of the photos, pixels")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "growth")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     rows, totals, pairs = [], {}, {}
     for count in arguments.counts:
-        base = arguments.folder / str(count)
-        street.write_photos(base / "photos", count)
+        base = arguments.folder / f"{count}-{arguments.width}"
+        street.write_photos(base / "photos", count, arguments.width)
         scene = Scene(base / "scene")
         scene.stages.mkdir(parents=True, exist_ok=True)
         with lock.held(scene, print):
@@ -75,7 +76,9 @@ def prepare(scene: Scene, base: Path, until: str, workers: int) -> dict[str, tup
         is_done = stage_records.read(scene, name) is not None
         with open(os.devnull, "w") as nowhere:
             progress = Progress(scene.events, nowhere, check=meter.look)
-            (record,) = run_stages([stage], "prepare", scene, options, progress, COMMON, spread)
+            (record,) = run_stages(
+                [stage], "prepare", scene, options, progress, COMMON, in_processes
+            )
         if not is_done:
             meter.write()
         found[name] = (meter.seconds(), record.peak_bytes)

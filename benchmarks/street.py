@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter
 
 Floats = NDArray[np.float32]
 
-WIDTH, HEIGHT, FOCAL_PX = 640, 480, 480.0
+WIDTH = 640  # of a photo, pixels; its height and its focal length are three quarters of it
 _STEP_M = 0.6  # between two photos
 _EYE_M, _HALF_STREET_M, _SEEN_M = 1.7, 6.0, 45.0
 _ASIDE_DEG = 55.0  # from the direction of the walk
@@ -116,12 +116,15 @@ def texture(seed: int = 1) -> list[Floats]:
     return levels
 
 
-def render(place: Street, levels: list[Floats], number: int) -> NDArray[np.uint8]:
+def render(
+    place: Street, levels: list[Floats], number: int, width: int = WIDTH
+) -> NDArray[np.uint8]:
     """One photo, [H, W, 3]."""
     pose = place.poses[number]
     eye = pose[:3, 3].astype(np.float32)
-    x, y = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5)
-    rays = np.stack([(x - WIDTH / 2) / FOCAL_PX, (y - HEIGHT / 2) / FOCAL_PX, np.ones_like(x)])
+    height, focal_px = 3 * width // 4, 0.75 * width
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    rays = np.stack([(x - width / 2) / focal_px, (y - height / 2) / focal_px, np.ones_like(x)])
     rays = (pose[:3, :3] @ rays.reshape(3, -1)).astype(np.float32)  # [3, R], z of length 1
     with np.errstate(divide="ignore"):
         inverse = 1 / rays
@@ -136,7 +139,8 @@ def render(place: Street, levels: list[Floats], number: int) -> NDArray[np.uint8
         enters = enters.max(axis=0)
         hit = np.nonzero((enters < leaves) & (enters > 0.05) & (enters < depth))[0]
         depth[hit], axis[hit], box[hit] = enters[hit], side[hit], index
-    return _shaded(place, levels, eye, rays, depth, axis, box)
+    picture = _shaded(place, levels, eye, rays, depth, axis, box, focal_px)
+    return picture.reshape(height, width, 3)
 
 
 def _near(place: Street, pose: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -150,13 +154,13 @@ def _near(place: Street, pose: NDArray[np.float64]) -> NDArray[np.intp]:
 
 def _shaded(
     place: Street, levels: list[Floats], eye: Floats, rays: Floats, depth: Floats,
-    axis: NDArray[np.int8], box: NDArray[np.int32],
+    axis: NDArray[np.int8], box: NDArray[np.int32], focal_px: float,
 ) -> NDArray[np.uint8]:  # fmt: skip
     picture = np.full((len(depth), 3), (200, 215, 235), np.float32)
     hit = np.nonzero(np.isfinite(depth))[0]
     at = eye[:, None] + rays[:, hit] * depth[hit]  # [3, H]
     u, v = np.where(axis[hit] == 0, at[1], at[0]), np.where(axis[hit] == 2, at[1], at[2])
-    level = np.clip(np.log2(depth[hit] * _PIXELS_PER_M / FOCAL_PX), 0, len(levels) - 1).round()
+    level = np.clip(np.log2(depth[hit] * _PIXELS_PER_M / focal_px), 0, len(levels) - 1).round()
     grey = np.zeros(len(hit), np.float32)
     for number, tile in enumerate(levels):
         mine = np.nonzero(level == number)[0]
@@ -169,7 +173,7 @@ def _shaded(
     tint = 0.75 + 0.25 * np.cos(box[hit, None] * 2.4 + np.array([0.0, 2.1, 4.2]))
     light = np.array([0.85, 1.0, 0.92])[axis[hit]]
     picture[hit] = grey[:, None] * tint * light[:, None]
-    return np.clip(picture, 0, 255).astype(np.uint8).reshape(HEIGHT, WIDTH, 3)
+    return np.clip(picture, 0, 255).astype(np.uint8)
 
 
 def _bilinear(tile: Floats, u: Floats, v: Floats) -> Floats:
@@ -181,7 +185,7 @@ def _bilinear(tile: Floats, u: Floats, v: Floats) -> Floats:
     return np.asarray(top * (1 - b) + (tile[y1, x] * (1 - a) + tile[y1, x1] * a) * b)
 
 
-def write_photos(folder: Path, count: int) -> None:
+def write_photos(folder: Path, count: int, width: int = WIDTH) -> None:
     """Render what is not there yet, and the true cameras beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     place, levels = street(count), texture()
@@ -191,5 +195,5 @@ def write_photos(folder: Path, count: int) -> None:
         path = folder / f"{number:05}.jpg"
         if not path.exists():
             partial = path.with_suffix(".part")
-            Image.fromarray(render(place, levels, number)).save(partial, "JPEG", quality=92)
+            Image.fromarray(render(place, levels, number, width)).save(partial, "JPEG", quality=92)
             partial.replace(path)

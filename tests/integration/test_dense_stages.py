@@ -72,16 +72,18 @@ def maps(root: Path) -> dict[str, int]:
 
 
 class KillAfter(Progress):
-    """Ends the step at its n-th photo of a stage."""
+    """Ends the step at its n-th photo of a stage; `seen` are the numbers of those before."""
 
-    def __init__(self, photos: int) -> None:
+    def __init__(self, photos: int, what: str = "photos") -> None:
         super().__init__(log=io.StringIO())
-        self._left = photos
+        self._left, self._what = photos, what
+        self.seen: list[int] = []
 
     def step(self, name: str, done: int, total: int, **metrics: float | int | str) -> None:
-        self._left -= name == "photos"
+        self._left -= name == self._what
         if self._left < 0:
             raise Interrupted("stopped on request")
+        self.seen += [done] if name == self._what else []
 
 
 def test_points_lie_on_the_surface_and_are_seen_by_three_or_more(fused: Path) -> None:
@@ -147,6 +149,53 @@ def test_who_runs_the_shards_changes_no_byte(
         )
     run_stages(STAGES[:2], "process", scene, chosen, quiet, executor=executor)
     assert len(contents(fused)) == VIEWS and contents(root) == contents(fused)
+
+
+@pytest.mark.parametrize("way", ["two processes", "commands"])
+def test_who_filters_the_maps_changes_no_byte(fused: Path, tmp_path: Path, way: str) -> None:
+    root = linked_copy(fused, tmp_path / "scene")
+    chosen = replace(OPTIONS, workers=2, n_images_per_group=VIEWS // 2, force_stage="fuse")
+    options = tmp_path / "options.json"
+    write_json(options, to_mapping(chosen))
+    scene, quiet = Scene(root, "photogrammetry"), Progress(log=io.StringIO())
+    executor: Executor = in_processes
+    if way == "commands":
+        executor = Commands(
+            launching.open_launcher,
+            lambda shard: command("photogrammetry", "process", options, shard),
+        )
+    run_stages(STAGES, "process", scene, chosen, quiet, executor=executor)
+    assert len(points_of(fused)) == VIEWS + 2 and points_of(root) == points_of(fused)
+    assert len(list((scene.records("photogrammetry") / "fuse").glob("*-of-2.json"))) == 2
+
+
+def test_fusion_goes_on_after_a_kill_with_the_photos_that_lack(fused: Path, tmp_path: Path) -> None:
+    root = linked_copy(fused, tmp_path / "scene")
+    with pytest.raises(Interrupted):
+        process(root, KillAfter(8, "fused"), force_stage="fuse")
+    after = KillAfter(VIEWS, "fused")
+    process(root, after)
+    assert after.seen == list(range(6, VIEWS))  # three photos are kept at a time
+    assert points_of(root) == points_of(fused)
+    assert not list(root.rglob("*.npz"))
+
+
+def test_half_a_file_of_fused_points_is_made_again(fused: Path, tmp_path: Path) -> None:
+    root = linked_copy(fused, tmp_path / "scene")
+    with pytest.raises(Interrupted):
+        process(root, KillAfter(8, "fused"), force_stage="fuse")
+    last = max(root.rglob("stages/photogrammetry/fuse/*.npz"), key=lambda path: path.name)
+    last.write_bytes(last.read_bytes()[:-200])
+    after = KillAfter(VIEWS, "fused")
+    process(root, after)
+    assert after.seen == list(range(3, VIEWS)) and points_of(root) == points_of(fused)
+
+
+def points_of(root: Path) -> dict[str, bytes]:
+    """The filtered maps and what was fused of them, by their names."""
+    folder = root / "dense/photogrammetry/experiments"
+    files = [*folder.glob("stereo/filtered/*.bin"), *folder.glob("fused.ply*")]
+    return {path.name: path.read_bytes() for path in files}
 
 
 def test_a_damaged_map_is_made_again_alone(fused: Path, tmp_path: Path) -> None:

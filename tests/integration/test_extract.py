@@ -3,10 +3,10 @@
 import json
 import shutil
 import zipfile
-from dataclasses import replace
 from functools import partial
 from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -83,9 +83,9 @@ def scene(posed, tmp_path):
 
 
 def extract(scene, load=Analytic, **options):
-    stage = replace(mesh_stage.STAGE, run=partial(mesh_stage.run, load=load))
     chosen = ExtractOptions(**{"resolution": RESOLUTION, "block_res": 32} | options)
-    return run_stages([stage], "extract", scene, chosen, progress())[0]
+    with patch.object(mesh_stage, "load", lambda checkpoint, device: load(checkpoint)):
+        return run_stages([mesh_stage.STAGE], "extract", scene, chosen, progress())[0]
 
 
 def progress():

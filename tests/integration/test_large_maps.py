@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from maquette.recon.sfm import capacity, colmap, mappers, mapping
+from maquette.recon.sfm import capacity, colmap, global_parts, mappers, mapping
 from maquette.recon.sfm.colmap import pycolmap
 from maquette.recon.sfm.registration import register
 from maquette.recon.sfm.workspace import PoseOptions, Workspace
@@ -125,6 +125,6 @@ def test_a_large_set_is_solved_at_once_first_and_that_is_kept(
     found = register(workspace_of(scene, tmp_path, "one"))
     assert found.method == "global"
     assert_same_cameras(found.model, scene, 0.02, 0.5)
-    monkeypatch.setattr(mapping, "map_globally", None)  # not called again
+    monkeypatch.setattr(global_parts, "position", None)  # not called again
     again = register(workspace_of(scene, tmp_path, "other"))
     assert again.quality.registered == found.quality.registered

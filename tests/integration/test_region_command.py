@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import partial
 from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -162,11 +162,9 @@ def test_extraction_keeps_to_sphere_and_box_and_to_world_units(
         synthetic_scene.CENTER, 0.7, [[x, x + 2], [y - 2, y + 2], [z - 2, z + 2]]
     )
     transforms.write(scene.transforms, replace(kept, region=region))
-    stage = replace(
-        mesh_stage.STAGE, run=partial(mesh_stage.run, load=partial(Ring, region=region))
-    )
     options = ExtractOptions(resolution=96, block_res=32)
-    run_stages([stage], "extract", scene, options, Progress(None, StringIO()))
+    with patch.object(mesh_stage, "load", lambda checkpoint, device: Ring(checkpoint, region)):
+        run_stages([mesh_stage.STAGE], "extract", scene, options, Progress(None, StringIO()))
     mesh = trimesh.load(scene.results / "ring.ply", process=False)
     away = np.linalg.norm(mesh.vertices - synthetic_scene.CENTER, axis=1)
     assert away.max() <= 0.7 + 1e-3  # the ring reaches 0.79: cut at the sphere

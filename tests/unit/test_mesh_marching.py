@@ -17,7 +17,7 @@ from maquette.recon.mesh.cleaning import (
 )
 from maquette.recon.mesh.clipping import clip_to_ball
 from maquette.recon.mesh.marching import extract_surface
-from maquette.recon.mesh.sampling import sample_block
+from maquette.recon.mesh.sampling import PLANE_FAR, sample_block, sample_plane
 from maquette.recon.mesh.triangles import TriangleMesh, face_cross
 
 FULL = np.array([[-1.0, 1.0]] * 3)
@@ -226,3 +226,41 @@ def test_degenerate_faces_go():
     vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [2.0, 0, 0]])
     faces = np.array([[0, 1, 2], [0, 0, 1], [0, 1, 3]])
     assert drop_degenerate(TriangleMesh(vertices, faces)).faces.tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("gradient", [1.0, 6.0])
+def test_slabs_laid_apart_fit_as_if_laid_together(gradient):
+    def rods(points):  # along x, through all slabs
+        across = [np.hypot(points[:, 1] - y, points[:, 2] - 0.1) - 0.06 for y in (-0.4, 0.3)]
+        return gradient * np.maximum(np.min(across, axis=0), np.abs(points[:, 0]) - 0.8)
+
+    whole, grid = extract_surface(rods, FULL, 64, 16), Grid.over(FULL, 64)
+    count = marching.slabs(grid, 16)
+    planes = [None, *(marching.plane_after(rods, grid, 16, slab) for slab in range(count))]
+    found = {
+        slab: list(marching.surface_in_slab(rods, grid, 16, slab, planes[slab : slab + 2]))
+        for slab in reversed(range(count))
+    }
+    pieces = marching.Pieces(grid, 16)
+    for slab in range(count):
+        for _, block, vertices, faces in found[slab]:
+            pieces.add(block, vertices, faces)
+    parts = pieces.welded()
+    assert count == 4 and is_watertight(whole)
+    assert np.array_equal(parts.vertices, whole.vertices)
+    assert np.array_equal(parts.faces, whole.faces)
+
+
+def test_a_plane_says_how_far_the_surface_is_near_it_and_on_which_side_elsewhere():
+    grid = Grid.over(FULL, 64)
+    plane = sample_plane(ball(0.5), grid, 40)
+    y, z = np.meshgrid(
+        grid.coordinate(1, np.arange(65)), grid.coordinate(2, np.arange(65)), indexing="ij"
+    )
+    points = np.stack([np.full(y.size, grid.coordinate(0, np.array(40))), y.ravel(), z.ravel()], 1)
+    true = (ball(0.5)(points) / grid.step).reshape(65, 65)
+    inside = np.linalg.norm(points, axis=1).reshape(65, 65) <= 1
+    near = (np.abs(plane) != PLANE_FAR) & inside
+    np.testing.assert_allclose(plane[near], true[near], rtol=1e-5)
+    assert near[np.abs(true) < 3].all()
+    assert (np.sign(plane) == np.sign(true))[inside].all()

@@ -67,6 +67,13 @@ class Region:
         """Map training-space points [..., 3] to the world."""
         return np.asarray(points, dtype=np.float64) * self.radius + np.asarray(self.center)
 
+    def widened(self, factor: float) -> Region:
+        """The same sphere and box, larger by a factor about their middles."""
+        box = np.asarray(self.box)
+        middle, half = box.mean(1, keepdims=True), np.ptp(box, axis=1)[:, None] / 2
+        wider = np.concatenate([middle - factor * half, middle + factor * half], axis=1)
+        return Region.around(self.center, factor * self.radius, wider)
+
     def unit_box(self) -> FloatArray:
         """The box in training space, clipped to [-1, 1]; [3, 2] (min, max per axis)."""
         corners = self.unit_from_world(np.asarray(self.box).T)  # [2, 3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from maquette.pipelines.options import StepOptions, option
+from maquette.pipelines.options import ShardedStepOptions, option
 from maquette.pipelines.training import TrainingStepOptions, parse_overrides
 
 Preset = Literal["auto", "preview", "standard", "full-8gb", "full-12gb", "full-16gb", "full"]
@@ -30,7 +30,7 @@ class ProcessOptions(TrainingStepOptions):
 
 
 @dataclass(frozen=True)
-class ExtractOptions(StepOptions):
+class ExtractOptions(ShardedStepOptions):
     """Options of `extract`."""
 
     gpus: int = 1  # of the machine; 0: the processor alone

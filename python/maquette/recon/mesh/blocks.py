@@ -113,13 +113,18 @@ def check_limits(resolution: int, block_res: int) -> None:
         )
 
 
-def divide(grid: Grid, block_res: int) -> Iterator[Block]:
+def divide(grid: Grid, block_res: int, slab: int | None = None) -> Iterator[Block]:
     """Divide the grid into blocks of at most `block_res` cells along each axis, in order.
 
     Every cell lies in exactly one block, and a block comes after its neighbours on the low
     side.
+
+    Args:
+        slab: Give only the blocks that are at this place along x; None: all.
     """
     x, y, z = (range(0, count, block_res) for count in grid.cells)
+    if slab is not None:
+        x = x[slab : slab + 1]
     for start in itertools.product(x, y, z):
         cells = [min(block_res, grid.cells[axis] - start[axis]) for axis in range(3)]
         place = [first // block_res for first in start]

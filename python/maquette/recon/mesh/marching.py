@@ -1,8 +1,10 @@
 """Marching cubes, block by block, into one welded mesh.
 
-Peak memory follows the block's size, not the grid's. Blocks share one layer of grid points
-whose values are handed from block to block (`Seams`), and a vertex lies on exactly one grid
-edge, so vertices on a seam are recognised by the edge's number and never by distance.
+Peak memory follows the block's size, not the grid's, but for planes across the grid: they part
+it along x into slabs one block thick, of which each can be done apart (`surface_in_slab`). In a
+slab blocks share one layer of grid points whose values are handed from block to block (`Seams`).
+A vertex lies on exactly one grid edge, so vertices on a seam are recognised by the edge's number
+and never by distance.
 
 Source: Lorensen and Cline, "Marching Cubes", 1987, in the topologically correct form of
 Lewiner et al., 2003, as in scikit-image; differs: blocks, welding, skipped regions.
@@ -11,7 +13,7 @@ Lewiner et al., 2003, as in scikit-image; differs: blocks, welding, skipped regi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -19,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from skimage.measure import marching_cubes
 
 from maquette.recon.mesh.blocks import Block, Grid, check_limits, divide, touches_ball
-from maquette.recon.mesh.sampling import Distance, sample_block
+from maquette.recon.mesh.sampling import Distance, Layers, sample_block, sample_plane
 from maquette.recon.mesh.triangles import (
     FaceArray,
     FloatArray,
@@ -59,17 +61,66 @@ def extract_surface(
     """
     check_limits(resolution, block_res)
     grid = Grid.over(box, resolution)
-    total = math.prod(math.ceil(cells / block_res) for cells in grid.cells)
-    seams, pieces = Seams(), Pieces(grid, block_res)
-    for done, block in enumerate(divide(grid, block_res)):
+    pieces, low = Pieces(grid, block_res), None
+    for slab in range(slabs(grid, block_res)):
+        high = plane_after(distance, grid, block_res, slab)
+        laid = surface_in_slab(distance, grid, block_res, slab, (low, high), told)
+        for _, block, vertices, faces in laid:
+            pieces.add(block, vertices, faces)
+        low = high
+    return pieces.welded()
+
+
+def slabs(grid: Grid, block_res: int) -> int:
+    """How many slabs of blocks a grid has, one behind the other along x."""
+    return math.ceil(grid.cells[0] / block_res)
+
+
+def plane_after(
+    distance: Distance, grid: Grid, block_res: int, slab: int
+) -> NDArray[np.float32] | None:
+    """The values [Y + 1, Z + 1] in the plane between a slab and the next; None after the last."""
+    end = (slab + 1) * block_res
+    return sample_plane(distance, grid, end) if end < grid.cells[0] else None
+
+
+def surface_in_slab(
+    distance: Distance,
+    grid: Grid,
+    block_res: int,
+    slab: int,
+    planes: tuple[NDArray[np.float32] | None, NDArray[np.float32] | None],
+    told: Told = lambda done, total: None,
+) -> Iterator[tuple[int, Block, NDArray[np.float32], FaceArray]]:
+    """The surface in the blocks of one slab, which needs no other slab.
+
+    Args:
+        planes: `plane_after` of the slab before and of this one.
+        told: Called with (blocks done, blocks in all slabs).
+
+    Yields:
+        Of each block that may have a surface: its number in the order of `divide`, the block, and
+        what `march` gives.
+    """
+    in_slab = math.prod(math.ceil(cells / block_res) for cells in grid.cells[1:])
+    seams, total = Seams(), slabs(grid, block_res) * in_slab
+    for number, block in enumerate(divide(grid, block_res, slab), slab * in_slab):
         known = seams.take(block)
         if touches_ball(block, grid):
-            values = sample_block(distance, grid, block, known)
+            values = sample_block(distance, grid, block, known, _faces(block, planes))
             if values is not None:
                 seams.keep(block, values)
-                pieces.add(block, *march(values))
-        told(done + 1, total)
-    return pieces.welded()
+                yield number, block, *march(values)
+        told(number + 1, total)
+
+
+def _faces(
+    block: Block, planes: tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]
+) -> Layers:
+    """The parts of the planes on either side of a slab that are layers of a block."""
+    y, z = (slice(block.start[axis], block.start[axis] + block.points[axis]) for axis in (1, 2))
+    return [(0, end, plane[y, z]) for end, plane in zip((0, -1), planes, strict=True)
+            if plane is not None]  # fmt: skip
 
 
 def march(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], FaceArray]:
@@ -121,16 +172,16 @@ class Seams:
         self._layers: dict[tuple[int, tuple[int, ...]], NDArray[np.float32]] = {}
 
     def keep(self, block: Block, values: NDArray[np.float32]) -> None:
-        """Keep the block's last layer along each axis."""
-        for axis in range(3):
+        """Keep the block's last layers across y and z."""
+        for axis in (1, 2):
             place = list(block.place)
             place[axis] += 1
             self._layers[axis, tuple(place)] = np.take(values, -1, axis=axis)
 
-    def take(self, block: Block) -> list[tuple[int, NDArray[np.float32]]]:
+    def take(self, block: Block) -> Layers:
         """Hand out, and forget, the layers that the block shares with finished neighbours."""
-        layers = [(axis, self._layers.pop((axis, block.place), None)) for axis in range(3)]
-        return [(axis, layer) for axis, layer in layers if layer is not None]
+        layers = [(axis, self._layers.pop((axis, block.place), None)) for axis in (1, 2)]
+        return [(axis, 0, layer) for axis, layer in layers if layer is not None]
 
 
 class Pieces:

@@ -21,15 +21,17 @@ from maquette.recon.mesh.blocks import Block, Grid, IndexArray
 
 FloatArray = NDArray[np.float64]
 Distance = Callable[[FloatArray], NDArray[np.floating]]
-Seams = Sequence[tuple[int, NDArray[np.float32]]]  # (axis, layer)
+Layers = Sequence[tuple[int, int, NDArray[np.float32]]]  # (axis, 0 the first or -1 the last, it)
 COARSE_CELLS = 4
+PLANE_FAR = np.float32(4.0)  # cells: of a plane's points where the surface is not near
+_PLANE_CELLS = 2  # how thick a plane is sampled
 OUTLINE_CELLS = 16  # of a first look at a whole block, by the same rule
 GRADIENT_ALLOWANCE = 2.0
 _CHUNK_POINTS = 1 << 18
 
 
 def sample_block(
-    distance: Distance, grid: Grid, block: Block, known: Seams = ()
+    distance: Distance, grid: Grid, block: Block, known: Layers = (), planes: Layers = ()
 ) -> NDArray[np.float32] | None:
     """Compute the field near its zero, inside the ball.
 
@@ -37,29 +39,67 @@ def sample_block(
         distance: Unit-space points [N, 3] to signed distances [N].
         known: For some axes, what a neighbour computed for this block's first layer; taken
             over, so that shared points never differ, not even by rounding.
+        planes: Of `sample_plane` the parts that are layers of this block; taken over whole.
 
     Returns:
         Block-shaped distances, in cells; ±inf where the surface can not be (the sign says
         which side) and beyond the ball. None when the surface can not be in the block.
     """
-    if not known and _is_empty(distance, grid, block):
+    seen = bool(known) or any((np.abs(layer) < PLANE_FAR).any() for _, _, layer in planes)
+    if not seen and _is_empty(distance, grid, block):
         return None
     knots = [_knots(count, COARSE_CELLS) for count in block.cells]
     corner_values = _sample_corners(distance, grid, block, knots)
     active = _may_cross(corner_values, grid, knots)
-    if not known and not active.any():
+    if not seen and not active.any():
         return None
-    near_ball = _near_ball(grid, block)
     values = _fill(corner_values, knots)
-    _take_over(values, known)
-    active |= _mixed(values, knots)
+    _take_over(values, [*known, *planes])
+    active = _compute_near(distance, grid, block, values, active, knots)
+    return values if active.any() else None
+
+
+def sample_plane(distance: Distance, grid: Grid, x: int) -> NDArray[np.float32]:
+    """Compute the field in the plane of grid points `x` along the first axis.
+
+    What lies on both sides of it can then be sampled apart and still fits. A point is computed by
+    the rule above in coarse cells that are two cells thick: so up to a gradient of
+    GRADIENT_ALLOWANCE there is no surface between points left out and those next to the plane.
+
+    Returns:
+        [Y + 1, Z + 1] distances, in cells; ±PLANE_FAR where the surface is not near.
+    """
+    slab = Block((0, 0, 0), (x, 0, 0), (_PLANE_CELLS, grid.cells[1], grid.cells[2]))
+    knots = [_knots(count, COARSE_CELLS) for count in slab.cells]
+    corner_values = _sample_corners(distance, grid, slab, knots)
+    values = _fill(corner_values, knots)
+    _compute_near(distance, grid, slab, values, _may_cross(corner_values, grid, knots), knots)
+    plane = values[0]
+    return np.where(np.isinf(plane), np.copysign(PLANE_FAR, plane), plane).astype(np.float32)
+
+
+def _compute_near(
+    distance: Distance,
+    grid: Grid,
+    block: Block,
+    values: NDArray[np.float32],
+    active: NDArray[np.bool_],
+    knots: list[IndexArray],
+) -> NDArray[np.bool_]:
+    """Compute values in coarse cells that may hold the surface, and where it goes on from them.
+
+    Returns:
+        Which coarse cells these were.
+    """
+    near_ball = _near_ball(grid, block)
+    active = active | _mixed(values, knots)
     computed = np.zeros_like(active)
     while (active & ~computed).any():
         _compute(distance, grid, block, values, _points_of(active, knots) & near_ball)
         computed = active
         active = active | _mixed(values, knots)
     values[~near_ball] = np.inf
-    return values if active.any() else None
+    return active
 
 
 def evaluate(distance: Distance, points: FloatArray) -> FloatArray:
@@ -145,11 +185,11 @@ def _near_ball(grid: Grid, block: Block) -> NDArray[np.bool_]:
     return np.asarray(x[:, None, None] + y[:, None] + z <= limit)
 
 
-def _take_over(values: NDArray[np.float32], known: Seams) -> None:
-    """Write what neighbours computed into the block's first layers."""
-    for axis, layer in known:
-        first = np.moveaxis(values, axis, 0)[0]  # a view
-        np.copyto(first, layer, where=np.isfinite(layer))
+def _take_over(values: NDArray[np.float32], known: Layers) -> None:
+    """Write what is known already into the block's first or last layers."""
+    for axis, end, layer in known:
+        own = np.moveaxis(values, axis, 0)[end]  # a view
+        np.copyto(own, layer, where=np.isfinite(layer))
 
 
 def _compute(

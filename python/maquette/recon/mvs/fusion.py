@@ -15,10 +15,11 @@ from maquette.recon.mvs.agreement import Agreement, MapStack, compare, medians
 from maquette.recon.mvs.patch_match import DepthMap
 from maquette.scene.transforms import Frame
 
-__all__ = ["Agreement", "Points", "filter_map", "fuse", "is_speckle"]
+__all__ = ["Agreement", "Points", "Taken", "filter_map", "fuse", "is_speckle"]
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
+Taken = dict[int, NDArray[np.uint8]]  # by view, in bits: pixels that are part of a point
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def fuse(
     frames: Sequence[Frame], pairs: Sequence[Sequence[int]],
     read_map: Callable[[int], DepthMap], read_image: Callable[[int], NDArray[np.uint8]],
     agreement: Agreement | None = None, views: Sequence[int] | None = None,
-    device: torch.device | None = None,
+    device: torch.device | None = None, start: int = 0, taken: Taken | None = None,
 ) -> Iterator[Points]:  # fmt: skip
     """Fuse depth maps view by view: the maps of one view and its sources are held at a time.
 
@@ -83,15 +84,19 @@ def fuse(
         pairs: The source views of each view.
         read_map, read_image: By view; images [H, W, 3] of the map's size.
         views: Those that have a map; by default all.
+        start: The first of `views` to fuse; `taken` is what it was after the one before.
+        taken: Is kept up to date: what the next view has to know of the earlier ones.
 
     Yields:
         The points of each view that no earlier one gave.
     """
     agreement, device = agreement or Agreement(), device or torch.device("cpu")
+    taken = {} if taken is None else taken
     order = list(range(len(frames)) if views is None else views)
     last = {number: step for step, view in enumerate(order) for number in (view, *pairs[view])}
-    taken: dict[int, NDArray[np.uint8]] = {}  # by view, in bits: pixels that are part of a point
-    for step, view in enumerate(order):
+    for step, view in list(enumerate(order))[start:]:
+        for number in [number for number in taken if last[number] < step]:
+            del taken[number]
         numbers = [view, *pairs[view]]
         maps = [read_map(number) for number in numbers]
         sources = [(m, frames[number]) for m, number in zip(maps[1:], numbers[1:], strict=True)]
@@ -110,16 +115,15 @@ def fuse(
         own[chosen] = True
         for row, busy in zip(members, others, strict=True):
             busy[row[row >= 0].long()] = True
-        taken |= {
-            number: np.packbits(busy.cpu().numpy())
+        taken.update(
+            (number, np.packbits(busy.cpu().numpy()))
             for number, busy in zip(numbers, (own, *others), strict=True)
-        }
+        )
         colors = [read_image(number).reshape(-1, 3) for number in numbers]
         joined = medians(
             stack, torch.from_numpy(np.concatenate(colors)).to(device), at, chosen.int()
         )
         yield _points(joined.cpu().numpy(), members.cpu().numpy(), numbers)
-        taken = {number: pixels for number, pixels in taken.items() if last[number] > step}
 
 
 def _unpacked(bits: NDArray[np.uint8] | None, count: int) -> torch.Tensor:

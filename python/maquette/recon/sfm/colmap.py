@@ -17,6 +17,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from maquette.errors import BadInput
+from maquette.scene import colmap_sizes
+
 _TRIES = 100
 _PATIENCE_S = 300.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -88,6 +91,24 @@ def copy(source: Path, target: Path) -> None:
         reader.backup(writer)
     reader.close()
     writer.close()
+
+
+def read_model(folder: Path, again: str) -> Any:
+    """Open a COLMAP model whose files are whole; COLMAP may read a cut one for ever.
+
+    Args:
+        again: What makes the model again, as the end of a sentence that a person reads.
+
+    Raises:
+        BadInput: a file is damaged, or missing.
+    """
+    wrong, cause = colmap_sizes.damage(folder), None
+    if not wrong:
+        try:
+            return pycolmap.Reconstruction(folder)
+        except (ValueError, RuntimeError, IndexError) as error:
+            wrong, cause = f"the COLMAP model `{folder}` can not be read: {error}", error
+    raise BadInput(wrong, hint=f"copy it again, or {again}") from cause
 
 
 def image_names(database: Path) -> list[str]:

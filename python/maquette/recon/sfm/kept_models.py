@@ -17,6 +17,7 @@ from maquette.recon.frames.folders import replacing_folder
 from maquette.recon.sfm import colmap
 from maquette.recon.sfm.colmap import pycolmap
 from maquette.recon.sfm.mapping import MappingOptions
+from maquette.scene import colmap_sizes
 from maquette.scene.atomic import write_text
 
 _KEY = "key.txt"
@@ -50,14 +51,14 @@ class Finished:
     key: str
 
     def read(self) -> list[Any] | None:
-        """The models, the largest first; None where they are not there."""
+        """The models, the largest first; None where they are not there, or one is damaged."""
         if not _is_of(self.folder, self.key):
             return None
-        return [
-            pycolmap.Reconstruction(path)
-            for path in sorted(self.folder.iterdir(), key=lambda path: path.name.zfill(6))
-            if path.is_dir()
-        ]
+        found = sorted(self.folder.iterdir(), key=lambda path: path.name.zfill(6))
+        folders = [path for path in found if path.is_dir()]
+        if any(map(colmap_sizes.damage, folders)):
+            return None
+        return [pycolmap.Reconstruction(path) for path in folders]
 
     def write(self, models: Sequence[Any]) -> None:
         """Keep the models."""
@@ -86,7 +87,10 @@ class Snapshots:
             self.folder.mkdir(parents=True)
             write_text(self.folder / _KEY, self.key)
         found = self._all()
-        whole = [snapshot for snapshot in found if (snapshot / _WHOLE).exists()]
+        whole = [
+            snapshot for snapshot in found
+            if (snapshot / _WHOLE).exists() and not colmap_sizes.damage(snapshot)
+        ]  # fmt: skip
         for half in set(found) - set(whole):
             shutil.rmtree(half)
         return whole[-1] if whole else None

@@ -9,16 +9,28 @@ import io
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from maquette.recon.frames.folders import replacing_file
 from maquette.recon.processes import spread
-from maquette.recon.sfm import capacity, clusters, colmap, mapping, matching, merging, shards
+from maquette.recon.sfm import (
+    capacity,
+    clusters,
+    colmap,
+    global_parts,
+    mapping,
+    matching,
+    merging,
+    shards,
+)
 from maquette.recon.sfm.kept_models import Finished, Snapshots, key_of
 from maquette.recon.sfm.mapping import Going, MappingOptions
 from maquette.recon.sfm.workspace import Workspace
 from maquette.scene.events import Progress
 
+_PARTS = 4  # of a global solution: focal lengths, positions, adjustment, tracks laid anew
 _NEARLY_ALL = 0.9  # of the pictures: less, and a model that was gone on from is made anew
 
 
@@ -34,17 +46,17 @@ def incrementally(workspace: Workspace, name: str, database: Path) -> list[Any]:
 
 
 def globally(workspace: Workspace, name: str, database: Path) -> list[Any]:
-    """Map all at once; of many pictures the models are kept, and their tracks bounded."""
+    """Map all at once; of many pictures in parts that are kept, with bounded tracks."""
     images = len(colmap.image_names(database))
     if workspace.kept is None or images <= capacity.ONE_BY_ONE:
-        return _solved(workspace, name, database, 0)
+        return _solved(workspace, name, database)
     most = mapping.TRACKS_PER_IMAGE * images
     key = key_of(database, workspace.options.mapping, "global", most)
     kept = Finished(workspace.kept / name, key)
     models = kept.read()
     if models is None:
         workspace.progress.say(f"solving for the poses of {images} pictures at once")
-        models = _solved(workspace, name, database, most)
+        models = _solved_in_parts(workspace, name, database, most, key)
         kept.write(models)
     return models
 
@@ -146,14 +158,53 @@ def _grown(source: _Source, going: Going, progress: Progress) -> list[Any]:
     )
 
 
-def _solved(workspace: Workspace, name: str, database: Path, most_tracks: int) -> list[Any]:
-    calibrated = workspace.work / f"{name}-calibrated.db"  # a copy: solving changes it
-    colmap.copy(database, calibrated)
-    options = workspace.options.mapping
-    if not options.intrinsics_known:
-        mapping.calibrate(calibrated)
+def _solved(workspace: Workspace, name: str, database: Path) -> list[Any]:
+    options, calibrated = workspace.options.mapping, _calibrated(workspace, name, database)
     folder = _folder(workspace, name)
-    return mapping.map_globally(calibrated, workspace.pictures, folder, options, most_tracks)
+    return mapping.map_globally(calibrated, workspace.pictures, folder, options)
+
+
+def _calibrated(workspace: Workspace, name: str, database: Path) -> Path:
+    """A copy of the database with focal lengths that its matches tell, where none are given."""
+    calibrated = workspace.work / f"{name}-calibrated.db"
+    colmap.copy(database, calibrated)
+    if not workspace.options.mapping.intrinsics_known:
+        mapping.calibrate(calibrated)
+    return calibrated
+
+
+def _solved_in_parts(
+    workspace: Workspace, name: str, database: Path, most_tracks: int, key: str
+) -> list[Any]:
+    """As `_solved`, but each part is kept when it is done, and not done again after a kill."""
+    assert workspace.kept is not None
+    options, told = workspace.options.mapping, partial(workspace.progress.step, "parts of poses")
+    place, pictures = workspace.kept / name, workspace.pictures
+    calibrated = place.with_name(f"{name}-{key[:12]}.db")
+    if not calibrated.is_file():
+        with replacing_file(calibrated) as made:
+            shards.cut_for_mapping(_calibrated(workspace, name, database), made)
+            colmap.settle(made)
+    told(1, _PARTS)
+    positioned, adjusted = (
+        Finished(place.with_name(f"{name}-{part}"), key) for part in ("positions", "adjusted")
+    )
+    models = adjusted.read()
+    if models is None:
+        models = positioned.read()
+        if models is None:
+            folder = _folder(workspace, name)
+            models = global_parts.position(calibrated, pictures, folder, options, most_tracks)
+            positioned.write(models)
+        told(2, _PARTS)
+        for model in models:
+            global_parts.adjust(model, options)
+        adjusted.write(models)
+    told(3, _PARTS)
+    for model in models:
+        global_parts.retriangulate(model, calibrated, pictures, options)
+    told(4, _PARTS)
+    return models
 
 
 def _folder(workspace: Workspace, name: str) -> Path:

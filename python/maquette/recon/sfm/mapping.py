@@ -110,7 +110,7 @@ def map_incrementally(
     models = pycolmap.incremental_mapping(
         database, pictures, work, chosen, going.begun or "", next_image_callback=count
     )
-    return sorted(models.values(), key=lambda model: -model.num_reg_images())
+    return by_size(models)
 
 
 def mapper_options(options: MappingOptions, total: int) -> pycolmap.IncrementalPipelineOptions:
@@ -140,16 +140,26 @@ def map_globally(
         database: Where focal lengths, if they are unknown, are estimated already (`calibrate`).
         most_tracks: Tracks that are used at most; 0: all.
     """
+    models = pycolmap.global_mapping(database, pictures, work, global_options(options, most_tracks))
+    return by_size(models)
+
+
+def by_size(models: dict[int, Any]) -> list[Any]:
+    """The models of a mapper, the largest first."""
+    return sorted(models.values(), key=lambda model: -model.num_reg_images())
+
+
+def global_options(options: MappingOptions, most_tracks: int = 0) -> pycolmap.GlobalPipelineOptions:
+    """Translate the options to COLMAP's; `most_tracks` as for `map_globally`."""
     chosen = pycolmap.GlobalPipelineOptions()
     chosen.random_seed = chosen.mapper.random_seed = options.seed
-    chosen.num_threads = colmap.threads()
+    chosen.num_threads = chosen.mapper.num_threads = colmap.threads()
     chosen.mapper.global_positioning.use_gpu = False
     chosen.mapper.bundle_adjustment.ceres.use_gpu = False
     chosen.mapper.bundle_adjustment.refine_principal_point = options.refine_principal_point
     if most_tracks:
         chosen.mapper.keep_max_num_tracks = most_tracks
-    models = pycolmap.global_mapping(database, pictures, work, chosen)
-    return sorted(models.values(), key=lambda model: -model.num_reg_images())
+    return chosen
 
 
 def join(

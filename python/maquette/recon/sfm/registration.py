@@ -5,35 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from maquette.recon.sfm import (
-    capacity,
-    colmap,
-    features,
-    lens,
-    mappers,
-    mapping,
-    matching,
-    pairs,
-    preemption,
-    proposing,
-)
+from maquette.recon.sfm import capacity, colmap, features, lens, mappers, matching, preemption
 from maquette.recon.sfm import principal_point as middle
 from maquette.recon.sfm.features import Effort
+from maquette.recon.sfm.judging import is_firm, judged, posed
 from maquette.recon.sfm.learned import database as learned
 from maquette.recon.sfm.learned import weights
-from maquette.recon.sfm.mapping import MAX_ERROR_PX, Quality
 from maquette.recon.sfm.masks import for_colmap
 from maquette.recon.sfm.refusal import Refusal
+from maquette.recon.sfm.rematching import many_pairs, with_other_cameras
 from maquette.recon.sfm.workspace import Attempt, Mapper, Workspace
 
-_WIDE = 20
 _MANY_FEATURES = 6000  # doubled pictures would give little more than these
 _WORTH_MAPPING = 1.2  # times the features that failed
 _NEARLY_ALL = 0.9  # of the pictures
-_ENOUGH_POINTS = 30.0  # for each registered picture
-
 
 Begun = Callable[[], None]
 
@@ -88,7 +74,7 @@ def _as_matched(workspace: Workspace, name: str, begun: Begun) -> Attempt | None
 
 def _exhaustively(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
     names = colmap.image_names(workspace.scene.database)
-    wanted = _many_pairs(workspace, workspace.scene.database, names)
+    wanted = many_pairs(workspace, workspace.scene.database, names)
     if len(wanted) <= matching.counts(workspace.scene.database)["pairs_matched"]:
         return None  # they were all matched already
     begun()
@@ -105,29 +91,11 @@ def _without_exif_focal(workspace: Workspace, name: str, begun: Begun) -> Attemp
     if not told or workspace.options.mapping.intrinsics_known:
         return None
     begun()
-    database = _with_other_cameras(workspace, name, workspace.scene.database, lens.forget_focals)
+    database = with_other_cameras(workspace, name, workspace.scene.database, lens.forget_focals)
     attempt = _mapped_by_size(workspace, name, database)
     shown = ", ".join(f"{focal:.0f}" for focal in sorted(set(told))[:3])
     attempt.remarks.append(f"EXIF's focal length ({shown} px) does not fit the pictures: left out")
     return attempt
-
-
-def _with_other_cameras(
-    workspace: Workspace, name: str, database: Path, change: Callable[[Path], None]
-) -> Path:
-    """A copy with changed cameras: pairs are matched again, for cameras decide what agrees."""
-    other = workspace.work / f"{name}.db"
-    colmap.copy(database, other)
-    names = colmap.image_names(other)
-    wanted = list(matching.matches(other, names))
-    change(other)
-    if learned.is_in(other):
-        learned.verify_again(other, workspace.options.seed)
-    else:
-        matching.clear(other)
-        matching.match(other, names, wanted, workspace.options.seed, workspace.progress)
-    colmap.settle(other)
-    return other
 
 
 def _with_more_features(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
@@ -156,7 +124,7 @@ def _with_learned_features(workspace: Workspace, name: str, begun: Begun) -> Att
     begun()
     database, names = workspace.work / f"{name}.db", colmap.image_names(source)
     colmap.copy(source, database)
-    wanted, seed = _many_pairs(workspace, database, names), workspace.options.seed
+    wanted, seed = many_pairs(workspace, database, names), workspace.options.seed
     with for_colmap(workspace.scene) as masks:
         complete(database, workspace.pictures, wanted, masks, seed, workspace.progress)
     colmap.settle(database)
@@ -167,17 +135,9 @@ Method = Callable[[Workspace, str, Begun], "Attempt | None"]
 METHODS: tuple[tuple[str, str, Method], ...] = (
     ("incremental", "", _as_matched),
     ("exhaustive", "matching every picture with every other", _exhaustively),
-    (
-        "no-exif-focal",
-        "leaving out the focal length that EXIF tells",
-        _without_exif_focal,
-    ),
+    ("no-exif-focal", "leaving out the focal length that EXIF tells", _without_exif_focal),
     ("more-features", "looking for smaller features", _with_more_features),
-    (
-        "learned-features",
-        "looking for features with a network",
-        _with_learned_features,
-    ),
+    ("learned-features", "looking for features with a network", _with_learned_features),
     (
         "faint-features",
         "looking for faint and slanted features, which takes longer",
@@ -189,33 +149,18 @@ METHODS: tuple[tuple[str, str, Method], ...] = (
 def _extracted(workspace: Workspace, name: str, effort: Effort) -> Path:
     names, database = colmap.image_names(workspace.scene.database), workspace.work / f"{name}.db"
     with for_colmap(workspace.scene) as mask_folder:
-        features.extract(
-            database,
-            workspace.pictures,
-            names,
-            workspace.options.features,
-            effort,
-            mask_folder,
-            workspace.progress,
-        )
+        wanted, told = workspace.options.features, workspace.progress
+        features.extract(database, workspace.pictures, names, wanted, effort, mask_folder, told)
     return database
 
 
 def _matched_and_mapped(workspace: Workspace, name: str, database: Path) -> Attempt:
     names, seed = colmap.image_names(database), workspace.options.seed
-    wanted = _many_pairs(workspace, database, names)
+    wanted = many_pairs(workspace, database, names)
     search = preemption.match if preemption.pays(database, wanted) else matching.match
     search(database, names, wanted, seed, workspace.progress)
     colmap.settle(database)
     return _mapped_by_size(workspace, name, database)
-
-
-def _many_pairs(workspace: Workspace, database: Path, names: list[str]) -> list[pairs.Pair]:
-    if len(names) <= pairs.EXHAUSTIVE_AT_MOST:
-        return pairs.exhaustive(len(names))
-    options = workspace.options
-    found = proposing.propose(database, names, "sequential", options.seed, options.is_video)
-    return pairs.in_tiles({*pairs.sequential(len(names), _WIDE), *found.pairs})
 
 
 def _mapped_by_size(workspace: Workspace, name: str, database: Path) -> Attempt:
@@ -231,10 +176,10 @@ def _mapped_by_size(workspace: Workspace, name: str, database: Path) -> Attempt:
     if images <= capacity.ONE_BY_ONE:
         return _mapped_both_ways(workspace, name, database)
     attempt = _mapped(workspace, _large(name, "global"), database, mappers.globally)
-    if _is_firm(attempt.quality) and attempt.quality.passes(_NEARLY_ALL):
+    if is_firm(attempt.quality) and attempt.quality.passes(_NEARLY_ALL):
         return attempt
     other = _mapped(workspace, name, database, mappers.incrementally)
-    better = attempt if _is_firm(attempt.quality) and attempt.quality > other.quality else other
+    better = attempt if is_firm(attempt.quality) and attempt.quality > other.quality else other
     return replace(better, tried=(attempt.method, other.method))
 
 
@@ -249,17 +194,12 @@ def _mapped_both_ways(workspace: Workspace, name: str, database: Path) -> Attemp
     if attempt.quality.passes(_NEARLY_ALL):
         return attempt
     other = _mapped(workspace, f"{name}-global", database, mappers.globally)
-    better = other if _is_firm(other.quality) and other.quality > attempt.quality else attempt
+    better = other if is_firm(other.quality) and other.quality > attempt.quality else attempt
     return replace(better, tried=(attempt.method, other.method))
 
 
-def _is_firm(quality: Quality) -> bool:
-    """Whether it has many points: few bear poses that are off by percents."""
-    return quality.points >= _ENOUGH_POINTS * quality.registered
-
-
 def _mapped(workspace: Workspace, name: str, database: Path, mapper: Mapper) -> Attempt:
-    attempt = _judged(workspace, name, database, mapper(workspace, name, database))
+    attempt = judged(workspace, name, database, mapper(workspace, name, database))
     attempt.mapper = mapper
     return attempt
 
@@ -274,7 +214,7 @@ def _with_its_lens(workspace: Workspace, attempt: Attempt) -> Attempt:
         return attempt
     name = f"{attempt.method}-fisheye"
     workspace.progress.say("the lens seems to be a fisheye's: trying that")
-    database = _with_other_cameras(workspace, name, attempt.database, lens.take_for_fisheye)
+    database = with_other_cameras(workspace, name, attempt.database, lens.take_for_fisheye)
     found = _mapped(workspace, name, database, attempt.mapper)
     if found.quality > attempt.quality:
         found.remarks.append(f"the lens is a fisheye's: taken as CAMERA_MODEL={lens.FISHEYE}")
@@ -310,38 +250,3 @@ def _with_its_principal_point(workspace: Workspace, attempt: Attempt) -> Attempt
     )
     workspace.progress.say(found.remarks[-1])
     return replace(found, method=attempt.method)
-
-
-def _judged(workspace: Workspace, name: str, database: Path, models: list[Any]) -> Attempt:
-    images = len(colmap.image_names(database))
-    if not models:
-        return Attempt(name, database, None, mapping.quality_of(None, images))
-    attempt = Attempt(name, database, models[0], mapping.quality_of(models[0], images))
-    if len(models) == 1:
-        return attempt
-    sizes = " + ".join(str(model.num_reg_images()) for model in models)
-    joined = mapping.join(
-        models,
-        database,
-        workspace.pictures,
-        workspace.work / f"{name}-joined",
-        workspace.options.mapping,
-    )
-    quality = mapping.quality_of(joined, images)
-    if quality > attempt.quality and quality.error_px <= MAX_ERROR_PX:
-        attempt.model, attempt.quality = joined, quality
-        attempt.remarks.append(
-            f"{len(models)} separate models ({sizes} pictures) were joined into one"
-        )
-    else:
-        attempt.remarks.append(
-            f"{len(models)} separate models ({sizes} pictures): the largest is used"
-        )
-    workspace.progress.say(attempt.remarks[-1])
-    return attempt
-
-
-def posed(attempt: Attempt) -> list[str]:
-    """The names of the pictures that found a pose."""
-    images = attempt.model.images.values() if attempt.model else ()
-    return [image.name for image in images if image.has_pose]

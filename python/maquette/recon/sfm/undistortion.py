@@ -12,6 +12,7 @@ from PIL import Image
 from maquette.recon.sfm import colmap
 from maquette.recon.sfm.colmap import pycolmap
 
+_AGAIN = "run `make prepare` with FORCE_STAGE=poses"
 _JPEG_QUALITY = 96
 _TRACE = 1e-7  # of distortion: far less than a pixel, yet COLMAP warps pictures for it
 _FISHEYE = "FISHEYE"
@@ -25,7 +26,7 @@ def undistort(model: Path, pictures: Path, workspace: Path) -> None:
     """
     clear = workspace / "clear"
     clear.mkdir()
-    _clear(pycolmap.Reconstruction(model)).write_binary(clear)
+    _clear(colmap.read_model(model, _AGAIN)).write_binary(clear)
     pycolmap.undistort_images(
         workspace, clear, pictures, jpeg_quality=_JPEG_QUALITY, num_threads=colmap.threads()
     )
@@ -46,7 +47,7 @@ def undistort_masks(model: Path, masks: dict[str, Path], folder: Path) -> list[P
         masks: Picture name → mask file, of the picture's shape.
         folder: Where `<picture's stem>.png` are written.
     """
-    reconstruction = _clear(pycolmap.Reconstruction(model))
+    reconstruction = _clear(colmap.read_model(model, _AGAIN))
     options = pycolmap.UndistortCameraOptions()
     options.warp_options.interpolation = pycolmap.WarpImageOptions.Interpolation.NEAREST_NEIGHBOR
     written = []

@@ -22,6 +22,7 @@ from maquette.recon.sfm.given.cameras import (
     lens_of,
     not_a_pose,
 )
+from maquette.scene import colmap_sizes
 from maquette.scene.pose_files import COLMAP, is_polycam
 
 Sizes = Callable[[int], tuple[int, int]]
@@ -55,6 +56,10 @@ def read(files: Sequence[Path], pictures: Sequence[str], size: Sizes) -> Given |
 
 
 def _colmap(by_name: dict[str, Path], suffix: str) -> Given:
+    again = "write it again, or leave it out with POSES=find"
+    for path in (by_name[f"{name}{suffix}"] for name in COLMAP if suffix == ".bin"):
+        if wrong := colmap_sizes.damage_of(path):
+            raise BadInput(wrong, hint=again)
     with TemporaryDirectory(prefix="maquette-poses-") as place:
         folder = Path(place)
         for name in COLMAP:
@@ -65,7 +70,7 @@ def _colmap(by_name: dict[str, Path], suffix: str) -> Given:
         except (ValueError, RuntimeError, IndexError) as error:
             raise BadInput(
                 f"COLMAP's model can not be read: `{by_name[f'images{suffix}'].name}`: {error}",
-                hint="write it again, or leave it out with POSES=find",
+                hint=again,
             ) from error
     cameras = []
     for image in sorted(model.images.values(), key=lambda image: image.name):

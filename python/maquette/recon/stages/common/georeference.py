@@ -30,7 +30,7 @@ from maquette.recon.places.control_points import ControlList, Pictures
 from maquette.recon.places.finding import Cameras, Finding
 from maquette.recon.places.positions import Position
 from maquette.recon.places.scale_bars import ScaleBar
-from maquette.recon.sfm.colmap import pycolmap
+from maquette.recon.sfm.colmap import read_model
 from maquette.recon.stages.common import STAGES, control_list
 from maquette.scene import colmap_model, georeference, originals
 from maquette.scene.atomic import write_json
@@ -95,7 +95,8 @@ def _find(
     given: ControlList | None, bars: list[ScaleBar],
 ) -> tuple[Finding, list[Measured]]:  # fmt: skip
     found, measured = Finding(), list[Measured]()
-    model = pycolmap.Reconstruction(scene.distorted) if given or bars else None
+    again = "run `make prepare` with FORCE_STAGE=poses"
+    model = read_model(scene.distorted, again) if given or bars else None
     by_bars = control.lengths(bars, given, model)
     scale = control.scale_of(by_bars, found)
     if given is not None:

@@ -12,7 +12,7 @@ from maquette.errors import BadInput, ConfigError
 from maquette.pipelines.pipeline import COMMON
 from maquette.pipelines.prepare import Poses, PrepareOptions
 from maquette.recon.frames.folders import replacing_file, replacing_folder
-from maquette.recon.sfm import cameras, colmap, mapping, registration
+from maquette.recon.sfm import cameras, colmap, judging, mapping, registration
 from maquette.recon.sfm.features import FeatureOptions
 from maquette.recon.sfm.given import model, reading
 from maquette.recon.sfm.workspace import Attempt, PoseOptions, Workspace
@@ -55,7 +55,7 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         numbers = _numbers(best)
         shutil.rmtree(work)
     remarks = list(best.remarks)
-    if unposed := originals.without_pose(scene, registration.posed(best)):
+    if unposed := originals.without_pose(scene, judging.posed(best)):
         numbers["without_pose"] = unposed
         remarks.append(originals.sentence(unposed, best.quality.images))
         progress.say(remarks[-1])

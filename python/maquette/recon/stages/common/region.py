@@ -5,7 +5,7 @@ from __future__ import annotations
 from maquette.errors import BadInput
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.pictures import points
-from maquette.recon.sfm.colmap import pycolmap
+from maquette.recon.sfm.colmap import read_model
 from maquette.recon.stages.common import STAGES
 from maquette.scene import colmap_model, georeference, region_file, region_search, transforms
 from maquette.scene.atomic import replacing, write_json
@@ -50,7 +50,9 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
 
 def _write(scene: Scene, cameras: Transforms, source: str) -> None:
     with replacing(scene.sparse / "points3D.ply") as temporary:
-        pycolmap.Reconstruction(scene.sparse).export_PLY(temporary)
+        read_model(scene.sparse, "run `make prepare` with FORCE_STAGE=undistort").export_PLY(
+            temporary
+        )
     extra = {"ply_file_path": "sparse/0/points3D.ply", region_file.SOURCE_KEY: source}
     if scene.georeference.is_file():
         extra[transforms.GEOREFERENCE_KEY] = scene.relative(scene.georeference)

@@ -7,7 +7,7 @@ import shutil
 from maquette.pipelines.prepare import PrepareOptions
 from maquette.recon.frames.folders import put_in_place, recover, replacing_folder
 from maquette.recon.sfm import undistortion
-from maquette.recon.sfm.colmap import pycolmap
+from maquette.recon.sfm.colmap import read_model
 from maquette.recon.stages.common import STAGES
 from maquette.scene import masks
 from maquette.scene.events import Progress
@@ -30,7 +30,7 @@ def run(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
     made_masks = _masks(scene)
-    model = pycolmap.Reconstruction(scene.sparse)
+    model = read_model(scene.sparse, "run the same command again")
     camera = next(iter(model.cameras.values()))
     numbers = {
         "images": model.num_reg_images(),

@@ -126,7 +126,7 @@ STAGES = named(
     Stage(
         "fuse",
         1,
-        deferred(__name__, "fuse"),
+        deferred_shards(__name__, "fuse", needs=one_gpu),
         parameters=(
             "group",
             "min_views",
@@ -135,7 +135,7 @@ STAGES = named(
             "max_normal_error",
             "speckle_size",
         ),
-        reads=("gpus",),
+        reads=("n_images_per_group", "workers", "gpus"),
         after=("neighbours", "consistency"),
         facts=("cameras", "region"),
         packages=("torch", "warp-lang", "scipy"),

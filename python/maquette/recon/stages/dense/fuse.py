@@ -1,12 +1,19 @@
-"""Stage `fuse`: what depth maps agree on, as filtered maps and as points of the region."""
+"""Stage `fuse`: what depth maps agree on, as filtered maps and as points of the region.
+
+A shard filters the maps of some views. The merge fuses them one after the other, as each takes
+pixels from those that follow, and keeps what it has after every so many views.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
+import torch
 
 from maquette.errors import BadInput
 from maquette.recon import gpus
@@ -20,10 +27,13 @@ from maquette.recon.mvs.colmap_files import (
     write_fused,
 )
 from maquette.recon.mvs.fused_files import fused_file, visibility_file
-from maquette.recon.mvs.fusion import Agreement, Points, filter_map, fuse
+from maquette.recon.mvs.fused_parts import FusedPart, FusedParts
+from maquette.recon.mvs.fusion import Agreement, Points, Taken, filter_map, fuse
 from maquette.recon.mvs.grey_views import digest
 from maquette.recon.mvs.patch_match import DepthMap
+from maquette.recon.mvs.plan import read_plan
 from maquette.recon.mvs.shards import Material
+from maquette.recon.mvs.view_records import ViewRecords
 from maquette.recon.stages.dense import STAGES
 from maquette.scene import outputs, transforms
 from maquette.scene.events import Progress
@@ -39,25 +49,37 @@ _MARGIN = 1.25  # of the region that points are kept in, so that a surface reach
 _TRIED = 8  # photos that are asked for the limit that nothing passed
 
 
-def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
-    """Write `stereo/filtered/NAME.bin`, and `fused.ply` with `.vis`.
+def split(scene: Scene, options: DeclaredOptions) -> list[list[int]]:
+    """The numbers of each shard's views."""
+    views = read_plan(scene.dense(options.group)).views
+    return shards.split(views, options.n_images_per_group)
+
+
+def run(
+    scene: Scene, options: DeclaredOptions, views: list[int], progress: Progress
+) -> Sequence[Path]:
+    """Write `stereo/filtered/NAME.bin` of these views: what other maps agree with."""
+    shards.share_threads(options.workers)
+    device = gpus.device_of(options.gpus, views[0] // options.n_images_per_group)
+    work = _Fusion.of(scene, options, progress, device)
+    work.filter(views)
+    return [filtered_file(work.material.stereo, work.material.plan.names[view]) for view in views]
+
+
+def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
+    """Fuse the filtered maps, view after view, to `fused.ply` with `.vis`.
 
     Raises:
         BadInput: no point survives.
     """
-    material = Material.of(scene, options.group)
-    agreement = Agreement(
-        options.max_reproj_error, options.max_depth_error, options.max_normal_error,
-        options.min_views, options.speckle_size,
-    )  # fmt: skip
-    work = _Fusion(material, agreement, options, progress)
-    kept = work.filter_all()
+    work = _Fusion.of(scene, options, progress, gpus.device_of(options.gpus))
+    kept = work.kept()
     if not kept:
         raise _nothing_agrees(work)
     region = transforms.read(scene.transforms).region
-    count = _Count()
-    fused = fused_file(material.folder)
-    written = write_fused(fused, work.points(_widened(region), count))
+    material, count = work.material, _Count()
+    fused, parts = fused_file(material.folder), work.parts(region)
+    written = write_fused(fused, work.points(region.widened(_MARGIN), parts, count))
     if not count.all:
         raise _nothing_agrees(work)
     if not written:
@@ -77,6 +99,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         "points_outside": count.all - written,
         "views_per_point": round(count.views / max(count.all, 1), 2),
     }
+    parts.drop()
     made = [fused, visibility_file(fused), *files]
     return Report(made, numbers=numbers, kinds={fused: outputs.POINTS})
 
@@ -89,35 +112,57 @@ class _Count:
     views: int = 0
 
 
+@dataclass(frozen=True)
 class _Fusion:
-    """Filtering and fusion of all maps of a workspace, few in memory at a time."""
+    """Filtering and fusion of maps of a workspace, few in memory at a time."""
 
-    def __init__(
-        self, material: Material, agreement: Agreement, options: DeclaredOptions, progress: Progress
-    ) -> None:
-        self.material, self.agreement = material, agreement
-        self._options, self._progress = options, progress
-        self._device = gpus.device_of(options.gpus)
-        plan, stereo = material.plan, material.stereo
-        self.read = lru_cache(_KEPT)(lambda view: read_maps(stereo, plan.names[view]))
-        self._read_filtered = lru_cache(_KEPT)(lambda view: read_filtered(stereo, plan.names[view]))
+    material: Material
+    agreement: Agreement
+    options: DeclaredOptions
+    progress: Progress
+    device: torch.device
+    read: Callable[[int], DepthMap]
+    read_filtered: Callable[[int], DepthMap]
 
-    def filter_all(self) -> float:
-        """Write each view's filtered map; returns the share of pixels kept."""
-        plan, scene, group = self.material.plan, self.material.scene, self._options.group
-        done, before = (shards.records(scene, name, group) for name in (_NAME, _BEFORE))
+    @classmethod
+    def of(
+        cls, scene: Scene, options: DeclaredOptions, progress: Progress, device: torch.device
+    ) -> _Fusion:
+        """Open a scene whose maps are made."""
+        material = Material.of(scene, options.group)
+        agreement = Agreement(
+            options.max_reproj_error, options.max_depth_error, options.max_normal_error,
+            options.min_views, options.speckle_size,
+        )  # fmt: skip
+        names, stereo = material.plan.names, material.stereo
+        read = lru_cache(_KEPT)(lambda view: read_maps(stereo, names[view]))
+        kept = lru_cache(_KEPT)(lambda view: read_filtered(stereo, names[view]))
+        return cls(material, agreement, options, progress, device, read, kept)
+
+    @property
+    def done(self) -> ViewRecords:
+        """The records of the views that are filtered."""
+        return shards.records(self.material.scene, _NAME, self.options.group)
+
+    def filter(self, views: Sequence[int]) -> None:
+        """Write the filtered maps of some views that are not written yet."""
+        plan, done = self.material.plan, self.done
+        before = shards.records(self.material.scene, _BEFORE, self.options.group)
 
         def key_of(view: int) -> str:
             told = [before.key(plan.names[number]) for number in (view, *plan.sources(view))]
             return digest([_VERSION, asdict(self.agreement), *told])
 
-        for view, key in done.missing(plan.views, plan.names, key_of, self._progress.say):
-            self._progress.step("filtered", plan.views.index(view), len(plan.views))
+        for view, key in done.missing(views, plan.names, key_of, self.progress.say):
+            self.progress.step("filtered", plan.views.index(view), len(plan.views))
             kept, name = self.filtered(view, self.agreement).depth, plan.names[view]
             write_filtered(self.material.stereo, name, kept)
             file = filtered_file(self.material.stereo, name)
             done.write(name, key, [file], kept=float((kept > 0).mean()))
-        self.read.cache_clear()
+
+    def kept(self) -> float:
+        """The share of pixels kept of all views."""
+        plan, done = self.material.plan, self.done
         names = [plan.names[view] for view in plan.views]
         return float(np.mean([done.numbers(name).get("kept", 0.0) for name in names]))
 
@@ -125,28 +170,44 @@ class _Fusion:
         """The pixels of a view that others agree with."""
         frames = self.material.frames
         others = [(self.read(n), frames[n]) for n in self.material.plan.sources(view)]
-        return filter_map(self.read(view), frames[view], others, agreement, self._device)
+        return filter_map(self.read(view), frames[view], others, agreement, self.device)
 
-    def points(self, region: Region, count: _Count) -> Iterator[Points]:
-        """The fused points of each view that lie in a region."""
+    def parts(self, region: Region) -> FusedParts:
+        """Where fused points are kept until all are there."""
+        plan, done = self.material.plan, self.done
+        keys = [done.key(plan.names[view]) for view in plan.views]
+        settings = [_VERSION, self.options.group, self.options.n_images_per_group]
+        folder = self.material.scene.records(self.material.scene.pipeline) / _NAME
+        return FusedParts(folder, digest([*settings, region.digest, *keys])[:12])
+
+    def points(self, region: Region, parts: FusedParts, count: _Count) -> Iterator[Points]:
+        """The fused points of each view that lie in a region, some views at a time."""
+        taken: Taken = {}
+        groups = shards.split(self.material.plan.views, self.options.n_images_per_group)
+        for number, views in enumerate(groups):
+            part = parts.read(number)
+            if part is None:
+                part = self._fused(views, region, taken)
+                parts.write(number, part)
+            taken = part.taken
+            count.all, count.views = count.all + part.all, count.views + part.views
+            yield from part.points
+
+    def _fused(self, views: Sequence[int], region: Region, taken: Taken) -> FusedPart:
+        """The points of some views, where those of all before them left `taken`."""
         material, plan = self.material, self.material.plan
         pairs = [plan.sources(view) for view in range(len(plan.names))]
-        parts = fuse(
-            material.frames, pairs, self._read_filtered, material.views.image, self.agreement,
-            plan.views, self._device,
+        part, first = FusedPart(taken=dict(taken)), plan.views.index(views[0])
+        found = fuse(
+            material.frames, pairs, self.read_filtered, material.views.image, self.agreement,
+            plan.views, self.device, first, part.taken,
         )  # fmt: skip
-        for number, part in enumerate(parts):
-            self._progress.step("fused", number, len(plan.views))
-            count.all += len(part.points)
-            count.views += int((part.views >= 0).sum())
-            yield part.chosen(region.contains(part.points))
-
-
-def _widened(region: Region) -> Region:
-    box = np.asarray(region.box)
-    middle, half = box.mean(1, keepdims=True), np.ptp(box, axis=1)[:, None] / 2
-    wider = np.concatenate([middle - _MARGIN * half, middle + _MARGIN * half], axis=1)
-    return Region.around(region.center, _MARGIN * region.radius, wider)
+        for place, points in enumerate(islice(found, len(views)), first):
+            self.progress.step("fused", place, len(plan.views))
+            part.all += len(points.points)
+            part.views += int((points.views >= 0).sum())
+            part.points.append(points.chosen(region.contains(points.points)))
+        return part
 
 
 def _nothing_agrees(work: _Fusion) -> BadInput:

@@ -11,7 +11,7 @@ from maquette.recon.mvs.fused_files import found_points
 from maquette.scene import checkpoints
 from maquette.scene.checkpoints import Choice
 from maquette.scene.paths import Scene
-from maquette.stages.declaring import deferred, named
+from maquette.stages.declaring import deferred, deferred_shards, named, one_gpu
 from maquette.stages.stage import DeclaredOptions, Stage
 
 
@@ -52,8 +52,8 @@ STAGES = named(
     ),
     Stage(
         "mesh",
-        3,
-        deferred(__name__, "mesh"),
+        4,
+        deferred_shards(__name__, "mesh", needs=one_gpu),
         parameters=(
             "group",
             "resolution",
@@ -63,9 +63,11 @@ STAGES = named(
             "keep_lcc",
             "unseen",
         ),
+        reads=("workers", "gpus"),
         facts=("cameras", "region", "masks", "georeference"),
         files=lambda scene, options: (chosen_checkpoint(scene, options).path,),
         packages=("torch", "scikit-image", "trimesh", "embreex"),
+        keeps_shards=False,
     ),
     Stage(
         "pictures",

@@ -1,29 +1,36 @@
-"""Stage `mesh`: a trained surface becomes a triangle mesh in world units."""
+"""Stage `mesh`: a trained surface becomes a triangle mesh in world units.
+
+A shard lays the surface in slabs of the grid's blocks. What slabs share is found before and lies,
+as what they make, beside the shards' records until the stage is done.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from maquette.errors import BadInput, JobFailed
 from maquette.pipelines.neuralangelo.options import ExtractOptions
+from maquette.recon import gpus
 from maquette.recon.mesh.attributes import to_world, with_colors, with_normals
-from maquette.recon.mesh.blocks import check_limits
+from maquette.recon.mesh.blocks import Grid, check_limits
 from maquette.recon.mesh.cleaning import drop_degenerate, is_watertight, largest_component
 from maquette.recon.mesh.clipping import clip_to_ball
 from maquette.recon.mesh.gltf import write_glb
 from maquette.recon.mesh.gltf_file import TooLargeForGlb
 from maquette.recon.mesh.loose_parts import drop_loose
-from maquette.recon.mesh.marching import extract_surface
 from maquette.recon.mesh.parts import Parts, parts_of, remark_on
 from maquette.recon.mesh.ply import write_ply
+from maquette.recon.mesh.slab_parts import SlabParts
 from maquette.recon.mesh.surface_protocol import Surface
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.mesh.unseen import Treated, grey_where_unseen, treat_unseen
 from maquette.recon.mesh.upright import up_direction
+from maquette.recon.mvs import shards
+from maquette.recon.mvs.grey_views import digest
 from maquette.recon.stages.surface import STAGES, chosen_checkpoint
 from maquette.recon.views.images import mask_reader
 from maquette.scene import georeference, outputs, region_file, transforms
@@ -31,37 +38,54 @@ from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame
+from maquette.stages.keys import of_file
 from maquette.stages.stage import Report
 
 STAGE = STAGES["mesh"]
 
-Load = Callable[[Path], Surface]
 _TOLERANCE_CELLS = 2.0  # by which the surface may hide itself: its own noise
 _MASK_LONG_SIDE = 1024  # pixels
 
 
-def run(
-    scene: Scene, options: ExtractOptions, progress: Progress, load: Load | None = None
-) -> Report:
-    """Extract `<MODEL>.ply` and `.glb` from the chosen checkpoint.
-
-    Args:
-        load: Opens a checkpoint; by default the native engine.
+def split(scene: Scene, options: ExtractOptions) -> list[dict[str, Any]]:
+    """The slabs of each shard: the first, and the one after the last.
 
     Raises:
         ConfigError: RESOLUTION or BLOCK_RES is unusable.
         BadInput: the region is not the one that the model was trained in.
-        JobFailed: there is no surface in the region.
     """
     check_limits(options.resolution, options.block_res)
-    clock = time.monotonic()
+    name = _name(scene, options)
+    parts = _parts(scene, options, name)
+    if parts.lacking_planes:
+        parts.find_planes(_open(scene, options).signed_distance)
+    return [{"of": name, "slabs": list(share)} for share in parts.shares]
+
+
+def run(
+    scene: Scene, options: ExtractOptions, item: dict[str, Any], progress: Progress
+) -> Sequence[Path]:
+    """Lay the surface in some slabs, into a file of its own."""
+    shards.share_threads(options.workers)
+    first, end = item["slabs"]
+    surface = _open(scene, options, first)
+    parts, told = _parts(scene, options, item["of"]), partial(progress.step, "blocks")
+    return [parts.lay(surface.signed_distance, (first, end), told)]
+
+
+def merge(scene: Scene, options: ExtractOptions, progress: Progress) -> Report:
+    """Join the parts and write `<MODEL>.ply` and `.glb`.
+
+    Raises:
+        JobFailed: there is no surface in the region.
+    """
     cameras = transforms.read(scene.transforms)
     choice = chosen_checkpoint(scene, options)
     if choice.remark:
         progress.warn(choice.remark)
-    surface = (load or _load)(choice.path)
-    check_region(surface.region, cameras.region, choice.path)
-    closed = _unit_mesh(surface, options, progress, scene.name)
+    surface = _open(scene, options)
+    laid = _parts(scene, options, _name(scene, options)).joined()
+    closed = _unit_mesh(laid, surface, options, scene.name)
     treated = _treat_unseen(closed, surface.region, cameras.frames, scene, options, progress)
     unit = with_colors(treated.mesh, surface) if options.textured else treated.mesh
     mesh, parts = to_world(grey_where_unseen(unit), surface.region), parts_of(unit)
@@ -76,7 +100,6 @@ def run(
         | {
             "checkpoint": choice.path.name,
             "iteration": surface.iteration,
-            "seconds": round(time.monotonic() - clock, 2),
         }
     )
     remarks = [choice.remark, remark_on(parts), treated.remark, not_written]
@@ -115,23 +138,39 @@ def check_region(trained: Region, current: Region, checkpoint: Path) -> None:
     )
 
 
-def _load(checkpoint: Path) -> Surface:
+def load(checkpoint: Path, device: str) -> Surface:
+    """Open a checkpoint of the native engine."""
     from maquette.recon.surface import engine
 
-    return engine.load(checkpoint)
+    return engine.load(checkpoint, device)
+
+
+def _open(scene: Scene, options: ExtractOptions, part: int = 0) -> Surface:
+    """The chosen checkpoint, which is of the region that the scene has."""
+    path = chosen_checkpoint(scene, options).path
+    surface = load(path, str(gpus.device_of(options.gpus, part)))
+    check_region(surface.region, transforms.read(scene.transforms).region, path)
+    return surface
+
+
+def _name(scene: Scene, options: ExtractOptions) -> str:
+    """What the surface is made of, as a name."""
+    checkpoint = of_file(chosen_checkpoint(scene, options).path)
+    return digest([STAGE.version, options.resolution, options.block_res, checkpoint])[:12]
+
+
+def _parts(scene: Scene, options: ExtractOptions, name: str) -> SlabParts:
+    """The parts of the surface, beside the records of the shards that make them."""
+    folder = scene.records(scene.pipeline) / STAGE.name
+    grid = Grid.over(transforms.read(scene.transforms).region.unit_box(), options.resolution)
+    return SlabParts(folder, name, grid, options.block_res)
 
 
 def _unit_mesh(
-    surface: Surface, options: ExtractOptions, progress: Progress, name: str
+    laid: TriangleMesh, surface: Surface, options: ExtractOptions, name: str
 ) -> TriangleMesh:
     """The whole surface in unit space, with normals."""
-
-    def tell(done: int, total: int) -> None:
-        progress.step("blocks", done, total)
-
-    distance, box = surface.signed_distance, surface.region.unit_box()
-    mesh = extract_surface(distance, box, options.resolution, options.block_res, tell)
-    mesh = drop_degenerate(clip_to_ball(mesh))
+    mesh = drop_degenerate(clip_to_ball(laid))
     if len(mesh.faces) == 0:
         raise JobFailed(
             f"the model of `{name}` has no surface inside the region",
@@ -140,7 +179,7 @@ def _unit_mesh(
         )
     if options.keep_lcc:
         mesh = largest_component(mesh)
-    return with_normals(mesh, distance, 2.0 / options.resolution)
+    return with_normals(mesh, surface.signed_distance, 2.0 / options.resolution)
 
 
 def _treat_unseen(
