@@ -364,10 +364,12 @@ def test_few_photographs_leave_splats_out_by_turns_and_many_do_not() -> None:
     splats.opacity_logits[:] = logit(0.4)
     state = draw.get_state()
     dropped = few_views.dropped_share(40, 1.0)
-    assert few_views.thinned_out(splats, dropped, draw) is splats
+    assert few_views.kept_rows(4000, dropped, draw) is None
+    assert few_views.thinned_out(splats, None, dropped) is splats
     assert torch.equal(draw.get_state(), state), "a run with many photographs is as it was"
     dropped = few_views.dropped_share(13, 0.5)
-    seen = few_views.thinned_out(splats, dropped, draw).opacities
+    kept = few_views.kept_rows(4000, dropped, draw)
+    seen = few_views.thinned_out(splats, kept, dropped).opacities
     invisible = seen < 1e-5
     assert dropped == pytest.approx(0.15) and invisible.float().mean() == pytest.approx(
         0.15, abs=0.03

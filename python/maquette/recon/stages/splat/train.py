@@ -40,6 +40,7 @@ def _splats(options: DeclaredOptions) -> SplatOptions:
     preset = preset_of(options.preset, bool(options.gpus) and torch.cuda.is_available())
     return SplatOptions(
         iterations=options.iterations or preset.iterations,
+        batch=options.batch,
         cap=options.cap or preset.cap,
         degree=preset.degree if options.degree < 0 else options.degree,
         strategy=options.strategy,
@@ -69,7 +70,7 @@ STAGE = Stage(
     version=2,
     run=_run,
     parameters=(
-        "group", "iterations", "preset", "cap", "strategy", "degree", "background",
+        "group", "iterations", "batch", "preset", "cap", "strategy", "degree", "background",
         "auto_exposure_wb", "refine_poses", "depth_weight", "seed",
     ),
     reads=("gpus", "fresh", "checkpoint", "save_minutes", "wandb"),
