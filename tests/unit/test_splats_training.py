@@ -418,3 +418,15 @@ def test_depths_of_sparse_points_pull_a_wall_to_its_place() -> None:
     torch.autograd.backward(loss)
     slope = inputs["means"].grad
     assert slope is not None and slope[0, 2] > 0  # nearer is better
+
+
+def test_normals_count_from_a_quarter_of_the_run_on(ring: tuple[Scene, list[Frame]]) -> None:
+    schedule = Schedule(SplatOptions(iterations=100, normal_weight=0.05), 1.0)
+    assert [schedule.normal_weight(photos) for photos in (24, 25)] == [0.0, 0.05]
+    runs = [trainer(ring, iterations=12, normal_weight=weight) for weight in (0.0, 0.05)]
+    for number in range(6):
+        for run in runs:
+            run.step()
+        same = torch.equal(runs[0].splats.quaternions, runs[1].splats.quaternions)
+        assert same == (number < 3)
+    assert runs[1].is_finite()

@@ -38,6 +38,9 @@ class ProcessOptions(TrainingStepOptions):
     depth_weight: float = option(
         0.0, "how much the depths of sparse points count beside the photos", low=0.0
     )
+    normal_weight: float = option(
+        0.0, "how much splats must lie in the surface of their depths; 0.05 for WITH_MESH", low=0.0
+    )
 
 
 @dataclass(frozen=True)

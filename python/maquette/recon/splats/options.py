@@ -24,6 +24,8 @@ class SplatOptions:
         exposure: Whether each photograph gets an affine change of colours of its own.
         refine_poses: Whether cameras are moved too; they stand still in the last fifth.
         depth_weight: How much the depth of sparse points counts; 0 = not.
+        normal_weight: How much it counts that Gaussians lie in the surface that their depths
+            draw; 0 = not.
         seed: Of all random numbers.
     """
 
@@ -38,6 +40,7 @@ class SplatOptions:
     exposure: bool = False
     refine_poses: bool = False
     depth_weight: float = 0.0
+    normal_weight: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from maquette.recon.splats.corrections import Corrections
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.losses import photo_loss
+from maquette.recon.splats.normals import normal_loss
 from maquette.recon.splats.pictures import Picture
 from maquette.recon.splats.rasteriser import render
 from maquette.recon.splats.renderings import Footprints
@@ -32,8 +33,13 @@ class PhotoGradients:
     extent: float
     antialias: bool
 
-    def add(self, splats: Gaussians, picture: Picture, view: int) -> tuple[Tensor, Footprints]:
+    def add(
+        self, splats: Gaussians, picture: Picture, view: int, normal_weight: float = 0.0
+    ) -> tuple[Tensor, Footprints]:
         """Add the gradients of a training view to the leaves that `splats` is made of.
+
+        Args:
+            normal_weight: How much `normal_loss` counts beside the photograph.
 
         Returns:
             Loss and PSNR in dB, [2], and the footprints, whose score is where the picture is
@@ -45,6 +51,8 @@ class PhotoGradients:
         loss = photo_loss(color, picture.photo, picture.mask)
         if self.depth is not None:
             loss = loss + self.depth_weight * self.depth.loss(view, camera, shown, self.extent)
+        if normal_weight:
+            loss = loss + normal_weight * normal_loss(splats, shown, camera, self.antialias)
         footprints = shown.footprints
         assert footprints is not None
         wrong = (color.detach() - picture.photo).abs().mean(0)

@@ -14,6 +14,7 @@ _GROWS = (0.02, 0.6)  # share of the run in which Gaussians are added and moved
 _ROUNDS = 80  # of adding and moving, in that time
 _LEAST_PERIOD = 10  # steps
 _POSES_UNTIL = 0.8
+_NORMALS_FROM = 0.25
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,10 @@ class Schedule:
             if self.share(photos) < until:
                 return min(1.0, max(scale, _LEAST_SIDE / long_side))
         return 1.0
+
+    def normal_weight(self, photos: int) -> float:
+        """What normals count: nothing until there is a surface."""
+        return self.options.normal_weight if self.share(photos) >= _NORMALS_FROM else 0.0
 
     def degree(self, photos: int) -> int:
         """Degree of the harmonics that take part."""

@@ -120,7 +120,8 @@ class SplatTrainer:
         for view in views[self.processes.rank :: self.processes.world]:
             part = few_views.thinned_out(Gaussians(**inputs), kept, dropped)
             picture = self._pictures.get(view, scale)
-            found, footprints = self._gradients.add(part, picture, view)
+            weight = self.schedule.normal_weight(self.photos)
+            found, footprints = self._gradients.add(part, picture, view, weight)
             values += found
             touched += footprints.touched
             self.strategy.look(footprints)

@@ -49,6 +49,7 @@ def _splats(options: DeclaredOptions) -> SplatOptions:
         exposure=options.auto_exposure_wb,
         refine_poses=options.refine_poses,
         depth_weight=options.depth_weight,
+        normal_weight=options.normal_weight,
         seed=options.seed,
     )
 
@@ -71,7 +72,7 @@ STAGE = Stage(
     run=_run,
     parameters=(
         "group", "iterations", "batch", "preset", "cap", "strategy", "degree", "background",
-        "auto_exposure_wb", "refine_poses", "depth_weight", "seed",
+        "auto_exposure_wb", "refine_poses", "depth_weight", "normal_weight", "seed",
     ),
     reads=("gpus", "fresh", "checkpoint", "save_minutes", "wandb"),
     facts=("cameras", "region", "masks"),
