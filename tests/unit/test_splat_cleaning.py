@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from maquette.errors import BadInput
 from maquette.recon.page_data.manifest import Facts, manifest
@@ -148,13 +149,14 @@ def test_what_pictures_do_not_show_is_the_least_important_in_them() -> None:
     assert worth.sum() == pytest.approx(float(covered.sum()), rel=1e-3)
 
 
-def size_of(splats: Gaussians) -> int:
+def size_of(splats: Gaussians, rows: Tensor | None = None) -> int:
     return len(splats) * (20 + 3 * splats.sh.shape[1])
 
 
 def test_what_fits_stays_whole() -> None:
     splats = lopsided(100)
     found = fit(splats, 10_000, size_of, lambda part: 1.0)
+    assert torch.equal(found.rows, torch.arange(100))
     assert (found.gaussians, found.share, found.loss) == (splats, 1.0, 0.0)
 
 
@@ -168,6 +170,7 @@ def test_a_limit_is_met_by_what_loses_least(prefers_many: bool) -> None:
 
     found = fit(splats, 24_000, size_of, loss)
     assert size_of(found.gaussians) == found.size_bytes <= 24_000
+    assert torch.equal(splats.means[found.rows], found.gaussians.means)
     assert found.gaussians.degree == (0 if prefers_many else 3)
     assert found.share == pytest.approx(1.0 if prefers_many else 24 / 68, rel=0.05)
 

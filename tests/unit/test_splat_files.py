@@ -245,7 +245,8 @@ def test_the_least_turned_way_is_the_same_gaussian() -> None:
 
 def test_positions_have_the_bits_that_small_gaussians_need() -> None:
     spread = np.random.default_rng(0).uniform(-1, 1, (500, 3))
-    few, many = (position_bits(spread, np.full(500, size)) for size in (0.1, 0.001))
+    spans = np.full(3, 2.0)
+    few, many = (position_bits(spread, spans, np.full(500, s)) for s in (0.015, 0.00015))
     assert (few, many) == (10, 15)
 
 

@@ -364,10 +364,12 @@ def test_few_photographs_leave_splats_out_by_turns_and_many_do_not() -> None:
     splats.opacity_logits[:] = logit(0.4)
     state = draw.get_state()
     dropped = few_views.dropped_share(40, 1.0)
-    assert few_views.thinned_out(splats, dropped, draw) is splats
+    assert few_views.kept_rows(4000, dropped, draw) is None
+    assert few_views.thinned_out(splats, None, dropped) is splats
     assert torch.equal(draw.get_state(), state), "a run with many photographs is as it was"
     dropped = few_views.dropped_share(13, 0.5)
-    seen = few_views.thinned_out(splats, dropped, draw).opacities
+    kept = few_views.kept_rows(4000, dropped, draw)
+    seen = few_views.thinned_out(splats, kept, dropped).opacities
     invisible = seen < 1e-5
     assert dropped == pytest.approx(0.15) and invisible.float().mean() == pytest.approx(
         0.15, abs=0.03
@@ -416,3 +418,15 @@ def test_depths_of_sparse_points_pull_a_wall_to_its_place() -> None:
     torch.autograd.backward(loss)
     slope = inputs["means"].grad
     assert slope is not None and slope[0, 2] > 0  # nearer is better
+
+
+def test_normals_count_from_a_quarter_of_the_run_on(ring: tuple[Scene, list[Frame]]) -> None:
+    schedule = Schedule(SplatOptions(iterations=100, normal_weight=0.05), 1.0)
+    assert [schedule.normal_weight(photos) for photos in (24, 25)] == [0.0, 0.05]
+    runs = [trainer(ring, iterations=12, normal_weight=weight) for weight in (0.0, 0.05)]
+    for number in range(6):
+        for run in runs:
+            run.step()
+        same = torch.equal(runs[0].splats.quaternions, runs[1].splats.quaternions)
+        assert same == (number < 3)
+    assert runs[1].is_finite()

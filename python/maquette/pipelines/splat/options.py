@@ -17,8 +17,9 @@ class ProcessOptions(TrainingStepOptions):
     """Options of `process`."""
 
     iterations: int = option(
-        0, "training iterations, a photo each; schedules scale with them; 0: by PRESET", low=0
+        0, "photos to train with, one an iteration or BATCH; schedules scale; 0: by PRESET", low=0
     )
+    batch: int = option(0, "photos of an iteration, shared among GPUs; 0: one for each", low=0)
     preset: Name = option("auto", "how much to compute; auto: quick on a CPU, standard on a GPU")
     cap: int = option(0, "most splats; 0: by PRESET", low=0)
     strategy: Literal["mcmc", "classic"] = option(
@@ -36,6 +37,9 @@ class ProcessOptions(TrainingStepOptions):
     )
     depth_weight: float = option(
         0.0, "how much the depths of sparse points count beside the photos", low=0.0
+    )
+    normal_weight: float = option(
+        0.0, "how much splats must lie in the surface of their depths; 0.05 for WITH_MESH", low=0.0
     )
 
 

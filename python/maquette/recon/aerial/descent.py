@@ -114,9 +114,8 @@ def descend(
         with torch.no_grad():
             strategy.gradients(splats, gradients)
             optimiser.step(splats, gradients, shown.footprints.touched, rates)
-            splats = strategy.after_step(
-                splats, optimiser, shown.footprints, start + step + 1, rates.means
-            )
+            strategy.look(shown.footprints)
+            splats = strategy.after_step(splats, optimiser, start + step + 1, rates.means)
         told(step + 1, options.iterations)
     return splats
 

@@ -14,8 +14,11 @@ _RECORDS = 2 * 16 + 8 * (2 * 16 + 4)  # numbers by ellipse, and by each of some 
 _FLOAT = 4
 
 
-def check_cap(cap: int, degree: int, device: torch.device) -> None:
+def check_cap(cap: int, degree: int, device: torch.device, processes: int = 1) -> None:
     """Refuse a cap that memory does not allow, before any work.
+
+    Args:
+        processes: That train; on a CPU they share the memory, of GPUs each has its own.
 
     Raises:
         ConfigError: with the largest cap that fits.
@@ -23,7 +26,7 @@ def check_cap(cap: int, degree: int, device: torch.device) -> None:
     memory = (
         torch.cuda.get_device_properties(device).total_memory
         if device.type == "cuda"
-        else memory_bytes()
+        else memory_bytes() // processes
     )
     most = largest_cap(degree, memory)
     if cap > most:

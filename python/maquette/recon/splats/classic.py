@@ -17,6 +17,7 @@ from maquette.recon.splats.optimiser import SparseAdam
 from maquette.recon.splats.projection import rotation_matrices
 from maquette.recon.splats.renderings import Footprints
 from maquette.recon.splats.schedule import Schedule
+from maquette.recon.training.process_group import ProcessGroup
 
 _PULLED = 2e-4  # gradient by half a picture
 _SMALL = 0.01  # of the extent: what is larger is split
@@ -29,27 +30,39 @@ _MOST_OPACITY = 1.0 - 1e-6
 class Classic:
     """The number of Gaussians follows from the picture; the cap only ends it."""
 
-    def __init__(self, schedule: Schedule, count: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, schedule: Schedule, count: int, generator: torch.Generator,
+        processes: ProcessGroup | None = None,
+    ) -> None:  # fmt: skip
         self.schedule, self.generator = schedule, generator
+        self.processes = processes or ProcessGroup()
         self._begin(count)
 
     def _begin(self, count: int) -> None:
         self.pull, self.seen = torch.zeros(2, count, device=self.generator.device)
+        self._noted = torch.zeros(2, count, device=self.generator.device)  # pull, seen
 
     def gradients(self, splats: Gaussians, found: dict[str, Tensor]) -> None:
         """It has no wishes."""
 
-    def after_step(
-        self, splats: Gaussians, optimiser: SparseAdam, footprints: Footprints, iteration: int,
-        rate: float,
-    ) -> Gaussians:  # fmt: skip
+    def look(self, footprints: Footprints) -> None:
         if footprints.sums is not None:
             half = footprints.sums.new_tensor(footprints.size) / 2.0
             pull = (footprints.sums[:, :2] * half).norm(dim=1)
-            self.pull += torch.where(footprints.visible, pull, 0.0)
-            self.seen += footprints.visible
-        if not self.schedule.grows(iteration):
+            self._noted[0] += torch.where(footprints.visible, pull, 0.0)
+            self._noted[1] += footprints.visible
+
+    def after_step(
+        self, splats: Gaussians, optimiser: SparseAdam, photos: int, rate: float
+    ) -> Gaussians:
+        self.processes.add(self._noted)
+        self.pull += self._noted[0]
+        self.seen += self._noted[1]
+        self._noted = torch.zeros_like(self._noted)
+        if not self.schedule.grows(photos):
             return splats
+        shared = (*(tensor for _, tensor in splats.tensors()), self.pull, self.seen)
+        self.processes.share(shared)
         splats = self._densify(splats, optimiser)
         opacity = (splats.opacities * _DECAY).clamp(max=_MOST_OPACITY)
         splats.opacity_logits.copy_(torch.logit(opacity))
@@ -68,6 +81,7 @@ class Classic:
         if not count:
             return splats
         chosen = torch.topk(mean, count).indices.sort().values
+        self.processes.share([chosen])  # among equals a GPU may choose others
         large = splats.scales[chosen].amax(1) > _SMALL * self.schedule.extent
         new = splats.chosen(chosen)
         parts = chosen[large]
@@ -91,6 +105,7 @@ class Classic:
 
     def choose(self, rows: Tensor) -> None:
         self.pull, self.seen = self.pull[rows], self.seen[rows]
+        self._noted = self._noted[:, rows]
 
     def state(self) -> dict[str, Any]:
         return {"pull": self.pull.clone(), "seen": self.seen.clone()}
@@ -98,3 +113,4 @@ class Classic:
     def restore(self, state: dict[str, Any]) -> None:
         device = self.generator.device
         self.pull, self.seen = (state[name].to(device).clone() for name in ("pull", "seen"))
+        self._noted = torch.zeros(2, len(self.pull), device=device)

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from maquette.recon.splats.cameras import Camera
+from maquette.recon.splats.optimiser import betas_of
 from maquette.recon.splats.options import SplatOptions
 from maquette.recon.splats.schedule import Rates
 
-_SKY_RATE = 2.5e-3
-_BETAS = 0.9, 0.999
 _EPS = 1e-15
 
 
@@ -40,6 +39,16 @@ class Corrections:
         }
         self._steps = 0
 
+    @property
+    def values(self) -> list[Tensor]:
+        """All of them, without their gradients."""
+        return [tensor.detach() for tensor in self._all.values()]
+
+    @property
+    def learned(self) -> list[Tensor]:
+        """Those that training changes."""
+        return [self._all[name] for name in self._moments]
+
     def camera(self, camera: Camera, view: int) -> Camera:
         """The camera of a training view, moved as far as was learned."""
         if not self.options.refine_poses:
@@ -64,14 +73,15 @@ class Corrections:
     def step(self, rates: Rates) -> None:
         """One step of Adam along the gradients that were found; they are gone afterwards."""
         self._steps += 1
-        by_name = {"sky": _SKY_RATE, "exposures": rates.exposure, "poses": rates.poses}
-        start = 1 - _BETAS[0] ** self._steps, 1 - _BETAS[1] ** self._steps
+        by_name = {"sky": rates.sky, "exposures": rates.exposure, "poses": rates.poses}
+        betas = betas_of(self.options.batch)
+        start = 1 - betas[0] ** self._steps, 1 - betas[1] ** self._steps
         for name, (mean, square) in self._moments.items():
             value = self._all[name]
             if value.grad is None:
                 continue
-            mean.lerp_(value.grad, 1 - _BETAS[0])
-            square.lerp_(value.grad.square(), 1 - _BETAS[1])
+            mean.lerp_(value.grad, 1 - betas[0])
+            square.lerp_(value.grad.square(), 1 - betas[1])
             value -= by_name[name] / start[0] * mean / ((square / start[1]).sqrt() + _EPS)
             value.grad = None
         if self.options.exposure:  # all photographs brighter is not what exposure is for

@@ -24,20 +24,31 @@ def dropped_share(views: int, share: float) -> float:
     return _DROPPED * need(views) * share
 
 
-def thinned_out(splats: Gaussians, dropped: float, generator: torch.Generator) -> Gaussians:
-    """Make a random share of the Gaussians invisible, and the others more opaque for it.
+def kept_rows(count: int, dropped: float, generator: torch.Generator) -> Tensor | None:
+    """Which of so many Gaussians a step shows, [count] bool, or None for all.
+
+    Args:
+        dropped: The share of the others, 0..1; no random number is drawn for 0.
+    """
+    if dropped <= 0.0:
+        return None
+    drawn = torch.rand(count, generator=generator, device=generator.device)
+    return drawn >= dropped
+
+
+def thinned_out(splats: Gaussians, kept: Tensor | None, dropped: float) -> Gaussians:
+    """Make Gaussians that are not kept invisible, and the others more opaque for it.
 
     What lies behind others is seen now and then, and is trained; no single Gaussian can stand for
     what one photograph shows. Differentiable in the opacities.
 
     Args:
-        dropped: The share, 0..1; no random number is drawn for 0.
+        kept: [N] bool; None: all.
+        dropped: The share of the others, 0..1.
     Source: Park et al., "DropGaussian: structural regularization for sparse-view Gaussian
     splatting", 2025, section 3.2.
     """
-    if dropped <= 0.0:
+    if kept is None:
         return splats
-    drawn = torch.rand(len(splats), generator=generator, device=splats.device)
-    kept: Tensor = drawn >= dropped
     opacities = (splats.opacities * kept / (1.0 - dropped)).clamp(_LEAST, _MOST)
     return replace(splats, opacity_logits=torch.logit(opacities))

@@ -40,10 +40,7 @@ def importance_in(gaussians: Gaussians, frames: Sequence[Frame]) -> Tensor:
     step = -(-len(frames) // _MOST_VIEWS)
     found = torch.zeros(len(gaussians), device=gaussians.device)
     for frame in frames[::step]:
-        lens = frame.intrinsics
-        factor = min(1.0, _LONG_SIDE_PX / max(lens.width, lens.height))
-        small = lens.scaled(round(lens.width * factor), round(lens.height * factor))
-        camera = Camera.of(replace(frame, intrinsics=small), gaussians.device)
+        camera, factor = small_camera(frame, gaussians.device)
         grey = torch.zeros(len(gaussians), 1, 3, device=gaussians.device, requires_grad=True)
         drawn = render(replace(gaussians, sh=grey), camera).color[0].sum()
         (slope,) = torch.autograd.grad(drawn, grey)
@@ -51,8 +48,21 @@ def importance_in(gaussians: Gaussians, frames: Sequence[Frame]) -> Tensor:
     return found
 
 
+def small_camera(frame: Frame, device: torch.device) -> tuple[Camera, float]:
+    """The camera of a frame at 480 pixels of long side, and the factor on its sides."""
+    lens = frame.intrinsics
+    factor = min(1.0, _LONG_SIDE_PX / max(lens.width, lens.height))
+    small = lens.scaled(round(lens.width * factor), round(lens.height * factor))
+    return Camera.of(replace(frame, intrinsics=small), device), factor
+
+
 def pruned(gaussians: Gaussians, ratio: float, worth: Tensor | None = None) -> Gaussians:
-    """Without the given share, 0..1, of the least important ones; the order stays.
+    """Without the given share, 0..1, of the least important ones; the order stays."""
+    return gaussians.chosen(kept_rows(gaussians, ratio, worth))
+
+
+def kept_rows(gaussians: Gaussians, ratio: float, worth: Tensor | None = None) -> Tensor:
+    """Numbers of all but the given share, 0..1, of the least important ones, ascending.
 
     Args:
         worth: How important each is, [N]; None: `importance`.
@@ -60,4 +70,4 @@ def pruned(gaussians: Gaussians, ratio: float, worth: Tensor | None = None) -> G
     kept = len(gaussians) - round(ratio * len(gaussians))
     worth = importance(gaussians) if worth is None else worth
     best = worth.argsort(descending=True, stable=True)[:kept]
-    return gaussians.chosen(torch.sort(best).values)
+    return torch.sort(best).values

@@ -20,6 +20,7 @@ from maquette.recon.splats.projection import rotation_matrices
 from maquette.recon.splats.relocation import MOST_COPIES, shared_out
 from maquette.recon.splats.renderings import Footprints
 from maquette.recon.splats.schedule import Schedule
+from maquette.recon.training.process_group import ProcessGroup
 
 _DEAD = 0.005  # opacity
 _GROWTH = 1.05
@@ -29,11 +30,20 @@ _MOST_OPACITY = 1.0 - 1e-6
 
 
 class MarkovChain:
-    """The default strategy: memory and file size are known beforehand."""
+    """The default strategy: memory and file size are known beforehand.
 
-    def __init__(self, schedule: Schedule, count: int, generator: torch.Generator) -> None:
+    Attributes:
+        score: [N] how much of what is wrong each Gaussian covered, in all processes together.
+    """
+
+    def __init__(
+        self, schedule: Schedule, count: int, generator: torch.Generator,
+        processes: ProcessGroup | None = None,
+    ) -> None:  # fmt: skip
         self.schedule, self.generator = schedule, generator
+        self.processes = processes or ProcessGroup()
         self.score = torch.zeros(count, device=generator.device)
+        self._noted = torch.zeros_like(self.score)
 
     def gradients(self, splats: Gaussians, found: dict[str, Tensor]) -> None:
         """Let opacity and size shrink a little wherever the picture does not ask for them."""
@@ -42,17 +52,22 @@ class MarkovChain:
         found["opacity_logits"] += _OPACITY_WEIGHT / count * opacity * (1 - opacity)
         found["log_scales"] += _SCALE_WEIGHT / (3 * count * self.schedule.extent) * splats.scales
 
-    def after_step(
-        self, splats: Gaussians, optimiser: SparseAdam, footprints: Footprints, iteration: int,
-        rate: float,
-    ) -> Gaussians:  # fmt: skip
+    def look(self, footprints: Footprints) -> None:
         if footprints.sums is not None:
-            self.score += torch.where(footprints.visible, footprints.sums[:, 10], 0.0)
-        if self.schedule.grows(iteration):
+            self._noted += torch.where(footprints.visible, footprints.sums[:, 10], 0.0)
+
+    def after_step(
+        self, splats: Gaussians, optimiser: SparseAdam, photos: int, rate: float
+    ) -> Gaussians:
+        self.processes.add(self._noted)
+        self.score += self._noted
+        if self.schedule.grows(photos):
+            self.processes.share([*(tensor for _, tensor in splats.tensors()), self.score])
             splats = self._move_dead(splats, optimiser)
             splats = self._grow(splats, optimiser)
             self.score = torch.zeros(len(splats), device=splats.device)
-        if self.schedule.is_moving(iteration):
+        self._noted = torch.zeros_like(self.score)
+        if self.schedule.is_moving(photos):
             noise = torch.randn(splats.means.shape, generator=self.generator, device=splats.device)
             jitter(splats, noise, _NOISE * rate)
         return splats
@@ -80,19 +95,22 @@ class MarkovChain:
         return Gaussians.joined([splats, splats.chosen(drawn)])
 
     def _draw(self, weights: Tensor, count: int) -> Tensor:
-        """Rows [count], drawn in proportion to weights, with replacement."""
+        """Rows [count], drawn in proportion to weights, with replacement; the leader draws."""
         total = torch.cumsum(weights.double(), 0)
         at = torch.rand(count, generator=self.generator, device=weights.device).double()
-        return torch.searchsorted(total, at * total[-1]).clamp(max=len(weights) - 1)
+        drawn = torch.searchsorted(total, at * total[-1]).clamp(max=len(weights) - 1)
+        self.processes.share([drawn])  # sums along a GPU do not repeat to the last bit
+        return drawn
 
     def choose(self, rows: Tensor) -> None:
-        self.score = self.score[rows]
+        self.score, self._noted = self.score[rows], self._noted[rows]
 
     def state(self) -> dict[str, Any]:
         return {"score": self.score.clone()}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.score = state["score"].to(self.generator.device).clone()
+        self._noted = torch.zeros_like(self.score)
 
 
 def share_out(splats: Gaussians, optimiser: SparseAdam, drawn: Tensor) -> None:

@@ -25,13 +25,16 @@ class SparseAdam:
     2024, section 4.3. Source of Adam: Kingma and Ba, 2015; differs: the correction of the start
     counts all iterations, not those in which a Gaussian was seen.
 
+    Args:
+        batch: Photographs of a step.
+
     Attributes:
         steps: Iterations done.
         moments: By parameter its mean gradient and mean squared gradient.
     """
 
-    def __init__(self, splats: Gaussians) -> None:
-        self.steps = 0
+    def __init__(self, splats: Gaussians, batch: int = 1) -> None:
+        self.steps, self.betas = 0, betas_of(batch)
         self.moments = {
             name: (torch.zeros_like(tensor), torch.zeros_like(tensor))
             for name, tensor in splats.tensors()
@@ -56,14 +59,14 @@ class SparseAdam:
     ) -> None:  # fmt: skip
         """One parameter; coefficients after the first three of a row may be slower."""
         mean, square = self.moments[name]
-        per_root = (1.0 - _BETAS[1] ** self.steps) ** -0.5
-        rate = rate / (1.0 - _BETAS[0] ** self.steps)
+        per_root = (1.0 - self.betas[1] ** self.steps) ** -0.5
+        rate = rate / (1.0 - self.betas[0] ** self.steps)
         count, device = value.numel(), value.device
         width = count // max(1, len(value))
         items = count if device.type == "cuda" else -(-count // _LANES)
         over_items(
             updating.adam, items, device,
-            [count, width, rate, later, *_BETAS, _EPS, per_root, array(touched, wp.int32),
+            [count, width, rate, later, *self.betas, _EPS, per_root, array(touched, wp.int32),
              *(array(tensor.reshape(-1)) for tensor in (gradient, value, mean, square))],
         )  # fmt: skip
 
@@ -103,6 +106,14 @@ class SparseAdam:
             name: (mean.to(device).clone(), square.to(device).clone())
             for name, (mean, square) in state["moments"].items()
         }
+
+
+def betas_of(batch: int) -> tuple[float, float]:
+    """How much of the moments a step keeps: as much as steps of one photograph each together do.
+
+    Source: Zhao et al., "On scaling up 3D Gaussian splatting training", 2024.
+    """
+    return _BETAS[0] ** batch, _BETAS[1] ** batch
 
 
 def adam_reference(

@@ -11,6 +11,7 @@ from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.optimiser import SparseAdam
 from maquette.recon.splats.renderings import Footprints
 from maquette.recon.splats.schedule import Schedule
+from maquette.recon.training.process_group import ProcessGroup
 
 
 class Strategy(Protocol):
@@ -19,14 +20,16 @@ class Strategy(Protocol):
     def gradients(self, splats: Gaussians, found: dict[str, Tensor]) -> None:
         """Add its own wishes to the gradients, in place."""
 
+    def look(self, footprints: Footprints) -> None:
+        """Note what one photograph of a step says, after its backward pass."""
+
     def after_step(
-        self, splats: Gaussians, optimiser: SparseAdam, footprints: Footprints, iteration: int,
-        rate: float,
-    ) -> Gaussians:  # fmt: skip
-        """Look at what a step found, and change the set when it is time.
+        self, splats: Gaussians, optimiser: SparseAdam, photos: int, rate: float
+    ) -> Gaussians:
+        """Put together what all processes noted in a step, and change the set when it is time.
 
         Args:
-            iteration: Steps done, this one included.
+            photos: Photographs trained with, those of this step included.
             rate: Learning rate of the means.
         """
 
@@ -40,10 +43,13 @@ class Strategy(Protocol):
     def restore(self, state: dict[str, Any]) -> None: ...
 
 
-def make(name: str, schedule: Schedule, count: int, generator: torch.Generator) -> Strategy:
+def make(
+    name: str, schedule: Schedule, count: int, generator: torch.Generator,
+    processes: ProcessGroup | None = None,
+) -> Strategy:  # fmt: skip
     """The strategy of a name, for a set of `count` Gaussians."""
     from maquette.recon.splats.classic import Classic
     from maquette.recon.splats.mcmc import MarkovChain
 
     kind = MarkovChain if name == "mcmc" else Classic
-    return kind(schedule, count, generator)
+    return kind(schedule, count, generator, processes)

@@ -63,7 +63,7 @@ def surface_map(splats: Gaussians, frame: Frame) -> SurfaceMap:
         shown = render(splats, camera)
         covered = 1 - drawn.passing
         mean = (drawn.color / covered.clamp_min(1e-6) - _OFFSET) / scale  # [3, H, W]
-        ray = _rays(camera)
+        ray = rays_of(camera)
         inverse = (mean * ray).sum(0)
         depth = torch.where(covered > _LEAST_COVERED, 1 / inverse.clamp_min(1e-12), 0.0)
         depth = torch.where(inverse > 0, depth, 0.0)
@@ -104,7 +104,7 @@ def _as_colors(planes: Tensor) -> Tensor:
     return ((planes.clamp(-_OFFSET, 1e4) + _OFFSET - 0.5) / SH_C0)[:, None].contiguous()
 
 
-def _rays(camera: Camera) -> Tensor:
+def rays_of(camera: Camera) -> Tensor:
     """Rays [3, H, W] of z = 1 through pixel centres, camera frame."""
     device = camera.rotation.device
     x = (torch.arange(camera.width, device=device) + 0.5 - camera.principal[0]) / camera.focal[0]

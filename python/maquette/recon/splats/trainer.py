@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,14 @@ from maquette.recon.splats.corrections import Corrections
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.ground import with_ground
 from maquette.recon.splats.judging import HeldOut, measure, write_preview
-from maquette.recon.splats.losses import photo_loss
 from maquette.recon.splats.optimiser import SparseAdam
 from maquette.recon.splats.options import SplatOptions
+from maquette.recon.splats.photo_gradients import PhotoGradients
 from maquette.recon.splats.pictures import Picture, Pictures
 from maquette.recon.splats.rasteriser import render
-from maquette.recon.splats.renderings import Rendering
-from maquette.recon.splats.schedule import Schedule
+from maquette.recon.splats.schedule import Rates, Schedule
 from maquette.recon.splats.sparse_depth import SparseDepth
+from maquette.recon.training.process_group import ProcessGroup
 from maquette.recon.training.trainable import Metrics
 from maquette.recon.views.split import split
 from maquette.scene.paths import Scene
@@ -40,6 +40,7 @@ class SplatTrainer:
 
     Attributes:
         iteration: Steps done so far; may go beyond the total, at the last rates.
+        photos: Photographs trained with so far, a batch in each step.
         splats: The set as it is.
     """
 
@@ -48,9 +49,12 @@ class SplatTrainer:
     def __init__(
         self, scene: Scene, group: str, frames: Sequence[Frame], region: Region,
         options: SplatOptions, device: torch.device, limit_bytes: int | None = None,
+        processes: ProcessGroup | None = None,
     ) -> None:  # fmt: skip
-        check_cap(options.cap, options.degree, device)
-        self.options, self.device, self.iteration = options, device, 0
+        self.processes = processes or ProcessGroup()
+        check_cap(options.cap, options.degree, device, self.processes.world)
+        self.options = replace(options, batch=options.batch or self.processes.world)
+        self.device, self.iteration, self.photos = device, 0, 0
         self._scene, self._limit = scene, limit_bytes
         self._shrunk: dict[str, int] = {}  # options that memory did not allow
         self._frames, judges = split(frames)
@@ -62,23 +66,28 @@ class SplatTrainer:
         centers = np.stack([frame.world_from_cam[:3, 3] for frame in self._frames])
         middle = centers.mean(0)
         extent = 1.1 * float(np.linalg.norm(centers - middle, axis=1).max()) or region.radius
-        self.schedule = Schedule(options, extent)
+        self.schedule = Schedule(self.options, extent)
         self._pictures = Pictures(scene, self._frames, device, options.long_side, limit_bytes)
         self._pictures.check_masks()
         self._judges = HeldOut(scene, judges or self._frames[:1], device, options.long_side)
         self._generator = torch.Generator(device=device).manual_seed(options.seed)
         self._order: list[int] = []
         self.splats, self.source = self._begin(group, region, torch.from_numpy(middle))
-        self.optimiser = SparseAdam(self.splats)
+        self.optimiser = SparseAdam(self.splats, self.options.batch)
         self.strategy = strategies.make(
-            options.strategy, self.schedule, len(self.splats), self._generator
+            options.strategy, self.schedule, len(self.splats), self._generator, self.processes
         )
-        self.corrections = Corrections(options, len(self._frames), device)
-        self._depth = SparseDepth.read(scene, self._frames) if options.depth_weight else None
+        self.corrections = Corrections(self.options, len(self._frames), device)
+        depth = SparseDepth.read(scene, self._frames) if options.depth_weight else None
+        self._gradients = PhotoGradients(
+            self.corrections, depth, options.depth_weight, extent, options.antialias
+        )
 
     @property
     def total(self) -> int:
-        return self.options.iterations
+        """Steps of the whole run: those done, and those that the photographs left will take."""
+        left = self.options.iterations - self.photos
+        return self.iteration + -(-left // self.options.batch)
 
     def _begin(self, group: str, region: Region, middle: Tensor) -> tuple[Gaussians, str]:
         """The first Gaussians, and what they are made of."""
@@ -99,58 +108,56 @@ class SplatTrainer:
         return splats.to(self.device), found.source
 
     def step(self) -> Metrics:
-        """Train with one photograph."""
+        """Train with a batch of photographs, of which each process looks at its share."""
         self._widen()
-        view = self._next_view()
-        scale = self.schedule.picture_scale(self.iteration, self._pictures.long_side)
-        picture = self._pictures.get(view, scale)
+        views = [self._next_view() for _ in range(self.options.batch)]
+        scale = self.schedule.picture_scale(self.photos, self._pictures.long_side)
         inputs = {name: t.detach().requires_grad_() for name, t in self.splats.tensors()}
-        camera = self.corrections.camera(picture.camera, view)
-        dropped = few_views.dropped_share(len(self._frames), self.schedule.share(self.iteration))
-        shown_part = few_views.thinned_out(Gaussians(**inputs), dropped, self._generator)
-        shown = render(shown_part, camera, self.options.antialias)
-        color = self.corrections.color(shown.color, shown.passing, view)
-        loss = photo_loss(color, picture.photo, picture.mask)
-        if self._depth is not None:
-            weight = self.options.depth_weight
-            loss = loss + weight * self._depth.loss(view, camera, shown, self.schedule.extent)
-        self._backward(loss, shown, color.detach(), picture, inputs)
-        with torch.no_grad():
-            error = (color - picture.photo).square()
-            if picture.mask is not None:
-                error = error * picture.mask * (picture.mask.numel() / picture.mask.sum().clamp(1))
-            wrong = error.mean()
-            psnr = -10.0 * torch.log10(wrong.clamp(min=1e-10))
-        count = torch.full((), float(len(self.splats)), device=self.device)
-        values = torch.stack([loss.detach(), psnr, count])
-        rates = self.schedule.rates(self.iteration)
+        dropped = few_views.dropped_share(len(self._frames), self.schedule.share(self.photos))
+        kept = few_views.kept_rows(len(self.splats), dropped, self._generator)
+        touched = torch.zeros(len(self.splats), dtype=torch.int32, device=self.device)
+        values = torch.zeros(2, device=self.device)
+        for view in views[self.processes.rank :: self.processes.world]:
+            part = few_views.thinned_out(Gaussians(**inputs), kept, dropped)
+            picture = self._pictures.get(view, scale)
+            weight = self.schedule.normal_weight(self.photos)
+            found, footprints = self._gradients.add(part, picture, view, weight)
+            values += found
+            touched += footprints.touched
+            self.strategy.look(footprints)
+        self.processes.add(values, touched)
+        rates = self.schedule.rates(self.photos)
+        self._change_splats(self._averaged(inputs), touched, rates)
+        count = torch.full((1,), float(len(self.splats)), device=self.device)
+        values = torch.cat([values / len(views), count])
         return Metrics(self.iteration, values, {"lr": rates.means, "scale": scale})
 
-    def _backward(
-        self, loss: Tensor, shown: Rendering, color: Tensor, picture: Picture,
-        inputs: dict[str, Tensor],
-    ) -> None:  # fmt: skip
-        """Gradients, one step of every optimiser, and the strategy's turn."""
-        footprints = shown.footprints
-        assert footprints is not None
-        wrong = (color - picture.photo).abs().mean(0)
-        footprints.score = wrong if picture.mask is None else wrong * picture.mask
-        torch.autograd.backward(loss)
-        rates = self.schedule.rates(self.iteration)
-        gradients = {
+    def _averaged(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Mean gradients of the batch, of the Gaussians' parameters; also of the corrections."""
+        leaves = [*inputs.values(), *self.corrections.learned]
+        self.processes.average_gradients(leaves)
+        own = self.options.batch // self.processes.world
+        for leaf in leaves if own > 1 else []:
+            if leaf.grad is not None:
+                leaf.grad /= own
+        return {
             name: torch.zeros_like(t) if t.grad is None else t.grad for name, t in inputs.items()
         }
-        with torch.no_grad():
-            self.strategy.gradients(self.splats, gradients)
-            self.optimiser.step(self.splats, gradients, footprints.touched, rates)
-            self.corrections.step(rates)
-            self.iteration += 1
-            self.splats = self.strategy.after_step(
-                self.splats, self.optimiser, footprints, self.iteration, rates.means
-            )
+
+    @torch.no_grad()
+    def _change_splats(self, gradients: dict[str, Tensor], touched: Tensor, rates: Rates) -> None:
+        """One step of every optimiser, and the strategy's turn."""
+        self.strategy.gradients(self.splats, gradients)
+        self.optimiser.step(self.splats, gradients, touched, rates)
+        self.corrections.step(rates)
+        self.iteration += 1
+        self.photos += self.options.batch
+        self.splats = self.strategy.after_step(
+            self.splats, self.optimiser, self.photos, rates.means
+        )
 
     def _widen(self) -> None:
-        degree = self.schedule.degree(self.iteration)
+        degree = self.schedule.degree(self.photos)
         if degree > self.splats.degree:
             self.splats = self.splats.with_degree(degree)
             self.optimiser.widen((degree + 1) ** 2)
@@ -174,6 +181,7 @@ class SplatTrainer:
             "options": asdict(self.options),
             "shrunk": dict(self._shrunk),
             "iteration": self.iteration,
+            "photos": self.photos,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -187,6 +195,11 @@ class SplatTrainer:
         self._order = list(state["order"])
         self._change(**state["shrunk"])
         self.iteration = int(state["iteration"])
+        self.photos = int(state.get("photos", self.iteration))
+
+    def shared_tensors(self) -> Iterable[Tensor]:
+        """The Gaussians, and what is learned besides."""
+        return [*(tensor for _, tensor in self.splats.tensors()), *self.corrections.values]
 
     def _change(self, **changes: int) -> None:
         """Make options smaller on the way, and what depends on them."""

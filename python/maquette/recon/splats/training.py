@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from maquette.recon.training.checkpoint_files import START_AFRESH
 from maquette.recon.training.options import RunOptions
 from maquette.recon.training.process_group import ProcessGroup, place
 from maquette.recon.training.trainable import Method
+from maquette.recon.views.memory import cache_bytes
 from maquette.scene import transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
@@ -45,7 +46,9 @@ def train(
     """
     cameras = transforms.read(scene.transforms)
     check_scene(scene, cameras)
-    check_cap(options.cap, options.degree, _device(run_options.gpus, ProcessGroup()))
+    gpus = max(1, run_options.gpus)
+    check_cap(options.cap, options.degree, _device(run_options.gpus, ProcessGroup()), gpus)
+    _check_batch(options.batch, gpus)
     arguments = {
         "scene": str(scene.root), "group": group, "options": asdict(options),
         "gpus": run_options.gpus,
@@ -67,14 +70,34 @@ def build(
     options = SplatOptions(**arguments["options"])
     if state is not None:
         _check_fits(state, options)
+    if not options.batch:
+        options = replace(options, batch=_batch(processes.world, state))
     scene = Scene(Path(arguments["scene"]))
     cameras = transforms.read(scene.transforms)
     device = _device(arguments["gpus"], processes)
-    return SplatTrainer(scene, arguments["group"], cameras.frames, cameras.region, options, device)
+    limit = cache_bytes(torch.device("cpu"), processes.world)
+    return SplatTrainer(
+        scene, arguments["group"], cameras.frames, cameras.region, options, device, limit, processes
+    )
 
 
 def _device(gpus: int, processes: ProcessGroup) -> torch.device:
     return place(processes.world, processes.rank) if gpus else torch.device("cpu")
+
+
+def _batch(processes: int, state: dict[str, Any] | None) -> int:
+    """Photographs of a step that nobody chose: as the run was begun, where they can be shared."""
+    before = processes if state is None else state["options"].get("batch", 1)
+    return before if before % processes == 0 else processes
+
+
+def _check_batch(batch: int, processes: int) -> None:
+    """Raise ConfigError where processes can not have equal shares of it."""
+    if batch % processes:
+        raise ConfigError(
+            f"BATCH is {batch} and can not be shared by GPU={processes} evenly",
+            hint=f"try BATCH={-(-batch // processes) * processes}, or leave BATCH out",
+        )
 
 
 def _check_fits(state: dict[str, Any], options: SplatOptions) -> None:

@@ -61,6 +61,12 @@ class ProcessGroup:
         if self.world > 1:
             group.all_reduce(value, op=group.ReduceOp.MAX)
 
+    def add(self, *tensors: Tensor) -> None:
+        """Replace each tensor by its sum over the processes."""
+        if self.world > 1:
+            for tensor in tensors:
+                group.all_reduce(tensor)
+
     def average_gradients(self, parameters: Iterable[Tensor]) -> None:
         """Replace each gradient by its mean over the processes."""
         if self.world == 1:

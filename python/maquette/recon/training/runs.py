@@ -71,8 +71,8 @@ def train(
         trainable = method.build(arguments, processes, state)
         run.mkdir(parents=True, exist_ok=True)
         _describe(trainable, run, progress)
-        _announce(trainable, state, processes, progress)
         begin(trainable, state, processes)
+        _announce(trainable, state, processes, progress)
         finals = [] if state is None else state["finals"]
         writers = _writers(trainable, run, options)
         with deferred():

@@ -2,7 +2,8 @@
 
 Positions are 16 bits an axis on a logarithmic scale, rotations the three smallest components,
 scales and colours places in codebooks of 256 values; the coefficients that depend on direction
-are one of a palette of vectors. Gaussians lie in Morton order, so that pictures compress well.
+are one of a palette of vectors. Gaussians lie in Morton order, within each class of those that
+are rounded alike (sog_steps.py), so that pictures compress well.
 The world is that of the PLY file; viewers turn both alike.
 
 Values are rounded to no more digits than photographs show, since lossless pictures cost what the
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -28,34 +30,41 @@ from maquette.recon.splats.files.codebooks import (
     values_codebook,
     vectors_codebook,
 )
+from maquette.recon.splats.files.sog_steps import Steps, even_steps, steps_for
 from maquette.recon.splats.files.splat import to_bytes
 from maquette.recon.splats.gaussians import Gaussians
-from maquette.recon.splats.morton import morton_order
+from maquette.recon.splats.sensitivity import Sensitivity
 from maquette.recon.splats.symmetry import least_turned
 from maquette.scene.atomic import replacing
 
 Bytes = NDArray[np.uint8]
+Doubles = NDArray[np.float64]
 LARGEST_FIRST = 252  # alpha of a rotation whose largest component is w
 PALETTE_COLUMNS = 64
 _MOST_PALETTE = 65_536
 _PER_VECTOR = {1: 128, 2: 32, 3: 32}  # Gaussians for which one vector stands, by degree
-_SCALE_STEP, _COLOR_STEP = 0.12, 0.1  # of logarithms; of coefficients
-_POSITION_STEP = 0.15  # of the second axis, the median of all
 _FEWEST_BITS, _MOST_BITS = 10, 16  # of positions
-_ROTATION_STEP, _OPACITY_STEP = 4, 255 / 31  # of 255
+_LEVELS = 2**_MOST_BITS
 _EFFORT = 4  # of the WebP encoder, 0 to 6: 6 takes three times as long and saves 1 %
 
 
-def write_sog(path: Path, gaussians: Gaussians, *, antialiased: bool = True, seed: int = 0) -> None:
+def write_sog(
+    path: Path, gaussians: Gaussians, *, antialiased: bool = True, seed: int = 0,
+    shown: Sensitivity | None = None,
+) -> None:  # fmt: skip
     """Write Gaussians, whole or not at all.
 
     Args:
         antialiased: They were trained with the opacity factor of antialiasing, which a viewer
             then has to apply as well.
         seed: Of the palette's k-means.
+        shown: How much each number matters to pictures, in the units of the Gaussians; None: not
+            known.
     """
-    ordered = gaussians.chosen(morton_order(gaussians.means)).detached().to("cpu")
-    ordered = least_turned(ordered)
+    own = gaussians.detached().to("cpu")
+    steps = even_steps(own) if shown is None else steps_for(own, shown.to("cpu"))
+    ordered = least_turned(own.chosen(steps.order))
+    steps = steps.in_order()
     meta: dict[str, Any] = {
         "version": 2,
         "asset": {"generator": "maquette"},
@@ -63,7 +72,7 @@ def write_sog(path: Path, gaussians: Gaussians, *, antialiased: bool = True, see
         "antialias": antialiased,
     }
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for key, facts, pictures in _parts(ordered, seed):
+        for key, facts, pictures in _parts(ordered, steps, seed):
             files = [f"{name}.webp" for name in pictures]
             for name, pixels in zip(files, pictures.values(), strict=True):
                 _store(archive, name, _webp(pixels))
@@ -71,75 +80,95 @@ def write_sog(path: Path, gaussians: Gaussians, *, antialiased: bool = True, see
         _store(archive, "meta.json", json.dumps(meta).encode())
 
 
-def _parts(ordered: Gaussians, seed: int) -> Iterator[tuple[str, dict[str, Any], dict[str, Bytes]]]:
+def _parts(
+    ordered: Gaussians, steps: Steps, seed: int
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Bytes]]]:
     """Key, facts and pictures of each part of the file."""
-    scales = ordered.log_scales.numpy()
-    yield "means", *_means(ordered.means.numpy(), np.exp(np.sort(scales, axis=1)[:, 1]))
-    book = _codebook(scales, _SCALE_STEP)
-    picture = {"scales": _picture(nearest_values(scales, book))}
-    yield "scales", {"codebook": _rounded(book)}, picture
-    yield "quats", {}, {"quats": _picture(_smallest_three(ordered.rotations.numpy()))}
-    colors = ordered.sh[:, 0].numpy()
-    book = _codebook(colors, _COLOR_STEP)
-    opacities = to_bytes(_stepped(ordered.opacities.numpy() * 255, _OPACITY_STEP))
-    rgba = np.concatenate([nearest_values(colors, book), opacities[:, None]], axis=1)
+    yield "means", *_means(ordered.means.numpy(), steps.means)
+    book, places = _in_codebook(ordered.log_scales.numpy(), steps.log_scales)
+    yield "scales", {"codebook": _rounded(book)}, {"scales": _picture(places)}
+    quats = _smallest_three(ordered.rotations.numpy(), steps.rotations)
+    yield "quats", {}, {"quats": _picture(quats)}
+    book, places = _in_codebook(ordered.sh[:, 0].numpy(), steps.colors)
+    opacities = to_bytes(255 * _stepped(ordered.opacities.numpy(), steps.opacities))
+    rgba = np.concatenate([places, opacities[:, None]], axis=1)
     yield "sh0", {"codebook": _rounded(book)}, {"sh0": _picture(rgba)}
     if ordered.degree:
-        yield "shN", *_palette(ordered, seed)
+        yield "shN", *_palette(ordered, steps.to_the_mean, seed)
 
 
-def _codebook(values: Floats, step: float) -> Floats:
-    """Values in even steps, which compress best, where 256 reach; else the nearest ones."""
+def _in_codebook(values: Floats, steps: Doubles) -> tuple[Floats, Bytes]:
+    """A codebook for values [N, C], and places in it, as coarse as their steps [N].
+
+    It has even steps, which compress best, where 256 reach; else the values that lie nearest.
+    """
     low, high = float(values.min()), float(values.max())
-    if high - low > 255 * step:
-        return values_codebook(values)
-    return (low + step * np.arange(round((high - low) / step) + 1)).astype(np.float32)
+    if high - low > 255 * np.median(steps):
+        book = values_codebook(values)
+        return book, nearest_values(values, book)
+    step = max(float(steps.min()), (high - low) / 255, 1e-12)
+    book = (low + step * np.arange(round((high - low) / step) + 1)).astype(np.float32)
+    multiples = np.maximum(np.round(steps / step), 1)
+    places = np.clip(_stepped((values - low) / step, multiples), 0, len(book) - 1)
+    return book, places.astype(np.uint8)
 
 
-def _stepped(values: Floats, step: float) -> Floats:
-    return (np.round(values / step) * step).astype(np.float32)
+def _stepped(values: Floats, steps: Doubles) -> Doubles:
+    """Values [N] or [N, C] as multiples of steps [N]."""
+    own = steps if values.ndim == 1 else steps[:, None]
+    stepped: Doubles = np.round(values / own) * own
+    return stepped
 
 
-def position_bits(logarithms: Floats, sizes: Floats) -> int:
-    """How many bits an axis needs for steps that are small beside the Gaussians.
+def position_bits(logarithms: Doubles, spans: Doubles, steps: Doubles) -> int:
+    """How many bits an axis needs for such steps, at most of half of the Gaussians larger ones.
 
     Args:
-        logarithms: [N, 3] as they are stored; `sizes` [N] standard deviations, world units.
+        logarithms: [N, 3] as they are stored, within `spans` [3]; `steps` [N] world units.
     """
-    spans = np.ptp(logarithms, axis=0)
-    coarse = (spans * np.exp(np.abs(logarithms))).max(axis=1) / np.maximum(sizes, 1e-30)
-    needed = np.log2(max(float(np.median(coarse)), 1e-30) / _POSITION_STEP + 1)
+    coarse = (spans * np.exp(np.abs(logarithms))).max(axis=1) / np.maximum(steps, 1e-30)
+    needed = np.log2(max(float(np.median(coarse)), 1e-30) + 1)
     return int(np.clip(np.ceil(needed), _FEWEST_BITS, _MOST_BITS))
 
 
-def _means(means: Floats, sizes: Floats) -> tuple[dict[str, Any], dict[str, Bytes]]:
+def _means(means: Floats, steps: Doubles) -> tuple[dict[str, Any], dict[str, Bytes]]:
     logarithms = np.sign(means) * np.log1p(np.abs(means.astype(np.float64)))
     low, high = logarithms.min(axis=0), logarithms.max(axis=0)
-    unit = (logarithms - low) / np.maximum(high - low, 1e-30)
-    bits = position_bits(logarithms, sizes)
-    levels = np.round(unit * (2**bits - 1)).astype(np.uint16) << (16 - bits)
-    top = int((2**bits - 1) << (16 - bits))  # what stands for `high`, of 65535
-    facts = {"mins": low.tolist(), "maxs": (low + (high - low) * 65535 / top).tolist()}
-    lower, upper = (levels & 255).astype(np.uint8), (levels >> 8).astype(np.uint8)
+    spans = high - low
+    levels = (logarithms - low) / np.maximum(spans, 1e-30) * (_LEVELS - 1)
+    for step in np.unique(steps):
+        rows = steps == step
+        unit = 2 ** (_MOST_BITS - position_bits(logarithms[rows], spans, steps[rows]))
+        levels[rows] = np.minimum(np.round(levels[rows] / unit) * unit, _LEVELS - unit)
+    facts = {"mins": low.tolist(), "maxs": high.tolist()}
+    whole = levels.astype(np.uint16)
+    lower, upper = (whole & 255).astype(np.uint8), (whole >> 8).astype(np.uint8)
     return facts, {"means_l": _picture(lower), "means_u": _picture(upper)}
 
 
-def _smallest_three(rotations: Floats) -> Bytes:
+def _smallest_three(rotations: Floats, steps: Doubles) -> Bytes:
     """Unit quaternions (w, x, y, z) [N, 4] as bytes: three components, and which is left out."""
     largest = np.abs(rotations).argmax(axis=1)
     signs = np.where(np.take_along_axis(rotations, largest[:, None], axis=1) < 0, -1, 1)
     others = np.argsort(np.arange(4) == largest[:, None], axis=1, kind="stable")[:, :3]
     three = np.take_along_axis(rotations * signs, others, axis=1)
     left_out = (LARGEST_FIRST + largest).astype(np.uint8)
-    rgb = to_bytes(_stepped((three / np.sqrt(2)) * 255, _ROTATION_STEP) + 127.5)
+    rgb = to_bytes(_stepped(three, steps) / np.sqrt(2) * 255 + 127.5)
     return np.concatenate([rgb, left_out[:, None]], axis=1)
 
 
-def _palette(ordered: Gaussians, seed: int) -> tuple[dict[str, Any], dict[str, Bytes]]:
-    """The coefficients of degree 1 and more."""
+def _palette(
+    ordered: Gaussians, to_the_mean: Doubles, seed: int
+) -> tuple[dict[str, Any], dict[str, Bytes]]:
+    """The coefficients of degree 1 and more; what hardly shows is the mean of all."""
     coefficients = ordered.sh.shape[1] - 1
     vectors = ordered.sh[:, 1:].reshape(len(ordered), -1)
-    palette, labels = vectors_codebook(vectors, palette_size(len(ordered), ordered.degree), seed)
+    size = palette_size(len(ordered), ordered.degree)
+    far = ((vectors - vectors.mean(0)).square().sum(1) > torch.from_numpy(to_the_mean)).nonzero()
+    own, which = vectors_codebook(vectors[far[:, 0]], size - 1, seed)
+    palette = torch.cat([vectors.mean(0, keepdim=True), own])
+    labels = torch.zeros(len(vectors), dtype=torch.int64)
+    labels[far[:, 0]] = 1 + which
     values = palette.numpy()
     book = values_codebook(values)
     facts = {"count": len(values), "bands": ordered.degree, "codebook": _rounded(book)}

@@ -59,6 +59,7 @@ STAGES = named(
             "seed",
         ),
         reads=("gpus", "fresh", "checkpoint", "save_minutes", "wandb"),
+        added=("batch", "normal_weight"),
         facts=("cameras", "region", "masks"),
         files=_trained_on,
         packages=("torch", "warp-lang"),
@@ -84,7 +85,7 @@ STAGES = named(
     ),
     Stage(
         "export",
-        3,
+        4,
         deferred(__name__, "export"),
         parameters=("formats", "size_limit", "scene_scale", "content_license", "seed"),
         after=("clean", "mesh"),

@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from maquette.recon import gpus
 from maquette.recon.evaluate.views import held_out
 from maquette.recon.mesh.upright import up_direction
 from maquette.recon.page_data.manifest import Facts, manifest
 from maquette.recon.places.gravity import LARGEST_NADIR_DEG, nadir_angle_deg
-from maquette.recon.splats.exporting import Exported, export, formats, least_lost
+from maquette.recon.splats.exporting import ROUNDED, Exported, export, formats, least_lost
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.importance import importance_in
 from maquette.recon.splats.quality import Quality
+from maquette.recon.splats.sensitivity import Sensitivity, sensitivity_in
 from maquette.recon.splats.trained import Trained, read_trained
 from maquette.recon.stages.splat import STAGES, ground_file
 from maquette.scene import georeference, outputs, transforms
@@ -46,13 +48,16 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         (scene.results / f"{scene.name}.{name}").unlink(missing_ok=True)  # of an earlier run
     quality = Quality(scene, _judges(cameras.frames), trained.gaussians)
     worth = importance_in(trained.gaussians, cameras.frames) if options.size_limit else None
+    shown = (
+        _sensitivity(trained.gaussians, cameras.frames, quality) if ROUNDED & {*wanted} else None
+    )
     exported = {}
     for number, name in enumerate(wanted):
         progress.step("formats", number, len(wanted))
         exported[name] = export(
             scene.results / f"{scene.name}.{name}", trained.gaussians, known[name],
             quality.lost_db, limit_bytes=options.size_limit, worth=worth,
-            scale=options.scene_scale,
+            shown=shown if name in ROUNDED else None, scale=options.scene_scale,
         )  # fmt: skip
     progress.step("formats", len(wanted), len(wanted))
     path = scene.results / MANIFEST
@@ -66,6 +71,16 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     }
     remarks = [_remark(name, file, trained.gaussians) for name, file in exported.items()]
     return Report(list(kinds), numbers=numbers, kinds=kinds, remarks=[*filter(None, remarks)])
+
+
+def _sensitivity(
+    gaussians: Gaussians, frames: Sequence[Frame], quality: Quality
+) -> Sensitivity | None:
+    """How much each number of the Gaussians matters; None where no photo tells of errors."""
+    if math.isnan(quality.psnr_db):
+        return None
+    error = 10 ** (-quality.psnr_db / 10)
+    return sensitivity_in(gaussians.to(gpus.device_of(1)), frames, error)
 
 
 def _judges(frames: Sequence[Frame]) -> list[Frame]:

@@ -35,6 +35,7 @@ def _splats(options: DeclaredOptions) -> SplatOptions:
     preset = preset_of(options.preset, bool(options.gpus) and torch.cuda.is_available())
     return SplatOptions(
         iterations=options.iterations or preset.iterations,
+        batch=options.batch,
         cap=options.cap or preset.cap,
         degree=preset.degree if options.degree < 0 else options.degree,
         strategy=options.strategy,
@@ -43,6 +44,7 @@ def _splats(options: DeclaredOptions) -> SplatOptions:
         exposure=options.auto_exposure_wb,
         refine_poses=options.refine_poses,
         depth_weight=options.depth_weight,
+        normal_weight=options.normal_weight,
         seed=options.seed,
     )
 
