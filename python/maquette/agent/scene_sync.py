@@ -27,6 +27,7 @@ from maquette.storage.transfer import FileChanged
 _RETRY_S = 5.0
 _LOOK_S = 7 * 86_400  # as long as stores allow
 _ROUNDS = 3
+_PATIENCE_S = 600.0  # while what shards read and made moves
 T = TypeVar("T")
 
 
@@ -167,7 +168,8 @@ class SceneSync:
         self, options: SyncOptions, wanted: Callable[[str], bool], root: Path | None = None
     ) -> SyncResult:
         selects = selection(self._root)
-        sync = Sync(root or self._root, self._bucket, lambda path: wanted(path) and selects(path))
+        asked = root or self._root, self._bucket, lambda path: wanted(path) and selects(path)
+        sync = Sync(*asked, _PATIENCE_S)
         with self._lock:
             result = sync.run(options, lambda comparison, progress: None, lambda plan: None)
         self.bytes += result.bytes
