@@ -50,6 +50,7 @@ class Arguments:
         look_with: The command that gets a person into this machine.
         secrets: By the names in `SECRET_NAMES`; never shown, never passed on to the step.
         handed_over: The secrets lie in the bucket, to be removed there.
+        shards_in_store: Machines that share no folder do the step's shards: it needs the keys.
     """
 
     command: tuple[str, ...]
@@ -74,6 +75,7 @@ class Arguments:
     look_with: str = ""
     secrets: Mapping[str, str] | None = None
     handed_over: bool = False
+    shards_in_store: bool = False
 
     @property
     def limit_s(self) -> float | None:
@@ -188,6 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--kept-where", default="", help="what to tell of data that could not be pushed")
     add("--keep-on-fail-minutes", type=float, default=0.0, help="for a look at a failed job")
+    add("--shards-in-store", action="store_true", help="other machines do the step's shards")
     add("--look-with", default="", help="the command that gets a person into this machine")
     add("command", nargs=argparse.REMAINDER, help="-- and the step's own command line")
     return parser

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 
-from maquette.agent import keeping, machine
+from maquette.agent import keeping, machine, shard_store
 from maquette.agent.arguments import (
     CONTAINER,
     NOTIFY_NAME,
@@ -97,7 +97,8 @@ class JobRun:
         if self._scene_sync:
             self._disk_reserve.allocate()
         pusher = self._periodic_push()
-        step = StepProcess(arguments.command, without_secrets(os.environ))
+        told = shard_store.variables(arguments) if arguments.shards_in_store else {}
+        step = StepProcess(arguments.command, without_secrets(os.environ) | told)
         try:
             limits = arguments.limit_s, arguments.grace_s
             return supervise(step, self._requests, *limits, lambda: self._tick(events))
@@ -115,7 +116,8 @@ class JobRun:
             return None
         interval_s = self._arguments.sync_minutes * 60
         request, warn = self._requests.push, self._progress.warn
-        return PeriodicPush(self._scene_sync, interval_s, request, warn)
+        removes = not self._arguments.shards_in_store  # what shards made may not be here yet
+        return PeriodicPush(self._scene_sync, interval_s, request, warn, removes)
 
     def _tick(self, events: EventReader) -> None:
         self._disk_reserve.check()

@@ -75,8 +75,11 @@ class SceneSync:
             self._say(f"{path} differs from its checksum and is left out")
         self._pins.update()
 
-    def push(self) -> None:
+    def push(self, removes: bool = True) -> None:
         """Push what is new, once.
+
+        Args:
+            removes: What was removed here is removed there too.
 
         Raises:
             MaquetteError: the store can not be reached or refuses.
@@ -86,7 +89,7 @@ class SceneSync:
         finally:
             self._push_pins()  # these stand still, whatever happens to other files
         removable = {item.path for item in result.plan.removable}
-        if removable:
+        if removable and removes:
             self._run(
                 SyncOptions("push", delete=True, prefer="local"),
                 lambda path: path in removable and not self._pins.is_pinned(path),
@@ -198,8 +201,9 @@ class PeriodicPush:
         interval_s: float,
         request: threading.Event,
         say: Callable[[str], None],
+        removes: bool = True,
     ) -> None:
-        self._interval_s = interval_s
+        self._interval_s, self._removes = interval_s, removes
         self._scene_sync = scene_sync
         self._request = request
         self._say = say
@@ -220,7 +224,7 @@ class PeriodicPush:
             if self._closing.is_set():
                 return
             try:
-                self._scene_sync.push()
+                self._scene_sync.push(self._removes)
             except MaquetteError as error:
                 self._say(f"not everything was pushed, the next push goes on: {error.what}")
             except OSError as error:

@@ -114,6 +114,7 @@ def plan(
         exact: What changed on the other side alone is replaced too.
     """
     push = direction == "push"
+    moved: tuple[Kind, ...]
     moved, verb = (_PUSHED, Verb.UPLOAD) if push else (_PULLED, Verb.DOWNLOAD)
     newer = Kind.CHANGED_THERE if push else Kind.CHANGED_HERE
     moved += (newer,) if exact else ()

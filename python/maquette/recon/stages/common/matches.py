@@ -97,6 +97,13 @@ def run(
     return [target, _trial_file(target)]
 
 
+def inputs(
+    scene: Scene, options: PrepareOptions, items: Sequence[dict[str, Any]]
+) -> list[list[Path]]:
+    """The features of all pictures, and whether these come from a video."""
+    return [[scene.database, scene.root / "images_raw.json"]] * len(items)
+
+
 def merge(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     """Join the matches to a copy of the database that then takes its place, and complete them.
 
@@ -216,7 +223,7 @@ def _read_trial(file: Path, wanted: Sequence[Pair]) -> dict[Pair, tuple[int, int
 STAGE = Stage(
     _NAME,
     2,
-    Sharding(split, run, merge),
+    Sharding(split, run, merge, inputs=inputs),
     parameters=("matcher", "seed"),
     reads=("workers",),
     after=("features",),

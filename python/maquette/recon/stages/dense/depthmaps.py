@@ -38,7 +38,8 @@ def run(
 ) -> Sequence[Path]:
     """Write `stereo/depth_maps/NAME.photometric.bin` and `stereo/normal_maps/…` of these views."""
     shards.share_threads(options.workers)
-    material, done = Material.of(scene, options.group), shards.records(scene, _NAME, options.group)
+    material = Material.of(scene, options.group, views)
+    done = shards.records(scene, _NAME, options.group)
     plan, estimator = material.plan, _estimator(scene, options, material, views)
 
     def key_of(view: int) -> str:
@@ -61,11 +62,14 @@ def run(
         found = found.kept(found.costs <= options.max_matching_cost)
         write_maps(material.stereo, plan.names[view], found, "photometric")
         done.write(plan.names[view], key, files, kept=float((found.depth > 0).mean()))
-    return [
-        path
-        for view in views
-        for path in map_files(material.stereo, plan.names[view], "photometric")
-    ]
+    return [path for view in views for path in done.files(plan.names[view])]
+
+
+def inputs(scene: Scene, options: DeclaredOptions, items: Sequence[list[int]]) -> list[list[Path]]:
+    """Photos, masks and cameras of each shard's views, the points that they see, and weights."""
+    model = [scene.sparse / name for name in colmap_model.FILES]
+    shared = [*model, *_files(scene, options)]
+    return [[*files, *shared] for files in shards.inputs(scene, options.group, items)]
 
 
 def _estimator(
@@ -151,7 +155,7 @@ def _nothing_matches(scene: Scene, options: DeclaredOptions) -> BadInput:
 STAGE = Stage(
     _NAME,
     _VERSION,
-    Sharding(split, run, merge, needs=shards.needs),
+    Sharding(split, run, merge, needs=shards.needs, inputs=inputs),
     parameters=("group", "seed", "max_matching_cost", "planar_prior"),
     reads=("n_images_per_group", "workers", "gpus"),
     added=("depth", "checkpoint"),
