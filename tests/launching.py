@@ -71,7 +71,8 @@ def apart(folder: Path) -> Executor:
         for shard, names in zip(shards, inputs(shards), strict=True):
             assert names, "it declares what it reads"
             own = Scene(folder / shard.name / shard.scene.name, shard.scene.pipeline)
-            _copy(names, shard.scene.root, own.root)
+            listed = shard.scene.relative(shard.record.with_name("shards.json"))
+            _copy([*names, listed], shard.scene.root, own.root)
             failure = attempt(replace(shard, scene=own), progress)
             record = shard.scene.relative(shard.record)
             made = json.loads((own.root / record).read_text())["outputs"]

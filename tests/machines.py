@@ -84,12 +84,12 @@ def place_of(bucket: ObjectStore) -> ShardStore:
     """The place of a bucket, as a step is told it."""
     store = Store(bucket.location.endpoint, bucket.location.region, bucket.name, bucket.prefix)
     keys = dict(zip(KEY_NAMES, (KEYS.access_key, KEYS.secret_key, ""), strict=True))
-    return ShardStore(store, keys)
+    return ShardStore(store, keys, FOLDER)
 
 
 def launcher(machines: Machines, scene: Scene, place: ShardStore) -> StoreLauncher:
     """What has shards run there."""
-    return StoreLauncher(machines, scene, place, FOLDER, _BEATS_S)
+    return StoreLauncher(machines, scene, place, _BEATS_S)
 
 
 def open_launcher(scene: Scene) -> StoreLauncher:

@@ -262,7 +262,15 @@ def test_a_step_beside_an_agent_needs_no_other_keys(
     step = [str(program), "toy", "process", "--scene", str(head)]
     step += ["--options", str(head / work.scene.relative(work.options))]
     agent = [sys.executable, "-m", "maquette.agent", "--scene", str(head), "--step", "process"]
-    agent += [*place.words(), "--sync-minutes", "0.005", "--shards-in-store", "--", *step]
+    agent += [
+        *place.words(),
+        "--sync-minutes",
+        "0.005",
+        "--shard-folder",
+        machines.FOLDER,
+        "--",
+        *step,
+    ]
     done = subprocess.run(
         agent, env={**os.environ, **told, **place.keys}, capture_output=True, text=True, check=False
     )

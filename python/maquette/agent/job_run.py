@@ -28,6 +28,7 @@ from maquette.agent.step_process import (
     adopt_orphans,
     end_orphans,
     supervise,
+    with_python,
 )
 from maquette.agent.webhook import Webhook
 from maquette.errors import NO_SPACE, ExitCode, MaquetteError, from_os_error
@@ -97,8 +98,8 @@ class JobRun:
         if self._scene_sync:
             self._disk_reserve.allocate()
         pusher = self._periodic_push()
-        told = shard_store.variables(arguments) if arguments.shards_in_store else {}
-        step = StepProcess(arguments.command, without_secrets(os.environ) | told)
+        told = shard_store.variables(arguments)
+        step = StepProcess(with_python(arguments.command), without_secrets(os.environ) | told)
         try:
             limits = arguments.limit_s, arguments.grace_s
             return supervise(step, self._requests, *limits, lambda: self._tick(events))
@@ -116,7 +117,7 @@ class JobRun:
             return None
         interval_s = self._arguments.sync_minutes * 60
         request, warn = self._requests.push, self._progress.warn
-        removes = not self._arguments.shards_in_store  # what shards made may not be here yet
+        removes = not self._arguments.shard_folder  # what shards made may not be here yet
         return PeriodicPush(self._scene_sync, interval_s, request, warn, removes)
 
     def _tick(self, events: EventReader) -> None:

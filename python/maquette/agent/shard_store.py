@@ -35,10 +35,12 @@ class ShardStore:
 
     Attributes:
         keys: By the names of KEY_NAMES; for the environment of a shard's machine.
+        folder: Where each machine keeps what its shards read.
     """
 
     store: Store
     keys: dict[str, str]
+    folder: str
 
     def words(self) -> list[str]:
         """What a shard's command line tells of it; no secret."""
@@ -54,10 +56,11 @@ class ShardStore:
 
 def variables(arguments: Arguments) -> dict[str, str]:
     """What an agent adds to the environment of its step, so that shards find its store."""
-    if arguments.store is None:
+    if arguments.store is None or not arguments.shard_folder:
         return {}
     keys = {name: arguments.secret(name) for name in KEY_NAMES}
-    return {VARIABLE: json.dumps({"store": vars(arguments.store), "keys": keys})}
+    facts = {"store": vars(arguments.store), "keys": keys, "folder": arguments.shard_folder}
+    return {VARIABLE: json.dumps(facts)}
 
 
 @cache
@@ -67,7 +70,7 @@ def shard_store() -> ShardStore | None:
     if not content:
         return None
     facts = json.loads(content)
-    return ShardStore(Store(**facts["store"]), facts["keys"])
+    return ShardStore(Store(**facts["store"]), facts["keys"], facts["folder"])
 
 
 class StoreLauncher:
@@ -76,16 +79,14 @@ class StoreLauncher:
     Args:
         engine: Starts command lines, which begin with `maquette-shard`, see `shard_run`.
         place: Where the scene lies.
-        folder: Where each machine keeps what its shards read.
         interval_s: Between two looks at heartbeats.
     """
 
     def __init__(
-        self, engine: Launcher, scene: Scene, place: ShardStore, folder: str,
-        interval_s: float = INTERVAL_S,
-    ) -> None:  # fmt: skip
+        self, engine: Launcher, scene: Scene, place: ShardStore, interval_s: float = INTERVAL_S
+    ) -> None:
         self._engine, self._scene, self._place = engine, scene, place
-        self._folder, self._interval_s = folder, interval_s
+        self._interval_s = interval_s
         self._bucket = place.opened()
         self._running: dict[str, ShardCommand] = {}
         self._written: set[str] = set()
@@ -101,8 +102,11 @@ class StoreLauncher:
         for task in tasks:
             shard_task.write(self._bucket, task)
             self._written |= {shard_task.task_key(task.record), shard_task.beat_key(task.record)}
+        key = shard_task.driver_key(tasks[0].record)
+        folder = str(PurePosixPath(key).parent)
+        self._look(folder, commands, is_first=True)
         self._running |= {command.name: command for command in commands}
-        self._beat(tasks[0].record)
+        self._beat(folder, key)
         self._engine.start(
             [
                 replace(each, argv=self._argv(task))
@@ -113,10 +117,18 @@ class StoreLauncher:
     def wait(self, limit_s: float) -> Sequence[ShardEnd]:
         """Those that ended, once all that they made is here; brings heartbeats too."""
         ends = self._engine.wait(limit_s)
-        for end in ends:
-            if command := self._running.pop(end.name, None):
-                self._collect(_shard(command))
-        return ends
+        return [self._ended(end) for end in ends]
+
+    def _ended(self, end: ShardEnd) -> ShardEnd:
+        command = self._running.pop(end.name, None)
+        if command is None:
+            return end
+        self._collect(_shard(command))
+        if not end.lines or end.code == 0:
+            return end
+        with open(command.log, "a", encoding="utf-8") as log:
+            log.writelines(f"{line}\n" for line in end.lines)
+        return replace(end, lines=())
 
     def give_up(self, name: str) -> None:
         """Forget one that gives no sign of life: it finds that out, and writes nothing more."""
@@ -160,13 +172,12 @@ class StoreLauncher:
         return ShardTask(self._scene.name, argv, told, record, command.attempt)
 
     def _argv(self, task: ShardTask) -> tuple[str, ...]:
-        words = [*self._place.words(), "--folder", self._folder, "--record", task.record]
+        words = [*self._place.words(), "--folder", self._place.folder, "--record", task.record]
         words += ["--attempt", str(task.attempt), "--interval-s", f"{self._interval_s:g}"]
         return ("maquette-shard", *words)
 
-    def _beat(self, record: str) -> None:
+    def _beat(self, folder: str, key: str) -> None:
         """Give signs of life from now on, and look at those of the shards."""
-        key = shard_task.driver_key(record)
         if key in self._written:
             return
         self._written.add(key)
@@ -174,19 +185,27 @@ class StoreLauncher:
         def beat(count: int) -> None:
             with suppress(MaquetteError):
                 shard_task.put(self._bucket, key, sign_of_life(count))
-                for command in list(self._running.values()):
-                    self._look(_shard(command))
+                self._look(folder, list(self._running.values()))
 
         self._beating.enter_context(repeating(beat, self._interval_s))
 
-    def _look(self, shard: Shard) -> None:
-        """Copy a shard's heartbeat to where it is watched."""
-        key = shard_task.beat_key(self._scene.relative(shard.record))
-        beat = shard_task.text(self._bucket, key)
-        if beat and beat != self._seen.get(key):
-            self._seen[key] = beat
-            with suppress(OSError):
-                write_text(shard.heartbeat, beat)
+    def _look(self, folder: str, commands: Sequence[ShardCommand], is_first: bool = False) -> None:
+        """Copy heartbeats to where they are watched.
+
+        Args:
+            is_first: What is there now is of an earlier driver's or attempt's.
+        """
+        place = self._bucket.at(self._bucket.name, self._bucket.key(folder))
+        etags = {name: found.etag for name, found in (place.objects() or {}).items()}
+        for command in commands:
+            shard = _shard(command)
+            key = shard_task.beat_key(self._scene.relative(shard.record))
+            etag = etags.get(PurePosixPath(key).name, "")
+            if etag and etag != self._seen.get(key):
+                self._seen[key] = etag
+                if not is_first:
+                    with suppress(OSError):
+                        write_text(shard.heartbeat, shard_task.text(self._bucket, key))
 
     def _collect(self, shard: Shard) -> None:
         """Bring what a shard made, if it was done for what we asked."""

@@ -10,8 +10,10 @@ import contextlib
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -66,6 +68,13 @@ class StepProcess:
         """End whatever of its session outlived it."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+
+
+def with_python(argv: Sequence[str]) -> list[str]:
+    """The command line of a step of ours where its script is not on the path."""
+    if argv[0] == "maquette-step" and shutil.which(argv[0]) is None:
+        return [sys.executable, "-m", "maquette.recon.step", *argv[1:]]
+    return list(argv)
 
 
 class SignalRequests:
