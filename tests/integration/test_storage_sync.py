@@ -175,7 +175,7 @@ def test_a_push_without_the_manifest_writes_files_alone(
     before = bucket.get_if_changed(".maquette/manifest.json", "").body
     part = tmp_path / "part"
     write_scene(part, {"dense/new.bin": b"new", "images/2.jpg": b"anew"})
-    push(part, bucket, prefer="local", relist=True, publishes=False)
+    push(part, bucket, exact=True, relist=True, publishes=False)
     assert bucket.get_if_changed(".maquette/manifest.json", "").body == before
     pull(scene, bucket)
     assert content_of(part).items() <= content_of(scene).items()

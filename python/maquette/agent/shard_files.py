@@ -21,7 +21,7 @@ def bring(root: Path, bucket: ObjectStore, paths: Collection[str] | None) -> Non
     Raises:
         MaquetteError: the store does not answer or refuses, or holds no scene.
     """
-    _run(root, bucket, paths, SyncOptions("pull", prefer="remote", exact=True))
+    _run(root, bucket, paths, SyncOptions("pull", exact=True))
 
 
 def share(root: Path, bucket: ObjectStore, paths: Collection[str] | None) -> None:
@@ -30,7 +30,7 @@ def share(root: Path, bucket: ObjectStore, paths: Collection[str] | None) -> Non
     Raises:
         MaquetteError: the store does not answer or refuses.
     """
-    _run(root, bucket, paths, SyncOptions("push", prefer="local", exact=True, relist=True))
+    _run(root, bucket, paths, SyncOptions("push", exact=True, relist=True))
 
 
 def hand_in(root: Path, bucket: ObjectStore, paths: Collection[str]) -> None:
@@ -39,7 +39,7 @@ def hand_in(root: Path, bucket: ObjectStore, paths: Collection[str]) -> None:
     Raises:
         MaquetteError: the store does not answer or refuses.
     """
-    options = SyncOptions("push", prefer="local", exact=True, relist=True, publishes=False)
+    options = SyncOptions("push", exact=True, relist=True, publishes=False)
     _run(root, bucket, paths, options)
 
 

@@ -111,13 +111,13 @@ def plan(
     or a folder a file, it is replaced.
 
     Args:
-        exact: What changed on the other side alone is replaced too.
+        exact: What changed on the other side, alone or too, is replaced.
     """
     push = direction == "push"
     moved: tuple[Kind, ...]
     moved, verb = (_PUSHED, Verb.UPLOAD) if push else (_PULLED, Verb.DOWNLOAD)
     newer = Kind.CHANGED_THERE if push else Kind.CHANGED_HERE
-    moved += (newer,) if exact else ()
+    moved += (newer, Kind.CONFLICT) if exact else ()
     removed, removal = (
         (Kind.REMOVED_HERE, Verb.REMOVE_THERE) if push else (Kind.REMOVED_THERE, Verb.REMOVE_HERE)
     )
@@ -126,8 +126,10 @@ def plan(
     for item in untangled.moving:
         by_kind[item.kind].append(item)
     actions = [Action(verb, item) for kind in moved for item in by_kind[kind]]
-    conflicts, elsewhere = by_kind[Kind.CONFLICT], [] if exact else list(by_kind[newer])
-    if prefer:
+    conflicts, elsewhere = by_kind[Kind.CONFLICT], list(by_kind[newer])
+    if exact:
+        conflicts, elsewhere = [], []
+    elif prefer:
         if (prefer == "local") == push:
             actions += [Action(verb, item) for item in conflicts]
         else:

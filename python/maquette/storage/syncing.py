@@ -33,7 +33,7 @@ class SyncOptions:
     """What is asked for.
 
     Args:
-        exact: What changed on the other side alone is replaced too.
+        exact: What changed on the other side, alone or too, is replaced.
         publishes: A push writes the bucket's manifest anew.
     """
 
