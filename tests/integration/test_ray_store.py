@@ -13,6 +13,7 @@ from test_ray_shards import node_of
 from dense_ready import VIEWS, contents, make_ready
 from job_making import LIMIT_S, ended
 from maquette.jobs.spec import JobSpec
+from maquette.jobs.states import has_ended
 from maquette.recon.stages.dense import depthmaps, neighbours
 from maquette.runners import tracking
 from maquette.runners.ray import local_cluster
@@ -61,9 +62,15 @@ def test_the_maps_are_those_of_one_process_though_a_node_dies(
         beats = work.glob(f"*/{job.model}/stages/photogrammetry/depthmaps/*.beat")
         return [json.loads(path.read_text())["pid"] for path in beats]
 
-    wait_for(at_work, LIMIT_S, "a shard at work")
-    lost = node_of(cluster, at_work()[0])
-    assert lost is not None
+    ledger = tracking.ledger_of(job)
+
+    def working() -> list[int] | bool:
+        return at_work() or has_ended(tracking.refresh(ledger)["status"])
+
+    wait_for(working, LIMIT_S, "a shard at work")
+    nodes = [node for pid in at_work() if (node := node_of(cluster, pid))]
+    assert nodes, list(runner.logs(ledger.read()["maquette"]["handle"], follow=False))
+    (lost, *_) = nodes
     local_cluster.end(lost)
     cluster.add_node()
     document = ended(job)

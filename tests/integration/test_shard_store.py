@@ -256,10 +256,7 @@ def test_a_step_beside_an_agent_needs_no_other_keys(
     tests = str(TOY.parent)
     told = {"PYTHONPATH": f"{tests}:{os.environ['PYTHONPATH']}", LAUNCHER: "machines"}
     told[machines.VARIABLE] = str(work.folder)
-    program = tmp_path / "maquette-step"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m maquette.recon.step "$@"\n')
-    program.chmod(0o755)
-    step = [str(program), "toy", "process", "--scene", str(head)]
+    step = ["maquette-step", "toy", "process", "--scene", str(head)]
     step += ["--options", str(head / work.scene.relative(work.options))]
     agent = [sys.executable, "-m", "maquette.agent", "--scene", str(head), "--step", "process"]
     agent += [

@@ -24,7 +24,13 @@ from maquette.agent import shard_files, shard_task
 from maquette.agent.arguments import KEY_NAMES, Store, without_secrets
 from maquette.agent.pins import link
 from maquette.agent.shard_task import SCENE, ShardTask
-from maquette.agent.step_process import SignalRequests, StepProcess, adopt_orphans, supervise
+from maquette.agent.step_process import (
+    SignalRequests,
+    StepProcess,
+    adopt_orphans,
+    supervise,
+    with_python,
+)
 from maquette.errors import ExitCode, JobFailed, MaquetteError, from_os_error
 from maquette.scene.events import Progress
 from maquette.stages.commands import TRY_AGAIN
@@ -91,9 +97,7 @@ class ShardRun:
                 self._given_up.set()
 
     def _step(self, task: ShardTask, scene: Path) -> int:
-        argv = [word.replace(SCENE, str(scene)) for word in task.argv]
-        if argv[0] == "maquette-step":
-            argv[:1] = [sys.executable, "-m", "maquette.recon.step"]
+        argv = with_python([word.replace(SCENE, str(scene)) for word in task.argv])
 
         def tick() -> None:
             self._requests.stop |= self._given_up.is_set()

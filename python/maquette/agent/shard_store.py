@@ -1,7 +1,7 @@
 """The driver's side of shards on machines that share no folder with it: all goes by the store.
 
-`StoreLauncher` stands before a launcher of an engine. What shards read is pushed first, as part of
-the scene, whose one writer the driver's machine is; what they made is brought when they end.
+`StoreLauncher` stands before the launcher of a cluster. What shards read is pushed first, as part
+of the scene, whose one writer the driver's machine is; what they made is brought when they end.
 """
 
 from __future__ import annotations
@@ -77,15 +77,15 @@ class StoreLauncher:
     """Has shards run by a launcher whose machines see nothing of the scene's folder.
 
     Args:
-        engine: Starts command lines, which begin with `maquette-shard`, see `shard_run`.
+        inner: Starts command lines, which begin with `maquette-shard`, see `shard_run`.
         place: Where the scene lies.
         interval_s: Between two looks at heartbeats.
     """
 
     def __init__(
-        self, engine: Launcher, scene: Scene, place: ShardStore, interval_s: float = INTERVAL_S
+        self, inner: Launcher, scene: Scene, place: ShardStore, interval_s: float = INTERVAL_S
     ) -> None:
-        self._engine, self._scene, self._place = engine, scene, place
+        self._inner, self._scene, self._place = inner, scene, place
         self._interval_s = interval_s
         self._bucket = place.opened()
         self._running: dict[str, ShardCommand] = {}
@@ -107,7 +107,7 @@ class StoreLauncher:
         self._look(folder, commands, is_first=True)
         self._running |= {command.name: command for command in commands}
         self._beat(folder, key)
-        self._engine.start(
+        self._inner.start(
             [
                 replace(each, argv=self._argv(task))
                 for each, task in zip(commands, tasks, strict=True)
@@ -116,7 +116,7 @@ class StoreLauncher:
 
     def wait(self, limit_s: float) -> Sequence[ShardEnd]:
         """Those that ended, once all that they made is here; brings heartbeats too."""
-        ends = self._engine.wait(limit_s)
+        ends = self._inner.wait(limit_s)
         return [self._ended(end) for end in ends]
 
     def _ended(self, end: ShardEnd) -> ShardEnd:
@@ -133,13 +133,13 @@ class StoreLauncher:
     def give_up(self, name: str) -> None:
         """Forget one that gives no sign of life: it finds that out, and writes nothing more."""
         self._running.pop(name, None)
-        self._engine.give_up(name)
+        self._inner.give_up(name)
 
     def close(self) -> None:
         """End all that still run, and remove what was told."""
         self._beating.close()
         try:
-            self._engine.close()
+            self._inner.close()
         finally:
             with suppress(MaquetteError):
                 for path in sorted(self._written):

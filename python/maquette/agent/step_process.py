@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -71,8 +70,8 @@ class StepProcess:
 
 
 def with_python(argv: Sequence[str]) -> list[str]:
-    """The command line of a step of ours where its script is not on the path."""
-    if argv[0] == "maquette-step" and shutil.which(argv[0]) is None:
+    """The command line of a step of ours for this interpreter, wherever its script lies."""
+    if argv[0] == "maquette-step":
         return [sys.executable, "-m", "maquette.recon.step", *argv[1:]]
     return list(argv)
 

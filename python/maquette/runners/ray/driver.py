@@ -17,7 +17,7 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-from maquette.agent.step_process import SignalRequests, StepProcess, supervise
+from maquette.agent.step_process import SignalRequests, StepProcess, supervise, with_python
 from maquette.errors import ConfigError, MaquetteError, NotFound
 from maquette.runners.ray.marks import BEGIN, END, STOPPING, mark
 from maquette.runners.ray.spec import STOP_GRACE_S, digest
@@ -46,6 +46,8 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace, requests: SignalRequests) -> int:
     environment = {**os.environ, LAUNCHER: "maquette.runners.ray.launcher"}
     command = with_python([_expanded(word) for word in arguments.command])
+    if command[0] == "python":  # of an agent
+        command[0] = sys.executable
     step = StepProcess(command, environment)
     told = False
 
@@ -62,15 +64,6 @@ def _run(arguments: argparse.Namespace, requests: SignalRequests) -> int:
 
 def _expanded(word: str) -> str:
     return str(Path(word).expanduser()) if word.startswith("~/") else word
-
-
-def with_python(command: list[str]) -> list[str]:
-    """The command line of a step for this interpreter, wherever its script lies."""
-    if command[0] == "python":  # of an agent
-        return [sys.executable, *command[1:]]
-    if command[0] == "maquette-step":
-        return [sys.executable, "-m", "maquette.recon.step", *command[1:]]
-    return command
 
 
 def _check(arguments: argparse.Namespace) -> None:
