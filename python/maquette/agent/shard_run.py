@@ -10,14 +10,15 @@ runs in a folder of its own that holds its inputs alone.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from maquette.agent import shard_files, shard_task
@@ -76,10 +77,8 @@ class ShardRun:
         with repeating(self._beat, self._interval_s):
             known = self._folder / "known"
             shard_files.bring(known, self._bucket, task.inputs)
-            work = self._folder / "work"
-            work.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=work) as place:
-                scene = Path(place) / task.scene
+            with own_folder(self._folder / "work") as place:
+                scene = place / task.scene
                 _lay_out(known, scene, task.inputs)
                 code = self._step(task, scene)
                 return self._hand_in(scene) if code == ExitCode.OK else code
@@ -117,6 +116,35 @@ class ShardRun:
                 return ExitCode.INTERRUPTED
             shard_files.hand_in(scene, self._bucket, paths)
         return ExitCode.OK
+
+
+@contextmanager
+def own_folder(work: Path) -> Iterator[Path]:
+    """A new folder below `work` that goes at the end; those of killed processes go before."""
+    work.mkdir(parents=True, exist_ok=True)
+    with _locked(work):
+        for left in work.iterdir():
+            with suppress(BlockingIOError), _locked(left, fcntl.LOCK_NB):
+                shutil.rmtree(left, ignore_errors=True)
+        place = Path(tempfile.mkdtemp(dir=work))
+        held = ExitStack()
+        held.enter_context(_locked(place))
+    with held:
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path, how: int = 0) -> Iterator[None]:
+    """Hold a folder alone; the system lets go of it when this process ends in any way."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | how)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _lay_out(known: Path, scene: Path, inputs: Sequence[str] | None) -> None:
