@@ -18,6 +18,9 @@ import machines
 from agent_job import there
 from machines import Machines, Watch
 from maquette.agent import shard_task
+from maquette.agent.arguments import Arguments
+from maquette.agent.scene_sync import SceneSync
+from maquette.errors import ConfigError
 from maquette.pipelines.options import to_mapping
 from maquette.recon.executing import command
 from maquette.scene.atomic import write_json
@@ -49,16 +52,18 @@ class Work:
     Attributes:
         folder: Each machine's folder lies below it.
         log: What the step said.
+        told: Another place of its options.
     """
 
     scene: Scene
     bucket: ObjectStore
     folder: Path
     log: io.StringIO
+    told: Path | None = None
 
     @property
     def options(self) -> Path:
-        return self.scene.options_file("toy", "process")
+        return self.told or self.scene.options_file("toy", "process")
 
     def machines(self, watch: Watch | None = None, count: int = 3) -> Machines:
         return Machines(self.folder, machines.place_of(self.bucket), count, watch)
@@ -242,6 +247,27 @@ def test_what_a_shard_said_of_its_failure_is_told(work: Work) -> None:
         work.run()
     (work.scene.root / "cursed-4").unlink()
     assert work.run().begun == [SECOND]
+
+
+def test_options_outside_the_scene_are_refused(work: Work, tmp_path: Path) -> None:
+    at = work.machines()
+    with pytest.raises(ConfigError, match="lie outside the scene"):
+        replace(work, told=tmp_path / "options.json").run(at)
+    assert at.begun == []
+
+
+def test_a_push_beside_shards_removes_nothing(work: Work) -> None:
+    """What they made may not have been brought yet."""
+    place, name = machines.place_of(work.bucket), "images/of-nobody.txt"
+    given = Arguments((), work.scene.root, "process", "job", store=place.store, secrets=place.keys)
+    beside = SceneSync(given, place.store, print)
+    beside.pull()
+    (work.scene.root / name).unlink()
+    beside.push(removes=False)
+    assert work.bucket.head(name)
+    beside.push()
+    assert work.bucket.head(name) is None
+    beside.close()
 
 
 def test_a_step_beside_an_agent_needs_no_other_keys(

@@ -79,7 +79,7 @@ class ShardRun:
             shard_files.bring(known, self._bucket, task.inputs)
             with own_folder(self._folder / "work") as place:
                 scene = place / task.scene
-                _lay_out(known, scene, task.inputs)
+                lay_out(known, scene, task.inputs)
                 code = self._step(task, scene)
                 return self._hand_in(scene) if code == ExitCode.OK else code
 
@@ -147,7 +147,7 @@ def _locked(folder: Path, how: int = 0) -> Iterator[None]:
         os.close(handle)
 
 
-def _lay_out(known: Path, scene: Path, inputs: Sequence[str] | None) -> None:
+def lay_out(known: Path, scene: Path, inputs: Sequence[str] | None) -> None:
     """Make a scene of its inputs alone; a database is copied: SQLite keeps notes beside it."""
     names = inputs
     if names is None:
