@@ -1,13 +1,20 @@
-"""A launcher that runs the commands of shards here, one after the other, or lets them fail."""
+"""Shards that run here, by turns: as commands that may fail, or each in a folder of its own."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
+from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.commands import ShardCommand, ShardEnd
+from maquette.stages.sharding import Executor
+from maquette.stages.shards import Failure, Shard, attempt, inputs
 
 Run = Callable[[ShardCommand], int | None]
 
@@ -53,3 +60,29 @@ class OneByOne:
 def open_launcher(scene: Scene) -> OneByOne:
     """What MAQUETTE_LAUNCHER=launching gives."""
     return OneByOne()
+
+
+def apart(folder: Path) -> Executor:
+    """Who does each shard in a folder of its declared inputs alone, and brings what it made."""
+
+    def run(
+        shards: Sequence[Shard], workers: int, progress: Progress
+    ) -> Generator[Failure | None, None, None]:
+        for shard, names in zip(shards, inputs(shards), strict=True):
+            assert names, "it declares what it reads"
+            own = Scene(folder / shard.name / shard.scene.name, shard.scene.pipeline)
+            listed = shard.scene.relative(shard.record.with_name("shards.json"))
+            _copy([*names, listed], shard.scene.root, own.root)
+            failure = attempt(replace(shard, scene=own), progress)
+            record = shard.scene.relative(shard.record)
+            made = json.loads((own.root / record).read_text())["outputs"]
+            _copy([*made, record], own.root, shard.scene.root)
+            yield failure
+
+    return run
+
+
+def _copy(names: Iterable[str], source: Path, target: Path) -> None:
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source / name, target / name)

@@ -198,6 +198,20 @@ def points_of(root: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in files}
 
 
+def test_a_shard_needs_no_more_of_the_scene_than_it_declares(
+    ready: Path, fused: Path, tmp_path: Path
+) -> None:
+    root = linked_copy(ready, tmp_path / "scene")
+    scene, quiet = Scene(root, "photogrammetry"), Progress(log=io.StringIO())
+    machines = launching.apart(tmp_path / "machines")
+    run_stages(STAGES, "process", scene, OPTIONS, quiet, executor=machines)
+    ours, theirs = (each / "dense/photogrammetry/experiments" for each in (root, fused))
+    made = [path.relative_to(theirs) for path in theirs.rglob("*") if path.is_file()]
+    assert all((ours / name).read_bytes() == (theirs / name).read_bytes() for name in made)
+    photos = len(list((tmp_path / "machines" / "depthmaps:1").rglob("images/*")))
+    assert 3 < photos < VIEWS, "those of its views and of their sources"
+
+
 def test_a_damaged_map_is_made_again_alone(fused: Path, tmp_path: Path) -> None:
     root = linked_copy(fused, tmp_path / "scene")
     damaged, _ = map_files(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dense_workspace import write_workspace
+from launching import apart
 from maquette.pipelines.photogrammetry.options import ExtractOptions
 from maquette.recon.executing import in_processes
 from maquette.recon.stages.dense import surface
@@ -17,6 +18,7 @@ from maquette.scene import stage_records
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.running import run_stages
+from maquette.stages.sharding import Executor
 from maquette.stages.stage import Report, Stage
 from turns import linked_copy, made_once
 
@@ -36,10 +38,10 @@ def fresh(root: Path) -> Scene:
     return Scene(linked_copy(made, root), "photogrammetry")
 
 
-def extract(scene: Scene, **options: Any) -> tuple[bytes, bytes]:
+def extract(scene: Scene, executor: Executor = in_processes, **options: Any) -> tuple[bytes, bytes]:
     """Run the stage; its two files."""
     chosen, quiet = replace(OPTIONS, **options), Progress(log=io.StringIO())
-    run_stages(STAGES, "extract", scene, chosen, quiet, executor=in_processes)
+    run_stages(STAGES, "extract", scene, chosen, quiet, executor=executor)
     ply, obj = ((scene.results / f"mesh.{kind}").read_bytes() for kind in ("ply", "obj"))
     return ply, obj
 
@@ -70,6 +72,16 @@ def test_the_mesh_is_the_same_whoever_makes_its_shards(
     for scene in (whole, parts):
         assert not (scene.records("photogrammetry") / "surface").exists()
     assert len(written) == 1  # the others were made by the two processes
+
+
+def test_a_shard_needs_no_more_of_the_scene_than_it_declares(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = extract(fresh(tmp_path / "whole"))
+    monkeypatch.setattr(surface, "_POINTS", 4_000)
+    machines = apart(tmp_path / "machines")
+    assert extract(fresh(tmp_path / "parts"), machines) == expected
+    assert not list((tmp_path / "machines").rglob("images"))
 
 
 def test_after_a_kill_only_the_shards_that_lack_are_made(

@@ -24,6 +24,7 @@ from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.commands import Commands
 from maquette.stages.running import run_stages
+from maquette.stages.sharding import Executor
 from turns import linked_copy
 
 
@@ -67,18 +68,21 @@ def test_shards_in_two_processes_give_the_same_database_and_leave_nothing(
     assert contents(scene.database) == before
 
 
-def test_commands_of_shards_give_the_same_database(
-    scene: Scene, small: None, tmp_path: Path
+@pytest.mark.parametrize("way", ["commands", "apart"])
+def test_shards_of_other_machines_give_the_same_database(
+    scene: Scene, small: None, tmp_path: Path, way: str
 ) -> None:
     before = contents(scene.database)
     options = tmp_path / "options.json"
     for stage in ("features", "matches"):
         chosen = PrepareOptions(force_stage=stage)
         write_json(options, to_mapping(chosen))
-        executor = Commands(
-            launching.open_launcher,
-            lambda shard: command("neuralangelo", "prepare", options, shard),
-        )
+        executor: Executor = launching.apart(tmp_path / "machines")
+        if way == "commands":
+            executor = Commands(
+                launching.open_launcher,
+                lambda shard: command("neuralangelo", "prepare", options, shard),
+            )
         module = import_module(f"maquette.recon.stages.common.{stage}")
         quiet = Progress(None, io.StringIO())
         run_stages([module.STAGE], "prepare", scene, chosen, quiet, "common", executor)

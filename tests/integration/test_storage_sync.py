@@ -151,6 +151,36 @@ def test_prefer_decides_a_conflict(
 
 @pytest.mark.behind_proxy
 @pytest.mark.other_server("docker")
+@pytest.mark.parametrize("direction", ["push", "pull"])
+def test_an_exact_copy_replaces_what_changed_on_the_other_side_alone(
+    scene: Path, other: Path, bucket: ObjectStore, direction: str
+) -> None:
+    write_scene(other, {"images/2.jpg": b"changed"})
+    if direction == "push":
+        push(other, bucket)
+        assert push(scene, bucket).plan.newer_elsewhere
+        push(scene, bucket, exact=True)
+        pull(other, bucket)
+    else:
+        assert pull(other, bucket).plan.newer_elsewhere
+        pull(other, bucket, exact=True)
+    assert content_of(other) == content_of(scene) == SMALL
+
+
+def test_a_push_without_the_manifest_writes_files_alone(
+    scene: Path, tmp_path: Path, bucket: ObjectStore
+) -> None:
+    write_scene(scene, SMALL)
+    push(scene, bucket)
+    before = bucket.get_if_changed(".maquette/manifest.json", "").body
+    part = tmp_path / "part"
+    write_scene(part, {"dense/new.bin": b"new", "images/2.jpg": b"anew"})
+    push(part, bucket, exact=True, relist=True, publishes=False)
+    assert bucket.get_if_changed(".maquette/manifest.json", "").body == before
+    pull(scene, bucket)
+    assert content_of(part).items() <= content_of(scene).items()
+
+
 def test_only_delete_removes_and_only_what_both_sides_had(
     scene: Path, tmp_path: Path, bucket: ObjectStore
 ) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,12 @@ from maquette.errors import ConfigError, CredentialsError, MaquetteError, NotFou
 from maquette.jobs.inputs import Input
 from maquette.jobs.spec import JobSpec
 from maquette.resources import version
-from maquette.runners.ray import driver, marks, tasks
+from maquette.runners.ray import driver, marks, secret_line, tasks
 from maquette.runners.ray.client import connected
 from maquette.runners.ray.runner import RayRunner
 from maquette.runners.ray.spec import digest
+from maquette.storage import datastores, handover
+from maquette.storage.datastores import DataStore
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -79,6 +83,53 @@ def test_a_persons_own_file_goes_into_the_scene(tmp_path: Path) -> None:
     place = "stages/source/shoe.mp4"
     assert request["carried_input"] == {"source": str(film), "place": place}
     assert request["options"]["input"] == str(job.scene / place)
+
+
+def by_store(folder: Path, monkeypatch: pytest.MonkeyPatch, **facts: Any) -> JobSpec:
+    """A job whose scene comes by a data store."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    datastores.add("NEURALANGELO", DataStore("https://s3.example.org", "gra"))
+    words = ("maquette-step", "photogrammetry", "process", "--scene", "{scene}")
+    settings = {"carry": "store", "ray_folder": "~/kept", "ray_address": NOBODY}
+    job = replace(job_at(folder), command=words, backend_options=settings)
+    return replace(job, **facts)
+
+
+def test_a_scene_that_comes_by_the_store_needs_no_folder_and_shows_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = {"options": {"workers": 1}, "spec": {"resources": {"gpu": 1}}}
+    request = RayRunner().plan(by_store(tmp_path, monkeypatch, **shards))
+    entry = shlex.split(request["body"]["entrypoint"])
+    scene = f"~/kept/jobs/{request['store']['bucket']}/thing"
+    told = dict(pairwise(entry))
+    assert "maquette.agent" in entry and told["--scene"] == scene and "--digest" not in entry
+    assert told["--store-endpoint"] == "https://s3.example.org"
+    assert told["--shard-folder"] == "~/kept/shards" and told["--gpus"] == "0"
+    assert request["gpus"] == 1 and str(tmp_path) not in request["body"]["entrypoint"]
+    variables = request["body"]["runtime_env"]["env_vars"]
+    assert variables == {"RAY_JOB_STOP_WAIT_TIME_S": "600", handover.VARIABLE: handover.REDACTED}
+    whole = RayRunner().plan(by_store(tmp_path, monkeypatch, spec={"resources": {"gpu": 1}}))
+    entry = shlex.split(whole["body"]["entrypoint"])
+    assert "--shard-folder" not in entry and dict(pairwise(entry))["--gpus"] == "1"
+
+
+def test_what_has_no_agent_or_no_store_that_others_reach_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = by_store(tmp_path, monkeypatch)
+    with pytest.raises(ConfigError, match="only a step of ours comes by the data store"):
+        RayRunner().plan(replace(job, command=("bash", "-c", "true")))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "empty"))
+    with pytest.raises(ConfigError, match="needs a data store that both can reach"):
+        RayRunner().plan(job)
+
+
+def test_what_the_cluster_tells_of_a_job_hides_the_line_that_leads_to_keys() -> None:
+    told = {"status": "RUNNING", "runtime_env": {"env_vars": {"A": "1", handover.VARIABLE: "line"}}}
+    shown = secret_line.without(told)
+    assert shown["runtime_env"]["env_vars"] == {"A": "1", handover.VARIABLE: handover.REDACTED}
+    assert secret_line.without({"status": "DONE"}) == {"status": "DONE"}
 
 
 @pytest.mark.parametrize("address", ["auto", "ray://head:10001", "head:6379", "http://"])

@@ -55,6 +55,29 @@ def test_masks_that_belong_to_no_photo_or_are_no_png_are_named(tmp_path: Path) -
     assert "IMG2.png" in remarks and "IMG_4.jpg" in remarks and "IMG_0" not in remarks
 
 
+def test_the_files_of_masks_are_all_that_tell_of_them(tmp_path: Path) -> None:
+    scene, other = empty_scene(tmp_path / "scene"), Scene(tmp_path / "other")
+    names_of(scene, ["IMG_7.JPG", "IMG_8.JPG"])
+    assert masks.files(scene) == []
+    for folder, name in ((scene.masks, "IMG_7.png"), (scene.masks_input, "000002.png")):
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+    found = masks.raw(scene).by_picture
+    scene.masks_undistorted.mkdir()
+    (scene.masks_undistorted / "000001.png").write_bytes(b"warped")
+    masks.note_sources(scene.masks_undistorted, found)
+    for path in masks.files(scene):
+        target = other.root / path.relative_to(scene.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    pictures = ["000001.jpg", "000002.jpg"]
+    ours, theirs = (masks.straight(each, pictures) for each in (scene, other))
+    assert ours["000001.jpg"] == scene.masks_undistorted / "000001.png"
+    assert {name: path.relative_to(other.root) for name, path in theirs.items()} == {
+        name: path.relative_to(scene.root) for name, path in ours.items()
+    }
+
+
 def test_a_mask_of_a_photo_that_several_pictures_were_cut_from_is_nobodys(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     names_of(scene, ["round.jpg", "round.jpg", "IMG_4.jpg"])

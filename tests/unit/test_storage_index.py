@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from maquette.errors import UsageError
 from maquette.storage.index import Entry, Index
 
 THREADS, EACH = 16, 100
@@ -71,3 +73,23 @@ def test_a_line_that_the_disk_takes_only_in_part_is_an_error(
         with pytest.raises(OSError) as caught:
             index.record("first", Entry(1, 2, "tag", "etag"))
         assert caught.value.errno == errno.ENOSPC and "first" not in index.entries
+
+
+def test_who_has_patience_waits_for_its_turn(tmp_path: Path) -> None:
+    first, hasty = Index(tmp_path, "a store"), Index(tmp_path, "a store")
+    patient, begun = Index(tmp_path, "a store", patience_s=60), threading.Event()
+
+    def work() -> bool:
+        begun.set()
+        with patient.opened(write=True):
+            return patient.entries.keys() == {"a"}
+
+    with ThreadPoolExecutor(1) as pool:
+        with first.opened(write=True):
+            with pytest.raises(UsageError, match="at work"), hasty.opened(write=True):
+                pass
+            waiting = pool.submit(work)
+            begun.wait()
+            first.record("a", Entry(1, 1, "t", "e"))
+            assert not waiting.done()
+        assert waiting.result()

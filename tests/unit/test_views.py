@@ -81,6 +81,17 @@ def test_photographs_are_read_when_asked_for_and_kept_while_there_is_room(tmp_pa
         views.read_image(3)
 
 
+def test_a_photo_that_nobody_looks_at_may_lack(tmp_path: Path) -> None:
+    scene = write_posed_scene(tmp_path, 4, 16, 12)
+    frames = transforms.read(scene.transforms).frames
+    whole = Views(scene, frames, 8)
+    (scene.images / "0001.png").unlink()
+    some = Views(scene, frames, 8, needed={0, 2})
+    assert [frame.intrinsics for frame in some.frames] == [f.intrinsics for f in whole.frames]
+    with pytest.raises(BadInput, match=r"0001\.png"):
+        Views(scene, frames, 8, needed={0, 1})
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg.png"])
 def test_a_mask_belongs_to_the_image_of_its_name(tmp_path: Path, suffix: str) -> None:
     scene = write_posed_scene(tmp_path, 4, 16, 12)

@@ -50,6 +50,8 @@ class Arguments:
         look_with: The command that gets a person into this machine.
         secrets: By the names in `SECRET_NAMES`; never shown, never passed on to the step.
         handed_over: The secrets lie in the bucket, to be removed there.
+        shard_folder: Where machines that share none with this one keep what the step's shards
+            read; empty: none do any. The step gets the keys for them.
     """
 
     command: tuple[str, ...]
@@ -74,6 +76,7 @@ class Arguments:
     look_with: str = ""
     secrets: Mapping[str, str] | None = None
     handed_over: bool = False
+    shard_folder: str = ""
 
     @property
     def limit_s(self) -> float | None:
@@ -188,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--kept-where", default="", help="what to tell of data that could not be pushed")
     add("--keep-on-fail-minutes", type=float, default=0.0, help="for a look at a failed job")
+    add("--shard-folder", default="", help="of machines that do the step's shards by the store")
     add("--look-with", default="", help="the command that gets a person into this machine")
     add("command", nargs=argparse.REMAINDER, help="-- and the step's own command line")
     return parser

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 
-from maquette.agent import keeping, machine
+from maquette.agent import keeping, machine, shard_store
 from maquette.agent.arguments import (
     CONTAINER,
     NOTIFY_NAME,
@@ -28,6 +28,7 @@ from maquette.agent.step_process import (
     adopt_orphans,
     end_orphans,
     supervise,
+    with_python,
 )
 from maquette.agent.webhook import Webhook
 from maquette.errors import NO_SPACE, ExitCode, MaquetteError, from_os_error
@@ -97,7 +98,8 @@ class JobRun:
         if self._scene_sync:
             self._disk_reserve.allocate()
         pusher = self._periodic_push()
-        step = StepProcess(arguments.command, without_secrets(os.environ))
+        told = shard_store.variables(arguments)
+        step = StepProcess(with_python(arguments.command), without_secrets(os.environ) | told)
         try:
             limits = arguments.limit_s, arguments.grace_s
             return supervise(step, self._requests, *limits, lambda: self._tick(events))
@@ -115,7 +117,8 @@ class JobRun:
             return None
         interval_s = self._arguments.sync_minutes * 60
         request, warn = self._requests.push, self._progress.warn
-        return PeriodicPush(self._scene_sync, interval_s, request, warn)
+        removes = not self._arguments.shard_folder  # what shards made may not be here yet
+        return PeriodicPush(self._scene_sync, interval_s, request, warn, removes)
 
     def _tick(self, events: EventReader) -> None:
         self._disk_reserve.check()

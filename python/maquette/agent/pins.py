@@ -54,16 +54,17 @@ class CheckpointPins:
         fresh = self.root / f".tmp-{'-'.join(place.parts)}"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        _link(run / named, fresh / named)
+        link(run / named, fresh / named)
         with contextlib.suppress(FileNotFoundError):
-            _link(run / (named + CHECKSUM_SUFFIX), fresh / (named + CHECKSUM_SUFFIX))
+            link(run / (named + CHECKSUM_SUFFIX), fresh / (named + CHECKSUM_SUFFIX))
         write_pointer(fresh, named)
         shutil.rmtree(pinned, ignore_errors=True)
         pinned.parent.mkdir(parents=True, exist_ok=True)
         fresh.rename(pinned)
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the file system has none."""
     try:
         os.link(source, target)
     except FileNotFoundError:

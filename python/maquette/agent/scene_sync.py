@@ -27,6 +27,7 @@ from maquette.storage.transfer import FileChanged
 _RETRY_S = 5.0
 _LOOK_S = 7 * 86_400  # as long as stores allow
 _ROUNDS = 3
+_PATIENCE_S = 600.0  # while what shards read and made moves
 T = TypeVar("T")
 
 
@@ -74,8 +75,11 @@ class SceneSync:
             self._say(f"{path} differs from its checksum and is left out")
         self._pins.update()
 
-    def push(self) -> None:
+    def push(self, removes: bool = True) -> None:
         """Push what is new, once.
+
+        Args:
+            removes: What was removed here is removed there too.
 
         Raises:
             MaquetteError: the store can not be reached or refuses.
@@ -85,7 +89,7 @@ class SceneSync:
         finally:
             self._push_pins()  # these stand still, whatever happens to other files
         removable = {item.path for item in result.plan.removable}
-        if removable:
+        if removable and removes:
             self._run(
                 SyncOptions("push", delete=True, prefer="local"),
                 lambda path: path in removable and not self._pins.is_pinned(path),
@@ -167,7 +171,8 @@ class SceneSync:
         self, options: SyncOptions, wanted: Callable[[str], bool], root: Path | None = None
     ) -> SyncResult:
         selects = selection(self._root)
-        sync = Sync(root or self._root, self._bucket, lambda path: wanted(path) and selects(path))
+        asked = root or self._root, self._bucket, lambda path: wanted(path) and selects(path)
+        sync = Sync(*asked, _PATIENCE_S)
         with self._lock:
             result = sync.run(options, lambda comparison, progress: None, lambda plan: None)
         self.bytes += result.bytes
@@ -196,8 +201,9 @@ class PeriodicPush:
         interval_s: float,
         request: threading.Event,
         say: Callable[[str], None],
+        removes: bool = True,
     ) -> None:
-        self._interval_s = interval_s
+        self._interval_s, self._removes = interval_s, removes
         self._scene_sync = scene_sync
         self._request = request
         self._say = say
@@ -218,7 +224,7 @@ class PeriodicPush:
             if self._closing.is_set():
                 return
             try:
-                self._scene_sync.push()
+                self._scene_sync.push(self._removes)
             except MaquetteError as error:
                 self._say(f"not everything was pushed, the next push goes on: {error.what}")
             except OSError as error:

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -66,6 +67,13 @@ class StepProcess:
         """End whatever of its session outlived it."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+
+
+def with_python(argv: Sequence[str]) -> list[str]:
+    """The command line of a step of ours for this interpreter, wherever its script lies."""
+    if argv[0] == "maquette-step":
+        return [sys.executable, "-m", "maquette.recon.step", *argv[1:]]
+    return list(argv)
 
 
 class SignalRequests:

@@ -61,6 +61,7 @@ def agent_argv(
     secrets_file: str = "",
     kept: str = "",
     look: str = "",
+    shard_folder: str = "",
 ) -> list[str]:
     """Wrap a step's command line in the agent's.
 
@@ -72,6 +73,7 @@ def agent_argv(
         secrets_file: Where its secrets will lie there; empty: in its environment.
         kept: Where data that could not be pushed lies, and how to fetch it.
         look: The command that gets a person into the job's machine.
+        shard_folder: Where machines that do the step's shards keep what they read; empty: none do.
     """
     gpus = int(job.spec.get("resources", {}).get("gpu", 0))
     argv = ["python", "-m", "maquette.agent", "--job", job.id, "--step", job.step]
@@ -79,6 +81,7 @@ def agent_argv(
     argv += ["--sync-minutes", _number(limits.sync_minutes)]
     argv += ["--secrets-file", secrets_file] if secrets_file else []
     argv += ["--kept-where", kept] if kept else []
+    argv += ["--shard-folder", shard_folder] if shard_folder else []
     for name in ("max_hours", "max_cost", "price_per_hour"):
         if value := getattr(limits, name):
             argv += [f"--{name.replace('_', '-')}", _number(value)]

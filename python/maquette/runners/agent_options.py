@@ -18,14 +18,23 @@ class TimeLimitOptions:
 
 
 @dataclass(frozen=True)
-class AgentOptions(TimeLimitOptions):
-    """How a job gets its scene, when it has to end, and whom it notifies."""
+class CarryOptions:
+    """How a job gets its scene."""
 
     carry: Literal["auto", "mount", "store"] = option(
         "auto",
         "how a job elsewhere gets the scene: mount (at OVHcloud a volume), store (its "
         "agent fetches it); auto: by the backend",
     )
+    sync_minutes: float = option(
+        5.0, "minutes between a running job's pushes", above=0, native=True
+    )
+
+
+@dataclass(frozen=True)
+class AgentOptions(TimeLimitOptions, CarryOptions):
+    """How a job gets its scene, when it has to end, and whom it notifies."""
+
     max_cost: float = option(0.0, "it stops when it has cost this much; 0: never", low=0)
     keep_on_fail: float = option(
         0.0,
@@ -33,9 +42,6 @@ class AgentOptions(TimeLimitOptions):
         "0: not",
         low=0,
         native=True,
-    )
-    sync_minutes: float = option(
-        5.0, "minutes between a running job's pushes", above=0, native=True
     )
     notify_url: SecretStr = option(
         SecretStr(""),

@@ -41,7 +41,9 @@ BACKENDS = {
         "processes of this machine; needs nothing else", ends_with_host=True, shares_folders=True
     ),
     "docker": Backend("containers of a Docker daemon, here or elsewhere", runs_images=True),
-    "ray": Backend("tasks of a Ray cluster whose machines share a folder", shares_folders=True),
+    "ray": Backend(
+        "tasks of a Ray cluster whose machines share a folder or a data store", shares_folders=True
+    ),
     "ovh": Backend("jobs of OVHcloud AI Training", runs_images=True, rents_machines=True),
     "slurm": Backend(
         "jobs of a Slurm cluster; scenes lie on a folder that its nodes share", shares_folders=True

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from maquette.agent.arguments import KEY_NAMES, NOTIFY_NAME
-from maquette.errors import ConfigError
+from maquette.errors import ConfigError, MaquetteError
 from maquette.runners.base import Secrets
 from maquette.scene.data_location import DataLocation
-from maquette.storage import credentials, datastores
+from maquette.storage import credentials, datastores, handover
 from maquette.storage.key_renewal import keys_of
 from maquette.storage.object_store import ObjectStore
 from maquette.storage.opening import interruptible, open_store
@@ -77,6 +77,25 @@ def secrets_for(store: dict[str, Any] | None, given: Secrets) -> dict[str, str]:
         keys = credentials.find(datastores.find(store["datastore"]).profile)
         found |= dict(zip(KEY_NAMES, (keys.access_key, keys.secret_key, keys.token), strict=True))
     return {name: text for name, text in found.items() if text}
+
+
+def hand_over(store: dict[str, Any], job_id: str, given: Secrets) -> str:
+    """Leave the secrets of a job's agent in the bucket; returns the line that leads to them.
+
+    Raises:
+        CredentialsError: there are no keys for the store.
+        MaquetteError: the store does not answer or refuses.
+    """
+    secrets = secrets_for(store, given)
+    with opened(store) as bucket:
+        return handover.leave(bucket, job_id, secrets)
+
+
+def forget(store: dict[str, Any] | None, job_id: str) -> None:
+    """Remove what was left for a job that did not take it; it is of no use to anybody else."""
+    if store is not None:
+        with suppress(MaquetteError), opened(store) as bucket:
+            handover.remove(bucket, job_id, attempts=1)
 
 
 def carry_input(scene: Path, source: str, place: str) -> None:

@@ -109,6 +109,13 @@ def straight(scene: Scene, pictures: Iterable[str]) -> dict[str, Path]:
     return {picture: path for picture, path in found.items() if picture in wanted}
 
 
+def files(scene: Scene) -> list[Path]:
+    """All files that tell which pixels of the pictures are used; none without masks."""
+    folders = (scene.masks, scene.masks_input, scene.masks_undistorted)
+    found = [path for folder in folders for path in _files(folder)]
+    return [*found, scene.root / "images_raw.json"] if found else []
+
+
 def note_sources(folder: Path, found: Mapping[str, Path]) -> None:
     """Note in a folder of undistorted masks what they were made from."""
     write_json(folder / _SOURCES, {picture: _digest(path) for picture, path in found.items()})

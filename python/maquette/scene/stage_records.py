@@ -103,6 +103,11 @@ def times_forced(scene: Scene, stage: str) -> int:
     return int(_content(scene, stage).get("forced", 0))
 
 
+def path(scene: Scene, owner: str, stage: str) -> Path:
+    """Where the record of a stage lies."""
+    return scene.records(owner) / f"{stage}.json"
+
+
 def write(scene: Scene, owner: str, record: StageRecord) -> None:
     """Write a stage's record: its last act, so that a record always means a finished stage."""
     write_json(scene.records(owner) / f"{record.stage}.json", asdict(record))

@@ -43,6 +43,7 @@ class ShardCommand:
         log: Where its output goes, which the launcher sees to; what is there is kept.
         needs: What the machine must have.
         attempt: From 1.
+        shard: What it does.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ShardCommand:
     log: Path
     needs: Needs
     attempt: int = 1
+    shard: Shard | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,8 @@ class Commands:
         shard.heartbeat.unlink(missing_ok=True)
         if attempt == 1:
             shard.log.unlink(missing_ok=True)
-        command = ShardCommand(shard.name, self._argv(shard), shard.log, shard.needs, attempt)
+        told = shard.name, self._argv(shard), shard.log, shard.needs
+        command = ShardCommand(*told, attempt, shard)
         return _Run(shard, command, Pulse(shard.heartbeat, self._silence_s))
 
     def _again(self, run: _Run, end: ShardEnd, progress: Progress) -> _Run | None:

@@ -42,9 +42,17 @@ def deferred(room: str, stage: str, function: str = "run") -> Callable[..., Any]
     return call
 
 
-def deferred_shards(room: str, stage: str, **more: Callable[..., Any]) -> Sharding:
-    """The `split`, `run` and `merge` of a stage's module, likewise; `more` are known already."""
+def deferred_shards(
+    room: str, stage: str, *, lists_inputs: bool = False, **more: Callable[..., Any]
+) -> Sharding:
+    """The `split`, `run` and `merge` of a stage's module, likewise; `more` are known already.
+
+    Args:
+        lists_inputs: The module has `inputs` too.
+    """
     split, run, merge = (deferred(room, stage, name) for name in ("split", "run", "merge"))
+    if lists_inputs:
+        more["inputs"] = deferred(room, stage, "inputs")
     return Sharding(split, run, merge, **more)
 
 

@@ -12,7 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from maquette.scene.atomic import write_json
 
@@ -26,40 +28,62 @@ def beating(path: Path, interval_s: float = INTERVAL_S) -> Iterator[None]:
 
     A disk that is full does not end the work: without a sign of life it may be begun elsewhere.
     """
+
+    def beat(count: int) -> None:
+        with suppress(OSError):
+            write_json(path, sign_of_life(count))
+
+    try:
+        with repeating(beat, interval_s):
+            yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def sign_of_life(count: int) -> dict[str, Any]:
+    """What is written at a beat."""
+    return {"beat": count, "host": socket.gethostname(), "pid": os.getpid()}
+
+
+@contextmanager
+def repeating(work: Callable[[int], None], interval_s: float = INTERVAL_S) -> Iterator[None]:
+    """Do something in a thread, at once and again and again, while the block runs.
+
+    Args:
+        work: Is told how often it was called; it raises nothing.
+    """
     stopped = threading.Event()
 
-    def beat() -> None:
-        count = 0
-        while True:
+    def go_on() -> None:
+        count = 1
+        work(count)
+        while not stopped.wait(interval_s):
             count += 1
-            told = {"beat": count, "host": socket.gethostname(), "pid": os.getpid()}
-            with suppress(OSError):
-                write_json(path, told)
-            if stopped.wait(interval_s):
-                return
+            work(count)
 
-    thread = threading.Thread(target=beat, daemon=True)
+    thread = threading.Thread(target=go_on, daemon=True)
     thread.start()
     try:
         yield
     finally:
         stopped.set()
         thread.join()
-        path.unlink(missing_ok=True)
 
 
 class Pulse:
-    """Watches one file of heartbeats.
+    """Watches one heart.
 
     Args:
+        source: A file of heartbeats, or what reads one elsewhere: "" where there is none.
         clock: Seconds of this machine, which never go back.
     """
 
     def __init__(
-        self, path: Path, silence_s: float = SILENCE_S,
+        self, source: Path | Callable[[], str], silence_s: float = SILENCE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
-        self._path, self._silence_s, self._clock = path, silence_s, clock
+        self._read = partial(_text, source) if isinstance(source, Path) else source
+        self._silence_s, self._clock = silence_s, clock
         self._last: str | None = None
         self._since = clock()
 
@@ -68,10 +92,7 @@ class Pulse:
 
         What has not begun does not beat: it may wait for a machine.
         """
-        try:
-            read = self._path.read_text(encoding="utf-8")
-        except OSError:
-            read = self._last or ""
+        read = self._read() or self._last or ""
         if read != (self._last or ""):
             self._last, self._since = read, self._clock()
         return self._last is not None and self._clock() - self._since > self._silence_s
@@ -82,3 +103,10 @@ class Pulse:
             return str(json.loads(self._last or "")["host"])
         except (ValueError, KeyError, TypeError):
             return ""
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""

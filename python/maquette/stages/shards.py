@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,13 +100,33 @@ def attempt(shard: Shard, progress: Progress) -> Failure | None:
     return None
 
 
+def inputs(shards: Sequence[Shard]) -> list[Sequence[str] | None]:
+    """What each of some shards of one stage reads, as paths below the scene; None: anything."""
+    if not shards:
+        return []
+    stage, one = _stage_of(shards[0]), shards[0]
+    assert isinstance(stage.run, Sharding)
+    if stage.run.inputs is None:
+        return [None] * len(shards)
+    options = DeclaredOptions(stage, one.options)
+    found = stage.run.inputs(one.scene, options, [shard.item for shard in shards])
+    return [
+        sorted({one.scene.relative(path) for path in files if path.is_file()}) for files in found
+    ]
+
+
+def _stage_of(shard: Shard) -> Stage:
+    stage: Stage = importlib.import_module(shard.module).STAGE
+    return stage
+
+
 def do(shard: Shard, progress: Progress) -> None:
     """Do a shard and write its record.
 
     Raises:
         MaquetteError: it failed.
     """
-    stage: Stage = importlib.import_module(shard.module).STAGE
+    stage = _stage_of(shard)
     assert isinstance(stage.run, Sharding)
     clock = time.monotonic()
     options = DeclaredOptions(stage, shard.options)

@@ -38,6 +38,7 @@ Split = Callable[[Scene, Any], Sequence[Any]]
 RunShard = Callable[[Scene, Any, Any, Progress], Sequence[Path]]
 ListInputs = Callable[[Scene, Any], Iterable[Path]]
 Check = Callable[[Scene, Any], None]
+ListShardInputs = Callable[[Scene, Any, Sequence[Any]], Sequence[Iterable[Path]]]
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,13 @@ class Sharding:
     Attributes:
         split: What there is to do, as one JSON value a shard; the same each time. It and `run`
             are functions of the stage's own module.
-        run: Does one of these and returns the files that it made, which no other shard writes.
+        run: Does one of these and returns all files that it made and that are read later, which
+            no other shard writes.
         merge: Makes the stage's result of what all of them made.
         cost: How much work an item is beside others, in a unit of the stage's own.
         needs: What a machine must have for any of them.
+        inputs: The files that `run` reads for each of some items, in their order; those that are
+            not there do not count. All that a machine gets that shares no folder; None: the scene.
     """
 
     split: Split
@@ -75,6 +79,7 @@ class Sharding:
     merge: RunStage
     cost: Callable[[Any], float] = _size
     needs: Callable[[Any], Needs] = lambda options: Needs()
+    inputs: ListShardInputs | None = None
 
 
 @dataclass(frozen=True)

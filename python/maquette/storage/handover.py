@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from maquette.storage.object_store import ObjectStore
 
 VARIABLE = "MAQUETTE_SECRETS"
+REDACTED = "(a secret, made when the job is posted and shown nowhere)"
 LIFETIME_S = 86_400  # how long a job may wait for its machine
 _TRIES = 5
 _PAUSE_S = 1.0

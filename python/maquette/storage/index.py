@@ -12,12 +12,13 @@ import hashlib
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from maquette.errors import UsageError
 from maquette.scene.atomic import write_text
@@ -49,6 +50,7 @@ class _PendingDownload:
     entry: Entry
 
 
+_PAUSE_S = 0.1
 _PENDING = True  # ends such a line
 _Row = Entry | _PendingDownload | str | None
 
@@ -63,14 +65,15 @@ class Index:
     Args:
         root: The scene's folder.
         place: Endpoint, bucket and prefix in one line.
+        patience_s: How long to wait for another push or pull to end.
     """
 
-    def __init__(self, root: Path, place: str) -> None:
+    def __init__(self, root: Path, place: str, patience_s: float = 0.0) -> None:
         self.folder = root / OWN_FOLDER
         self.entries: dict[str, Entry] = {}
         self.sent: dict[str, set[str]] = {}
         self._pending: dict[str, Entry] = {}
-        self._root = root
+        self._root, self._patience_s = root, patience_s
         name = hashlib.sha256(place.encode()).hexdigest()[:12]
         self.path = self.folder / f"{name}.jsonl"
         self.manifest_copy = self.folder / f"{name}.manifest.json"
@@ -94,13 +97,11 @@ class Index:
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / "lock"
         with open(file, "w", encoding="utf-8") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _has_turn(lock, self._patience_s):
                 raise UsageError(
                     f"another push or pull of this scene is at work: `{self.folder.parent}`",
                     hint="wait for its end, then run the same command again",
-                ) from None
+                )
             self._read()
             try:
                 for path in self._arrived():
@@ -200,6 +201,17 @@ class Index:
             with suppress(ValueError, TypeError):
                 path, *values = row
                 self._take(path, _entry(values))
+
+
+def _has_turn(lock: IO[str], patience_s: float) -> bool:
+    deadline = time.monotonic() + patience_s
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        threading.Event().wait(_PAUSE_S)
 
 
 def _unmake(file: Path, folders: list[Path]) -> None:

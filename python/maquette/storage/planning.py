@@ -100,18 +100,24 @@ _PULLED = (Kind.ONLY_THERE, Kind.REMOVED_HERE, Kind.CHANGED_THERE)
 
 
 def plan(
-    differences: Iterable[Difference], direction: Direction, *, delete: bool, prefer: Prefer
-) -> Plan:
+    differences: Iterable[Difference], direction: Direction, *, delete: bool, prefer: Prefer,
+    exact: bool = False,
+) -> Plan:  # fmt: skip
     """Choose an action for each difference.
 
     Nothing newer is replaced by something older, a file that changed on both sides only moves
     when `prefer` says which one counts, and only `delete` removes: a file that both sides had
     and that was removed, unchanged, on the side that is copied from. Where that became a folder,
     or a folder a file, it is replaced.
+
+    Args:
+        exact: What changed on the other side, alone or too, is replaced.
     """
     push = direction == "push"
+    moved: tuple[Kind, ...]
     moved, verb = (_PUSHED, Verb.UPLOAD) if push else (_PULLED, Verb.DOWNLOAD)
     newer = Kind.CHANGED_THERE if push else Kind.CHANGED_HERE
+    moved += (newer, Kind.CONFLICT) if exact else ()
     removed, removal = (
         (Kind.REMOVED_HERE, Verb.REMOVE_THERE) if push else (Kind.REMOVED_THERE, Verb.REMOVE_HERE)
     )
@@ -121,7 +127,9 @@ def plan(
         by_kind[item.kind].append(item)
     actions = [Action(verb, item) for kind in moved for item in by_kind[kind]]
     conflicts, elsewhere = by_kind[Kind.CONFLICT], list(by_kind[newer])
-    if prefer:
+    if exact:
+        conflicts, elsewhere = [], []
+    elif prefer:
         if (prefer == "local") == push:
             actions += [Action(verb, item) for item in conflicts]
         else:

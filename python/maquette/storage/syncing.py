@@ -30,12 +30,19 @@ _MANY = 50
 
 @dataclass(frozen=True)
 class SyncOptions:
-    """What a person asked for."""
+    """What is asked for.
+
+    Args:
+        exact: What changed on the other side, alone or too, is replaced.
+        publishes: A push writes the bucket's manifest anew.
+    """
 
     direction: Direction
     delete: bool = False
     prefer: Prefer = ""
     relist: bool = False
+    exact: bool = False
+    publishes: bool = True
 
 
 @dataclass(frozen=True)
@@ -88,15 +95,18 @@ class Sync:
 
     Args:
         selects: Which paths take part.
+        patience_s: How long to wait while another push or pull of the folder is at work.
     """
 
-    def __init__(self, root: Path, bucket: ObjectStore, selects: Selects) -> None:
+    def __init__(
+        self, root: Path, bucket: ObjectStore, selects: Selects, patience_s: float = 0.0
+    ) -> None:
         self._root = root
         self._bucket = bucket
         self._selects = selects
         location = bucket.location
         store = location.identity or location.endpoint
-        self._index = Index(root, f"{store} {bucket.url()}")
+        self._index = Index(root, f"{store} {bucket.url()}", patience_s)
         self._doubted: set[str] = set()
 
     def compare(self, options: SyncOptions) -> Comparison:
@@ -126,9 +136,8 @@ class Sync:
             self._require_scene()
         with self._index.opened(write=True):
             comparison = self._apply(options, applied, show, confirm)
-            lost = (
-                self._publish(comparison.snapshot, applied) if options.direction == "push" else []
-            )
+            publishes = options.direction == "push" and options.publishes
+            lost = self._publish(comparison.snapshot, applied) if publishes else []
         if applied.changed_meanwhile:
             raise applied.changed_meanwhile[0]
         conflicts = [item.path for item in comparison.plan.conflicts] + lost
@@ -241,7 +250,10 @@ class Sync:
         differences = diff(
             found.files, there, index.entries, self._tag_of, self._same_as, index.sent
         )
-        chosen = plan(differences, options.direction, delete=options.delete, prefer=options.prefer)
+        chosen = plan(
+            differences, options.direction, delete=options.delete, prefer=options.prefer,
+            exact=options.exact,
+        )  # fmt: skip
         return Comparison(chosen, snapshot, found.left_out)
 
     def _publish(self, snapshot: Snapshot, applied: AppliedChanges) -> list[str]:

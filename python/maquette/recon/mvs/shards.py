@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,11 @@ import torch
 from maquette.counting import counted
 from maquette.errors import BadInput
 from maquette.recon.mvs.grey_views import Contents, GreyViews
-from maquette.recon.mvs.plan import Plan, read_plan
+from maquette.recon.mvs.plan import PAIRS, VIEWS, Plan, read_plan
 from maquette.recon.mvs.view_records import ViewRecords
+from maquette.recon.views.images import camera_size, image_size
 from maquette.recon.views.views import Views
-from maquette.scene import transforms
+from maquette.scene import masks, transforms
 from maquette.scene.paths import Scene
 from maquette.scene.transforms import Frame
 
@@ -39,8 +40,12 @@ class Material:
     contents: Contents
 
     @classmethod
-    def of(cls, scene: Scene, group: str) -> Material:
+    def of(cls, scene: Scene, group: str, shard: Sequence[int] | None = None) -> Material:
         """Open a scene whose plan is made.
+
+        Args:
+            shard: The views that are worked at: their photos and their sources' have to be there;
+                None: all.
 
         Raises:
             BadInput: something is missing or damaged, or of other photos.
@@ -55,7 +60,8 @@ class Material:
                 f"{counted(len(frames), 'photo')} that `{scene.transforms.name}` names",
                 hint=f"`make process PIPELINE={scene.pipeline} MODEL={scene.name}` renews it",
             )
-        views = Views(scene, frames, plan.long_side)
+        needed = None if shard is None else with_sources(plan, shard)
+        views = Views(scene, frames, plan.long_side, needed=needed)
         contents = Contents(scene, frames)
         return cls(scene, folder, plan, views.frames, views, GreyViews(views), contents)
 
@@ -73,6 +79,33 @@ def records(scene: Scene, stage: str, group: str) -> ViewRecords:
 def split(views: Sequence[int], size: int) -> list[list[int]]:
     """Views in shares of a size."""
     return [list(views[first : first + size]) for first in range(0, len(views), size)]
+
+
+def with_sources(plan: Plan, views: Iterable[int]) -> set[int]:
+    """The numbers of some views and of their source views."""
+    return {number for view in views for number in (view, *plan.sources(view))}
+
+
+def inputs(scene: Scene, group: str, shares: Sequence[Collection[int]]) -> list[list[Path]]:
+    """The files that `Material.of` reads for each share of the views, photos and masks included.
+
+    A photo that is not as large as its camera says is part of all: nothing else tells its size.
+    """
+    folder = scene.dense(group)
+    plan = read_plan(folder)
+    frames = sorted(transforms.read(scene.transforms).frames, key=lambda frame: frame.file_path)
+    photos = [scene.root / frame.file_path for frame in frames]
+    odd = [
+        photo
+        for photo, frame in zip(photos, frames, strict=True)
+        if photo.is_file() and image_size(scene, frame) != camera_size(frame)
+    ]
+    shared = [scene.transforms, folder / PAIRS, folder / VIEWS, *odd]
+    told = masks.files(scene) if any(shares) else []
+    return [
+        [*shared, *told, *(photos[number] for number in sorted(with_sources(plan, share)))]
+        for share in shares
+    ]
 
 
 def share_threads(workers: int) -> None:

@@ -11,7 +11,9 @@ import numpy as np
 from maquette.errors import BadInput
 from maquette.recon.geometry.points import PointCloud
 from maquette.recon.mesh.depth_maps import DepthMaps
-from maquette.recon.mvs.colmap_files import read_filtered, read_fused
+from maquette.recon.mvs import shards
+from maquette.recon.mvs.colmap_files import filtered_file, map_files, read_filtered, read_fused
+from maquette.recon.mvs.plan import read_plan
 from maquette.recon.mvs.shards import Material
 from maquette.scene import facts, stage_records, transforms
 from maquette.scene.paths import Scene
@@ -42,7 +44,7 @@ class SurfaceMaterial:
         Raises:
             BadInput: something is missing or damaged, or of other photos or cameras.
         """
-        material = Material.of(scene, group)
+        material = Material.of(scene, group, ())
         _check_cameras(scene)
         region = transforms.read(scene.transforms).region
         plan, stereo = material.plan, material.stereo
@@ -88,6 +90,19 @@ class SurfaceMaterial:
 
     def _fused(self) -> PointCloud:
         return read_fused(self.folder / "fused.ply")
+
+
+def inputs(scene: Scene, group: str) -> list[Path]:
+    """The files that `SurfaceMaterial` reads, maps and points included."""
+    folder = scene.dense(group)
+    plan, stereo = read_plan(folder), folder / "stereo"
+    names = [plan.names[view] for view in plan.views]
+    maps = [
+        path for name in names for path in (filtered_file(stereo, name), map_files(stereo, name)[1])
+    ]
+    (shared,) = shards.inputs(scene, group, [()])
+    record = stage_records.path(scene, scene.pipeline, "fuse")
+    return [*shared, *maps, folder / "fused.ply", record]
 
 
 def _check_cameras(scene: Scene) -> None:

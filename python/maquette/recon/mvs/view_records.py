@@ -55,7 +55,16 @@ class ViewRecords:
         """Note that a view is done."""
         sizes = {path.relative_to(self._root).as_posix(): path.stat().st_size for path in files}
         self._folder.mkdir(parents=True, exist_ok=True)
-        write_json(self._folder / f"{name}.json", {"key": key, "files": sizes, "numbers": numbers})
+        write_json(self.path(name), {"key": key, "files": sizes, "numbers": numbers})
+
+    def files(self, name: str) -> list[Path]:
+        """What was made of a view that is done: its files, and the record itself."""
+        made = [self._root / path for path in self._read(name).get("files", ())]
+        return [*made, self.path(name)]
+
+    def path(self, name: str) -> Path:
+        """Where the record of a view lies."""
+        return self._folder / f"{name}.json"
 
     def key(self, name: str) -> str:
         """What a view was finished for; "" where it is not done."""
@@ -67,7 +76,7 @@ class ViewRecords:
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
-            content = json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
+            content = json.loads(self.path(name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}

@@ -49,6 +49,11 @@ def image_size(scene: Scene, frame: Frame, long_side: int | None = None) -> Size
         return reduced(opened.size, long_side)
 
 
+def camera_size(frame: Frame) -> Size:
+    """Width and height that a frame's camera tells."""
+    return frame.intrinsics.width, frame.intrinsics.height
+
+
 def reduced(size: Size, long_side: int | None, scale: float = 1.0) -> Size:
     """Width and height after reduction; see `read_image`."""
     if long_side:

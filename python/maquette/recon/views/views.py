@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from maquette.errors import BadInput
 from maquette.recon.views.cache import ArrayCache
 from maquette.recon.views.images import (
+    camera_size,
     has_same_shape,
     image_size,
     mask_paths,
     read_image,
     read_mask,
+    reduced,
 )
 from maquette.recon.views.memory import cache_bytes
 from maquette.scene.paths import Scene
@@ -33,6 +35,8 @@ class Views:
         long_side: Larger photographs are reduced to this, in pixels; None = as they are.
         limit_bytes: Memory for pixels that may be asked for again; None = a share of what the
             machine has.
+        needed: The views whose photographs have to be there; None = all. Another that is not
+            there counts as large as its camera.
 
     Attributes:
         frames: Each with its camera scaled to the photograph's real size.
@@ -44,10 +48,15 @@ class Views:
 
     def __init__(
         self, scene: Scene, frames: Sequence[Frame], long_side: int | None = None,
-        limit_bytes: int | None = None,
+        limit_bytes: int | None = None, needed: Container[int] | None = None,
     ) -> None:  # fmt: skip
         self._scene, self._long_side = scene, long_side
-        sizes = [image_size(scene, frame, long_side) for frame in frames]
+        sizes = [
+            reduced(camera_size(frame), long_side)
+            if needed is not None and number not in needed and _lacks(scene, frame)
+            else image_size(scene, frame, long_side)
+            for number, frame in enumerate(frames)
+        ]
         for frame, size in zip(frames, sizes, strict=True):
             _check_shape(frame, size)
         self.frames = [
@@ -91,6 +100,10 @@ class Views:
         """
         path = self._masks[index]
         return None if path is None else read_mask(path, self.size(index))
+
+
+def _lacks(scene: Scene, frame: Frame) -> bool:
+    return not (scene.root / frame.file_path).is_file()
 
 
 def _check_shape(frame: Frame, size: tuple[int, int]) -> None:

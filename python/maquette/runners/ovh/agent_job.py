@@ -7,12 +7,11 @@ posted and nowhere else: requests, documents and answers hold a remark in its pl
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 from maquette.containers.options import ImageOptions
 from maquette.containers.variants import choose
-from maquette.errors import ConfigError, MaquetteError
+from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec
 from maquette.runners import scene_store
 from maquette.runners.agent_command import Limits, agent_argv, has_agent
@@ -86,16 +85,7 @@ def with_secrets(request: Request, given: Secrets) -> Body:
         CredentialsError: there are no keys for the store.
         MaquetteError: the store does not answer or refuses.
     """
-    store, body = request["store"], request["body"]
-    secrets = scene_store.secrets_for(store, given)
-    with scene_store.opened(store) as bucket:
-        line = handover.leave(bucket, request["job_id"], secrets)
+    body = request["body"]
+    line = scene_store.hand_over(request["store"], request["job_id"], given)
     others = [item for item in body["envVars"] if item["name"] != handover.VARIABLE]
     return {**body, "envVars": [*others, {"name": handover.VARIABLE, "value": line}]}
-
-
-def forget(store: dict[str, Any] | None, job_id: str) -> None:
-    """Remove what was left for a job that did not take it; it is of no use to anybody else."""
-    if store is not None:
-        with contextlib.suppress(MaquetteError), scene_store.opened(store) as bucket:
-            handover.remove(bucket, job_id, attempts=1)

@@ -74,9 +74,9 @@ def handle_of(request: Request, job: Any) -> Handle:
 def forget_secrets(job: Request | Handle) -> None:
     """Remove what was left in the bucket for a job that will not come to take it."""
     if job.get("store"):
-        from maquette.runners.ovh import agent_job
+        from maquette.runners import scene_store
 
-        agent_job.forget(job["store"], job["job_id"])
+        scene_store.forget(job["store"], job["job_id"])
 
 
 def _look(client: Client, request: Request) -> Handle | None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from maquette.storage.handover import VARIABLE
-
-REDACTED = "(a secret, made when the job is posted and shown nowhere)"
+from maquette.storage.handover import REDACTED, VARIABLE
 
 
 def placeholder() -> dict[str, str]:

@@ -17,7 +17,7 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-from maquette.agent.step_process import SignalRequests, StepProcess, supervise
+from maquette.agent.step_process import SignalRequests, StepProcess, supervise, with_python
 from maquette.errors import ConfigError, MaquetteError, NotFound
 from maquette.runners.ray.marks import BEGIN, END, STOPPING, mark
 from maquette.runners.ray.spec import STOP_GRACE_S, digest
@@ -38,14 +38,17 @@ def main(argv: list[str] | None = None) -> int:
     except MaquetteError as error:
         code = Progress().failed(error)
     else:
-        code = _run(arguments.command, requests)
+        code = _run(arguments, requests)
     _write(mark(END, code=code))
     return code
 
 
-def _run(command: list[str], requests: SignalRequests) -> int:
+def _run(arguments: argparse.Namespace, requests: SignalRequests) -> int:
     environment = {**os.environ, LAUNCHER: "maquette.runners.ray.launcher"}
-    step = StepProcess(with_python(command), environment)
+    command = with_python([_expanded(word) for word in arguments.command])
+    if command[0] == "python":  # of an agent
+        command[0] = sys.executable
+    step = StepProcess(command, environment)
     told = False
 
     def tick() -> None:
@@ -54,16 +57,13 @@ def _run(command: list[str], requests: SignalRequests) -> int:
             told = True
             _write(mark(STOPPING))
 
-    code = supervise(step, requests, None, STOP_GRACE_S, tick).code
+    code = supervise(step, requests, None, arguments.grace_s, tick).code
     tick()  # Ray asks the step too, which may end before we look
     return code
 
 
-def with_python(command: list[str]) -> list[str]:
-    """The command line of a step for this interpreter, wherever its script lies."""
-    if command[0] == "maquette-step":
-        return [sys.executable, "-m", "maquette.recon.step", *command[1:]]
-    return command
+def _expanded(word: str) -> str:
+    return str(Path(word).expanduser()) if word.startswith("~/") else word
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -71,7 +71,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
     Raises:
         ConfigError: this maquette is another than the one that sent the job.
-        NotFound: this machine does not see the scene.
+        NotFound: this machine does not see the scene, which it has to unless it comes by a store.
     """
     ours = metadata.version("maquette")
     if ours != arguments.version:
@@ -80,13 +80,13 @@ def _check(arguments: argparse.Namespace) -> None:
             hint="install the same wheel on all its machines",
         )
     deadline = time.monotonic() + _SEEN_WITHIN_S
-    while not _sees(arguments.options, arguments.digest):
+    while arguments.digest and not _sees(arguments.options, arguments.digest):
         if not arguments.scene.is_dir() or time.monotonic() > deadline:
             raise NotFound(
                 f"the cluster's machine {os.uname().nodename} does not see the scene "
                 f"`{arguments.scene}`",
-                hint="put BASE_DIR into a folder that all machines share, under the same path: "
-                "docs/cluster.md",
+                hint="put BASE_DIR into a folder that all machines share, under the same path, or "
+                "let scenes come by a data store (CARRY=store): docs/cluster.md",
             )
         threading.Event().wait(_PAUSE_S)
 
@@ -105,10 +105,11 @@ def _write(text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scene", type=Path, required=True)
-    parser.add_argument("--options", type=Path, required=True)
-    parser.add_argument("--digest", required=True)
+    parser.add_argument("--scene", type=Path)
+    parser.add_argument("--options", type=Path)
+    parser.add_argument("--digest", default="")
     parser.add_argument("--version", required=True)
+    parser.add_argument("--grace-s", type=float, default=STOP_GRACE_S)
     parser.add_argument("command", nargs="+")
     return parser
 

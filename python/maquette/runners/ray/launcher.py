@@ -13,16 +13,23 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from maquette.agent.shard_store import StoreLauncher, shard_store
 from maquette.errors import ConfigError
 from maquette.runners.ray import tasks
 from maquette.scene.paths import Scene
-from maquette.stages.commands import ShardCommand, ShardEnd
+from maquette.stages.commands import Launcher, ShardCommand, ShardEnd
 
 
 @dataclass
 class RayLauncher:
-    """Starts shards as tasks; the tasks that run, by their references."""
+    """Starts shards as tasks.
 
+    Attributes:
+        keys: Of the store by which a shard's files go; None: its machine sees the scene.
+        running: The tasks that run, by their references.
+    """
+
+    keys: dict[str, str] | None = None
     running: dict[Any, ShardCommand] = field(default_factory=dict)
 
     def start(self, commands: Sequence[ShardCommand]) -> None:
@@ -36,8 +43,10 @@ class RayLauncher:
             needs: dict[str, Any] = {"num_gpus": command.needs.gpus}
             if command.needs.memory_bytes:
                 needs["memory"] = command.needs.memory_bytes
-            task = _task().options(name=command.name, **needs)
-            reference = task.remote(list(command.argv), str(command.log))
+            told = str(command.log) if self.keys is None else self.keys
+            run = tasks.run if self.keys is None else tasks.run_by_store
+            task = ray.remote(num_cpus=1, max_retries=0)(run)
+            reference = task.options(name=command.name, **needs).remote(list(command.argv), told)
             self.running[reference] = command
 
     def wait(self, limit_s: float) -> Sequence[ShardEnd]:
@@ -70,15 +79,12 @@ class RayLauncher:
         return ShardEnd(command.name, code, where, tuple(lines))
 
 
-def open_launcher(scene: Scene) -> RayLauncher:
+def open_launcher(scene: Scene) -> Launcher:
     """Join the cluster whose job this process is."""
+    place = shard_store()
     ray.cloudpickle.register_pickle_by_value(tasks)  # a machine may lack maquette, and says so
     ray.init(address="auto", log_to_driver=False, logging_level="WARNING")
-    return RayLauncher()
-
-
-def _task() -> Any:
-    return ray.remote(num_cpus=1, max_retries=0)(tasks.run)
+    return StoreLauncher(RayLauncher(place.keys), scene, place) if place else RayLauncher()
 
 
 def _check_gpus(command: ShardCommand) -> None:

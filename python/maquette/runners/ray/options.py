@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maquette.pipelines.options import option
+from maquette.runners.agent_options import CarryOptions
 
 
 @dataclass(frozen=True)
-class RayOptions:
+class RayOptions(CarryOptions):
     """Options of the backend."""
 
     ray_address: str = option(
@@ -16,6 +17,10 @@ class RayOptions:
     )
     ray_python: str = option(
         "python3", "the interpreter of the cluster's machines that has maquette and ray"
+    )
+    ray_folder: str = option(
+        "~/.cache/maquette/cluster",
+        "folder of each of the cluster's machines for scenes that come by the data store",
     )
     nodes: int = option(2, "nodes of the cluster that `make ray-local` starts", low=1, high=64)
 

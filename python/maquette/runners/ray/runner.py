@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,10 +14,10 @@ from maquette.agent.arguments import RESUME_ME
 from maquette.errors import ConfigError
 from maquette.jobs.spec import JobSpec
 from maquette.jobs.states import has_ended
-from maquette.runners import scene_store
+from maquette.runners import key_lifetime, scene_store
 from maquette.runners.base import NO_SECRETS, Handle, Request, Secrets, Status
 from maquette.runners.failures import LogEvents, Reason, reason, unexplained
-from maquette.runners.ray import marks, spec
+from maquette.runners.ray import marks, secret_line, spec
 from maquette.runners.ray.client import Client, connected
 from maquette.scene.atomic import write_json, write_text
 
@@ -36,13 +37,17 @@ _LOST = "JOB_SUPERVISOR_ACTOR"
 
 
 class RayRunner:
-    """Runs steps as jobs of a cluster that sees the scene's folder."""
+    """Runs steps as jobs of a cluster that sees the scene's folder, or gets it by the store."""
 
     name = "ray"
 
     def plan(self, job: JobSpec) -> Request:
         """Say what the Jobs API would be sent; asks no cluster."""
         return spec.build(job)
+
+    def remarks(self, request: Request) -> list[str]:
+        """Say when the job's keys end before it may."""
+        return key_lifetime.remarks(request["store"], shlex.split(request["body"]["entrypoint"]))
 
     def submit(self, request: Request, secrets: Secrets = NO_SECRETS) -> Handle:
         """Write the step's options into the scene and start the job.
@@ -59,7 +64,10 @@ class RayRunner:
             if carried := request["carried_input"]:
                 scene_store.carry_input(scene, carried["source"], carried["place"])
             write_json(Path(request["options_file"]), request["options"])
-            client.submit(request["body"])
+            if request["store"]:
+                scene_store.push(request["store"], scene)
+            with secret_line.left(request, secrets) as body:
+                client.submit(body)
         return _handle(request)
 
     def find(self, request: Request) -> Handle | None:
@@ -77,6 +85,7 @@ class RayRunner:
             if not has_ended({"state": state}):
                 return _running(job, state, client.tail(job, _TAIL), handle)
             text = client.log(handle["id"])
+        scene_store.forget(handle.get("store"), handle["id"])
         _keep(Path(handle["log"]), text)
         return _ended(job, state, text, handle)
 
@@ -105,6 +114,11 @@ class RayRunner:
         with connected(handle["address"]) as client:
             client.stop(handle["id"])
 
+    def collect(self, handle: Handle) -> None:
+        """Bring what an ended job made from its store to the scene folder here."""
+        if store := handle.get("store"):
+            scene_store.pull(store, Path(handle["scene"]))
+
 
 RUNNER = RayRunner
 
@@ -124,7 +138,8 @@ def _check_gpus(client: Client, wanted: int) -> None:
 
 
 def _handle(request: Request) -> Handle:
-    return {"id": request["job_id"], "address": request["address"], "log": request["log"]}
+    facts = {"id": request["job_id"], "address": request["address"], "log": request["log"]}
+    return {**facts, "store": request["store"], "scene": request["scene"]}
 
 
 def _running(job: dict[str, Any], state: str, tail: str, handle: Handle) -> Status:
@@ -206,7 +221,7 @@ def _gone(handle: Handle) -> Status:
 
 def _told(job: dict[str, Any]) -> dict[str, Any]:
     """Ray's answer; its `message` may hold the log's end, which has a place of its own."""
-    return {**job, "message": str(job.get("message") or "")[:300]}
+    return {**secret_line.without(job), "message": str(job.get("message") or "")[:300]}
 
 
 def _date(milliseconds: Any) -> str | None:

@@ -44,6 +44,15 @@ def run(scene: Scene, options: DeclaredOptions, first: int, progress: Progress) 
     return [path]
 
 
+def inputs(scene: Scene, options: DeclaredOptions, items: Sequence[int]) -> list[list[Path]]:
+    """What was picked, the region, and what stands in a shard's way."""
+    shared = [scene.run(options.group) / "picked.json", scene.transforms]
+    return [
+        [*shared, *(scene.root / f"{word}-{first}" for word in ("cursed", "held"))]
+        for first in items
+    ]
+
+
 def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     """Write all of them as one list."""
     folder = scene.run(options.group)
@@ -57,7 +66,7 @@ def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
 STAGE = Stage(
     "weigh",
     version=1,
-    run=Sharding(split, run, merge),
+    run=Sharding(split, run, merge, inputs=inputs),
     reads=("group",),
     after=("pick",),
     facts=("cameras", "region"),

@@ -99,7 +99,7 @@ STAGES = named(
     Stage(
         "features",
         1,
-        deferred_shards(__name__, "features"),
+        deferred_shards(__name__, "features", lists_inputs=True),
         parameters=("camera_model", "camera_params", "seed"),
         reads=("workers",),
         after=("frames",),
@@ -111,7 +111,7 @@ STAGES = named(
     Stage(
         "matches",
         2,
-        deferred_shards(__name__, "matches"),
+        deferred_shards(__name__, "matches", lists_inputs=True),
         parameters=("matcher", "seed"),
         reads=("workers",),
         after=("features",),

@@ -53,6 +53,17 @@ def run(
     return [target]
 
 
+def inputs(
+    scene: Scene, options: PrepareOptions, items: Sequence[dict[str, Any]]
+) -> list[list[Path]]:
+    """The pictures of each shard, and all masks."""
+    told = masks.files(scene)
+    return [
+        [*told, *(scene.images_raw / name for one in item["searches"] for name in one["names"])]
+        for item in items
+    ]
+
+
 def merge(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     """Number the pictures by camera and name, and join what the shards found.
 

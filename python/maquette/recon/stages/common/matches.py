@@ -100,6 +100,13 @@ def run(
     return [target, _trial_file(target)]
 
 
+def inputs(
+    scene: Scene, options: PrepareOptions, items: Sequence[dict[str, Any]]
+) -> list[list[Path]]:
+    """The features of all pictures, and whether these come from a video."""
+    return [[scene.database, scene.root / "images_raw.json"]] * len(items)
+
+
 def merge(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
     """Join the matches to a copy of the database that then takes its place, and complete them.
 

@@ -58,7 +58,8 @@ def _check_weights(scene: Scene, options: DeclaredOptions) -> None:
         deferred(__name__, "depthmaps", "check")(scene, options)
 
 
-def _weights(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
+def weight_files(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
+    """The weights in the scene that CHECKPOINT asks for."""
     chosen = options.depth != PATCH_MATCH and options.checkpoint
     return [network_file(scene, options)] if chosen else []
 
@@ -100,12 +101,12 @@ STAGES = named(
     Stage(
         "depthmaps",
         1,
-        deferred_shards(__name__, "depthmaps", needs=one_gpu),
+        deferred_shards(__name__, "depthmaps", lists_inputs=True, needs=one_gpu),
         parameters=("group", "seed", "max_matching_cost", "planar_prior"),
         reads=("n_images_per_group", "workers", "gpus"),
         added=("depth", "checkpoint"),
         after=("neighbours",),
-        files=_weights,
+        files=weight_files,
         bring=_bring_weights,
         check=_check_weights,
         facts=("cameras", "masks"),
@@ -115,7 +116,7 @@ STAGES = named(
     Stage(
         "consistency",
         1,
-        deferred_shards(__name__, "consistency", needs=one_gpu),
+        deferred_shards(__name__, "consistency", lists_inputs=True, needs=one_gpu),
         parameters=("group", "seed", "max_matching_cost", "geometric_sweeps"),
         reads=("n_images_per_group", "workers", "gpus"),
         after=("neighbours", "depthmaps"),
@@ -169,7 +170,11 @@ STAGES = named(
         "surface",
         1,
         deferred_shards(
-            __name__, "surface", cost=lambda item: float(item["points"]), needs=one_gpu
+            __name__,
+            "surface",
+            lists_inputs=True,
+            cost=lambda item: float(item["points"]),
+            needs=one_gpu,
         ),
         parameters=("group", "mesher", "resolution", "block_res", "unseen"),
         reads=("workers", "gpus"),

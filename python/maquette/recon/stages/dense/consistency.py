@@ -37,7 +37,8 @@ def run(
 ) -> Sequence[Path]:
     """Write `stereo/depth_maps/NAME.geometric.bin` and `stereo/normal_maps/…` of these views."""
     shards.share_threads(options.workers)
-    material, done = Material.of(scene, options.group), shards.records(scene, _NAME, options.group)
+    material = Material.of(scene, options.group, views)
+    done = shards.records(scene, _NAME, options.group)
     before = shards.records(scene, _BEFORE, options.group)
     plan, stereo = material.plan, material.stereo
     device = gpus.device_of(options.gpus, views[0] // options.n_images_per_group)
@@ -58,7 +59,21 @@ def run(
             found = found.kept(found.costs <= options.max_matching_cost)
         write_maps(stereo, name, found)
         done.write(name, key, map_files(stereo, name), kept=float((found.depth > 0).mean()))
-    return [path for view in views for path in map_files(stereo, plan.names[view])]
+    return [path for view in views for path in done.files(plan.names[view])]
+
+
+def inputs(scene: Scene, options: DeclaredOptions, items: Sequence[list[int]]) -> list[list[Path]]:
+    """What depth maps are made of, and those of each shard's views and their sources."""
+    folder = scene.dense(options.group)
+    plan, before = read_plan(folder), shards.records(scene, _BEFORE, options.group)
+    found = []
+    for views, files in zip(items, shards.inputs(scene, options.group, items), strict=True):
+        names = [plan.names[number] for number in sorted(shards.with_sources(plan, views))]
+        maps = [
+            path for name in names for path in map_files(folder / "stereo", name, "photometric")
+        ]
+        found.append([*files, *maps, *(before.path(name) for name in names)])
+    return found
 
 
 def _refined(

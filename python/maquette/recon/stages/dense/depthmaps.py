@@ -17,7 +17,7 @@ from maquette.recon.mvs.neighbours import visible_points
 from maquette.recon.mvs.patch_match import Matching
 from maquette.recon.mvs.plan import read_plan
 from maquette.recon.mvs.shards import Material
-from maquette.recon.stages.dense import PATCH_MATCH, STAGES, network_file
+from maquette.recon.stages.dense import PATCH_MATCH, STAGES, network_file, weight_files
 from maquette.scene import colmap_model
 from maquette.scene.atomic import replacing
 from maquette.scene.events import Progress
@@ -40,7 +40,8 @@ def run(
 ) -> Sequence[Path]:
     """Write `stereo/depth_maps/NAME.photometric.bin` and `stereo/normal_maps/…` of these views."""
     shards.share_threads(options.workers)
-    material, done = Material.of(scene, options.group), shards.records(scene, _NAME, options.group)
+    material = Material.of(scene, options.group, views)
+    done = shards.records(scene, _NAME, options.group)
     plan, estimator = material.plan, _estimator(scene, options, material, views)
 
     def key_of(view: int) -> str:
@@ -63,11 +64,14 @@ def run(
         found = found.kept(found.costs <= options.max_matching_cost)
         write_maps(material.stereo, plan.names[view], found, "photometric")
         done.write(plan.names[view], key, files, kept=float((found.depth > 0).mean()))
-    return [
-        path
-        for view in views
-        for path in map_files(material.stereo, plan.names[view], "photometric")
-    ]
+    return [path for view in views for path in done.files(plan.names[view])]
+
+
+def inputs(scene: Scene, options: DeclaredOptions, items: Sequence[list[int]]) -> list[list[Path]]:
+    """Photos, masks and cameras of each shard's views, the points that they see, and weights."""
+    model = [scene.sparse / name for name in colmap_model.FILES]
+    shared = [*model, *weight_files(scene, options)]
+    return [[*files, *shared] for files in shards.inputs(scene, options.group, items)]
 
 
 def _estimator(

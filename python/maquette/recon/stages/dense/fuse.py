@@ -63,7 +63,7 @@ def run(
     device = gpus.device_of(options.gpus, views[0] // options.n_images_per_group)
     work = _Fusion.of(scene, options, progress, device)
     work.filter(views)
-    return [filtered_file(work.material.stereo, work.material.plan.names[view]) for view in views]
+    return [path for view in views for path in work.done.files(work.material.plan.names[view])]
 
 
 def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:

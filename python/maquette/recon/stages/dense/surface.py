@@ -30,6 +30,7 @@ from maquette.recon.mesh.triangles import TriangleMesh, vertex_normals
 from maquette.recon.mesh.tsdf import Tsdf, TsdfOptions, near_bricks
 from maquette.recon.mesh.unseen import Treated, grey_where_unseen, treat_unseen
 from maquette.recon.mesh.writing import counts, write_both
+from maquette.recon.mvs import surface_material
 from maquette.recon.mvs.grey_views import digest
 from maquette.recon.mvs.surface_material import SurfaceMaterial
 from maquette.recon.stages.dense import STAGES
@@ -80,6 +81,14 @@ def run(
     target = _file(scene, options, item["number"])
     write_patches(target, patches)
     return [target]
+
+
+def inputs(
+    scene: Scene, options: DeclaredOptions, items: Sequence[dict[str, Any]]
+) -> list[list[Path]]:
+    """All maps and points: any of them may lie in a shard's blocks."""
+    given = surface_material.inputs(scene, options.group)
+    return [[*given, _file(scene, options, "plan")]] * len(items)
 
 
 def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
