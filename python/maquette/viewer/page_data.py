@@ -17,7 +17,7 @@ from maquette.scene.paths import OWN_FOLDER, Scene
 
 FOLDER = f"{OWN_FOLDER}/page"
 _LOCK = threading.Lock()
-_FORM = "1"  # raised when the data plane writes other files for the same scene
+_FORM = "2"  # raised when the data plane writes other files for the same scene
 
 
 def renewed(scene: Scene, pipelines: Sequence[str] = ()) -> dict[str, Any]:
