@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from maquette.recon.evaluate.views import held_out
 from maquette.recon.mesh.upright import up_direction
 from maquette.recon.page_data.manifest import Facts, manifest
 from maquette.recon.places.gravity import LARGEST_NADIR_DEG, nadir_angle_deg
 from maquette.recon.splats.exporting import Exported, export, formats, least_lost
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.importance import importance_in
-from maquette.recon.splats.quality import Quality
+from maquette.recon.splats.quality import Quality, judges
 from maquette.recon.splats.trained import Trained, read_trained
 from maquette.scene import georeference, outputs, transforms
 from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
-from maquette.scene.transforms import Frame, Transforms
+from maquette.scene.transforms import Transforms
 from maquette.stages.stage import DeclaredOptions, Report, Stage
 
 MANIFEST = "manifest.json"
-_PHOTOS = 6  # that tell what is lost
 
 
 def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
@@ -42,7 +40,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     wanted = [name for name in known if name in options.formats.split()]
     for name in known.keys() - set(wanted):
         (scene.results / f"{scene.name}.{name}").unlink(missing_ok=True)  # of an earlier run
-    quality = Quality(scene, _judges(cameras.frames), trained.gaussians)
+    quality = Quality(scene, judges(cameras.frames), trained.gaussians)
     worth = importance_in(trained.gaussians, cameras.frames) if options.size_limit else None
     exported = {}
     for number, name in enumerate(wanted):
@@ -64,11 +62,6 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     }
     remarks = [_remark(name, file, trained.gaussians) for name, file in exported.items()]
     return Report(list(kinds), numbers=numbers, kinds=kinds, remarks=[*filter(None, remarks)])
-
-
-def _judges(frames: Sequence[Frame]) -> list[Frame]:
-    """Photos that tell what is lost: those held out, or some of all where there are few."""
-    return held_out(frames) or list(frames[:: max(1, len(frames) // _PHOTOS)])[:_PHOTOS]
 
 
 def _manifest(
