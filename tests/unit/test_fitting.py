@@ -81,6 +81,13 @@ def test_what_is_too_large_is_published_as_a_copy_and_what_it_cost_is_told(
     ]
 
 
+def test_a_mesh_to_walk_on_that_does_not_fit_is_left_out(scene: Scene, page: Path) -> None:
+    (scene.root / "ground.glb").write_bytes(b"x" * 3500)
+    told = manifest(collision_url="ground.glb")
+    assert "collision_url" in site_of(scene, told, page, 4000, Maker(scene)).site.manifest
+    assert "collision_url" not in site_of(scene, told, page, 3200, Maker(scene)).site.manifest
+
+
 def test_splats_that_extract_made_too_small_are_made_anew_of_the_master(
     scene: Scene, page: Path
 ) -> None:

@@ -76,7 +76,7 @@ def _fitted_site(settings: Settings, as_json: bool) -> Fitted:
         if as_json:
             return page_data.smaller_copies(scene, requests)
         done = run_program(page_data.copies_command(scene, requests), "a smaller copy", False)
-        made: list[Copy] = done["numbers"]["copies"]
+        made: list[Copy] = done["copies"]
         return made
 
     limit = parse_size(options.size_limit)

@@ -69,6 +69,7 @@ def site_of(
         NotFound: there are no results.
         BadInput: something does not fit, or would lose more than 1 dB.
     """
+    manifest = _without_large_ground(scene, manifest, limit_bytes)
     told, costs = _within(manifest, limit_bytes, make, best_only=in_one_file)
     site = compose(scene, told, page)
     if in_one_file and (share := single_file.share_of_each(site)):
@@ -83,6 +84,16 @@ def site_of(
             ) from error
         site = compose(scene, told, page)
     return Fitted(site, tuple(costs))
+
+
+def _without_large_ground(
+    scene: Scene, manifest: Mapping[str, Any], limit_bytes: int
+) -> Mapping[str, Any]:
+    """Without a mesh to walk on that does not fit: the page walks on the first mesh then."""
+    ground = manifest.get("collision_url", "")
+    if not (ground and limit_bytes) or (scene.root / ground).stat().st_size <= limit_bytes:
+        return manifest
+    return {key: value for key, value in manifest.items() if key != "collision_url"}
 
 
 def _within(

@@ -68,7 +68,7 @@ def _state(scene: Scene, pipelines: Sequence[str]) -> str:
 def smaller_copies(scene: Scene, requests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Copies of results that fit into limits, as `maquette.recon.smaller_copies` makes them."""
     event = _run(copies_command(scene, requests))
-    made: list[dict[str, Any]] = event["numbers"]["copies"]
+    made: list[dict[str, Any]] = event["copies"]
     return made
 
 

@@ -28,9 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             from maquette.recon.smaller_copies.making import make
 
             copies = make(Scene(arguments.scene.resolve()), arguments.requests, progress)
-            numbers = {"copies": [asdict(copy) for copy in copies]}
+            made = [asdict(copy) for copy in copies]
             wall_s = round(time.monotonic() - clock, 3)
-            progress.event("finished", numbers=numbers, wall_s=wall_s)
+            progress.event("finished", numbers={}, wall_s=wall_s, copies=made)
     except ModuleNotFoundError as error:
         return progress.failed(missing_part("recon", "making smaller copies", error))
     except MaquetteError as error:

@@ -54,21 +54,32 @@ def write_sog(path: Path, gaussians: Gaussians, *, antialiased: bool = True, see
             then has to apply as well.
         seed: Of the palette's k-means.
     """
-    ordered = gaussians.chosen(morton_order(gaussians.means)).detached().to("cpu")
-    ordered = least_turned(ordered)
+    ordered = gaussians.chosen(morton_order(gaussians.means))
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, content in sog_files(ordered, antialiased=antialiased, seed=seed):
+            _store(archive, name, content)
+
+
+def sog_files(
+    gaussians: Gaussians, *, antialiased: bool = True, seed: int = 0
+) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of what a `.sog` holds, `meta.json` last; the order of the rows is kept.
+
+    Args:
+        gaussians: Those near one another in space best stand together.
+    """
+    ordered = least_turned(gaussians.detached().to("cpu"))
     meta: dict[str, Any] = {
         "version": 2,
         "asset": {"generator": "maquette"},
         "count": len(ordered),
         "antialias": antialiased,
     }
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for key, facts, pictures in _parts(ordered, seed):
-            files = [f"{name}.webp" for name in pictures]
-            for name, pixels in zip(files, pictures.values(), strict=True):
-                _store(archive, name, _webp(pixels))
-            meta[key] = facts | {"files": files}
-        _store(archive, "meta.json", json.dumps(meta).encode())
+    for key, facts, pictures in _parts(ordered, seed):
+        files = [f"{name}.webp" for name in pictures]
+        yield from zip(files, map(_webp, pictures.values()), strict=True)
+        meta[key] = facts | {"files": files}
+    yield "meta.json", json.dumps(meta).encode()
 
 
 def _parts(ordered: Gaussians, seed: int) -> Iterator[tuple[str, dict[str, Any], dict[str, Bytes]]]:
