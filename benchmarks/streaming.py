@@ -1,10 +1,10 @@
 """What of a scene of millions of splats does the page fetch before it shows something?
 
-Makes a bumpy terrain of --side² splats without colour by direction, writes it as streamed SOG and as
-one `.sog`, and opens the first in headless Chromium, WebGL in software by SwiftShader, looking along
-the ground from one edge. `first picture` is when the lower half of it shows ground; `settled` when
-no file is on its way any more; `turned` after the camera was taken to the other edge. The page draws
-at most --budget splats, so that a processor can. `cpu` are the seconds that all cores worked.
+Makes a bumpy terrain of --side² splats without colour by direction, writes it as streamed SOG and
+as one `.sog`, and opens the first in headless Chromium, WebGL in software by SwiftShader, looking
+along the ground from one edge. `first picture` is when the lower half of it shows ground; `settled`
+when no file is on its way any more; `turned` after the camera was taken to the other edge. The page
+draws at most --budget splats, so that a processor can. `cpu` are the seconds that all cores worked.
 
     .venv/bin/python benchmarks/streaming.py [--json] [--side 1732] [--budget 300000] [--shots DIR]
 """
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +58,9 @@ def measure(folder: Path, side: int, budget: int, shots: Path | None) -> list[Ro
         rows.append(Row(case, tool, metric, value, unit))
 
     splats = streamed_scene.terrain(side)
-    told(
-        "streamed",
-        "writing",
-        cpu_s(lambda: write_streamed_sog(folder / "terrain", splats)),
-        "s cpu",
-    )
-    told("one file", "writing", cpu_s(lambda: write_sog(folder / "one.sog", splats)), "s cpu")
-    del splats
+    taken_s = cpu_s(partial(write_streamed_sog, folder / "terrain", splats))
+    told("streamed", "writing", taken_s, "s cpu")
+    told("one file", "writing", cpu_s(partial(write_sog, folder / "one.sog", splats)), "s cpu")
     streamed = [path for path in (folder / "terrain").rglob("*") if path.is_file()]
     told("streamed", "files", len(streamed), "")
     told("streamed", "size", sum(path.stat().st_size for path in streamed) / 1e6, "MB")
