@@ -109,8 +109,9 @@ def watch(
         tell("first picture")
         until(lambda: page.evaluate("!maquette.viewer.stage.isStreaming"))
         tell("settled")
+        before = server.sent_bytes
         page.evaluate(f"({LOOK_BACK})(maquette.viewer)")
-        time.sleep(2.0)
+        until(lambda: server.sent_bytes > before)
         until(lambda: page.evaluate("!maquette.viewer.stage.isStreaming"))
         tell("turned")
         browser.close()

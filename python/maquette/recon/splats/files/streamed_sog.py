@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from maquette.recon.splats.files.sog import sog_files
 from maquette.recon.splats.gaussians import Gaussians
@@ -107,8 +108,11 @@ def _divided(part: Gaussians, division: Division, leaves: list[list[Gaussians]])
             levels.append(coarser(levels[-1]))
         leaves.append(levels)
         reach = _REACH * part.scales.max(dim=1).values[:, None]
-        low, high = (part.means - reach).amin(dim=0), (part.means + reach).amax(dim=0)
-        return _Node(_rounded(low), _rounded(high), [], len(leaves) - 1, {})
+        low, high = (
+            _rounded((part.means - reach).amin(dim=0)),
+            _rounded((part.means + reach).amax(dim=0)),
+        )
+        return _Node(low, high, [], len(leaves) - 1, {})
     spans = part.means.amax(dim=0) - part.means.amin(dim=0)
     order = part.means[:, int(spans.argmax())].argsort(stable=True)
     middle = len(order) // 2
@@ -122,23 +126,28 @@ def _divided(part: Gaussians, division: Division, leaves: list[list[Gaussians]])
 def coarser(part: Gaussians) -> Gaussians:
     """One Gaussian in place of each four that follow one another, which are neighbours.
 
-    The most important of the four stays, in their mean colour, so much larger that a surface that
-    four covered is covered still. What is left of a number that four does not divide is kept so
-    too; a handful stays as it is.
+    It has the form and opacity of the most important of the four, so much larger that a surface
+    that four covered is covered still, and the mean place and colour of all, weighted by their
+    importance; where they stand far apart it moves no farther than it reaches. A handful stays as
+    it is, and up to three that are left over go.
     """
     if len(part) < _FEWEST:
         return part
     groups = len(part) // FEWER
     worth = importance(part)[: groups * FEWER].reshape(groups, FEWER)
-    best = worth.argmax(dim=1) + FEWER * torch.arange(groups)
-    share = (worth / worth.sum(dim=1, keepdim=True).clamp_min(1e-30))[..., None, None]
-    colors = part.sh[: groups * FEWER].reshape(groups, FEWER, *part.sh.shape[1:])
-    kept = part.chosen(best)
-    return replace(
-        kept,
-        log_scales=kept.log_scales + math.log(FEWER) / 2,
-        sh=(share * colors).sum(dim=1),
-    )
+    share = worth / worth.sum(dim=1, keepdim=True).clamp_min(1e-30)
+    kept = part.chosen(worth.argmax(dim=1) + FEWER * torch.arange(groups))
+
+    def mean(values: Tensor) -> Tensor:
+        grouped = values[: groups * FEWER].reshape(groups, FEWER, -1)
+        return (share[..., None] * grouped).sum(dim=1).reshape(groups, *values.shape[1:])
+
+    log_scales = kept.log_scales + math.log(FEWER) / 2
+    way = mean(part.means) - kept.means
+    length = way.norm(dim=1, keepdim=True).clamp_min(1e-30)
+    reach = log_scales.exp().max(dim=1, keepdim=True).values
+    means = kept.means + way * (reach / length).clamp_max(1.0)
+    return replace(kept, means=means, log_scales=log_scales, sh=mean(part.sh))
 
 
 def _together(counts: Sequence[int], most: int) -> Iterator[list[int]]:
@@ -173,5 +182,5 @@ def _write_file(folder: Path, parts: Sequence[Gaussians], seed: int) -> None:
             temporary.write_bytes(content)
 
 
-def _rounded(values: torch.Tensor) -> list[float]:
+def _rounded(values: Tensor) -> list[float]:
     return [float(f"{value:.6g}") for value in values.tolist()]
