@@ -121,7 +121,7 @@ def _fewer(manifest: Mapping[str, Any]) -> str:
     """The command that trains fewer splats, as the pipeline tells it."""
     pipeline = manifest["splat_pipeline"]
     setting = get_pipeline(pipeline).steps["process"].smaller
-    return f"`make process MODEL={manifest['title']} PIPELINE={pipeline} {setting} FRESH=1`"
+    return f"`make process MODEL={manifest['title']} PIPELINE={pipeline} {setting}`"
 
 
 def _extract(manifest: Mapping[str, Any], pipeline: str) -> str:
