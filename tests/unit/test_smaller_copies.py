@@ -6,19 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 
 from maquette.errors import BadInput
 from maquette.recon.mesh.decimation import decimated
 from maquette.recon.mesh.gltf import read_glb, write_glb
 from maquette.recon.mesh.triangles import TriangleMesh
-from maquette.recon.smaller_copies import meshes
+from maquette.recon.smaller_copies import meshes, splats
 from maquette.recon.smaller_copies.carrying import with_texture_of
 from maquette.recon.smaller_copies.copy import Request, kept_or_made
+from maquette.recon.splats.files.sog_reading import read_sog
+from maquette.recon.splats.gaussians import Gaussians
+from maquette.recon.splats.trained import Trained, write_master
 from maquette.recon.texture.gltf import read_textured_glb, write_textured_glb
 from maquette.recon.texture.textured_mesh import TexturedMesh, shared_coordinates
 from maquette.scene.paths import Scene
-from synthetic_scene import write_posed_scene
+from synthetic_scene import truth_mesh, write_posed_scene
 
 UP = np.array([0.0, -1.0, 0.0])
 SIDE = 128
@@ -125,6 +129,32 @@ def test_a_mesh_without_texture_keeps_its_colours(scene: Scene) -> None:
     assert 0.8 * limit < made.size_bytes <= limit
     small = read_glb(scene.root / made.url)
     assert np.abs(small.colors * 255 - color_at(small.vertices)).max() < 12
+
+
+def test_splats_are_cut_to_the_limit_and_their_loss_is_measured(scene: Scene) -> None:
+    draws = torch.Generator().manual_seed(3)
+    means = torch.from_numpy(truth_mesh(24).vertices).float()
+    count = len(means)
+    whole = Gaussians(
+        means=means,
+        log_scales=torch.full((count, 3), -3.0) + 0.3 * torch.randn(count, 3, generator=draws),
+        quaternions=torch.randn(count, 4, generator=draws),
+        opacity_logits=torch.randn(count, generator=draws) + 2,
+        sh=0.3 * torch.randn(count, 4, 3, generator=draws),
+    )
+    source = "results/splat/ball.ply"
+    (scene.root / source).parent.mkdir(parents=True)
+    write_master(scene.root / source, Trained(whole, 10))
+    limit = 12_000
+    wanted = Request("splats", "splat", source, limit)
+    made = kept_or_made(scene, wanted, splats.SUFFIX, splats.smaller_splats)
+    assert made.url.endswith("copies/splat/ball.sog")
+    assert 0.5 * limit < made.size_bytes <= limit
+    assert made.lost_db is not None
+    shown = read_sog(scene.root / made.url)
+    assert (len(shown), shown.degree) == (made.facts["splats"], made.facts["degree"])
+    assert len(shown) < count or shown.degree < 1
+    assert "of the splats" in made.share
 
 
 def test_what_would_keep_hardly_a_face_tells_why_there_is_no_copy(scene: Scene) -> None:
