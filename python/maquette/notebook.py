@@ -45,11 +45,12 @@ def page_of(scene: str | Path, pipeline: str = "", height_px: int = 600) -> Page
 
     Raises:
         NotFound: there is no such scene, or it has no results.
-        BadInput: all of it would be more than 25 MB; one pipeline alone may be less.
+        BadInput: not even smaller copies fit into 25 MB; one pipeline alone may.
     """
-    from maquette.publishing.choosing import chosen
+    from functools import partial
+
+    from maquette.publishing.fitting import site_of
     from maquette.publishing.single_file import everything_in_one
-    from maquette.publishing.site import compose
     from maquette.scene.paths import Scene
     from maquette.viewer import notes, page_data, web_build
 
@@ -59,5 +60,6 @@ def page_of(scene: str | Path, pipeline: str = "", height_px: int = 600) -> Page
     shown = Scene(root)
     told = page_data.renewed(shown, [pipeline] if pipeline else [])
     told["annotations"] = notes.read(shown)
-    site = compose(shown, chosen(told, 0, best_only=True), web_build.build())
-    return Page(root.name, everything_in_one(site), max(height_px, LEAST_HEIGHT_PX))
+    copies = partial(page_data.smaller_copies, shown)
+    fitted = site_of(shown, told, web_build.build(), 0, copies, in_one_file=True)
+    return Page(root.name, everything_in_one(fitted.site), max(height_px, LEAST_HEIGHT_PX))

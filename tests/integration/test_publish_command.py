@@ -117,6 +117,19 @@ def test_a_private_link_is_printed_told_to_the_webhook_and_ended(
 
 
 @needs_page
+def test_what_is_too_large_is_published_smaller_and_told(base: Path) -> None:
+    done = maquette(base, "publish", "MODEL=ring", "TO=site", "SIZE_LIMIT=25KB", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    [cost] = told["smaller_copies"]
+    assert cost["what"] == f"mesh of {PIPELINE}"
+    assert cost["after_bytes"] <= 25_000 < cost["before_bytes"]
+    [mesh] = json.loads((base / "site/manifest.json").read_text())["meshes"]
+    assert (base / "site" / mesh["url"]).stat().st_size == cost["after_bytes"]
+    assert f"{mesh['faces']:,} of" in cost["share"]
+
+
+@needs_page
 def test_what_is_too_large_names_the_setting_that_helps(base: Path) -> None:
     told = refusal(base, "TO=site", "SIZE_LIMIT=1KB")
     assert "misses SIZE_LIMIT=1 kB" in told

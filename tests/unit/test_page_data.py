@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from flights import ORIGIN, fly
@@ -14,8 +15,9 @@ from maquette.errors import NotFound
 from maquette.recon.mesh.gltf import write_glb
 from maquette.recon.mesh.gltf_file import StoredFile
 from maquette.recon.mesh.ply import write_ply
+from maquette.recon.mesh.ray_casting import RayScene
 from maquette.recon.mesh.triangles import TriangleMesh
-from maquette.recon.page_data import start_view, writing
+from maquette.recon.page_data import collision, start_view, writing
 from maquette.recon.page_data.layers import glb_facts
 from maquette.recon.page_data.small_pictures import LINK_PX, write_emblems
 from maquette.recon.pictures.contact_sheet import lay_out
@@ -69,6 +71,58 @@ def test_a_scene_with_a_mesh_alone_is_shown_without_splats(tmp_path: Path) -> No
     assert (scene.root / told["picture"]).is_file()
     assert (scene.root / told["link_picture"]).is_file()
     assert str(tmp_path) not in json.dumps(told)
+
+
+def test_a_walker_gets_a_light_mesh_without_colours_in_the_scenes_frame(tmp_path: Path) -> None:
+    mesh = f"results/{PIPELINE}/mesh.ply"
+    scene = scene_with(tmp_path, {mesh: outputs.MESH})
+    write_ply(scene.root / mesh, ball(), ())
+    told = json.loads(writing.write(scene, [PIPELINE]).read_text())
+    stored = StoredFile(scene.root / told["collision_url"])
+    [part] = stored.document["meshes"][0]["primitives"]
+    assert set(part["attributes"]) == {"POSITION"}
+    places = stored.array(part["attributes"]["POSITION"])
+    assert places.min(axis=0) == pytest.approx(ball().vertices.min(axis=0), abs=1e-6)
+    assert told["collision_url"] not in [shown["url"] for shown in told["meshes"]]
+
+
+def test_the_ground_that_a_stage_made_is_walked_on_rather_than_a_copy(tmp_path: Path) -> None:
+    mesh, ground = (f"results/{PIPELINE}/{name}" for name in ("mesh.ply", "shoe_ground.glb"))
+    scene = scene_with(tmp_path, {mesh: outputs.MESH, ground: outputs.GROUND})
+    write_ply(scene.root / mesh, ball(), ())
+    write_glb(scene.root / ground, ball(), np.array([0.0, -1.0, 0.0]), "ground")
+    told = json.loads(writing.write(scene, [PIPELINE]).read_text())
+    assert told["collision_url"] == ground
+
+
+def test_a_mesh_to_walk_on_is_small_and_keeps_floor_and_walls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(collision, "MOST_FACES", 1000)
+    made = collision.collision_mesh(rough_room())
+    assert 500 < len(made.faces) <= 1000
+    assert made.colors is None
+    walls = RayScene(made)
+    inside = np.random.default_rng(3).uniform(0.2, 0.8, (200, 3)).astype("f4")
+    for way, end in ((2, 0.0), (0, 0.0), (0, 1.0), (1, 0.0), (1, 1.0)):
+        ahead = np.zeros((200, 3), "f4")
+        ahead[:, way] = 1.0 if end else -1.0
+        hits = walls.first_hits(inside, ahead)
+        assert len(hits.ray) == 200, f"a hole in axis {way} at {end}"
+    assert made.vertices[:, 2].min() > -0.02  # and the crumb far below is gone
+
+
+def rough_room() -> TriangleMesh:
+    """A floor and four walls of a unit cube, 20,000 uneven faces in one piece, and a crumb."""
+    side = 44
+    room = trimesh.creation.box((1, 1, 1)).subdivide_to_size(1.5 / side)
+    room.apply_translation((0.5, 0.5, 0.5))
+    open_above = (room.triangles_center[:, 2] < 0.999).nonzero()[0]
+    vertices = room.vertices + np.random.default_rng(1).normal(0, 0.002, room.vertices.shape)
+    crumb = np.array([[0.5, 0.5, -0.5], [0.6, 0.5, -0.5], [0.5, 0.6, -0.5]])
+    faces = [*room.faces[open_above], len(vertices) + np.arange(3)]
+    colors = np.full((len(vertices) + 3, 3), 0.5)
+    return TriangleMesh(np.vstack([vertices, crumb]), np.array(faces, np.int32), colors=colors)
 
 
 def test_many_points_are_thinned_and_the_number_of_all_is_told(

@@ -64,6 +64,7 @@ def test_what_lost_more_than_a_decibel_is_refused() -> None:
     with pytest.raises(BadInput, match=r"1\.7 dB worse") as failure:
         chosen(poor, 10**6, best_only=False)
     assert "larger SIZE_LIMIT" in failure.value.hint
+    assert "make process MODEL=owl PIPELINE=splat CAP=" in failure.value.hint
     assert chosen(poor, 0, best_only=False)["best_format"] == "ply"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from maquette.errors import UsageError, shown_path
 
 if TYPE_CHECKING:
     from maquette.config.settings import Settings
+    from maquette.publishing.fitting import Copy, Fitted, Request
     from maquette.publishing.site import Site
 
 
@@ -46,29 +49,41 @@ def publish(settings: SettingWords = None, as_json: AsJson = False) -> None:
     if is_remote:
         require_bucket(chosen.data)
         _confirm_public(chosen)
-    site = _site(chosen)
-    result = _to_bucket(chosen, site) if is_remote else _to_disk(chosen, site)
+    fitted = _fitted_site(chosen, as_json)
+    result = _to_bucket(chosen, fitted.site) if is_remote else _to_disk(chosen, fitted.site)
+    result["smaller_copies"] = [asdict(cost) for cost in fitted.costs]
     _notify(chosen, result)
     _tell(chosen, result, as_json)
 
 
-def _site(settings: Settings) -> Site:
+def _fitted_site(settings: Settings, as_json: bool) -> Fitted:
+    """The site, in which copies stand for what is too large; tells what each of them cost."""
+    from maquette.cli.data_plane import run_program
     from maquette.pipelines.options import parse_size
-    from maquette.publishing.choosing import chosen
+    from maquette.publishing.fitting import site_of
     from maquette.publishing.options import PublishOptions
-    from maquette.publishing.site import compose
     from maquette.scene.paths import Scene
     from maquette.viewer import notes, page_data, web_build
 
     options, scene = settings.of(PublishOptions), Scene(settings.scene_dir)
     page = web_build.build()
     pipelines = [settings.pipeline] if "PIPELINE" in settings.sources else []
-    manifest = page_data.renewed(scene, pipelines)
-    files = chosen(manifest, parse_size(options.size_limit), best_only=settings.html)
-    files["annotations"] = notes.read(scene)
+    manifest = page_data.renewed(scene, pipelines) | {"annotations": notes.read(scene)}
     if options.content_license:
-        files["license"] = options.content_license
-    return compose(scene, files, page)
+        manifest["license"] = options.content_license
+
+    def copies(requests: Sequence[Request]) -> Sequence[Copy]:
+        if as_json:
+            return page_data.smaller_copies(scene, requests)
+        done = run_program(page_data.copies_command(scene, requests), "a smaller copy", False)
+        made: list[Copy] = done["copies"]
+        return made
+
+    limit = parse_size(options.size_limit)
+    fitted = site_of(scene, manifest, page, limit, copies, in_one_file=settings.html)
+    for cost in fitted.costs:
+        print(cost, file=sys.stderr if as_json else sys.stdout)
+    return fitted
 
 
 def _to_disk(settings: Settings, site: Site) -> dict[str, Any]:

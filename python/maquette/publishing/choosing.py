@@ -20,7 +20,7 @@ def chosen(manifest: Mapping[str, Any], limit_bytes: int, *, best_only: bool) ->
     a pipeline; points where there is nothing else.
 
     Args:
-        manifest: As the page's data names everything.
+        manifest: As the page's data names everything, with smaller copies where some were made.
         limit_bytes: The most that a file may take; 0: any.
         best_only: One format of splats.
 
@@ -49,6 +49,37 @@ def chosen(manifest: Mapping[str, Any], limit_bytes: int, *, best_only: bool) ->
     return told
 
 
+def good_formats(manifest: Mapping[str, Any], limit_bytes: int) -> list[str]:
+    """The formats of splats that fit and lost no more than 1 dB."""
+    lost = manifest.get("lost_db", {})
+    return [
+        name
+        for name, size_bytes in manifest["size_bytes"].items()
+        if _fits(size_bytes, limit_bytes) and lost.get(name, 0.0) <= MOST_LOST_DB
+    ]
+
+
+def meshes_by_pipeline(manifest: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The meshes of each pipeline, the best first."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for mesh in manifest.get("meshes", ()):
+        found.setdefault(mesh["pipeline"], []).append(mesh)
+    return found
+
+
+def good_meshes(meshes: list[dict[str, Any]], limit_bytes: int) -> list[dict[str, Any]]:
+    """Those that fit and lost no more than 1 dB."""
+    return [
+        mesh
+        for mesh in meshes
+        if _fits(mesh["size_bytes"], limit_bytes) and _lost(mesh) <= MOST_LOST_DB
+    ]
+
+
+def _lost(mesh: Mapping[str, Any]) -> float:
+    return float(mesh.get("lost_db") or 0.0)
+
+
 def _fits(size_bytes: int, limit_bytes: int) -> bool:
     return not limit_bytes or size_bytes <= limit_bytes
 
@@ -67,13 +98,13 @@ def _splats(
             detail=f"`{formats[least]}` has {size(sizes[least])}",
             hint=_how_to_shrink(manifest, manifest["splat_pipeline"], "splats", 0, limit_bytes),
         )
-    good = [name for name in small if lost[name] <= MOST_LOST_DB]
+    good = good_formats(manifest, limit_bytes)
     if not good:
         nearest = min(small, key=lambda name: lost[name])
         raise BadInput(
             f"`{formats[nearest]}` shows the photos {lost[nearest]:.1f} dB worse than the master; "
             f"more than {MOST_LOST_DB:g} dB is not published",
-            hint=f"`{_extract(manifest, manifest['splat_pipeline'])}` with a larger SIZE_LIMIT",
+            hint=f"a larger SIZE_LIMIT; or fewer splats, which need less room: {_fewer(manifest)}",
         )
     wanted = manifest["best_format"]
     best = wanted if wanted in good else min(good, key=lambda name: lost[name])
@@ -84,6 +115,13 @@ def _splats(
         "best_format": best,
         "splat_url": formats["splat" if "splat" in kept else best],
     }
+
+
+def _fewer(manifest: Mapping[str, Any]) -> str:
+    """The command that trains fewer splats, as the pipeline tells it."""
+    pipeline = manifest["splat_pipeline"]
+    setting = get_pipeline(pipeline).steps["process"].smaller
+    return f"`make process MODEL={manifest['title']} PIPELINE={pipeline} {setting}`"
 
 
 def _extract(manifest: Mapping[str, Any], pipeline: str) -> str:
@@ -102,9 +140,7 @@ def _how_to_shrink(
 
 
 def _meshes(manifest: Mapping[str, Any], limit_bytes: int) -> list[dict[str, Any]]:
-    by_pipeline: dict[str, list[dict[str, Any]]] = {}
-    for mesh in manifest.get("meshes", ()):
-        by_pipeline.setdefault(mesh["pipeline"], []).append(mesh)
+    by_pipeline = meshes_by_pipeline(manifest)
     return [_mesh(manifest, name, found, limit_bytes) for name, found in by_pipeline.items()]
 
 
@@ -116,9 +152,15 @@ def _mesh(
     Raises:
         BadInput: none does.
     """
-    for mesh in meshes:
-        if _fits(mesh["size_bytes"], limit_bytes):
-            return mesh
+    if good := good_meshes(meshes, limit_bytes):
+        return good[0]
+    small = [mesh for mesh in meshes if _fits(mesh["size_bytes"], limit_bytes)]
+    if small:
+        raise BadInput(
+            f"`{small[0]['url']}` shows the photos {_lost(small[0]):.1f} dB worse than the mesh "
+            f"that it was made of; more than {MOST_LOST_DB:g} dB is not published",
+            hint="a larger SIZE_LIMIT; or publish another pipeline's result: PIPELINE=",
+        )
     least = min(meshes, key=lambda mesh: mesh["size_bytes"])
     share = _HEADROOM * limit_bytes / least["size_bytes"]
     count = max(1000, int(least["faces"] * share))

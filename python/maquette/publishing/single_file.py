@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from maquette.errors import BadInput
@@ -13,6 +14,9 @@ from maquette.publishing.site import Content, Site, addressed, index_page, read_
 from maquette.quantities import size
 
 MOST_BYTES = 25_000_000
+_PHOTOS = "thumbnails/"
+_LIGHT = 0.1  # of all, that small pictures of photos may take where others would lose by them
+_ELEMENT_BYTES = 300  # around a file, and what the manifest says of it
 # Base64 stands in elements of its own, because browsers bound the length of an address; what the
 # page fetches are addresses of memory, which a page from a disk may ask for too.
 _UNPACK = """
@@ -50,20 +54,44 @@ def everything_in_one(site: Site) -> bytes:
             return content
     sizes = {name: len(read_bytes(part)) for name, part in site.files.items()}
     largest = max(sizes, key=lambda name: sizes[name])
-    room = MOST_BYTES - sum(len(read_bytes(part)) for part in site.page.values())
     raise BadInput(
         f"one file with all of `{site.manifest['title']}` would have {size(len(content))}; "
         f"more than {size(MOST_BYTES)} is not written",
         detail=f"the largest part: `{largest}`, {size(sizes[largest])}",
-        hint=f"PIPELINE= publishes one result alone; SIZE_LIMIT={int(room * 0.7 / 1e6)}MB with "
-        "`make publish` names the setting of `make extract` that makes it small enough",
+        hint="PIPELINE= publishes one result alone",
     )
+
+
+def share_of_each(site: Site) -> int:
+    """The most bytes that each splat or mesh file may have for all to fit; 0: they fit as they are.
+
+    Small pictures of photos count where they are light.
+    """
+    shown = [*site.manifest.get("formats", {}).values()]
+    shown += [mesh["url"] for mesh in site.manifest.get("meshes", ())]
+    photos = {name: part for name, part in site.files.items() if name.startswith(_PHOTOS)}
+    is_heavy = sum(len(read_bytes(part)) for part in photos.values()) > _LIGHT * MOST_BYTES
+    left_out = {*shown, *(photos if is_heavy else ())}
+    rest = {name: part for name, part in site.files.items() if name not in left_out}
+    taken = len(_packed(replace(site, files=rest), with_photos=True))
+    room = (MOST_BYTES - taken) * 3 // 4 - _ELEMENT_BYTES * len(shown)
+    return level([len(read_bytes(site.files[name])) for name in shown], room)
+
+
+def level(sizes: Sequence[int], room: int) -> int:
+    """To what the largest have to be cut for all of them to fit into `room`; 0: to nothing less."""
+    for number, amount in enumerate(sorted(sizes)):
+        share = room // (len(sizes) - number)
+        if amount > share:
+            return max(share, 1)
+        room -= amount
+    return 0
 
 
 def _packed(site: Site, *, with_photos: bool) -> bytes:
     names = [
         name for name in site.files
-        if (with_photos or not name.startswith("thumbnails/")) and name != site.link_picture
+        if (with_photos or not name.startswith(_PHOTOS)) and name != site.link_picture
     ]  # fmt: skip
     told = addressed(site.manifest, lambda name: f"embedded:{name}" if name in names else "")
     text = index_page(site, "", manifest="embedded")

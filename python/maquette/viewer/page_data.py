@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from maquette.errors import MaquetteError, from_exit_code
+from maquette.errors import from_exit_code
 from maquette.scene import outputs
 from maquette.scene.atomic import write_text
 from maquette.scene.events import parse_log_line
@@ -17,7 +17,7 @@ from maquette.scene.paths import OWN_FOLDER, Scene
 
 FOLDER = f"{OWN_FOLDER}/page"
 _LOCK = threading.Lock()
-_FORM = "1"  # raised when the data plane writes other files for the same scene
+_FORM = "2"  # raised when the data plane writes other files for the same scene
 
 
 def renewed(scene: Scene, pipelines: Sequence[str] = ()) -> dict[str, Any]:
@@ -65,19 +65,31 @@ def _state(scene: Scene, pipelines: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def smaller_copies(scene: Scene, requests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Copies of results that fit into limits, as `maquette.recon.smaller_copies` makes them."""
+    event = _run(copies_command(scene, requests))
+    made: list[dict[str, Any]] = event["copies"]
+    return made
+
+
+def copies_command(scene: Scene, requests: Sequence[dict[str, Any]]) -> list[str]:
+    """The command line that makes them; its last event tells of them."""
+    argv = [sys.executable, "-m", "maquette.recon.smaller_copies"]
+    return [*argv, "--scene", str(scene.root), "--requests", json.dumps(list(requests))]
+
+
 def _make(scene: Scene, pipelines: Sequence[str]) -> None:
     argv = [sys.executable, "-m", "maquette.recon.page_data"]
-    argv += ["--scene", str(scene.root), "--pipelines", ",".join(pipelines)]
+    _run([*argv, "--scene", str(scene.root), "--pipelines", ",".join(pipelines)])
+
+
+def _run(argv: list[str]) -> dict[str, Any]:
+    """Run a program of the data plane; returns its last event, {} for none."""
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise _told(done)
-
-
-def _told(done: subprocess.CompletedProcess[str]) -> MaquetteError | RuntimeError:
-    for line in reversed(done.stdout.splitlines()):
-        event = parse_log_line(line)
-        if event and event["event"] == "error":
-            return from_exit_code(
-                event["code"], event["what"], detail=event["detail"], hint=event["hint"]
-            )
-    return RuntimeError(f"the page's files were not written:\n{done.stderr}")
+    found = (parse_log_line(line) for line in reversed(done.stdout.splitlines()))
+    last = next((event for event in found if event), {})
+    if not done.returncode:
+        return last
+    if last.get("event") == "error":
+        raise from_exit_code(last["code"], last["what"], detail=last["detail"], hint=last["hint"])
+    raise RuntimeError(f"the page's files were not written:\n{done.stderr}")

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from maquette.recon.mesh.gltf_file import INDEX_BUFFER, Buffers, scene_of, write_file
+from maquette.errors import BadInput
+from maquette.recon.mesh.gltf_file import INDEX_BUFFER, Buffers, StoredFile, scene_of, write_file
 from maquette.recon.mesh.triangles import FloatArray, TriangleMesh
-from maquette.scene.color_space import linear_from_srgb
+from maquette.scene.color_space import linear_from_srgb, srgb_from_linear
 from maquette.scene.georeference import Place
 
 _COLORS_AT_ONCE = 1 << 18
@@ -46,6 +47,24 @@ def write_glb(
         "doubleSided": True,
     }
     write_file(path, scene_of([primitive], [material], up, name, place), buffers)
+
+
+def read_glb(path: Path) -> TriangleMesh:
+    """Read the places, faces and colours of a file that `write_glb` wrote, world units.
+
+    Raises:
+        BadInput: it is damaged, or of another form.
+    """
+    stored = StoredFile(path)
+    try:
+        (part,) = stored.document["meshes"][0]["primitives"]
+        vertices = stored.array(part["attributes"]["POSITION"])
+        faces = stored.array(part["indices"]).reshape(-1, 3).astype(np.int32)
+        colors = part["attributes"].get("COLOR_0")
+        light = None if colors is None else stored.array(colors)[:, :3] / 65535
+    except (KeyError, IndexError, ValueError) as error:
+        raise BadInput(f"`{path.name}` is no .glb of ours: {error!r}") from error
+    return TriangleMesh(vertices, faces, colors=None if light is None else srgb_from_linear(light))
 
 
 def _linear_rgba(srgb: FloatArray) -> np.ndarray:

@@ -15,6 +15,7 @@ from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.mesh.triangles import FloatArray, TriangleMesh
 from maquette.recon.mesh.upright import up_direction
 from maquette.recon.page_data import start_view
+from maquette.recon.page_data.collision import write_collision
 from maquette.recon.page_data.layers import Layers, collect
 from maquette.recon.page_data.manifest import Facts, manifest
 from maquette.recon.page_data.small_pictures import write_emblems, write_thumbnails
@@ -69,7 +70,7 @@ def _document(
         scale=scale,
         provenance={"generator": f"maquette {version()}", "pipelines": list(pipelines)},
         license=layers.license,
-        ground=layers.ground if scale == 1.0 else "",
+        ground=_ground(scene, layers, mesh, cameras, folder) if scale == 1.0 else "",
     )
     described = manifest(scale * sample, facts)
     view = start_view.of_mesh(mesh, cameras) if mesh is not None else start_view.of_photos(cameras)
@@ -105,6 +106,22 @@ def _framing_mesh(layers: Layers) -> TriangleMesh | None:
         return None
     mesh = read_mesh(layers.framed)
     return coarsened(mesh, _CELLS) if len(mesh.faces) > _MOST_FACES else mesh
+
+
+def _ground(
+    scene: Scene, layers: Layers, mesh: TriangleMesh | None, cameras: Transforms, folder: Path
+) -> str:
+    """Address of a mesh to walk on: the one that a stage made, else a light copy of what is shown.
+
+    The copy is made anew only where the mesh or the cameras are newer; "" where there is no mesh.
+    """
+    if layers.ground or mesh is None or layers.framed is None:
+        return layers.ground
+    path = folder / f"{layers.framed.parent.name}_{layers.framed.stem}_collision.glb"
+    newest = max(one.stat().st_mtime for one in (layers.framed, scene.transforms))
+    if not path.is_file() or path.stat().st_mtime < newest:
+        write_collision(path, mesh, up_direction(cameras.frames, cameras.up), scene.name)
+    return scene.relative(path)
 
 
 def _sample(layers: Layers, mesh: TriangleMesh | None, cameras: Transforms) -> FloatArray:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maquette.recon import gpus
+from maquette.recon.evaluate.views import held_out
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.renderer import SplatRenderer
 from maquette.recon.views.views import Views
@@ -17,6 +18,12 @@ from maquette.scene.transforms import Frame
 _COVERED = 0.9  # of a pixel by all Gaussians, for it to count
 _LONG_SIDE_PX = 480
 _BEST_PSNR_DB = 100.0
+_PHOTOS = 6  # that judge, where none is held out
+
+
+def judges(frames: Sequence[Frame]) -> list[Frame]:
+    """Photos that tell what is lost: those held out, or some of all where there are few."""
+    return held_out(frames) or list(frames[:: max(1, len(frames) // _PHOTOS)])[:_PHOTOS]
 
 
 class Quality:

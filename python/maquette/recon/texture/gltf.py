@@ -19,13 +19,19 @@ from maquette.recon.texture.textured_mesh import Page, TexturedMesh
 from maquette.scene.georeference import Place
 
 _QUALITY = 95  # of JPEG
+_FINE_COLORS = 90  # from this quality on
 _LINEAR, _LINEAR_MIPMAP, _CLAMP = 9729, 9987, 33071
 
 
 def write_textured_glb(
-    path: Path, textured: TexturedMesh, up: FloatArray, name: str, place: Place | None = None
-) -> None:
-    """Write a mesh, world units; `up` [3] is the world direction that viewers show upwards."""
+    path: Path, textured: TexturedMesh, up: FloatArray, name: str, place: Place | None = None,
+    *, quality: int = _QUALITY,
+) -> None:  # fmt: skip
+    """Write a mesh, world units; `up` [3] is the world direction that viewers show upwards.
+
+    Args:
+        quality: Of the pages' JPEG, 1 to 95; from 90 on colours are as fine as brightness.
+    """
     buffers, mesh = Buffers(), textured.mesh
     vertex = textured.vertex_of_coordinate
     positions = mesh.vertices[vertex].astype("<f4")
@@ -39,7 +45,7 @@ def write_textured_glb(
         corners = textured.corners[textured.page_of_face == number]
         indices = buffers.add(corners.astype("<u4").ravel(), "SCALAR", target=INDEX_BUFFER)
         primitives.append({"attributes": attributes, "indices": indices, "material": number})
-    views = [buffers.add_file(_jpeg(page)) for page in textured.pages]
+    views = [buffers.add_file(_jpeg(page, quality)) for page in textured.pages]
     document = scene_of(primitives, [_material(n) for n in range(len(views))], up, name, place)
     document |= {
         "samplers": [{"magFilter": _LINEAR, "minFilter": _LINEAR_MIPMAP,
@@ -81,9 +87,10 @@ def _material(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _jpeg(page: Page) -> bytes:
+def _jpeg(page: Page, quality: int) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(page).save(file, "JPEG", quality=_QUALITY, subsampling=0)
+    fine = {"subsampling": 0} if quality >= _FINE_COLORS else {}
+    Image.fromarray(page).save(file, "JPEG", quality=quality, **fine)
     return file.getvalue()
 
 

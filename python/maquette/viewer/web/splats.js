@@ -5,6 +5,8 @@ import { fetchBytes } from "./fetching.js";
 import { Problem, fileName } from "./problems.js";
 import { readSplat } from "./splat_file.js";
 
+const COARSER_MEANWHILE = 16; // levels of detail, more than files have
+
 export async function loadSplats(stage, source, onProgress) {
     const resource = await resourceOf(stage, source, onProgress);
     const entity = new Entity(source.name);
@@ -19,7 +21,10 @@ export async function loadSplats(stage, source, onProgress) {
 async function resourceOf(stage, source, onProgress) {
     const { app } = stage;
     const name = fileName(source.url);
-    if (source.format === "lod") return loaded(app, { url: source.url, filename: "lod-meta.json" }, name);
+    if (source.format === "lod") {
+        app.scene.gsplat.lodUnderfillLimit = COARSER_MEANWHILE; // else nothing is shown until the finest is there
+        return loaded(app, { url: source.url, filename: "lod-meta.json" }, name);
+    }
     const buffer = await fetchBytes(source.url, source.bytes, onProgress);
     if (source.format === "splat") {
         const data = readSplat(buffer, name);

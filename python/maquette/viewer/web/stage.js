@@ -42,17 +42,18 @@ class Stage {
         this.items = [];
         this.split = null;
         this.drawUntil = 0;
+        this.isStreaming = false;
         this.root = new Entity("scene");
         this.root.setLocalRotation(frame.rotation);
         this.app.root.addChild(this.root);
         this.cameras = [this.newCamera(0), this.newCamera(1)];
         this.camera = this.cameras[0];
         this.app.systems.gsplat.on("frame:ready", (camera, layer, ready, loading) => {
-            if (!ready || loading > 0) this.app.renderNextFrame = true;
+            this.isStreaming = !ready || loading > 0; // what has come is taken up while a frame is drawn
         });
         this.app.scene.on("gsplat:sorted", () => this.drawFor(SORTED_MS)); // a worker's answer, when it comes
         this.app.on("update", () => {
-            if (performance.now() < this.drawUntil) this.app.renderNextFrame = true;
+            if (this.isStreaming || performance.now() < this.drawUntil) this.app.renderNextFrame = true;
         });
         new ResizeObserver(() => this.wake()).observe(canvas);
         this.layout();
@@ -99,6 +100,7 @@ class Stage {
 
     /** Tell each camera what it draws, and where. */
     layout() {
+        this.isStreaming = false; // what is hidden now tells nothing any more
         const [main, second] = this.cameras.map((entity) => entity.camera);
         const ids = (wanted) => this.items.filter(wanted).map((item) => item.layer.id);
         const { split } = this;

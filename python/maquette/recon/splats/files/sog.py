@@ -63,21 +63,33 @@ def write_sog(
     """
     own = gaussians.detached().to("cpu")
     steps = even_steps(own) if shown is None else steps_for(own, shown.to("cpu"))
-    ordered = least_turned(own.chosen(steps.order))
-    steps = steps.in_order()
+    ordered, steps = own.chosen(steps.order), steps.in_order()
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, content in sog_files(ordered, steps, antialiased=antialiased, seed=seed):
+            _store(archive, name, content)
+
+
+def sog_files(
+    gaussians: Gaussians, steps: Steps, *, antialiased: bool = True, seed: int = 0
+) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of what a `.sog` holds, `meta.json` last; the order of the rows is kept.
+
+    Args:
+        gaussians: Those near one another in space best stand together.
+        steps: Their own, in the same order.
+    """
+    ordered = least_turned(gaussians.detached().to("cpu"))
     meta: dict[str, Any] = {
         "version": 2,
         "asset": {"generator": "maquette"},
         "count": len(ordered),
         "antialias": antialiased,
     }
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for key, facts, pictures in _parts(ordered, steps, seed):
-            files = [f"{name}.webp" for name in pictures]
-            for name, pixels in zip(files, pictures.values(), strict=True):
-                _store(archive, name, _webp(pixels))
-            meta[key] = facts | {"files": files}
-        _store(archive, "meta.json", json.dumps(meta).encode())
+    for key, facts, pictures in _parts(ordered, steps, seed):
+        files = [f"{name}.webp" for name in pictures]
+        yield from zip(files, map(_webp, pictures.values()), strict=True)
+        meta[key] = facts | {"files": files}
+    yield "meta.json", json.dumps(meta).encode()
 
 
 def _parts(

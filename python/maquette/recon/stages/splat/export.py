@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from maquette.recon import gpus
-from maquette.recon.evaluate.views import held_out
 from maquette.recon.mesh.upright import up_direction
 from maquette.recon.page_data.manifest import Facts, manifest
 from maquette.recon.places.gravity import LARGEST_NADIR_DEG, nadir_angle_deg
 from maquette.recon.splats.exporting import ROUNDED, Exported, export, formats, least_lost
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.importance import importance_in
-from maquette.recon.splats.quality import Quality
+from maquette.recon.splats.quality import Quality, judges
 from maquette.recon.splats.sensitivity import Sensitivity, sensitivity_in
 from maquette.recon.splats.trained import Trained, read_trained
 from maquette.recon.stages.splat import STAGES, ground_file
@@ -31,7 +30,6 @@ from maquette.stages.stage import DeclaredOptions, Report
 STAGE = STAGES["export"]
 
 MANIFEST = "manifest.json"
-_PHOTOS = 6  # that tell what is lost
 
 
 def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
@@ -46,7 +44,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     wanted = [name for name in known if name in options.formats.split()]
     for name in known.keys() - set(wanted):
         (scene.results / f"{scene.name}.{name}").unlink(missing_ok=True)  # of an earlier run
-    quality = Quality(scene, _judges(cameras.frames), trained.gaussians)
+    quality = Quality(scene, judges(cameras.frames), trained.gaussians)
     worth = importance_in(trained.gaussians, cameras.frames) if options.size_limit else None
     shown = (
         _sensitivity(trained.gaussians, cameras.frames, quality) if ROUNDED & {*wanted} else None
@@ -81,11 +79,6 @@ def _sensitivity(
         return None
     error = 10 ** (-quality.psnr_db / 10)
     return sensitivity_in(gaussians.to(gpus.device_of(1)), frames, error)
-
-
-def _judges(frames: Sequence[Frame]) -> list[Frame]:
-    """Photos that tell what is lost: those held out, or some of all where there are few."""
-    return held_out(frames) or list(frames[:: max(1, len(frames) // _PHOTOS)])[:_PHOTOS]
 
 
 def _manifest(
