@@ -17,7 +17,7 @@ from maquette.errors import NotFound
 from maquette.pipelines.commands import completed, names_of_scene
 from maquette.pipelines.registry import get_pipeline
 from maquette.recon import stopping
-from maquette.recon.stages.dense import meshroom
+from maquette.recon.mvs import meshroom_files
 from maquette.recon.step import main
 from maquette.resources import PACKAGE
 from maquette.scene.events import Progress, parse_log_line
@@ -55,7 +55,7 @@ def test_a_command_gets_what_it_lacks(said: str, whole: str | None) -> None:
 def test_meshrooms_hint_names_its_own_log(tmp_path: Path) -> None:
     name = get_pipeline("photogrammetry").name
     with pytest.raises(NotFound) as caught:
-        meshroom._of_last_run(tmp_path, "*.obj")
+        meshroom_files._of_last_run(tmp_path, "*.obj")
     hint = completed(caught.value.hint, names_of_scene(name, "owl", ""))
     assert "`make extract-logs PIPELINE=photogrammetry MODEL=owl`" in hint
 
