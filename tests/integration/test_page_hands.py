@@ -131,3 +131,45 @@ def test_a_note_on_a_published_page_travels_in_the_link_and_given_ones_stay_sing
     page.press("Mine")
     page.press("Remove")
     assert page.run("return tools.annotations.stored(false)") == []
+
+
+def test_a_walk_whose_start_lies_inside_something_begins_under_the_present_view(
+    page: Opened, web_site: Path
+) -> None:
+    scene = web_site / "scene"
+    write_glb(scene / "terrain.glb", terrain(), web_scene.UP, "terrain")
+    inside = {"position": list(place(0, -3, 0)), "look_at": list(place(0, -3, -1))}
+    view = {"position": list(place(0.5, 2, 3)), "look_at": list(place(0, 0, 0))}
+    told = json.loads((scene / "meshes.json").read_text())
+    told |= {"collision_url": "terrain.glb", "walk_camera_defaults": inside, "start_view": view}
+    (scene / "inside.json").write_text(json.dumps(told | {"ground_height": -3 - EYE}))
+    page.open("?manifest=../scene/inside.json")
+    page.press("Walk")
+    until(lambda: page.run("return viewer.viewpoint.mode") == "walk")
+    across, height, back = page.eye()
+    assert (across, back) == pytest.approx((0.5, 3), abs=1e-3)
+    assert height == pytest.approx(EYE + hill_height(across, back), abs=0.02)
+
+
+def test_the_border_of_a_comparison_is_moved_by_keys(page: Opened) -> None:
+    page.open()
+    page.press("Compare side by side")
+    bar = page.content.get_by_role("slider", name="Border of the comparison")
+    until(bar.is_visible)
+    bar.focus()
+    before = page.eye()
+    page.content.keyboard.press("ArrowRight")
+    assert bar.get_attribute("aria-valuenow") == "52"
+    assert page.run("return viewer.stage.split.share") == pytest.approx(0.52)
+    assert np.abs(page.eye() - before).max() == 0
+
+
+def test_on_a_phone_every_button_and_every_note_is_inside_the_window(page: Opened) -> None:
+    page.open("?manifest=../scene/manifest.json", size=PHONE)
+    buttons = page.content.locator("#toolbar button").all()
+    assert len(buttons) == 15
+    page.content.get_by_role("button", name="Red", exact=True).tap()
+    for element in [*buttons, page.content.locator("#marks .text")]:
+        box = element.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+        assert box["y"] + box["height"] <= PHONE["height"]

@@ -134,7 +134,13 @@ export class Viewer extends EventTarget {
         if (mode === "walk") {
             await this.findGround();
             const { walk } = this.scene;
-            if (walk) this.viewpoint.look(this.frame.shown(walk.position), this.frame.shown(walk.lookAt), { isAtOnce: true });
+            const start = walk && this.frame.shown(walk.position);
+            // Inside an object nothing is below: the walk begins under the present view then.
+            if (start && this.viewpoint.ground.heightAt(start.x, start.z, start.y) !== null) {
+                this.viewpoint.look(start, this.frame.shown(walk.lookAt), { isAtOnce: true });
+            } else {
+                this.viewpoint.lookAhead();
+            }
         }
         this.viewpoint.setMode(mode);
     }
