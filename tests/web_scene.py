@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import trimesh
+from PIL import Image
 
 from maquette.recon.mesh.gltf import write_glb
 from maquette.recon.mesh.triangles import TriangleMesh
@@ -131,6 +132,7 @@ def write(folder: Path) -> None:
     write_glb(folder / "balls.glb", balls(), UP, "balls")
     write_glb(folder / "ground.glb", ground(), UP, "ground")
     _write_cloud(folder / "cloud.ply")
+    Image.new("RGB", (40, 30), (200, 150, 20)).save(folder / "photo.png")
     whole = manifest()
     (folder / "manifest.json").write_text(json.dumps(whole))
     for name in ("sog", "ply", "splat"):

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -21,6 +22,9 @@ from maquette.scene.workspace import open_workspace
 from maquette.storage.embedded import Running
 from maquette.storage.object_store import ObjectStore
 from s3_server import place_in, push, write_scene
+
+if TYPE_CHECKING:
+    from web_window import Opened
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -133,6 +137,32 @@ def opened(browser: object, workspace: Path) -> Iterator[Callable[[], Window]]:
         content.close()  # each one keeps drawing
     for server in servers:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def web_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built page, and the scene of `web_scene` beside it."""
+    import web_scene
+    from web_window import built
+
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "page").symlink_to(built())
+    (folder / "scene").mkdir()
+    web_scene.write(folder / "scene")
+    return folder
+
+
+@pytest.fixture
+def page(browser: object, web_site: Path) -> Iterator[Opened]:
+    """A window that a test opens on that site."""
+    import web_scene
+    from web_window import Opened
+
+    with web_scene.served(web_site) as (address, release):
+        opened = Opened(browser, address, release)
+        yield opened
+        if opened.content:
+            opened.content.close()
 
 
 @pytest.fixture

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,100 +11,12 @@ import pytest
 from PIL import Image
 
 import web_scene
-from browsing import LIMIT_S, SHOTS, SIZE, in_browser, until
-from maquette.errors import ConfigError
-from maquette.viewer import web_build
-from turns import made_once
+from browsing import LIMIT_S, SIZE, in_browser, until
 from web_scene import BALLS, EYE, SLOPE, SLOPE_BEGINS, WALL_AT, place
+from web_window import NEAR, Opened
 
 pytestmark = in_browser
-NEAR = 12  # of 255
 BEHIND = (16, 24, 32)  # the manifest's background
-
-
-def built() -> Path:
-    """The built page; it is fetched and built where it is not there."""
-    try:
-        made_once("web_page", lambda folder: web_build.build())
-        return web_build.build()
-    except ConfigError as error:
-        if "fetching" in error.what or "neither is here" in error.what:
-            pytest.skip(f"{error.what}: {error.hint}")
-        raise
-
-
-@dataclass
-class Opened:
-    """A window on the page."""
-
-    browser: object
-    address: str
-    release: threading.Event
-    content: object = None
-    asked: list[str] = field(default_factory=list)
-
-    def open(self, query: str = "?manifest=../scene/manifest.json", size: object = SIZE) -> Opened:
-        """Load the page anew and wait until it shows the scene, or a sentence."""
-        if not self.content:
-            self.content = self.browser.new_page(viewport=size, color_scheme="dark", has_touch=True)
-            self.content.set_default_timeout(1000 * LIMIT_S)
-            self.content.on("request", lambda request: self.asked.append(request.url))
-        self.content.goto("about:blank")  # an address that differs in its hash loads nothing
-        self.asked.clear()
-        self.content.goto(f"{self.address}/page/index.html{query}")
-        self.content.wait_for_function("maquette.ready || maquette.failed")
-        return self
-
-    def run(self, code: str) -> object:
-        """Evaluate code in which `viewer` is the page's."""
-        names = "const {viewer, tools} = maquette;"
-        return self.content.evaluate(f"(async () => {{{names} {code}}})()")
-
-    def press(self, label: str) -> None:
-        self.content.get_by_role("button", name=label, exact=True).click()
-
-    def pixel_of(self, point: np.ndarray) -> np.ndarray:
-        """Where a point of the scene is drawn."""
-        shown = f"viewer.stage.project(viewer.frame.shown({np.asarray(point).tolist()}))"
-        return np.array(self.run(f"const at = {shown}; return [at.x, at.y]"))
-
-    def picture(self, name: str = "") -> np.ndarray:
-        """The canvas after its next frame."""
-        path = f"{SHOTS}/web_{name}.png" if SHOTS and name else None
-        pixels = self.content.screenshot(path=path)
-        with Image.open(io.BytesIO(pixels)) as image:
-            return np.asarray(image.convert("RGB")).astype(int)
-
-    def shows(self, point: np.ndarray, color: tuple[int, int, int], near: int = NEAR) -> bool:
-        x, y = self.pixel_of(point).round().astype(int)
-        return bool(np.abs(self.picture()[y, x] - color).max() <= near)
-
-    def eye(self) -> np.ndarray:
-        """Where the camera is, along right, up and back."""
-        position = self.run("return viewer.frame.stored(viewer.viewpoint.position)")
-        return np.array([np.dot(position, axis) for axis in _AXES])
-
-
-_AXES = (web_scene.RIGHT, web_scene.UP, web_scene.BACK)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    (folder / "page").symlink_to(built())
-    (folder / "scene").mkdir()
-    web_scene.write(folder / "scene")
-    Image.new("RGB", (40, 30), (200, 150, 20)).save(folder / "scene" / "photo.png")
-    return folder
-
-
-@pytest.fixture
-def page(browser: object, site: Path) -> Iterator[Opened]:
-    with web_scene.served(site) as (address, release):
-        opened = Opened(browser, address, release)
-        yield opened
-        if opened.content:
-            opened.content.close()
 
 
 @pytest.mark.parametrize("name", ["sog", "ply", "splat", "meshes", "points"])
@@ -255,10 +163,10 @@ def test_a_phone_has_no_overflow_and_a_joystick(page: Opened) -> None:
     page.picture("phone")
 
 
-def test_a_slow_download_tells_how_far_it_is(page: Opened, site: Path) -> None:
-    whole = json.loads((site / "scene" / "manifest.json").read_text())
+def test_a_slow_download_tells_how_far_it_is(page: Opened, web_site: Path) -> None:
+    whole = json.loads((web_site / "scene" / "manifest.json").read_text())
     slow = {**whole, "formats": {"splat": "held/balls.splat"}, "best_format": "splat"}
-    (site / "scene" / "slow.json").write_text(json.dumps(slow))
+    (web_site / "scene" / "slow.json").write_text(json.dumps(slow))
     content = page.browser.new_page(viewport=SIZE)
     content.set_default_timeout(1000 * LIMIT_S)
     content.goto(f"{page.address}/page/index.html?manifest=../scene/slow.json")
@@ -284,7 +192,7 @@ SENTENCES = {
 }
 
 
-def test_each_kind_of_bad_input_is_a_sentence_with_what_to_do(page: Opened, site: Path) -> None:
+def test_each_kind_of_bad_input_is_a_sentence_with_what_to_do(page: Opened, web_site: Path) -> None:
     files = {
         "newer": {"schema_version": 7}, "empty": {"schema_version": 1},
         "gone": {"formats": {"sog": "gone.sog"}}, "half": {"formats": {"ply": "broken/balls.ply"}},
@@ -292,7 +200,7 @@ def test_each_kind_of_bad_input_is_a_sentence_with_what_to_do(page: Opened, site
         "huge": {"formats": {"sog": "balls.sog"}, "size_bytes": {"sog": 50_000_000_000}},
     }  # fmt: skip
     for name, content in files.items():
-        (site / "scene" / f"{name}.json").write_text(json.dumps(content))
+        (web_site / "scene" / f"{name}.json").write_text(json.dumps(content))
     for name, sentence in SENTENCES.items():
         page.open(f"?manifest=../scene/{name.replace('?', '%3F')}")
         problem = page.content.get_by_role("alert")
@@ -301,9 +209,9 @@ def test_each_kind_of_bad_input_is_a_sentence_with_what_to_do(page: Opened, site
 
 
 def test_a_bucket_without_cors_and_a_browser_without_webgl2_are_told(
-    page: Opened, site: Path
+    page: Opened, web_site: Path
 ) -> None:
-    with web_scene.served(site) as (elsewhere, _):
+    with web_scene.served(web_site) as (elsewhere, _):
         page.open(f"?manifest={elsewhere}/scene/manifest.json")
         said = page.content.get_by_role("alert").inner_text()
         assert f"{urlsplit(elsewhere).netloc} does not hand manifest.json" in said

@@ -5,7 +5,7 @@ import { note } from "./overlay.js";
 export class Annotations {
     constructor(viewer, marks) {
         Object.assign(this, { viewer, marks, list: [], opened: null, onPlaced: () => {} });
-        for (const one of viewer.scene.annotations) this.add(one);
+        for (const one of viewer.scene.annotations) this.add(one, true);
     }
 
     /** The next click sets a mark. */
@@ -25,13 +25,14 @@ export class Annotations {
             return;
         }
         const mark = this.add({ title: "", text: "", position: this.viewer.frame.stored(point) });
-        this.edit(mark);
+        this.edit(mark, () => this.drop(mark));
         this.onPlaced();
     }
 
-    add({ title = "", text = "", position }) {
+    /** Put a note; `isGiven` tells that the manifest holds it. */
+    add({ title = "", text = "", position }, isGiven = false) {
         const button = document.createElement("button");
-        const mark = { title, text, position, button };
+        const mark = { title, text, position, button, isGiven };
         this.list.push(mark);
         button.textContent = String(this.list.length);
         button.setAttribute("aria-label", title || `note ${this.list.length}`);
@@ -43,7 +44,21 @@ export class Annotations {
     toggle(mark) {
         const isOpen = this.opened?.mark === mark;
         this.close();
-        if (!isOpen) this.open(mark, textBox(mark));
+        if (!isOpen) this.open(mark, this.textBox(mark));
+    }
+
+    textBox(mark) {
+        const box = textBox(mark);
+        if (mark.isGiven && !this.viewer.scene.annotationsUrl) return box; // published: only to be read
+        const [change, remove] = [actionButton("Edit", "button"), actionButton("Remove", "button")];
+        change.onclick = () => this.edit(mark, () => {});
+        remove.onclick = () => {
+            this.close();
+            this.drop(mark);
+            this.save();
+        };
+        box.append(change, remove);
+        return box;
     }
 
     open(mark, element) {
@@ -57,22 +72,28 @@ export class Annotations {
         this.opened = null;
     }
 
-    edit(mark) {
+    /** Ask for title and text; `undo` is what happens when they are not kept. */
+    edit(mark, undo) {
         const box = document.createElement("form");
         box.className = "text";
         const title = field("Title", mark.title);
         const text = field("Text", mark.text);
         const keep = actionButton("Keep", "submit");
-        const drop = actionButton("Drop", "button");
-        box.append(title, text, keep, drop);
-        drop.onclick = () => {
+        const cancel = actionButton("Cancel", "button");
+        box.append(title, text, keep, cancel);
+        cancel.onclick = () => {
             this.close();
-            this.drop(mark);
+            undo();
+        };
+        box.onkeydown = (event) => {
+            if (event.key !== "Escape") return;
+            event.stopPropagation();
+            cancel.click();
         };
         box.onsubmit = (event) => {
             event.preventDefault();
             Object.assign(mark, { title: title.value, text: text.value });
-            mark.button.setAttribute("aria-label", mark.title || mark.button.textContent);
+            mark.button.setAttribute("aria-label", mark.title || `note ${mark.button.textContent}`);
             this.close();
             this.save();
         };
@@ -86,9 +107,10 @@ export class Annotations {
         this.list.forEach((one, number) => (one.button.textContent = String(number + 1)));
     }
 
-    /** All marks as the manifest holds them. */
-    stored() {
-        return this.list.map(({ title, text, position }) => ({ title, text, position }));
+    /** Notes as a manifest holds them: all, or those that this one does not. */
+    stored(isAll = true) {
+        const wanted = this.list.filter((mark) => isAll || !mark.isGiven);
+        return wanted.map(({ title, text, position }) => ({ title, text, position }));
     }
 
     async save() {

@@ -2,6 +2,8 @@
 
 import { note } from "./overlay.js";
 
+const STEP = 0.02; // of the width, a press of an arrow
+
 export class Comparing {
     constructor(viewer) {
         Object.assign(this, { viewer, share: 0.5, left: null, right: null, isOn: false });
@@ -12,6 +14,7 @@ export class Comparing {
         this.bar.addEventListener("pointermove", (event) => {
             if (event.buttons) this.move(event.clientX / innerWidth);
         });
+        this.bar.addEventListener("keydown", (event) => this.key(event));
         [this.left, this.right] = pair(viewer.entries);
     }
 
@@ -50,9 +53,18 @@ export class Comparing {
         if (this.isOn) await this.start();
     }
 
+    key(event) {
+        const step = { ArrowLeft: -STEP, ArrowRight: STEP }[event.key];
+        if (!step) return;
+        event.preventDefault();
+        event.stopPropagation(); // else it would move a flyer too
+        this.move(this.share + step);
+    }
+
     move(share) {
         this.share = Math.min(Math.max(share, 0.02), 0.98);
         this.bar.style.left = `${100 * this.share}%`;
+        this.bar.setAttribute("aria-valuenow", String(Math.round(100 * this.share)));
         this.labels[0].textContent = this.left.source.name;
         this.labels[1].textContent = this.right.source.name;
         this.viewer.stage.compare({ left: this.left.item, right: this.right.item, share: this.share });

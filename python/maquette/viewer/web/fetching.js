@@ -10,10 +10,21 @@ export function limitBytes() {
     return Math.min(2 * GIGABYTE, SHARE * (navigator.deviceMemory ?? 8) * GIGABYTE);
 }
 
+const begun = new Map(); // address → answer that is on its way
+
+/** Begin a download that `fetchBytes` takes over. */
+export function beginDownload(url) {
+    const answer = fetch(url);
+    answer.catch(() => {}); // who takes it over tells of it
+    begun.set(url, answer);
+}
+
 async function request(url) {
     let response;
+    const early = begun.get(url);
+    begun.delete(url);
     try {
-        response = await fetch(url);
+        response = await (early ?? fetch(url));
     } catch {
         throw unreachable(url);
     }

@@ -12,6 +12,10 @@ export class Plane {
         return this.height;
     }
 
+    nearestAbove() {
+        return this.height;
+    }
+
     isBlocked() {
         return false;
     }
@@ -49,14 +53,21 @@ export class TriangleGround {
         return this.columns.get(column * 4096 + row) ?? [];
     }
 
+    heightsAt(x, z) {
+        const heights = this.column(x, z).map((first) => heightOn(this.corners, first, x, z));
+        return heights.filter((height) => height !== null);
+    }
+
     /** The highest surface at a place that is not above `below`; null where there is none. */
     heightAt(x, z, below) {
-        let best = null;
-        for (const first of this.column(x, z)) {
-            const height = heightOn(this.corners, first, x, z);
-            if (height !== null && height <= below && (best === null || height > best)) best = height;
-        }
-        return best;
+        const heights = this.heightsAt(x, z).filter((height) => height <= below);
+        return heights.length ? Math.max(...heights) : null;
+    }
+
+    /** The lowest surface at a place that is above `above`; null where there is none. */
+    nearestAbove(x, z, above) {
+        const heights = this.heightsAt(x, z).filter((height) => height > above);
+        return heights.length ? Math.min(...heights) : null;
     }
 
     /** Whether a surface stands between two places at a height. */

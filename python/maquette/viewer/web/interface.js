@@ -11,10 +11,9 @@ import { note } from "./overlay.js";
 import { Panels } from "./panels.js";
 import { ScenePicker } from "./picking.js";
 import { saveScreenshot } from "./screenshot.js";
-import { Settings } from "./settings.js";
 import { Toolbar } from "./toolbar.js";
 
-export async function addInterface(viewer) {
+export async function addInterface(viewer, settings) {
     const { scene } = viewer;
     document.getElementById("title").textContent = scene.title;
     document.getElementById("description").textContent = scene.description;
@@ -27,7 +26,7 @@ export async function addInterface(viewer) {
         annotations: new Annotations(viewer, marks),
         comparing: new Comparing(viewer),
         cameras: new Cameras(viewer),
-        settings: new Settings(viewer),
+        settings,
     };
     tools.panels = new Panels(tools);
     const toolbar = new Toolbar();

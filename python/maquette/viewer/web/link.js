@@ -12,7 +12,7 @@ export function linkOf(viewer, annotations) {
     const fields = new URLSearchParams({ view: numbers.map((n) => Number(n.toPrecision(PLACES))).join(","), mode });
     const shown = viewer.entries.flatMap((entry, number) => (entry.state === "shown" ? [number] : []));
     fields.set("show", shown.join(","));
-    const notes = annotations.stored();
+    const notes = annotations.stored(false);
     if (notes.length && !viewer.scene.annotationsUrl) fields.set("notes", JSON.stringify(notes));
     const address = new URL(location.href);
     address.hash = fields.toString();

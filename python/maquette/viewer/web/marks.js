@@ -41,6 +41,7 @@ export class Marks {
         for (const [element, point] of this.placed) {
             const at = stage.project(point);
             element.style.display = at.z > 0 ? "" : "none";
+            element.classList.toggle("flipped", at.x > stage.size.width / 2); // boxes open towards the middle
             element.style.left = `${at.x}px`;
             element.style.top = `${at.y}px`;
         }

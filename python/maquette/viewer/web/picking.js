@@ -6,7 +6,6 @@ export class ScenePicker {
     constructor(stage) {
         this.stage = stage;
         this.picker = new Picker(stage.app, 1, 1, true);
-        stage.app.scene.gsplat.enableIds = true; // splats are drawn into the picker's buffer too
     }
 
     /** The point, page's frame, at CSS pixels; null where there is nothing. */

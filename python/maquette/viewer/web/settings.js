@@ -4,6 +4,12 @@ const QUALITIES = { low: 0.75, medium: 1, high: 2 }; // most device pixels a CSS
 const BUDGETS = { low: 500_000, medium: 1_500_000, high: 4_000_000 }; // of streamed splats
 const KEPT = "maquette.settings";
 
+/** The page's colours, before anything is loaded. */
+export function applyTheme(chosen = kept().theme) {
+    const isLight = matchMedia("(prefers-color-scheme: light)").matches;
+    document.documentElement.dataset.theme = chosen || (isLight ? "light" : "dark");
+}
+
 export class Settings {
     constructor(viewer) {
         this.viewer = viewer;
@@ -23,10 +29,6 @@ export class Settings {
         this.apply();
     }
 
-    get theme() {
-        return this.values.theme || (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
-    }
-
     get background() {
         if (this.values.background) return this.values.background;
         if (this.viewer.scene.background) return this.viewer.scene.background;
@@ -34,13 +36,11 @@ export class Settings {
     }
 
     apply() {
-        document.documentElement.dataset.theme = this.theme;
+        applyTheme(this.values.theme);
         const { stage } = this.viewer;
         stage.background = this.background;
-        const ratio = Math.min(devicePixelRatio, QUALITIES[this.values.quality]);
-        stage.app.graphicsDevice.maxPixelRatio = ratio;
+        stage.pace.ratio = Math.min(devicePixelRatio, QUALITIES[this.values.quality]);
         stage.app.scene.gsplat.splatBudget = BUDGETS[this.values.quality];
-        stage.app.resizeCanvas();
         this.applyToItems();
     }
 

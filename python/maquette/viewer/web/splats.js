@@ -8,7 +8,9 @@ import { readSplat } from "./splat_file.js";
 const COARSER_MEANWHILE = 16; // levels of detail, more than files have
 
 export async function loadSplats(stage, source, onProgress) {
-    const resource = await resourceOf(stage, source, onProgress);
+    const { gsplat } = stage.app.scene;
+    const { resource, isAntialiased } = await resourceOf(stage, source, onProgress);
+    if (gsplat.antiAlias !== isAntialiased) gsplat.antiAlias = isAntialiased; // as they were trained
     const entity = new Entity(source.name);
     const layer = stage.newLayer(source.name);
     entity.addComponent("gsplat", { unified: true, layers: [layer.id] });
@@ -23,27 +25,32 @@ async function resourceOf(stage, source, onProgress) {
     const name = fileName(source.url);
     if (source.format === "lod") {
         app.scene.gsplat.lodUnderfillLimit = COARSER_MEANWHILE; // else nothing is shown until the finest is there
-        return loaded(app, { url: source.url, filename: "lod-meta.json" }, name);
+        const resource = await loaded(app, { url: source.url, filename: "lod-meta.json" }, name);
+        return { resource, isAntialiased: true };
     }
     const buffer = await fetchBytes(source.url, source.bytes, onProgress);
     if (source.format === "splat") {
         const data = readSplat(buffer, name);
         data.reorderData();
-        return new GSplatResource(app.graphicsDevice, data);
+        return { resource: new GSplatResource(app.graphicsDevice, data), isAntialiased: false };
     }
-    requireBeginning(buffer, source.format, name);
+    const head = beginningOf(buffer, source.format, name);
     const contents = source.format === "ply" ? new Response(buffer) : buffer;
-    return loaded(app, { url: `scene.${source.format}`, filename: `scene.${source.format}`, contents }, name);
+    const file = `scene.${source.format}`;
+    const resource = await loaded(app, { url: file, filename: file, contents }, name);
+    const isAntialiased = resource.gsplatData?.meta?.antialias ?? head.includes("comment antialiased\n");
+    return { resource, isAntialiased };
 }
 
-/** The engine's readers wait for ever for what is no file of theirs. */
-function requireBeginning(buffer, format, name) {
+/** A file's head; the engine's readers wait for ever for what is no file of theirs. */
+function beginningOf(buffer, format, name) {
     const head = new TextDecoder("latin1").decode(new Uint8Array(buffer, 0, Math.min(buffer.byteLength, 20_000)));
     const isRight = format === "ply" ? head.startsWith("ply") && head.includes("end_header") : head.startsWith("PK");
     if (!isRight) throw damaged(name, `it is no .${format} file`);
     if (format === "ply" && !/property float (f_dc_0|packed)|element chunk/.test(head)) {
         throw damaged(name, "its points are no Gaussians");
     }
+    return head;
 }
 
 function loaded(app, file, name) {

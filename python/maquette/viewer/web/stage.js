@@ -17,10 +17,8 @@ import {
     Vec4,
     createGraphicsDevice,
 } from "playcanvas";
+import { Pace } from "./pace.js";
 import { Problem } from "./problems.js";
-
-const SETTLE_MS = 600; // drawn on after a change
-const SORTED_MS = 100;
 
 export async function createStage(canvas, frame) {
     let device;
@@ -39,22 +37,21 @@ class Stage {
     constructor(canvas, device, frame) {
         this.canvas = canvas;
         this.app = startedApp(canvas, device);
+        this.app.scene.gsplat.enableIds = true; // for picking; later it would lay out all splats again
         this.items = [];
         this.split = null;
-        this.drawUntil = 0;
+        this.isStale = false;
+        this.isUnsorted = false;
         this.isStreaming = false;
         this.root = new Entity("scene");
         this.root.setLocalRotation(frame.rotation);
         this.app.root.addChild(this.root);
         this.cameras = [this.newCamera(0), this.newCamera(1)];
         this.camera = this.cameras[0];
-        this.app.systems.gsplat.on("frame:ready", (camera, layer, ready, loading) => {
-            this.isStreaming = !ready || loading > 0; // what has come is taken up while a frame is drawn
-        });
-        this.app.scene.on("gsplat:sorted", () => this.drawFor(SORTED_MS)); // a worker's answer, when it comes
-        this.app.on("update", () => {
-            if (this.isStreaming || performance.now() < this.drawUntil) this.app.renderNextFrame = true;
-        });
+        this.pace = new Pace(device);
+        this.followSplats();
+        this.app.on("update", () => this.drawWhereDue());
+        this.app.on("postrender", () => this.pace.began());
         new ResizeObserver(() => this.wake()).observe(canvas);
         this.layout();
     }
@@ -67,14 +64,50 @@ class Stage {
         return entity;
     }
 
-    /** Draw the next frames. */
-    wake() {
-        this.drawFor(SETTLE_MS);
+    /** One frame at a time: a change while it is drawn asks for another one. */
+    drawWhereDue() {
+        const isDue = this.isStale || this.isStreaming || this.pace.isOwed;
+        if (!this.items.length || this.pace.isBusy || !isDue) return;
+        this.pace.choose();
+        this.isStale = false;
+        this.app.renderNextFrame = true;
     }
 
-    drawFor(milliseconds) {
-        this.drawUntil = Math.max(this.drawUntil, performance.now() + milliseconds);
-        this.app.renderNextFrame = true;
+    /** Splats are sorted by a worker: a frame is due when its answer has come. */
+    followSplats() {
+        const { gsplat } = this.app.systems;
+        this.app.on("prerender", () => (this.isUnsorted = false));
+        gsplat.on("frame:ready", (camera, layer, isSorted, loading) => {
+            if (!isSorted) this.isUnsorted = true;
+            this.isStreaming = loading > 0; // what has come is taken up while a frame is drawn
+        });
+        gsplat.on("frame:request", () => {
+            if (!this.app.renderNextFrame) this.wake(); // else the frame that begins now shows it
+        });
+    }
+
+    /** Draw the next frame. */
+    wake() {
+        this.isStale = true;
+    }
+
+    /** Whether a frame is still to be drawn. */
+    get isDrawing() {
+        return this.isStale || this.isUnsorted || this.isStreaming || this.pace.isOwed || this.pace.isBusy;
+    }
+
+    /** Resolves after a frame that shows what was added: splats are sorted by then. */
+    async drawn() {
+        this.wake();
+        await new Promise((resolve) => {
+            const look = () => {
+                if (this.isUnsorted) return;
+                this.app.off("postrender", look);
+                resolve();
+            };
+            this.app.on("postrender", look);
+        });
+        await this.pace.settled();
     }
 
     /** A layer of its own for one thing that can be shown, hidden and compared. */
@@ -123,6 +156,7 @@ class Stage {
 
     /** Place both cameras. */
     place(position, rotation, fov, near, far) {
+        this.pace.moved();
         for (const entity of this.cameras) {
             entity.setPosition(position);
             entity.setRotation(rotation);

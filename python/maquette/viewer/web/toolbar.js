@@ -18,8 +18,8 @@ export class Toolbar {
         button.append(icon(name));
         button.title = `${label} (${key})`;
         button.setAttribute("aria-label", label);
-        button.onclick = () => {
-            button.blur(); // else the next key would press it again
+        button.onclick = (event) => {
+            if (event.detail) button.blur(); // clicked by a pointer: the next key is for the picture
             act();
         };
         this.element.append(button);
@@ -41,6 +41,7 @@ export class Toolbar {
 
     key(event) {
         if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+        if (event.key === "Enter" && event.target.closest?.("button, a, label")) return; // presses that
         if (event.key === "Escape") this.onEscape();
         else if (!event.repeat) this.keys.get(event.key.toLowerCase())?.();
     }

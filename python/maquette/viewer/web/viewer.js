@@ -14,13 +14,16 @@ import { Viewpoint } from "./viewpoint.js";
 const LOADERS = { splat: loadSplats, mesh: loadMesh, points: loadPoints };
 const EYE_SHARE = 0.05; // of the scene's diameter, where the manifest tells no walker's height
 
+/** All that can be shown; the first is what the page opens with. */
+export function sourcesOf(scene) {
+    return [...scene.splats, ...scene.meshes, ...scene.points];
+}
+
 export class Viewer extends EventTarget {
     constructor(scene, frame, stage) {
         super();
         Object.assign(this, { scene, frame, stage });
-        this.entries = [...scene.splats, ...scene.meshes, ...scene.points].map((source) => ({
-            source, item: null, state: "waiting", problem: null,
-        }));
+        this.entries = sourcesOf(scene).map((source) => ({ source, item: null, state: "waiting", problem: null }));
         this.viewpoint = new Viewpoint((...placed) => {
             stage.place(...placed);
             this.dispatchEvent(new Event("moved"));
@@ -36,10 +39,10 @@ export class Viewer extends EventTarget {
         });
     }
 
-    /** Load the first thing, and look at it. */
+    /** Read the first thing, and look at it. */
     async open() {
         const [first] = this.entries;
-        await this.load(first);
+        await this.read(first);
         if (first.problem) throw first.problem;
         this.extent = extentOf(this.scene, this.frame, this.stage.items);
         this.viewpoint.size = this.extent.radius;
@@ -55,7 +58,14 @@ export class Viewer extends EventTarget {
         return told > 0 ? told : EYE_SHARE * 2 * this.extent.radius;
     }
 
+    /** Read what a person asked for later, beside what is shown. */
     async load(entry) {
+        await this.read(entry);
+        if (entry.item) await this.stage.drawn();
+        hideLoading();
+    }
+
+    async read(entry) {
         const { source } = entry;
         entry.state = "loading";
         this.changed();
@@ -69,7 +79,6 @@ export class Viewer extends EventTarget {
             entry.problem = asProblem(error, source.name);
             entry.state = "failed";
         }
-        hideLoading();
         this.changed();
     }
 
@@ -125,7 +134,13 @@ export class Viewer extends EventTarget {
         if (mode === "walk") {
             await this.findGround();
             const { walk } = this.scene;
-            if (walk) this.viewpoint.look(this.frame.shown(walk.position), this.frame.shown(walk.lookAt), { isAtOnce: true });
+            const start = walk && this.frame.shown(walk.position);
+            // Inside an object nothing is below: the walk begins under the present view then.
+            if (start && this.viewpoint.ground.heightAt(start.x, start.z, start.y) !== null) {
+                this.viewpoint.look(start, this.frame.shown(walk.lookAt), { isAtOnce: true });
+            } else {
+                this.viewpoint.lookAhead();
+            }
         }
         this.viewpoint.setMode(mode);
     }

@@ -4,10 +4,12 @@ import { Quat, Vec3 } from "playcanvas";
 
 const DEGREES = 180 / Math.PI;
 const STEEPEST = 89.5; // degrees
+const WALKER_DOWN = 15; // degrees, at first
 const EASE_S = 0.07; // time constant of turning and zooming
 const FLY_SHARE = 0.25; // of the scene's size, a second
 const WALK_SHARE = 0.4; // of the flying speed
 const RUN = 3;
+const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 const STEP_SHARE = 0.5; // of the eye height: what a walker climbs
 
 export class Viewpoint {
@@ -134,10 +136,17 @@ export class Viewpoint {
         return eye;
     }
 
+    /** From the same place, no more than a little downwards. */
+    lookAhead() {
+        const eye = this.eyeOf(this.goal);
+        this.goal.pitch = Math.max(this.goal.pitch, -WALKER_DOWN);
+        this.standAt(eye);
+    }
+
     /** Put a walker onto the ground below, or the nearest above. */
     stand() {
         const eye = this.eyeOf(this.goal);
-        const height = this.ground?.heightAt(eye.x, eye.z, eye.y) ?? this.ground?.heightAt(eye.x, eye.z, Infinity);
+        const height = this.ground?.heightAt(eye.x, eye.z, eye.y) ?? this.ground?.nearestAbove(eye.x, eye.z, eye.y);
         if (height === null || height === undefined) return;
         eye.y = height + this.eyeHeight;
         this.standAt(eye);
@@ -159,7 +168,7 @@ export class Viewpoint {
             100 * Math.abs(Math.log(goal.distance / now.distance)),
         );
         if (off === 0) return;
-        const share = off < 0.02 ? 1 : 1 - Math.exp(-seconds / EASE_S);
+        const share = off < 0.02 || STILL.matches ? 1 : 1 - Math.exp(-seconds / EASE_S);
         if (share === 1) {
             this.now = copied(goal);
         } else {

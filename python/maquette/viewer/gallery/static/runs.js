@@ -58,7 +58,7 @@ function preview(panel, run, key, at) {
 }
 
 function addFrame(panel) {
-    const frame = element("iframe", { title: "preview in 3D" });
+    const frame = element("iframe", { title: "preview in 3D", allow: "fullscreen" });
     panel.append(element("div", { class: "stage", style: "margin-top: 10px" }, element("figure", {}, frame)));
 }
 
