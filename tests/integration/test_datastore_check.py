@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from command_line import maquette
 from fault_proxy import Fault, Gate, Judge, proxy_to
 from maquette.storage.embedded import Running
-from s3_server import write_scene
+from s3_server import place_in, write_scene
 from strict_store import strict
 
 DENIED, ABSENT = Fault(403, "AccessDenied"), Fault(404, "NoSuchBucket")
@@ -75,6 +76,8 @@ def test_each_right_that_is_missing_is_told(
     def judge(method: str, path: str) -> Fault | None:
         return DENIED if re.match(refused, f"{method} {path}") else None
 
+    with closing(place_in(server.location.endpoint, "thing", "refused")) as there:
+        there.ensure()
     with proxy_to(server.location.endpoint, judge) as proxy:
         code, said, wrong = refusing(person, proxy.endpoint, "datastore", "check", "REFUSING")
     told = works.copy()

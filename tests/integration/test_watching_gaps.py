@@ -9,7 +9,7 @@ import pytest
 from emulated import Emulated
 from fault_proxy import Fault, proxy_to
 from job_making import script_job
-from maquette.cli.run import follow
+from maquette.cli.following import follow
 from maquette.runners import tracking, watching
 from maquette.runners.base import get_runner
 from waiting import wait_for

@@ -85,6 +85,8 @@ def run_step(
 ) -> None:
     """Submit a step and, unless WAIT=0, follow it to its end.
 
+    What follows a job is imported before it is submitted: Python loses some Ctrl-C in imports.
+
     Args:
         chart: With `as_json`: also points of a chart of its progress.
 
@@ -93,6 +95,7 @@ def run_step(
         MaquetteError: the job failed; carries the step's own words and exit code.
     """
     from maquette.cli import remembering
+    from maquette.cli.following import follow
     from maquette.cli.next_command import print_next
     from maquette.cli.scenes import print_results
     from maquette.config import remembered
@@ -182,24 +185,6 @@ def _say_cost(document: dict[str, Any]) -> None:
     if cost and cost.get("at_most") is not None:
         minutes = f"{cost['minutes']} min at {cost['eur_per_minute']:.4f} EUR, {cost['price_from']}"
         print(f"cost: at most {cost['at_most']:.2f} EUR ({minutes})", file=sys.stderr)
-
-
-def follow(ledger: StepLedger, as_json: bool, chart: bool = False) -> dict[str, Any]:
-    """Show a job's progress until it has ended; returns its last document."""
-    from maquette.runners import tracking
-    from maquette.runners.base import get_runner
-    from maquette.runners.watching import patiently, watched_lines
-    from maquette.ui.printers import choose_printer
-
-    document = patiently(lambda: tracking.refresh(ledger))
-    ours = document["maquette"]
-    printer = choose_printer(as_json, chart)
-    try:
-        for line in watched_lines(get_runner(ours["backend"]), ours["handle"] or {}):
-            printer.line(line)
-    finally:
-        printer.close()
-    return patiently(lambda: tracking.refresh(ledger))
 
 
 def raise_for_end(document: dict[str, Any], ledger: StepLedger) -> None:

@@ -120,7 +120,8 @@ def _complete(step: str, settings: Settings, after: str) -> tuple[str, Settings]
 def _already(step: str, settings: Settings, ledger: StepLedger, after: str) -> str:
     """When this step ended, if it is done or its running job comes to a good end; else ""."""
     from maquette.cli.engine_results import take_over
-    from maquette.cli.run import finish, follow
+    from maquette.cli.following import follow
+    from maquette.cli.run import finish
     from maquette.jobs.states import has_ended
     from maquette.runners import tracking
 
