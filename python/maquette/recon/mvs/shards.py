@@ -12,6 +12,7 @@ import torch
 
 from maquette.counting import counted
 from maquette.errors import BadInput
+from maquette.recon.mvs.colmap_files import Pass, map_files
 from maquette.recon.mvs.grey_views import Contents, GreyViews
 from maquette.recon.mvs.plan import PAIRS, VIEWS, Plan, read_plan
 from maquette.recon.mvs.view_records import ViewRecords
@@ -106,6 +107,24 @@ def inputs(scene: Scene, group: str, shares: Sequence[Collection[int]]) -> list[
         [*shared, *told, *(photos[number] for number in sorted(with_sources(plan, share)))]
         for share in shares
     ]
+
+
+def inputs_with_maps(
+    scene: Scene, group: str, shares: Sequence[Collection[int]], stage: str, kind: Pass
+) -> list[list[Path]]:
+    """The same, with the maps of the share and its sources, and their records of a stage.
+
+    Args:
+        kind: Of the maps, `photometric` or `geometric`.
+    """
+    folder = scene.dense(group)
+    plan, before = read_plan(folder), records(scene, stage, group)
+    found = []
+    for share, files in zip(shares, inputs(scene, group, shares), strict=True):
+        names = [plan.names[number] for number in sorted(with_sources(plan, share))]
+        maps = [path for name in names for path in map_files(folder / "stereo", name, kind)]
+        found.append([*files, *maps, *(before.path(name) for name in names)])
+    return found
 
 
 def share_threads(workers: int) -> None:

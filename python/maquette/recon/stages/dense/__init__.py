@@ -127,7 +127,7 @@ STAGES = named(
     Stage(
         "fuse",
         1,
-        deferred_shards(__name__, "fuse", needs=one_gpu),
+        deferred_shards(__name__, "fuse", lists_inputs=True, needs=one_gpu),
         parameters=(
             "group",
             "min_views",

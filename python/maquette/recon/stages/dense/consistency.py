@@ -64,16 +64,7 @@ def run(
 
 def inputs(scene: Scene, options: DeclaredOptions, items: Sequence[list[int]]) -> list[list[Path]]:
     """What depth maps are made of, and those of each shard's views and their sources."""
-    folder = scene.dense(options.group)
-    plan, before = read_plan(folder), shards.records(scene, _BEFORE, options.group)
-    found = []
-    for views, files in zip(items, shards.inputs(scene, options.group, items), strict=True):
-        names = [plan.names[number] for number in sorted(shards.with_sources(plan, views))]
-        maps = [
-            path for name in names for path in map_files(folder / "stereo", name, "photometric")
-        ]
-        found.append([*files, *maps, *(before.path(name) for name in names)])
-    return found
+    return shards.inputs_with_maps(scene, options.group, items, _BEFORE, "photometric")
 
 
 def _refined(

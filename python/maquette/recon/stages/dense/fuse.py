@@ -61,9 +61,14 @@ def run(
     """Write `stereo/filtered/NAME.bin` of these views: what other maps agree with."""
     shards.share_threads(options.workers)
     device = gpus.device_of(options.gpus, views[0] // options.n_images_per_group)
-    work = _Fusion.of(scene, options, progress, device)
+    work = _Fusion.of(scene, options, progress, device, views)
     work.filter(views)
     return [path for view in views for path in work.done.files(work.material.plan.names[view])]
+
+
+def inputs(scene: Scene, options: DeclaredOptions, items: Sequence[list[int]]) -> list[list[Path]]:
+    """The maps of each shard's views and of their sources, and what these were made of."""
+    return shards.inputs_with_maps(scene, options.group, items, _BEFORE, "geometric")
 
 
 def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
@@ -126,10 +131,11 @@ class _Fusion:
 
     @classmethod
     def of(
-        cls, scene: Scene, options: DeclaredOptions, progress: Progress, device: torch.device
-    ) -> _Fusion:
-        """Open a scene whose maps are made."""
-        material = Material.of(scene, options.group)
+        cls, scene: Scene, options: DeclaredOptions, progress: Progress, device: torch.device,
+        shard: Sequence[int] | None = None,
+    ) -> _Fusion:  # fmt: skip
+        """Open a scene whose maps are made, or those of a shard."""
+        material = Material.of(scene, options.group, shard)
         agreement = Agreement(
             options.max_reproj_error, options.max_depth_error, options.max_normal_error,
             options.min_views, options.speckle_size,
