@@ -14,10 +14,12 @@ from PIL import Image
 
 from maquette.errors import BadInput, JobFailed, NotFound
 from maquette.pipelines.splat.options import ExtractOptions
+from maquette.publishing.choosing import chosen
 from maquette.recon.evaluate.protocols import NotMeasured
 from maquette.recon.evaluate.results import find_surface
 from maquette.recon.evaluate.views import held_out, render_pairs
 from maquette.recon.mesh.reading import read_mesh
+from maquette.recon.page_data.writing import write as page_data
 from maquette.recon.splats.files.ply import read_ply
 from maquette.recon.splats.files.splat import read_splat
 from maquette.recon.splats.gaussians import SH_C0, Gaussians
@@ -162,6 +164,21 @@ def test_what_is_not_asked_for_any_more_goes(scene: Scene) -> None:
     assert again[0].key and [record.stage for record in again] == [
         "clean", "mesh", "export", "pictures",
     ]  # fmt: skip
+
+
+def test_streamed_splats_are_for_pages_here_and_go_when_nobody_asks(scene: Scene) -> None:
+    extract(scene, formats="sog", streamed=True)
+    told = json.loads((scene.results / "manifest.json").read_text())
+    index = scene.results / told["formats"]["lod"]
+    described = json.loads(index.read_text())
+    assert described["counts"][0] == told["splats"] and told["best_format"] == "sog"
+    assert all((index.parent / name).is_file() for name in described["filenames"])
+    page = json.loads(page_data(scene, ["splat"]).read_text())
+    assert (scene.root / page["formats"]["lod"]).samefile(index)
+    assert set(chosen(page, 0, best_only=False)["formats"]) == {"sog"}
+    extract(scene, formats="sog")
+    assert not index.parent.exists()
+    assert "lod" not in json.loads(page_data(scene, ["splat"]).read_text())["formats"]
 
 
 def test_a_limit_is_met_and_its_price_is_told(scene: Scene) -> None:

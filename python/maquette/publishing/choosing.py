@@ -49,13 +49,18 @@ def chosen(manifest: Mapping[str, Any], limit_bytes: int, *, best_only: bool) ->
     return told
 
 
+def published_formats(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The formats that are one file; hundreds of them could have no private link."""
+    return {name: address for name, address in manifest["formats"].items() if name != "lod"}
+
+
 def good_formats(manifest: Mapping[str, Any], limit_bytes: int) -> list[str]:
     """The formats of splats that fit and lost no more than 1 dB."""
     lost = manifest.get("lost_db", {})
     return [
         name
-        for name, size_bytes in manifest["size_bytes"].items()
-        if _fits(size_bytes, limit_bytes) and lost.get(name, 0.0) <= MOST_LOST_DB
+        for name in published_formats(manifest)
+        if _fits(manifest["size_bytes"][name], limit_bytes) and lost.get(name, 0.0) <= MOST_LOST_DB
     ]
 
 
@@ -87,7 +92,7 @@ def _fits(size_bytes: int, limit_bytes: int) -> bool:
 def _splats(
     manifest: Mapping[str, Any], limit_bytes: int, *, best_only: bool
 ) -> dict[str, Any]:  # fmt: skip
-    formats, sizes = manifest["formats"], manifest["size_bytes"]
+    formats, sizes = published_formats(manifest), manifest["size_bytes"]
     lost = {name: float(manifest.get("lost_db", {}).get(name, 0.0)) for name in formats}
     small = [name for name in formats if _fits(sizes[name], limit_bytes)]
     model = manifest["title"]

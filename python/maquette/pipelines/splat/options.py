@@ -68,6 +68,9 @@ class ExtractOptions(StepOptions):
         "splat sog", "files to publish, of splat, sog, spz, glb; a .ply is always written",
         pattern=f"{_FORMAT}( {_FORMAT})*",
     )  # fmt: skip
+    streamed: bool = option(
+        False, "1: in parts and levels of detail too, which pages show while they load"
+    )
     size_limit: int = option(
         "", "the most that a published file may take, e.g. 20MB; empty: any", parse=parse_size
     )

@@ -79,6 +79,8 @@ def _add_splats(scene: Scene, found: list[outputs.Output], layers: Layers) -> No
     if not shown:
         return
     described = _described(scene)
+    streamed = scene.results / str(described.get("formats", {}).get("lod") or "lod")
+    shown |= {"lod": streamed} if streamed.is_file() else {}
     layers.splats, layers.pipeline = shown, scene.pipeline
     layers.scale = float(described.get("metadata", {}).get("scene_scale", 1.0))
     layers.license = str(described.get("license", ""))

@@ -88,6 +88,7 @@ STAGES = named(
         4,
         deferred(__name__, "export"),
         parameters=("formats", "size_limit", "scene_scale", "content_license", "seed"),
+        added=("streamed",),
         after=("clean", "mesh"),
         facts=("cameras", "region", "georeference"),
         files=lambda scene, options: filter(Path.is_file, (ground_file(scene),)),

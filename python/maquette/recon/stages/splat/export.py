@@ -5,20 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from maquette.recon import gpus
+from maquette.recon.frames.folders import remove, replacing_folder
 from maquette.recon.mesh.upright import up_direction
 from maquette.recon.page_data.manifest import Facts, manifest
 from maquette.recon.places.gravity import LARGEST_NADIR_DEG, nadir_angle_deg
 from maquette.recon.splats.exporting import ROUNDED, Exported, export, formats, least_lost
+from maquette.recon.splats.files.streamed_sog import INDEX, write_streamed_sog
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.importance import importance_in
 from maquette.recon.splats.quality import Quality, judges
 from maquette.recon.splats.sensitivity import Sensitivity, sensitivity_in
 from maquette.recon.splats.trained import Trained, read_trained
+from maquette.recon.splats.turning import scaled
 from maquette.recon.stages.splat import STAGES, ground_file
 from maquette.scene import georeference, outputs, transforms
 from maquette.scene.atomic import write_json
@@ -30,10 +34,11 @@ from maquette.stages.stage import DeclaredOptions, Report
 STAGE = STAGES["export"]
 
 MANIFEST = "manifest.json"
+_MANY = 1_000_000  # splats that a page had better stream
 
 
 def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
-    """Write `<MODEL>.splat`, `.sog` … as FORMATS asks, and `manifest.json`.
+    """Write `<MODEL>.splat`, `.sog` … as FORMATS asks, `<MODEL>_lod/`, and `manifest.json`.
 
     Raises:
         BadInput: the master is damaged, or nothing fits into SIZE_LIMIT.
@@ -58,10 +63,12 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
             shown=shown if name in ROUNDED else None, scale=options.scene_scale,
         )  # fmt: skip
     progress.step("formats", len(wanted), len(wanted))
+    streamed = _streamed(scene, options, trained.gaussians)
     path = scene.results / MANIFEST
-    write_json(path, _manifest(scene, options, trained, cameras, exported))
+    write_json(path, _manifest(scene, options, trained, cameras, exported, streamed))
     files = [file.path for file in exported.values()]
-    kinds = dict.fromkeys(files, outputs.SPLATS) | {path: outputs.OTHER}
+    kinds = dict.fromkeys(files, outputs.SPLATS)
+    kinds |= dict.fromkeys(filter(None, (path, streamed)), outputs.OTHER)
     numbers = {
         f"{name}_{key}": value
         for name, file in exported.items()
@@ -69,6 +76,17 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     }
     remarks = [_remark(name, file, trained.gaussians) for name, file in exported.items()]
     return Report(list(kinds), numbers=numbers, kinds=kinds, remarks=[*filter(None, remarks)])
+
+
+def _streamed(scene: Scene, options: DeclaredOptions, gaussians: Gaussians) -> Path | None:
+    """Write splats in parts and levels where that is wanted; returns the index."""
+    folder = scene.results / f"{scene.name}_lod"
+    if not options.streamed:
+        remove(folder)
+        return None
+    with replacing_folder(folder) as work:
+        write_streamed_sog(work, scaled(gaussians, options.scene_scale), seed=options.seed)
+    return folder / INDEX
 
 
 def _sensitivity(
@@ -87,16 +105,22 @@ def _manifest(
     trained: Trained,
     cameras: Transforms,
     exported: dict[str, Exported],
+    streamed: Path | None,
 ) -> dict[str, Any]:
     scale, master = options.scene_scale, scene.results / f"{scene.name}.ply"
     files = {name: file.path.name for name, file in exported.items()}
     sizes = {name: file.size_bytes for name, file in exported.items()}
+    best = least_lost(exported) if exported else "ply"
+    if streamed is not None:
+        files["lod"] = streamed.relative_to(scene.results).as_posix()
+        sizes["lod"] = sum(file.stat().st_size for file in streamed.parent.rglob("*.*"))
+        best = "lod" if len(trained.gaussians) >= _MANY else best
     if scale == 1.0:
         files, sizes = files | {"ply": master.name}, sizes | {"ply": master.stat().st_size}
     facts = Facts(
         files=files or {"ply": master.name},
         sizes=sizes or {"ply": master.stat().st_size},
-        best=least_lost(exported) if exported else "ply",
+        best=best,
         region=cameras.region,
         frames=cameras.frames,
         up=up_direction(cameras.frames, cameras.up),
