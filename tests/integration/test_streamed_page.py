@@ -48,7 +48,7 @@ def ground_share(page: object, name: str = "") -> float:
 
 def sharpness(shown: np.ndarray) -> float:
     """How much neighbouring pixels differ, of the ground that is near."""
-    near = shown[180:250, 20:460].mean(axis=2)
+    near = shown[120:215, 20:460].mean(axis=2)  # above the buttons
     return float(np.abs(np.diff(near, axis=1)).mean())
 
 
