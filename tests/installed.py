@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import venv
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +69,7 @@ def unpacked_sdist(sources: Path, target: Path) -> Path:
     target.mkdir()
     _must_run([sys.executable, "-c", code], cwd=sources)
     (archive,) = target.glob("*.tar.gz")
-    with tarfile.open(archive) as tar:
-        tar.extractall(target, filter="data")
+    shutil.unpack_archive(archive, target)
     return target / archive.name.removesuffix(".tar.gz")
 
 
