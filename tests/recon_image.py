@@ -23,8 +23,8 @@ NAME_OF_BUILD = building.recipes(Settings(backend="docker", variant="cpu"))[0].r
 def recon_image() -> str:
     """The id of the image for jobs in containers.
 
-    Its name ends with a hash of all that goes into it, so that neither another checkout nor a
-    change of the sources gets into the tests.
+    Its name ends with a hash of all that goes into it, the commit too, which is a label: built once
+    more it is the same, and no test takes the name from under another.
     """
     recipe = cpu_recipe()
     with connected(find_daemon()) as client:
@@ -38,8 +38,9 @@ def cpu_recipe() -> building.Recipe:
     """How `make images VARIANT=cpu` builds it, but for its name."""
     recipe = building.recipes(Settings(backend="docker", variant="cpu"))[0]
     with pack(recipe.name, recipe.wheels, recipe.extra_ca) as context:
-        content = hashlib.file_digest(context, "sha256").hexdigest()[:16]
-    return replace(recipe, version=f"of-{content}")
+        content = hashlib.file_digest(context, "sha256")
+    content.update(building.revision().encode())
+    return replace(recipe, version=f"of-{content.hexdigest()[:16]}")
 
 
 if __name__ == "__main__":
