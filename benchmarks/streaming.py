@@ -34,6 +34,7 @@ import streamed_scene  # noqa: E402
 from maquette.recon.splats.files.sog import write_sog  # noqa: E402
 from maquette.recon.splats.files.streamed_sog import Division, write_streamed_sog  # noqa: E402
 from maquette.viewer import web_build  # noqa: E402
+from waiting import wait_for  # noqa: E402
 
 LIMIT_S = 240.0
 SIZE = {"width": 640, "height": 400}
@@ -105,14 +106,14 @@ def watch(
             if shots:
                 page.screenshot(path=shots / f"streaming_{moment.replace(' ', '_')}.png")
 
-        until(lambda: has_ground(page))
+        wait_for(lambda: has_ground(page), LIMIT_S)
         tell("first picture")
-        until(lambda: page.evaluate("!maquette.viewer.stage.isStreaming"))
+        wait_for(lambda: page.evaluate("!maquette.viewer.stage.isStreaming"), LIMIT_S)
         tell("settled")
         before = server.sent_bytes
         page.evaluate(f"({LOOK_BACK})(maquette.viewer)")
-        until(lambda: server.sent_bytes > before)
-        until(lambda: page.evaluate("!maquette.viewer.stage.isStreaming"))
+        wait_for(lambda: server.sent_bytes > before, LIMIT_S)
+        wait_for(lambda: page.evaluate("!maquette.viewer.stage.isStreaming"), LIMIT_S)
         tell("turned")
         browser.close()
 
@@ -131,15 +132,6 @@ def has_ground(page: Any) -> bool:
     behind = [int(streamed_scene.BEHIND[at : at + 2], 16) for at in (1, 3, 5)]
     lower = shown[shown.shape[0] // 2 :]
     return bool((np.abs(lower - behind).max(axis=2) > 40).mean() > 0.9)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Poll until it holds, at most four minutes."""
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("the page did not come so far within four minutes")
-        time.sleep(0.3)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import launching
 from dense_ready import OPTIONS, VIEWS, contents, make_ready
 from maquette.errors import BadInput, ConfigError, Interrupted
 from maquette.pipelines.options import to_mapping
+from maquette.pipelines.photogrammetry.options import ProcessOptions
 from maquette.recon.executing import command, in_processes
 from maquette.recon.geometry.points import read_points
 from maquette.recon.mvs.colmap_files import filtered_file, map_files
@@ -132,21 +133,24 @@ def test_finished_photos_survive_a_kill_also_inside_a_shard(
     assert ours.read_bytes() == theirs.read_bytes()
 
 
+def executor_of(way: str, file: Path, chosen: ProcessOptions) -> Executor:
+    """Two processes, or commands that read their options from a file."""
+    if way == "two processes":
+        return in_processes
+    write_json(file, to_mapping(chosen))
+    return Commands(
+        launching.open_launcher, lambda shard: command("photogrammetry", "process", file, shard)
+    )
+
+
 @pytest.mark.parametrize("way", ["two processes", "commands"])
 def test_who_runs_the_shards_changes_no_byte(
     ready: Path, fused: Path, tmp_path: Path, way: str
 ) -> None:
     root = linked_copy(ready, tmp_path / "scene")
     chosen = replace(OPTIONS, workers=2, n_images_per_group=VIEWS // 2)
-    options = tmp_path / "options.json"
-    write_json(options, to_mapping(chosen))
     scene, quiet = Scene(root, "photogrammetry"), Progress(log=io.StringIO())
-    executor: Executor = in_processes
-    if way == "commands":
-        executor = Commands(
-            launching.open_launcher,
-            lambda shard: command("photogrammetry", "process", options, shard),
-        )
+    executor = executor_of(way, tmp_path / "options.json", chosen)
     run_stages(STAGES[:2], "process", scene, chosen, quiet, executor=executor)
     assert len(contents(fused)) == VIEWS and contents(root) == contents(fused)
 
@@ -155,15 +159,8 @@ def test_who_runs_the_shards_changes_no_byte(
 def test_who_filters_the_maps_changes_no_byte(fused: Path, tmp_path: Path, way: str) -> None:
     root = linked_copy(fused, tmp_path / "scene")
     chosen = replace(OPTIONS, workers=2, n_images_per_group=VIEWS // 2, force_stage="fuse")
-    options = tmp_path / "options.json"
-    write_json(options, to_mapping(chosen))
     scene, quiet = Scene(root, "photogrammetry"), Progress(log=io.StringIO())
-    executor: Executor = in_processes
-    if way == "commands":
-        executor = Commands(
-            launching.open_launcher,
-            lambda shard: command("photogrammetry", "process", options, shard),
-        )
+    executor = executor_of(way, tmp_path / "options.json", chosen)
     run_stages(STAGES, "process", scene, chosen, quiet, executor=executor)
     assert len(points_of(fused)) == VIEWS + 2 and points_of(root) == points_of(fused)
     assert len(list((scene.records("photogrammetry") / "fuse").glob("*-of-2.json"))) == 2

@@ -59,4 +59,4 @@ def _matrices(path: Path, *names: str) -> list[NDArray[Any]]:
         stored = loadmat(path)
         return [np.asarray(stored[name]) for name in names]
     except (OSError, ValueError, KeyError, NotImplementedError, TypeError) as error:
-        raise BadInput(f"`{path}` is damaged: {error}", hint=hint) from error
+        raise BadInput(f"`{path}` can not be read: {error}", hint=hint) from error
