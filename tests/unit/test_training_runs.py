@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 
-from maquette.errors import BadInput, Interrupted, JobFailed, NotFound
+from maquette.errors import BadInput, ConfigError, Interrupted, JobFailed, NotFound
 from maquette.recon import stopping
 from maquette.recon.training import checkpoint_files, loop, runs
 from maquette.recon.training.options import RunOptions
@@ -188,6 +188,18 @@ def test_fresh_keeps_the_old_run_under_another_name(run: Path) -> None:
     assert state(run)["iteration"] == 2
     assert same(state(run.with_name("experiments.1"))["model"], before["model"])
     assert state(run.with_name("experiments.2"))["iteration"] == 4
+
+
+def test_more_processes_than_gpus_are_refused_before_the_old_run_moves(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(run, 3)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ConfigError, match="GPU=3, but this machine has 2"):
+        train(run, 4, fresh=True, gpus=3)
+    assert state(run)["iteration"] == 3
+    assert not run.with_name("experiments.1").exists()
 
 
 def test_pruning_keeps_the_newest_and_those_that_ended_a_run(run: Path) -> None:

@@ -62,7 +62,7 @@ def build(
     options = TrainingOptions.from_mapping(arguments["options"])
     if state is not None:
         _check_fits(state["options"], options)
-    device = place(processes.world, processes.rank) if arguments["gpus"] else torch.device("cpu")
+    device = place(processes.rank) if arguments["gpus"] else torch.device("cpu")
     training, validation = (_opened(arguments["data"][part]) for part in ("training", "validation"))
     assert training is not None
     folder = Path(arguments["folder"])

@@ -82,7 +82,7 @@ def build(
 
 
 def _device(gpus: int, processes: ProcessGroup) -> torch.device:
-    return place(processes.world, processes.rank) if gpus else torch.device("cpu")
+    return place(processes.rank) if gpus else torch.device("cpu")
 
 
 def _batch(processes: int, state: dict[str, Any] | None) -> int:

@@ -78,7 +78,7 @@ def build(
     kept, held_out = split(cameras.frames)
     if state is not None:
         states.check_fits(state, cameras.region, config, len(kept))
-    device = place(processes.world, processes.rank) if options.gpus else torch.device("cpu")
+    device = place(processes.rank) if options.gpus else torch.device("cpu")
     size = config.data.train.image_size
     # On the CPU the dataset itself is all that pixels may take.
     views = Views(scene, kept, max(size) if size else None, 0 if device.type == "cpu" else None)

@@ -92,19 +92,23 @@ class ProcessGroup:
         return bool(answer.item())
 
 
-def place(gpus: int, rank: int) -> torch.device:
-    """The device of one of `gpus` processes, made the current one.
+def check_gpus(processes: int) -> None:
+    """Refuse more processes than this machine has GPUs, where it has any.
 
     Raises:
         ConfigError: this machine has GPUs, but fewer.
     """
+    found = torch.cuda.device_count() if torch.cuda.is_available() else processes
+    if processes > found:
+        raise ConfigError(
+            f"GPU={processes}, but this machine has {found}", hint=f"use GPU={found} or fewer"
+        )
+
+
+def place(rank: int) -> torch.device:
+    """The device of a process, made the current one."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    found = torch.cuda.device_count()
-    if gpus > found:
-        raise ConfigError(
-            f"GPU={gpus}, but this machine has {found}", hint=f"use GPU={found} or fewer"
-        )
     torch.cuda.set_device(rank)  # collective operations use the current one
     return torch.device("cuda", rank)
 

@@ -15,7 +15,7 @@ from maquette.recon.training.failures import memory_checked
 from maquette.recon.training.loop import Loop
 from maquette.recon.training.metrics import MetricsWriter
 from maquette.recon.training.options import RunOptions
-from maquette.recon.training.process_group import ProcessGroup, use_threads
+from maquette.recon.training.process_group import ProcessGroup, check_gpus, use_threads
 from maquette.recon.training.starting import begin
 from maquette.recon.training.trainable import Method, SupportsDescription, Trainable
 from maquette.recon.training.weights_and_biases import WeightsAndBiases
@@ -61,6 +61,7 @@ def train(
     """
     if options.wandb:
         weights_and_biases.check()
+    check_gpus(options.gpus)
     if options.fresh:
         set_aside(run, progress)
     choice = _previous(run, options.checkpoint, progress)
