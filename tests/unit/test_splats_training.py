@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -203,10 +204,11 @@ VARIANTS: list[dict[str, Any]] = [
     {},
     {"strategy": "classic", "background": "shell"},
     {"background": "sky", "exposure": True, "refine_poses": True},
+    {"background": "ground"},
 ]
 
 
-@pytest.mark.parametrize("options", VARIANTS, ids=["mcmc", "classic", "corrections"])
+@pytest.mark.parametrize("options", VARIANTS, ids=["mcmc", "classic", "corrections", "ground"])
 def test_a_run_that_stops_and_goes_on_is_the_run_that_did_not_stop(
     ring: tuple[Scene, list[Frame]], options: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -403,6 +405,29 @@ def test_ground_beside_all_points_gets_points_in_the_colour_of_its_photograph(
     assert len(with_ground(found, Pictures(scene, frames, CPU), frames, 1.0).points) == 1100
     lonely = First(above, np.zeros((300, 3), np.uint8), "sparse")
     assert len(with_ground(lonely, Pictures(scene, frames, CPU), frames, 1.0).points) == 300
+
+
+def test_above_the_ground_nothing_lies_far_away(ring: tuple[Scene, list[Frame]]) -> None:
+    far = {
+        background: trainer(ring, background=background).splats.means.norm(dim=1).max().item()
+        for background in ("ground", "black", "shell")
+    }
+    assert far["ground"] == far["black"] < 0.1 * far["shell"]
+
+
+def test_a_hole_in_the_ground_has_another_colour_at_each_step(
+    ring: tuple[Scene, list[Frame]],
+) -> None:
+    run = trainer(ring, background="ground")
+    picture, passing = torch.zeros(3, 2, 2), torch.tensor([[0.0, 0.5], [1.0, 1.0]])
+    shown = []
+    for _ in range(4):
+        shown.append(run.corrections.color(picture, passing, 0))
+        run.step()
+    assert all(torch.equal(color[:, 0, 0], torch.zeros(3)) for color in shown)
+    differ = [(one - other)[:, 1].abs().max() for one, other in pairwise(shown)]
+    assert min(differ) > 0.2
+    assert torch.equal(run.corrections.color(picture, passing, None), picture)
 
 
 def test_depths_of_sparse_points_pull_a_wall_to_its_place() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from maquette.pipelines.options import option
+from maquette.pipelines.splat.options import Background
 from maquette.pipelines.splat.options import ExtractOptions as SplatExtractOptions
 from maquette.pipelines.splat.options import ProcessOptions as SplatProcessOptions
 
@@ -16,6 +17,11 @@ Ortho = Literal["photos", "splats"]
 class ProcessOptions(SplatProcessOptions):
     """Options of `process`."""
 
+    background: Background = option(
+        "ground",
+        "what lies behind all; ground: the plane below, all that photos from above can see, "
+        "shell: far splats, sky: one colour that is learned",
+    )
     descent: bool = option(
         False, "1: train on with views ever nearer to the ground, of photos warped onto it"
     )

@@ -9,6 +9,7 @@ from maquette.pipelines.options import StepOptions, option, parse_size
 from maquette.pipelines.splat.presets import Name
 from maquette.pipelines.training import TrainingStepOptions
 
+Background = Literal["shell", "sky", "ground", "black"]
 _FORMAT = "(ply|splat|sog|spz|glb)"
 
 
@@ -28,8 +29,10 @@ class ProcessOptions(TrainingStepOptions):
     degree: int = option(
         -1, "of the harmonics that colours vary with by direction; -1: by PRESET", low=-1, high=3
     )
-    background: Literal["shell", "sky", "black"] = option(
-        "shell", "what lies behind all; shell: far splats, sky: one colour that is learned"
+    background: Background = option(
+        "shell",
+        "what lies behind all; shell: far splats, sky: one colour that is learned, ground: the "
+        "plane below, all that photos from above can see",
     )
     auto_exposure_wb: bool = option(False, "1: exposure or white balance varies")
     refine_poses: bool = option(

@@ -14,6 +14,8 @@ from maquette.recon.splats.options import SplatOptions
 from maquette.recon.splats.schedule import Rates
 
 _EPS = 1e-15
+# Powers of 1 / 1.2207…, the root of x⁴ = x + 1: multiples of them fill the cube of colours evenly.
+_UNLIKE = (0.8191725134, 0.6710436067, 0.5497004779)
 
 
 class Corrections:
@@ -64,10 +66,16 @@ class Corrections:
         """The picture [3, H, W] with its sky, in the exposure of a training view."""
         if self.options.background == "sky":
             color = color + passing * self.sky[:, None, None]
+        if self.options.background == "ground" and view is not None:
+            color = color + passing * self._another().to(color)[:, None, None]
         if view is None or not self.options.exposure:
             return color
         change = self.exposures[view]
         return color + torch.einsum("ij,jhw->ihw", change[:, :3], color) + change[:, 3, None, None]
+
+    def _another(self) -> Tensor:
+        """A colour [3] for this step, so that no hole passes for dark ground."""
+        return torch.frac(self._steps * torch.tensor(_UNLIKE, dtype=torch.float64))
 
     @torch.no_grad()
     def step(self, rates: Rates) -> None:

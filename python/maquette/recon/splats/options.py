@@ -20,7 +20,7 @@ class SplatOptions:
         antialias: Other resolutions show the same; viewers must do the same to be exact.
         long_side: Larger photographs are reduced to this, pixels; None = as they are.
         background: What lies behind everything: `shell` of far Gaussians, one `sky` colour that
-            is learned, or `black`.
+            is learned, the `ground` plane where no points are, or `black`.
         exposure: Whether each photograph gets an affine change of colours of its own.
         refine_poses: Whether cameras are moved too; they stand still in the last fifth.
         depth_weight: How much the depth of sparse points counts; 0 = not.
@@ -46,9 +46,9 @@ class SplatOptions:
     def __post_init__(self) -> None:
         if self.strategy not in ("mcmc", "classic"):
             raise ConfigError(f"no strategy `{self.strategy}`", hint="choose mcmc or classic")
-        if self.background not in ("shell", "sky", "black"):
+        if self.background not in ("shell", "sky", "ground", "black"):
             raise ConfigError(
-                f"no background `{self.background}`", hint="choose shell, sky or black"
+                f"no background `{self.background}`", hint="choose shell, sky, ground or black"
             )
         if not 0 <= self.degree <= 3:
             raise ConfigError(f"harmonics of degree {self.degree}: 0 to 3 are possible")

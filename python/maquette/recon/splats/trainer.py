@@ -95,7 +95,8 @@ class SplatTrainer:
         shell = self.options.background == "shell"
         room = options.cap - first.shell_size(options.cap) if shell else options.cap
         found = first.choose(self._scene, group, self._frames, region, room, options.seed)
-        if few_views.need(len(self._frames)) and found.source != "random":
+        has_ground = options.background == "ground" or few_views.need(len(self._frames)) > 0
+        if has_ground and found.source != "random":
             found = with_ground(found, self._pictures, self._frames, region.radius)
         kept = first.thinned(found.points, room, options.seed)
         splats = first.gaussians_at(found.points[kept], found.colors[kept], 1.0)
