@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from command_line import maquette_here
 from emulated import Emulated, emulator
 from job_making import ended
 from maquette.errors import ConfigError, UsageError
@@ -121,17 +122,16 @@ def test_a_worker_that_is_killed_costs_its_shard_alone(service: Emulated, tmp_pa
     emulated = tmp_path / "emulator"
 
     def held() -> dict[str, Path]:
-        """Where each shard is at work, by the job's folder there."""
-        found = [path for name in HELD for path in emulated.rglob(f"work/*/thing/{name}")]
-        return {path.relative_to(emulated).parts[1]: path for path in found}  # work/<id>/…
+        """Where each shard is at work, by the job's folder there: work/<id>/…"""
+        found = [path for path in files_in_the_way(emulated) if path.parents[2].name == "work"]
+        return {path.relative_to(emulated).parts[1]: path for path in found}
 
     at_work = wait_for(lambda: (found := held()) and len(found) == 3 and found, 200, "all three")
     [lost] = [place for place in at_work if workers_of(service)[1]["id"] in place]
     [shell] = (emulated / "work" / lost).glob("*/pid")
     end_below(int(shell.read_text()))
-    for name in HELD:
-        for path in emulated.rglob(name):
-            path.unlink()
+    for path in files_in_the_way(emulated):
+        path.unlink(missing_ok=True)
     document = ended(job)
     handle = document["maquette"]["handle"]
     log = "\n".join(OvhRunner().logs(handle, follow=False))
@@ -144,6 +144,11 @@ def test_a_worker_that_is_killed_costs_its_shard_alone(service: Emulated, tmp_pa
     assert left_in_bucket(service, job) == []
     for text in (json.dumps(document), log, json.dumps(service.jobs())):
         assert KEYS.secret_key not in text
+
+
+def files_in_the_way(folder: Path) -> list[Path]:
+    """All of them, while folders come and go."""
+    return [Path(at, name) for at, _, names in os.walk(folder) for name in names if name in HELD]
 
 
 def end_below(shell: int) -> None:
@@ -261,6 +266,32 @@ def test_a_quota_for_some_starts_these_and_says_so(small: Emulated, tmp_path: Pa
     assert tracking.cancel(tracking.ledger_of(job))["status"]["state"] == "INTERRUPTED"
     wait_for(lambda: all_over(small), 100, "all are stopped")
     assert left_in_bucket(small, job) == []
+
+
+def test_a_person_is_told_and_sees_one_job(small: Emulated, tmp_path: Path) -> None:
+    asked = make_toy(small, tmp_path)
+    words = ["PIPELINE=toy", "MODEL=thing", "BACKEND=ovh", f"OVH_URL={small.running.url}"]
+    words += ["IMAGE=any", "GPU=0", "WORKERS=2", f"BUCKET_NAME={asked.data.bucket}"]
+
+    def call(*more: str) -> str:
+        done = maquette_here(tmp_path, *more)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    assert len(json.loads(call("plan", "process", *words))["workers"]) == 2
+    said = call("run", "process", *words, "WAIT=0")
+    assert "warning: WORKERS=2 starts 2 further jobs" in said
+    assert "warning: 1 worker job of 2: the quota suffices for no more" in said
+    [listed] = json.loads(call("jobs", "--json"))
+    assert listed["id"] == our_id(driver_of(small))
+    worker = workers_of(small)[1]
+    small.ask("PUT", f"/v1/job/{worker['id']}/kill")
+    wait_for(lambda: has_ended(workers_of(small)[1]["status"]), 100, "room in the quota")
+    said = call("run", "process", *words, "WAIT=0")
+    assert f"job {listed['id']} on ovh" in said and "quota" not in said
+    assert sorted(workers_of(small)) == [1, 2], "the second, and the first not once more"
+    assert call("stop", "process", *words[:2]).strip() == "INTERRUPTED"
+    wait_for(lambda: all_over(small), 100, "all are stopped")
 
 
 def test_one_that_is_refused_is_named_and_the_others_are_started(
