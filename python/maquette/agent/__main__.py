@@ -8,12 +8,13 @@ import sys
 
 
 def main() -> int:
-    """Run the agent and return the job's exit code."""
+    """Run the agent, of a job or of a worker job, and return the exit code."""
     signal.signal(
         signal.SIGUSR1, signal.SIG_IGN
     )  # a request to push may come before anybody handles it
     from maquette.agent import arguments
     from maquette.agent.job_run import JobRun
+    from maquette.agent.worker_run import WorkerRun
     from maquette.errors import MaquetteError, format_error
     from maquette.scene.events import Progress
 
@@ -24,7 +25,7 @@ def main() -> int:
         facts = {"what": error.what, "detail": error.detail, "hint": error.hint}
         Progress(None).event("error", code=int(error.exit_code), **facts)
         return int(error.exit_code)
-    return JobRun(given).run()
+    return WorkerRun(given).run() if given.worker else JobRun(given).run()
 
 
 if __name__ == "__main__":

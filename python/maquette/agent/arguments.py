@@ -11,6 +11,7 @@ from pathlib import Path
 
 from maquette.errors import ConfigError
 from maquette.pipelines import registry
+from maquette.stages.heartbeat import INTERVAL_S, SILENCE_S
 from maquette.storage import handover
 
 KEY_NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -52,6 +53,10 @@ class Arguments:
         handed_over: The secrets lie in the bucket, to be removed there.
         shard_folder: Where machines that share none with this one keep what the step's shards
             read; empty: none do any. The step gets the keys for them.
+        workers: How many worker jobs share the step's shards.
+        worker: This is one of them, from 1; 0: it is the job itself.
+        beat_s: Between two signs of life of a job and its workers.
+        silence_s: One that gives none for so long is lost.
     """
 
     command: tuple[str, ...]
@@ -77,6 +82,10 @@ class Arguments:
     secrets: Mapping[str, str] | None = None
     handed_over: bool = False
     shard_folder: str = ""
+    workers: int = 0
+    worker: int = 0
+    beat_s: float = INTERVAL_S
+    silence_s: float = SILENCE_S
 
     @property
     def limit_s(self) -> float | None:
@@ -91,6 +100,11 @@ class Arguments:
     def secret(self, name: str) -> str:
         """A secret, "" when it was not given."""
         return (self.secrets or {}).get(name, "")
+
+
+def worker_id(job: str, number: int) -> str:
+    """The name under which a worker job's secrets are left."""
+    return f"{job}-{number}"
 
 
 def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Arguments:
@@ -192,6 +206,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--kept-where", default="", help="what to tell of data that could not be pushed")
     add("--keep-on-fail-minutes", type=float, default=0.0, help="for a look at a failed job")
     add("--shard-folder", default="", help="of machines that do the step's shards by the store")
+    add("--workers", type=int, default=0, help="worker jobs that share the step's shards")
+    add("--worker", type=int, default=0, help="be that one of them, and run no step")
+    add("--beat-s", type=float, default=INTERVAL_S, help="between two signs of life")
+    add("--silence-s", type=float, default=SILENCE_S, help="who gives none so long is lost")
     add("--look-with", default="", help="the command that gets a person into this machine")
     add("command", nargs=argparse.REMAINDER, help="-- and the step's own command line")
     return parser

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from contextlib import ExitStack
 
-from maquette.agent import keeping, machine, shard_store
+from maquette.agent import keeping, machine, shard_store, worker_notes
 from maquette.agent.arguments import (
     CONTAINER,
     NOTIFY_NAME,
@@ -54,23 +55,35 @@ class JobRun:
         )
         self._disk_reserve = machine.DiskReserve(arguments.scene)
         self._report = JobReport(arguments)
+        self._driving = ExitStack()
 
     def run(self) -> int:
         """Do the whole job; returns the step's exit code, or one of those in `arguments`."""
         adopt_orphans()
         try:
+            self._begin_driving()
             code = self._execute()
         except MaquetteError as error:
             code = self._fail(error)
         except OSError as error:
             code = self._fail(from_os_error(error, f"keeping {self._arguments.step}"))
         finally:
+            self._driving.close()
             end_orphans()
         self._keep(int(code))
         self._webhook.close()
         if self._scene_sync:
             self._scene_sync.close()
         return code
+
+    def _begin_driving(self) -> None:
+        """Give worker jobs signs of life, until the step has ended."""
+        if self._arguments.workers:
+            place = shard_store.place_of(self._arguments)
+            bucket = place.opened()
+            self._driving.callback(bucket.close)
+            beats = worker_notes.driving(bucket, place.job, place.beat_s)
+            self._driving.enter_context(beats)
 
     def _execute(self) -> int:
         self._report["machine"] = machine.check(self._arguments)
@@ -107,6 +120,7 @@ class JobRun:
             self._disk_reserve.check()
             step.sweep()
             end_orphans()
+            self._driving.close()
             self._notify_stages(events)
             self._report["error"] = events.error
             if pusher:

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import PurePosixPath
 
@@ -21,12 +21,13 @@ from maquette.agent.shard_task import SCENE, ShardTask
 from maquette.errors import ConfigError, MaquetteError
 from maquette.scene.atomic import write_text
 from maquette.scene.paths import Scene
-from maquette.stages.commands import Launcher, ShardCommand, ShardEnd
-from maquette.stages.heartbeat import INTERVAL_S, repeating, sign_of_life
+from maquette.stages.commands import LAUNCHER, Launcher, ShardCommand, ShardEnd
+from maquette.stages.heartbeat import INTERVAL_S, SILENCE_S, repeating, sign_of_life
 from maquette.stages.shards import Shard, inputs
 from maquette.storage.object_store import ObjectStore
 
 VARIABLE = "MAQUETTE_SHARD_STORE"  # of a step: where its shards' files go, and the keys
+WORKERS_LAUNCHER = "maquette.agent.worker_launcher"
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,18 @@ class ShardStore:
     Attributes:
         keys: By the names of KEY_NAMES; for the environment of a shard's machine.
         folder: Where each machine keeps what its shards read.
+        job: The driving job's id, where it has worker jobs.
+        workers: How many.
+        beat_s, silence_s: See `Arguments`.
     """
 
     store: Store
     keys: dict[str, str]
     folder: str
+    job: str = ""
+    workers: int = 0
+    beat_s: float = INTERVAL_S
+    silence_s: float = SILENCE_S
 
     def words(self) -> list[str]:
         """What a shard's command line tells of it; no secret."""
@@ -48,6 +56,11 @@ class ShardStore:
         words = ["--store-endpoint", told.endpoint, "--store-region", told.region]
         words += ["--store-bucket", told.bucket, "--store-prefix", told.prefix]
         return words + ["--store-host-style"] * told.host_style
+
+    def shard_words(self, record: str, attempt: int, interval_s: float) -> list[str]:
+        """What `shard_run` is told, on any machine."""
+        words = [*self.words(), "--folder", self.folder, "--record", record]
+        return [*words, "--attempt", str(attempt), "--interval-s", f"{interval_s:g}"]
 
     def opened(self) -> ObjectStore:
         """Open it."""
@@ -58,9 +71,19 @@ def variables(arguments: Arguments) -> dict[str, str]:
     """What an agent adds to the environment of its step, so that shards find its store."""
     if arguments.store is None or not arguments.shard_folder:
         return {}
+    place = place_of(arguments)
+    facts = {VARIABLE: json.dumps(asdict(place))}
+    return facts | {LAUNCHER: WORKERS_LAUNCHER} if place.workers else facts
+
+
+def place_of(arguments: Arguments) -> ShardStore:
+    """The store of an agent whose scene comes by one."""
+    assert arguments.store is not None
     keys = {name: arguments.secret(name) for name in KEY_NAMES}
-    facts = {"store": vars(arguments.store), "keys": keys, "folder": arguments.shard_folder}
-    return {VARIABLE: json.dumps(facts)}
+    return ShardStore(
+        arguments.store, keys, arguments.shard_folder, arguments.job, arguments.workers,
+        arguments.beat_s, arguments.silence_s,
+    )  # fmt: skip
 
 
 @cache
@@ -70,7 +93,7 @@ def shard_store() -> ShardStore | None:
     if not content:
         return None
     facts = json.loads(content)
-    return ShardStore(Store(**facts["store"]), facts["keys"], facts["folder"])
+    return ShardStore(**{**facts, "store": Store(**facts["store"])})
 
 
 class StoreLauncher:
@@ -172,8 +195,7 @@ class StoreLauncher:
         return ShardTask(self._scene.name, argv, told, record, command.attempt)
 
     def _argv(self, task: ShardTask) -> tuple[str, ...]:
-        words = [*self._place.words(), "--folder", self._place.folder, "--record", task.record]
-        words += ["--attempt", str(task.attempt), "--interval-s", f"{self._interval_s:g}"]
+        words = self._place.shard_words(task.record, task.attempt, self._interval_s)
         return ("maquette-shard", *words)
 
     def _beat(self, folder: str, key: str) -> None:

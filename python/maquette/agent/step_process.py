@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 LIFELINE = "MAQUETTE_LIFELINE_FD"
 POLL_S = 0.25
@@ -32,15 +32,20 @@ class StepProcess:
     Args:
         argv: Its command line.
         environment: All of its environment, but for the lifeline.
+        output: Where it writes; None: where this process does.
     """
 
-    def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, argv: Sequence[str], environment: Mapping[str, str], output: IO[bytes] | None = None
+    ) -> None:
         read_end, self._write_end = os.pipe()
         try:
             self._process = subprocess.Popen(
                 argv,
                 env={**environment, LIFELINE: str(read_end), "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
                 pass_fds=[read_end],
             )

@@ -117,7 +117,8 @@ def run_step(
         what = "the job goes on without this terminal"
         remembering.keep(job, settings)
         if not as_json:
-            print(f"{step} of {settings.model}: job {job.id} on {settings.backend}", flush=True)
+            told = f"job {document['id']} on {settings.backend}"
+            print(f"{step} of {settings.model}: {told}", flush=True)
         if settings.wait:
             document = follow(ledger, as_json, chart)
     except KeyboardInterrupt:
@@ -175,9 +176,12 @@ def submit(job: JobSpec, settings: Settings, as_json: bool) -> dict[str, Any]:
             print(f"warning: {remark}", file=sys.stderr, flush=True)
     printer = TransferPrinter(as_json)
     try:
-        return tracking.submit(job, runner, printer.show, settings.secrets())
+        document = tracking.submit(job, runner, printer.show, settings.secrets())
     finally:
         printer.close()
+    for remark in (document["maquette"]["handle"] or {}).get("remarks", ()):
+        print(f"warning: {remark}", file=sys.stderr, flush=True)
+    return document
 
 
 def _say_cost(document: dict[str, Any]) -> None:

@@ -127,7 +127,11 @@ class ShardedStepOptions(StepOptions):
     """Options of a step with a stage whose work falls into shards."""
 
     workers: int = option(
-        1, "processes of a machine, or tasks of a cluster, that share the work", low=1, high=64
+        1,
+        "processes of a machine, tasks of a cluster, or further jobs on rented machines, that "
+        "share the work",
+        low=1,
+        high=64,
     )
 
 

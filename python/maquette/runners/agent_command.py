@@ -62,6 +62,8 @@ def agent_argv(
     kept: str = "",
     look: str = "",
     shard_folder: str = "",
+    workers: int = 0,
+    worker: int = 0,
 ) -> list[str]:
     """Wrap a step's command line in the agent's.
 
@@ -74,6 +76,8 @@ def agent_argv(
         kept: Where data that could not be pushed lies, and how to fetch it.
         look: The command that gets a person into the job's machine.
         shard_folder: Where machines that do the step's shards keep what they read; empty: none do.
+        workers: How many worker jobs share the step's shards.
+        worker: The agent of that one is meant, which runs no step of its own; 0: the job's.
     """
     gpus = int(job.spec.get("resources", {}).get("gpu", 0))
     argv = ["python", "-m", "maquette.agent", "--job", job.id, "--step", job.step]
@@ -82,6 +86,8 @@ def agent_argv(
     argv += ["--secrets-file", secrets_file] if secrets_file else []
     argv += ["--kept-where", kept] if kept else []
     argv += ["--shard-folder", shard_folder] if shard_folder else []
+    argv += ["--workers", str(workers)] if workers else []
+    argv += ["--worker", str(worker)] if worker else []
     for name in ("max_hours", "max_cost", "price_per_hour"):
         if value := getattr(limits, name):
             argv += [f"--{name.replace('_', '-')}", _number(value)]

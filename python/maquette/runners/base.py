@@ -147,6 +147,14 @@ class SupportsLateSubmission(Protocol):
 
 
 @runtime_checkable
+class SupportsCompletion(Protocol):
+    """A backend whose job is several of the provider's, of which a cut submission starts some."""
+
+    def complete(self, request: Request, handle: Handle, secrets: Secrets) -> Handle | None:
+        """Start what of a running job was never started; None where nothing was."""
+
+
+@runtime_checkable
 class SupportsCollect(Protocol):
     """A backend whose jobs may work in a copy of the scene."""
 

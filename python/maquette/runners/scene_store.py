@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from maquette.agent import worker_notes
 from maquette.agent.arguments import KEY_NAMES, NOTIFY_NAME
 from maquette.errors import ConfigError, MaquetteError
 from maquette.runners.base import Secrets
@@ -96,6 +97,14 @@ def forget(store: dict[str, Any] | None, job_id: str) -> None:
     if store is not None:
         with suppress(MaquetteError), opened(store) as bucket:
             handover.remove(bucket, job_id, attempts=1)
+
+
+def forget_notes(store: dict[str, Any], job_id: str) -> None:
+    """Remove what an ended job and its worker jobs told one another."""
+    with suppress(MaquetteError), opened(store) as bucket:
+        notes = bucket.at(bucket.name, bucket.key(worker_notes.folder(job_id)))
+        for path in notes.objects() or {}:
+            notes.delete(path, attempts=1)
 
 
 def carry_input(scene: Path, source: str, place: str) -> None:

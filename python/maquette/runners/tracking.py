@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from maquette.errors import JobFailed, MaquetteError
+from maquette.errors import JobFailed, MaquetteError, UsageError
 from maquette.jobs.document import Document, ProviderStatus, change_state
 from maquette.jobs.ledger import StepLedger
 from maquette.jobs.spec import JobSpec
@@ -27,6 +27,7 @@ from maquette.runners.base import (
     Status,
     SupportsBatchStatus,
     SupportsCollect,
+    SupportsCompletion,
     SupportsLateSubmission,
     SupportsUpload,
     get_runner,
@@ -56,6 +57,9 @@ def submit(
 ) -> Document:
     """Write the document, then submit; a crash between the two loses nothing.
 
+    Where an earlier submission was cut off in the middle, what it lacks is started, and the
+    document is that of the job which runs.
+
     Args:
         show: Called several times a second while data moves to the backend.
         secrets: By the settings' names, what the job may know and no document may hold.
@@ -67,7 +71,13 @@ def submit(
     """
     ledger = ledger_of(job)
     request = runner.plan(job)
-    ledger.create(job, runner.name, request, refreshed)
+    try:
+        ledger.create(job, runner.name, request, refreshed)
+    except UsageError:
+        completed = _completed(ledger, runner, secrets)
+        if completed is None:
+            raise
+        return completed
     try:
         if isinstance(runner, SupportsUpload):
             _note_submission(ledger, job.id, SENDING)
@@ -85,6 +95,25 @@ def submit(
         document["maquette"]["handle"] = handle
 
     return ledger.update(job.id, remember)
+
+
+def _completed(ledger: StepLedger, runner: Runner, secrets: Secrets) -> Document | None:
+    """The current job's document, once what its submission left out was started; None: nothing."""
+    document = ledger.read()
+    ours, handles = document["maquette"], []
+    if ours["backend"] != runner.name or not isinstance(runner, SupportsCompletion):
+        return None
+
+    def complete(document: Document) -> None:
+        ours = document["maquette"]
+        if ours["handle"] is None or _is_submitting(ours.get("submission") or {}):
+            return
+        if handle := runner.complete(ours["request"], ours["handle"], secrets):
+            ours["handle"] = handle
+            handles.append(handle)
+
+    document = ledger.update(document["id"], complete)
+    return document if handles else None
 
 
 def _note_submission(ledger: StepLedger, job_id: str, phase: str) -> None:

@@ -23,7 +23,7 @@ from maquette.planning.estimating import (
     memory_gib,
     works_of,
 )
-from maquette.runners.ovh import prices, spec
+from maquette.runners.ovh import agent_job, prices, spec
 from maquette.runners.ovh.options import OvhOptions
 
 UNKNOWN_CPU_FACTOR = 3.0  # between two CPU cores and four of another make
@@ -65,7 +65,7 @@ def _own_run(document: dict[str, Any], pipeline: str) -> Run | None:
     ours, status = document["maquette"], document["status"]
     if status["state"] != "DONE" or not status["duration"] or ours["backend"] != "ovh":
         return None
-    if ours["pipeline"] != pipeline:
+    if ours["pipeline"] != pipeline or ours["request"].get("workers"):  # its work was shared
         return None
     options = ours["request"].get("options") or {}
     step = get_pipeline(pipeline).steps[ours["step"]]
@@ -75,13 +75,15 @@ def _own_run(document: dict[str, Any], pipeline: str) -> Run | None:
 
 
 def _step(step: str, work: float, runs: list[Run], settings: Settings) -> StepEstimate:
-    resources = spec.body_of(build_job(step, settings))["resources"]
+    """Of one step; with worker jobs from all being shared evenly to nothing being shared at all."""
+    job = build_job(step, settings)
+    resources, jobs = spec.body_of(job)["resources"], 1 + agent_job.workers_of(job)
     flavor = str(resources["flavor"])
     mine = [run for run in runs if run.step == step and run.flavor == flavor]
     used = mine or [run for run in runs if run.step == step and not run.flavor]
     factor, power, error = fit(used)
     seconds = factor * work**power
-    low = seconds / error / (1.0 if mine else _unknown_factor(flavor))
+    low = seconds / error / (1.0 if mine else _unknown_factor(flavor)) / jobs
     high = seconds * error
     price = prices.of_resources(resources).eur_per_minute
     return StepEstimate(
@@ -90,8 +92,8 @@ def _step(step: str, work: float, runs: list[Run], settings: Settings) -> StepEs
         low_s=low,
         high_s=high,
         memory_gib=memory_gib(used, work),
-        low_eur=price and round(_minutes(low + OVERHEAD_S[0]) * price, 2),
-        high_eur=price and round(_minutes(high + OVERHEAD_S[1]) * price, 2),
+        low_eur=price and round(_minutes(low + OVERHEAD_S[0]) * price * jobs, 2),
+        high_eur=price and round(_minutes(high + OVERHEAD_S[1]) * price * jobs, 2),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 TOOL_LABEL = {"maquette": "job"}
 OURS = "maquette=job"  # the same as a selector
 JOB_LABEL, USER_LABEL, HOST_LABEL = "maquette-job", "maquette-user", "maquette-host"
+WORKER_LABEL = "maquette-worker"  # of a worker job, which has the id of its driver
 
 
 def labels(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,3 +21,9 @@ def labels(job: Mapping[str, Any]) -> dict[str, Any]:
 def our_id(job: Mapping[str, Any]) -> str | None:
     """Our id of a job; None when its labels are missing."""
     return labels(job).get(JOB_LABEL)
+
+
+def worker_of(job: Mapping[str, Any]) -> int:
+    """Which worker of our id's job it is, from 1; 0: it is the job itself."""
+    text = str(labels(job).get(WORKER_LABEL, ""))
+    return int(text) if text.isdecimal() else 0

@@ -19,8 +19,15 @@ from maquette.pipelines.registry import DEFAULT, get_pipeline
 from maquette.runners import tracking
 from maquette.runners.agent_command import store_in_command
 from maquette.runners.base import Handle, Status
-from maquette.runners.ovh import data, dates, responses, writers
-from maquette.runners.ovh.labels import HOST_LABEL, JOB_LABEL, TOOL_LABEL, USER_LABEL
+from maquette.runners.ovh import data, dates, responses, workers, writers
+from maquette.runners.ovh.labels import (
+    HOST_LABEL,
+    JOB_LABEL,
+    TOOL_LABEL,
+    USER_LABEL,
+    our_id,
+    worker_of,
+)
 from maquette.runners.ovh.labels import labels as labels_in
 from maquette.runners.ovh.options import OvhOptions
 from maquette.storage import datastores
@@ -70,22 +77,27 @@ class Orphans:
 
 
 def find(service: JobService, settings: Settings) -> Orphans:
-    """Find running jobs that this person started from this machine and that no document knows."""
+    """Find running jobs that this person started from this machine and that no document knows.
+
+    A worker job goes with its driver while that runs, and is one of them when it does not.
+    """
     known = {path.stem for path in copies(settings.logs_dir)}
     ours, others = [], 0
-    for job in service.live_jobs(settings.of(OvhOptions).url):
+    live = service.live_jobs(settings.of(OvhOptions).url)
+    for job in live:
         labels = labels_in(job)
         is_mine = _is_mine(labels) and labels.get(HOST_LABEL) == socket.gethostname()[:63]
         if not is_mine:
             others += 1
-        elif labels.get(JOB_LABEL) not in known:
+        elif workers.is_left(job, live) if worker_of(job) else labels.get(JOB_LABEL) not in known:
             ours.append(_orphan(job, labels))
     return Orphans(ours, others)
 
 
 def stop(service: JobService, settings: Settings, orphan: Orphan) -> None:
-    """Ask the service to stop a job; it copies its data to the bucket first."""
-    service.cancel({"id": orphan.id, "url": settings.of(OvhOptions).url, "job_id": orphan.job_id})
+    """Ask the service to stop a job and its workers; it copies its data to the bucket first."""
+    url = settings.of(OvhOptions).url
+    service.cancel({"id": orphan.id, "url": url, "job_id": orphan.job_id, "workers": []})
 
 
 def adopt(service: JobService, settings: Settings) -> list[Document]:
@@ -95,16 +107,23 @@ def adopt(service: JobService, settings: Settings) -> list[Document]:
     adopted = []
     for job in sorted(found, key=lambda job: str(dates.normal(job.get("createdAt")))):
         rebuilt = _rebuilt(settings, job)
-        if rebuilt is None or rebuilt.id in known:
+        if rebuilt is None or rebuilt.id in known or worker_of(job):
             continue
         handle = {"id": str(job["id"]), "url": settings.of(OvhOptions).url, "job_id": rebuilt.id}
         place = data.place_of(rebuilt.data, rebuilt.scene)
-        handle_all = {**handle, "log": str(rebuilt.log), "data": place, "store": _store_of(rebuilt)}
+        handle_all: Handle = {**handle, "log": str(rebuilt.log), "data": place}
+        handle_all |= {"store": _store_of(rebuilt), **_workers_of(rebuilt, found)}
         document = _document(rebuilt, job, handle_all)
         tracking.apply(document, service.status_in_list(job, handle_all))
         tracking.ledger_of(rebuilt).adopt(document)
         adopted.append(document)
     return adopted
+
+
+def _workers_of(rebuilt: JobSpec, jobs: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """What a handle keeps of a job's worker jobs; nothing where it has none."""
+    numbers = workers.by_number(job for job in jobs if our_id(job) == rebuilt.id)
+    return {"workers": [id for _, id in sorted(numbers.items())]} if numbers else {}
 
 
 def _document(rebuilt: JobSpec, job: dict[str, Any], handle: dict[str, Any]) -> Document:
@@ -165,12 +184,12 @@ def _store_of(rebuilt: JobSpec) -> dict[str, Any] | None:
 
 
 def _orphan(job: dict[str, Any], labels: dict[str, Any]) -> Orphan:
-    cost = responses.cost_of(job, datetime.now(UTC))
+    cost, number = responses.cost_of(job, datetime.now(UTC)), worker_of(job)
     return Orphan(
         id=str(job.get("id")),
         job_id=str(labels.get(JOB_LABEL)),
         model=str(labels.get("maquette-model")),
-        step=str(labels.get("maquette-step")),
+        step=str(labels.get("maquette-step")) + (f", worker {number}" if number else ""),
         state=str(responses.mapping(job.get("status")).get("state")),
         since=dates.normal(job.get("createdAt")),
         eur_at_most=cost["at_most"] if cost else None,

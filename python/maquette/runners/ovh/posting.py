@@ -11,7 +11,7 @@ from maquette.jobs.states import STATES, has_ended
 from maquette.runners.base import Handle, Request, ResponseLost, Secrets
 from maquette.runners.ovh import responses
 from maquette.runners.ovh.client import Client, OverQuota, Unreachable
-from maquette.runners.ovh.labels import JOB_LABEL, our_id
+from maquette.runners.ovh.labels import JOB_LABEL, our_id, worker_of
 
 LIVE = tuple(state for state, ended in STATES.items() if not ended)
 _LOOKS = 4
@@ -49,11 +49,16 @@ def post(client: Client, request: Request, secrets: Secrets) -> Handle:
 
 
 def find(client: Client, request: Request) -> Handle | None:
-    """Look the job up by the label that holds our id."""
-    selector = f"{JOB_LABEL}={request['job_id']}"
-    found = list(client.jobs(labelSelector=selector))
-    ours = [job for job in found if our_id(job) in (request["job_id"], None)]
+    """Look the job up by the labels that hold our id and, of a worker job, its number."""
+    number = request.get("worker", 0)
+    ours = [job for job in jobs_of(client, request["job_id"]) if worker_of(job) == number]
     return handle_of(request, ours[0]) if ours else None
+
+
+def jobs_of(client: Client, job_id: str) -> list[dict[str, Any]]:
+    """The job that has our id, and its worker jobs, ended or not."""
+    found = client.jobs(labelSelector=f"{JOB_LABEL}={job_id}")
+    return [job for job in found if our_id(job) in (job_id, None)]
 
 
 def live_jobs(client: Client) -> list[dict[str, Any]]:
@@ -75,8 +80,9 @@ def forget_secrets(job: Request | Handle) -> None:
     """Remove what was left in the bucket for a job that will not come to take it."""
     if job.get("store"):
         from maquette.runners import scene_store
+        from maquette.runners.ovh import agent_job
 
-        scene_store.forget(job["store"], job["job_id"])
+        scene_store.forget(job["store"], agent_job.secrets_id(job))
 
 
 def _look(client: Client, request: Request) -> Handle | None:

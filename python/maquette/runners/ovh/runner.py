@@ -24,6 +24,7 @@ from maquette.runners.ovh import (
     status_codes,
     synchronising,
     tokens,
+    workers,
     writers,
 )
 from maquette.runners.ovh.client import Client, Unreachable
@@ -34,6 +35,7 @@ from maquette.scene.atomic import write_text
 if TYPE_CHECKING:
     from maquette.planning.estimating import Estimate
 
+_YOUNG = ("QUEUED", "INITIALIZING", "PENDING", "RUNNING")  # work for workers may be ahead
 _TAIL = 100  # lines of a running job's log that tell how far it is
 
 
@@ -61,6 +63,7 @@ class OvhRunner:
             "path": "/v1/job",
             "body": body,
             "ovhai": command_line(body),
+            "workers": workers.requests_of(job, body, store),
             "options": spec.options_of(job),
             "log": str(job.log),
             "options_file": job.options_file,
@@ -71,24 +74,45 @@ class OvhRunner:
         }
 
     def remarks(self, request: Request) -> list[str]:
-        """Say when the keys of a job that fetches its scene itself end before it may."""
+        """Say how many jobs are paid, and when the keys of one end before it may."""
         from maquette.runners import key_lifetime
 
-        return key_lifetime.remarks(request["store"], request["body"]["command"])
+        told = key_lifetime.remarks(request["store"], request["body"]["command"])
+        return [*workers.remarks(request), *told]
 
     def submit(self, request: Request, secrets: Secrets = NO_SECRETS) -> Handle:
-        """Post the job, once.
+        """Post the job, once, then the worker jobs that share its shards, as many as can be had.
 
         Raises:
             UsageError: another job writes to the same prefix, or was posted there first.
             ResponseLost: the answer was lost and the job is not seen; it may still show up.
             MaquetteError: the service refused.
         """
-        writers.refuse_second(self.live_jobs(request["url"]), request["body"])
-        handle = posting.post(self._client(request["url"]), request, secrets)
+        self._refuse_second(request)
+        client = self._client(request["url"])
+        handle = posting.post(client, request, secrets)
         with contextlib.suppress(Unreachable):  # a job that was posted must not be lost for that
             self._give_way(request, handle)
-        return handle
+        return workers.post_missing(client, request, secrets, handle)
+
+    def complete(self, request: Request, handle: Handle, secrets: Secrets) -> Handle | None:
+        """Post the worker jobs of a live job that were never posted; None where none was."""
+        if not request.get("workers"):
+            return None
+        status = self.status(handle)
+        if status.state not in _YOUNG or status.kept_until:
+            return None
+        client = self._client(request["url"])
+        before = workers.with_ids(client, request, handle)["workers"]
+        completed = workers.post_missing(client, request, secrets, handle)
+        return completed if completed["workers"] != before else None
+
+    def _refuse_second(self, request: Request) -> None:
+        """Refuse a second writer, once worker jobs that an ended one left there are gone."""
+        live = self.live_jobs(request["url"])
+        if workers.end_left(self._client(request["url"]), live, request["body"]):
+            live = self.live_jobs(request["url"])
+        writers.refuse_second(live, request["body"])
 
     def _give_way(self, request: Request, handle: Handle) -> None:
         """Stop the job, before its machine is billed, when another was first to write there."""
@@ -102,11 +126,13 @@ class OvhRunner:
 
     def find(self, request: Request) -> Handle | None:
         """Look the job up by the label that holds our id."""
-        return posting.find(self._client(request["url"]), request)
+        client = self._client(request["url"])
+        found = posting.find(client, request)
+        return workers.with_ids(client, request, found) if found else None
 
     def status(self, handle: Handle) -> Status:
         """Ask for the job; when it has ended, keep its log here and say why it failed."""
-        status = self._asked(handle)
+        status = self._with_workers(self._asked(handle))
         if not _is_over(status):
             return self._with_progress(status) if status.state == "RUNNING" else status
         posting.forget_secrets(handle)
@@ -115,6 +141,23 @@ class OvhRunner:
         if events.kept and status.exit_code:  # it had failed before anybody stopped it
             reason = failures.reason_kept(events, handle["log"])
         return replace(status, reason=reason, progress=events.progress)
+
+    def _with_workers(self, status: Status) -> Status:
+        """With what its worker jobs cost; those that outlive the job are stopped."""
+        from maquette.runners import scene_store
+
+        handle, over = status.handle or {}, _is_over(status)
+        if "workers" not in handle:
+            return status
+        with contextlib.suppress(MaquetteError):
+            client = self._client(handle["url"])
+            if over:
+                workers.stop(client, handle)
+                for number in range(1, 1 + len(handle["workers"])):
+                    posting.forget_secrets({**handle, "worker": number})
+                scene_store.forget_notes(handle["store"], handle["job_id"])
+            return workers.with_cost(status, workers.of(client, handle), is_over=over)
+        return status
 
     def _with_progress(self, status: Status) -> Status:
         """How far the step is, from the log's last lines; unknown when they can not be had."""
@@ -159,11 +202,17 @@ class OvhRunner:
         for url, wanted in by_url.items():
             if len(wanted) == 1:
                 continue
-            for job in self._client(url).jobs(labelSelector=OURS):
+            jobs: Iterable[dict[str, Any]] = self._client(url).jobs(labelSelector=OURS)
+            if any(handle.get("workers") for handle in wanted.values()):
+                jobs = list(jobs)
+            for job in jobs:
                 asked = wanted.get(str(job.get("id")))
                 if asked is None:
                     continue
                 status = responses.status_of(job, asked)
+                if asked.get("workers"):
+                    of_job = [one for one in jobs if str(one.get("id")) in asked["workers"]]
+                    status = workers.with_cost(status, of_job, is_over=False)
                 # One that has ended or may be kept is asked about by itself, for its log.
                 if not _is_over(status) and not kept_jobs.may_be_kept(job):
                     found[asked["id"]] = status
@@ -188,7 +237,14 @@ class OvhRunner:
         yield from job_log.read(client, handle["id"], follow, lambda: _is_over(self._asked(handle)))
 
     def cancel(self, handle: Handle) -> None:
-        """Ask the service to stop the job; silent when it has ended or is gone."""
+        """Ask the service to stop the job and its workers; silent when it has ended or is gone."""
+        try:
+            self._kill(handle)
+        finally:
+            with contextlib.suppress(MaquetteError):
+                workers.stop(self._client(handle["url"]), handle)
+
+    def _kill(self, handle: Handle) -> None:
         try:
             self._client(handle["url"]).put(f"/v1/job/{handle['id']}/kill")
         except NotFound:
@@ -201,7 +257,7 @@ class OvhRunner:
         """Push the scene, with the step's options and its input."""
         from maquette.runners.ovh import data
 
-        writers.refuse_second(self.live_jobs(request["url"]), request["body"])
+        self._refuse_second(request)
         data.send(request, show)
 
     def collect(self, handle: Handle) -> None:

@@ -14,7 +14,13 @@ from maquette.person import user_name
 from maquette.pipelines.pipeline import NATIVE
 from maquette.runners.agent_command import has_agent, refuse_keeping
 from maquette.runners.ovh import agent_job, prices
-from maquette.runners.ovh.labels import HOST_LABEL, JOB_LABEL, TOOL_LABEL, USER_LABEL
+from maquette.runners.ovh.labels import (
+    HOST_LABEL,
+    JOB_LABEL,
+    TOOL_LABEL,
+    USER_LABEL,
+    WORKER_LABEL,
+)
 from maquette.runners.ovh.options import OvhOptions
 from maquette.runners.ovh.redaction import placeholder
 from maquette.runners.registry import with_images
@@ -50,7 +56,7 @@ def body_of(job: JobSpec, store: dict[str, Any] | None = None) -> dict[str, Any]
     if has_agent(job) and not image.image and image.variant != "auto":
         check_fit(image.variant, resources["flavor"], resources.get("gpu", 0))
     keeps = job.of(OvhOptions).keep_on_fail > 0
-    timeout = _timeout_s(job.of(OvhOptions), resources)
+    timeout = _timeout_s(job.of(OvhOptions), resources, 1 + agent_job.workers_of(job))
     if keeps and not has_agent(job):
         refuse_keeping(job)
     if store or keeps:
@@ -66,6 +72,22 @@ def body_of(job: JobSpec, store: dict[str, Any] | None = None) -> dict[str, Any]
         "labels": {**job.spec.get("labels", {}), **labels_of(job)},
     }
     return {**body, "timeout": timeout} if timeout else body
+
+
+def worker_body_of(
+    job: JobSpec, body: dict[str, Any], store: dict[str, Any], number: int
+) -> dict[str, Any]:
+    """What is posted for a worker job, from the body of its driver.
+
+    Args:
+        number: From 1.
+    """
+    return {
+        **body,
+        "name": f"{body['name']}-worker-{number}",
+        "command": agent_job.worker_command(job, store, number),
+        "labels": {**body["labels"], WORKER_LABEL: str(number)},
+    }
 
 
 def volume_of(data: DataLocation) -> dict[str, Any]:
@@ -115,8 +137,12 @@ def _resources(job: JobSpec) -> dict[str, Any]:
     return {"flavor": job.of(OvhOptions).flavor or CPU_FLAVOR, "cpu": CPU_UNITS}
 
 
-def _timeout_s(asked: OvhOptions, resources: dict[str, Any]) -> int:
-    """Seconds after which the platform stops the job; 0 for its own maximum, a week."""
+def _timeout_s(asked: OvhOptions, resources: dict[str, Any], jobs: int) -> int:
+    """Seconds after which the platform stops each job; 0 for its own maximum, a week.
+
+    Args:
+        jobs: How many there are of the step: MAX_COST is for all of them together.
+    """
     limits = [asked.max_hours * 3600.0] if asked.max_hours else []
     if asked.max_cost:
         price = prices.of_resources(resources)
@@ -126,12 +152,15 @@ def _timeout_s(asked: OvhOptions, resources: dict[str, Any]) -> int:
                 hint="`make flavors` reads the price list; or use MAX_HOURS",
             )
         # One minute for the image, and whole minutes: a started one is billed.
-        limits.append((math.floor(asked.max_cost / price.eur_per_minute) - 1) * 60.0)
+        share = asked.max_cost / jobs
+        limits.append((math.floor(share / price.eur_per_minute) - 1) * 60.0)
     if not limits:
         return 0
     timeout = min(limits)
     if timeout < 60:
         raise ConfigError(
             f"MAX_HOURS={asked.max_hours} MAX_COST={asked.max_cost} leaves less than a minute"
+            + (f" for each of {jobs} jobs" if jobs > 1 else ""),
+            hint="fewer WORKERS leave more for each" if jobs > 1 else "",
         )
     return min(int(timeout), PLATFORM_MAXIMUM_S)

@@ -56,7 +56,7 @@ def refuse_second(live: Iterable[Job], body: Job) -> None:
     Raises:
         UsageError: there is one; names it.
     """
-    for job, place in _rivals(live, body):
+    for job, place in rivals(live, body):
         raise _refusal(job, place)
 
 
@@ -75,13 +75,17 @@ def refuse_later(live: Iterable[Job], body: Job, job_id: str) -> None:
     live = list(live)
     ours = next((job for job in live if job.get("id") == job_id), {})
     _, latest = dates.span(ours.get("createdAt"))
-    for job, place in _rivals(live, body):
+    for job, place in rivals(live, body):
         earliest, _ = dates.span(job.get("createdAt"))
         if job.get("id") != job_id and not latest <= earliest:
             raise _refusal(job, place)
 
 
-def _rivals(live: Iterable[Job], body: Job) -> Iterable[tuple[Job, WritablePrefix]]:
+def rivals(live: Iterable[Job], body: Job) -> Iterable[tuple[Job, WritablePrefix]]:
+    """The jobs that may write where a job of this body may, and where.
+
+    A job and its worker jobs have one id of ours, and are one writer.
+    """
     mine, us = writable_prefixes(body), our_id({"spec": body})
     for job in live:
         if us is not None and our_id(job) == us:
