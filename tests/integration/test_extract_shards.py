@@ -93,6 +93,17 @@ def test_a_command_makes_the_same_shard(
     assert extract(scene, by_commands) == expected and not written
 
 
+def test_a_shard_needs_no_more_of_the_scene_than_it_declares(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = extract(scene)
+    monkeypatch.setattr(slab_parts, "_CELLS", 32)
+    machines = tmp_path / "machines"
+    assert extract(scene, launching.apart(machines), force_stage="mesh") == expected
+    assert len({path.parent for path in machines.rglob("*.pt")}) == 2
+    assert not list(machines.rglob("images"))
+
+
 @pytest.mark.usefixtures("small_shards")
 def test_after_a_kill_only_the_shards_that_lack_are_made(
     scene: Scene, monkeypatch: pytest.MonkeyPatch

@@ -77,6 +77,12 @@ class SlabParts:
         write_patches(self._file(share), patches)
         return self._file(share)
 
+    def planes_of(self, share: tuple[int, int]) -> list[Path]:
+        """The files of planes that `lay` reads for some slabs."""
+        last = slabs(self.grid, self.block_res) - 1
+        first, end = max(share[0] - 1, 0), min(share[1], last)
+        return [self._plane_file(slab) for slab in range(first, end)]
+
     def joined(self) -> TriangleMesh:
         """The whole surface in unit space; raises as `patches.joined` does."""
         return joined(map(self._file, self.shares), self.grid, self.block_res)

@@ -53,7 +53,7 @@ STAGES = named(
     Stage(
         "mesh",
         4,
-        deferred_shards(__name__, "mesh", needs=one_gpu),
+        deferred_shards(__name__, "mesh", lists_inputs=True, needs=one_gpu),
         parameters=(
             "group",
             "resolution",

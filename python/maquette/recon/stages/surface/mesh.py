@@ -33,7 +33,7 @@ from maquette.recon.mvs import shards
 from maquette.recon.mvs.grey_views import digest
 from maquette.recon.stages.surface import STAGES, chosen_checkpoint
 from maquette.recon.views.images import mask_reader
-from maquette.scene import georeference, outputs, region_file, transforms
+from maquette.scene import checkpoints, georeference, outputs, region_file, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
@@ -71,6 +71,18 @@ def run(
     surface = _open(scene, options, first)
     parts, told = _parts(scene, options, item["of"]), partial(progress.step, "blocks")
     return [parts.lay(surface.signed_distance, (first, end), told)]
+
+
+def inputs(
+    scene: Scene, options: ExtractOptions, items: Sequence[dict[str, Any]]
+) -> list[list[Path]]:
+    """The checkpoint, the region, and the planes at the sides of each shard's slabs."""
+    pointer = scene.run(options.group) / checkpoints.POINTER
+    given = [scene.transforms, chosen_checkpoint(scene, options).path]
+    given += [pointer] if pointer.is_file() else []
+    return [
+        [*given, *_parts(scene, options, item["of"]).planes_of(item["slabs"])] for item in items
+    ]
 
 
 def merge(scene: Scene, options: ExtractOptions, progress: Progress) -> Report:
