@@ -50,7 +50,8 @@ def main() -> None:
         scene = Scene(base / "scene")
         scene.stages.mkdir(parents=True, exist_ok=True)
         with lock.held(scene, print):
-            found = prepare(scene, base, arguments.until, arguments.workers)
+            options = PrepareOptions(input=str(base / "photos"), workers=arguments.workers)
+            found = prepare(scene, base, options, arguments.until)
         case = f"{count} photos"
         totals[count] = sum(seconds for seconds, _ in found.values())
         pairs[count] = stage_records.read(scene, "matches").numbers["pairs_matched"]
@@ -66,9 +67,10 @@ def main() -> None:
     print_rows(rows, arguments.json)
 
 
-def prepare(scene: Scene, base: Path, until: str, workers: int) -> dict[str, tuple[float, int]]:
+def prepare(
+    scene: Scene, base: Path, options: PrepareOptions, until: str
+) -> dict[str, tuple[float, int]]:
     """Run the stages; by name, their processor seconds in all pieces, and the most memory."""
-    options = PrepareOptions(input=str(base / "photos"), workers=workers)
     found = {}
     for name in STAGES[: STAGES.index(until) + 1]:
         meter = Meter(base / f"{name}_seconds.json")

@@ -186,6 +186,7 @@ def test_large_sets_are_completed_where_the_view_graph_is_weak(
 ) -> None:
     """Neighbours alone leave a chain; look-alikes make it whole."""
     monkeypatch.setattr(pairs, "EXHAUSTIVE_PHOTOS", 10)
+    monkeypatch.setattr(pairs, "ALIKE_PHOTOS", 10)
     monkeypatch.setattr(pairs, "BY_LOOK", 1)
     monkeypatch.setattr(pairs, "OVERLAP", 1)
     numbers = run(scene, "matches", forced=True)
@@ -195,3 +196,36 @@ def test_large_sets_are_completed_where_the_view_graph_is_weak(
     partners = np.bincount(np.array(verified).ravel(), minlength=len(names))
     assert numbers["pairs_matched"] > numbers["pairs"]
     assert partners.min() >= 2
+
+
+def test_a_kill_in_the_second_round_costs_a_batch_of_pairs(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few look-alikes, then partners of partners: the same matches as without a kill."""
+    monkeypatch.setattr(matching, "_FEW", 1000)
+    monkeypatch.setattr(matching, "_BATCH", 20)
+    monkeypatch.setattr(pairs, "EXHAUSTIVE_PHOTOS", 10)
+    monkeypatch.setattr(pairs, "ALIKE", 1)
+    numbers = run(scene, "matches", forced=True)
+    before = contents(scene.database)
+    assert numbers["matcher"] == "alike"
+    assert numbers["pairs"] < numbers["pairs_matched"] < numbers["pairs_in_all"] == 24 * 23 // 2
+    assert numbers["pairs_verified"] > 2 * 24
+
+    real, first = matching._match_part, -(-numbers["pairs"] // 20)
+    matched: list[int] = []
+
+    def killed(part: Any) -> Any:
+        if len(matched) == first + 1:
+            raise KeyboardInterrupt
+        matched.append(len(part.pairs))
+        return real(part)
+
+    monkeypatch.setattr(matching, "_match_part", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, "matches", forced=True)
+    matched.clear()
+    first = 1000
+    run(scene, "matches")
+    assert sum(matched) == numbers["pairs_matched"] - numbers["pairs"] - 20
+    assert contents(scene.database) == before

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from maquette.recon.sfm import features, mappers, registration
+from maquette.recon.sfm import colmap, features, mappers, matching, registration
 from maquette.recon.sfm import principal_point as middle
 from maquette.recon.sfm.features import Effort
 from maquette.recon.sfm.mapping import Quality
@@ -81,6 +81,46 @@ def test_all_at_once_counts_where_pictures_were_left_out_and_it_is_firm(
     attempt = registration._mapped_both_ways(workspace, "x", Path("x.db"))
     assert attempt.method == used
     assert len(called) == (1 if one_by_one == 18 else 2)
+
+
+@pytest.mark.parametrize(
+    ("by_look", "posed", "brings", "matched"),
+    [
+        (True, 18, True, True),
+        (True, 18, False, True),
+        (True, 20, True, False),  # nothing is left out
+        (True, 5, True, False),  # every pair comes next
+        (False, 18, True, False),  # every pair was matched
+    ],
+)
+def test_photos_left_out_are_matched_with_every_other(
+    monkeypatch: pytest.MonkeyPatch,
+    workspace: Workspace,
+    by_look: bool,
+    posed: int,
+    brings: bool,
+    matched: bool,
+) -> None:
+    names = [f"{number:02d}" for number in range(20)]
+    asked: list[tuple[int, int]] = []
+
+    def mapped(workspace: Workspace, name: str, database: Path) -> Attempt:
+        return Attempt(name, database, None, quality(20 if name == "left-out" else posed))
+
+    monkeypatch.setattr(registration, "_mapped_by_size", mapped)
+    monkeypatch.setattr(registration, "posed", lambda _: names[:posed])
+    monkeypatch.setattr(colmap, "image_names", lambda _: names)
+    monkeypatch.setattr(colmap, "copy", lambda *_: None)
+    monkeypatch.setattr(registration, "_match", lambda *given: asked.extend(given[2]))
+    monkeypatch.setattr(
+        matching, "counts", lambda _: {"pairs_verified": 30 + bool(asked and brings)}
+    )
+    chosen = replace(workspace, options=PoseOptions(by_look=by_look))
+    attempt = registration._as_matched(chosen, "incremental", lambda: None)
+    assert attempt is not None
+    assert attempt.method == ("left-out" if matched and brings else "incremental")
+    assert len(asked) == (18 + 19 if matched else 0)
+    assert all(other in (18, 19) for _, other in asked)
 
 
 @pytest.mark.parametrize(

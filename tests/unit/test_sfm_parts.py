@@ -85,8 +85,11 @@ def test_a_loop_is_closed_where_the_path_returns() -> None:
 @pytest.mark.parametrize(
     ("matcher", "count", "is_video", "expected"),
     [
-        ("auto", 200, False, "exhaustive"),
+        ("auto", 30, False, "exhaustive"),
+        ("auto", 31, False, "alike"),
+        ("auto", 200, False, "alike"),
         ("auto", 201, False, "sequential"),
+        ("exhaustive", 100, False, "exhaustive"),
         ("auto", pairs.EXHAUSTIVE_FRAMES, True, "exhaustive"),
         ("auto", pairs.EXHAUSTIVE_FRAMES + 1, True, "sequential"),
         ("exhaustive", 5000, True, "exhaustive"),

@@ -45,6 +45,38 @@ def test_blocks_stay_whole_without_any_of_their_pictures(verified: set[Pair]) ->
         assert all(len(one & other) <= 1 for other in found if other is not one)
 
 
+@few
+@given(Pairs, Pairs, st.integers(1, 12))
+def test_friends_share_a_verified_partner(
+    verified: set[Pair], failed: set[Pair], each: int
+) -> None:
+    tried = verified | failed
+    inliers = {pair: 20 if pair in verified else 0 for pair in tried}
+    found = view_graph.friends(inliers, tried, each)
+    share = {
+        (i, j)
+        for i, j in pairs.exhaustive(10)
+        for k in range(10)
+        if {(min(i, k), max(i, k)), (min(j, k), max(j, k))} <= verified
+    }
+    assert found <= share - tried
+    if each > 8:  # more than a picture can have
+        assert found == share - tried
+    for number in range(10):  # of each picture its own, if there are any
+        mine = [pair for pair in share - tried if number in pair]
+        assert sum(number in pair for pair in found) >= min(each, len(mine))
+
+
+def test_of_friends_the_nearest_and_the_farthest_are_among_those_chosen() -> None:
+    ties = {(0, 1): 100, **{(1, i): 10 * i for i in range(2, 8)}}
+    found = view_graph.friends(
+        ties, {*ties, *pairs.exhaustive(8)} - {(0, i) for i in range(2, 8)}, 3
+    )
+    assert found == {(0, i) for i in range(2, 8)}  # each asks for the one with 0
+    of_zero = view_graph.friends({**ties, (2, 9): 1}, set(ties), 2)
+    assert {(0, 2), (0, 7)} <= of_zero
+
+
 def test_a_long_chain_is_cut_into_its_links() -> None:
     chain = [(i, i + 1) for i in range(3000)]
     assert len(view_graph.blocks(chain)) == 3000
@@ -108,6 +140,15 @@ def test_videos_of_up_to_300_frames_are_matched_as_before(monkeypatch: pytest.Mo
     made = proposing.propose(Path("x.db"), [str(i) for i in range(100)], "sequential", 0)
     assert made.pairs == pairs.in_tiles({*pairs.sequential(100), *pairs.similar(vectors)})
     assert made.alike.size == 0
+
+
+def test_photos_are_matched_with_the_next_and_the_likest(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.random.default_rng(0).normal(size=(50, 16)).astype(np.float32)
+    monkeypatch.setattr(retrieval, "global_descriptors", lambda *_: vectors)
+    made = proposing.propose(Path("x.db"), [str(i) for i in range(50)], "alike", 0, False)
+    likest = {(min(i, j), max(i, j)) for i, row in enumerate(made.alike.tolist()) for j in row[:8]}
+    assert set(made.pairs) == likest | {(i, i + 1) for i in range(49)}
+    assert made.alike.shape == (50, 50)  # the others are tried where the view graph is weak
 
 
 def test_a_proposal_is_kept_for_what_it_was_made_from(tmp_path: Path) -> None:

@@ -12,26 +12,29 @@ from numpy.typing import NDArray
 Item = TypeVar("Item")
 Pair = tuple[int, int]
 Ranked = NDArray[np.int32]
-Method = Literal["exhaustive", "sequential"]
+Method = Literal["exhaustive", "alike", "sequential"]
 Matcher = Literal["auto", "exhaustive", "sequential"]
 
-EXHAUSTIVE_PHOTOS = 200
+EXHAUSTIVE_PHOTOS = 30  # above, every pair takes longer than it makes poses better
+ALIKE_PHOTOS = 200
 EXHAUSTIVE_FRAMES = 60
 EXHAUSTIVE_AT_MOST = 400  # 80,000 pairs; beyond it stronger methods use wider neighbourhoods
 OVERLAP = 10
 NEIGHBOURS = 5
 FEW_FRAMES = 300  # of a video: up to here its neighbours in time do, and a few that look alike
+ALIKE, FRIENDS = 8, 8  # partners of a photo by look, then among the partners of these
 BY_LOOK, BY_PLACE = 30, 20  # partners of a picture in larger sets, and where the order says little
 _TILE = 10
 _BLOCK = 256  # rows
 
 
 def choose(matcher: Matcher, count: int, is_video: bool) -> Method:
-    """Resolve `auto`: every pair for small sets, neighbours and look-alikes for large ones."""
+    """Resolve `auto`: every pair of small sets, look-alikes, and in large ones neighbours too."""
     if matcher != "auto":
         return matcher
-    limit = EXHAUSTIVE_FRAMES if is_video else EXHAUSTIVE_PHOTOS
-    return "exhaustive" if count <= limit else "sequential"
+    if count <= (EXHAUSTIVE_FRAMES if is_video else EXHAUSTIVE_PHOTOS):
+        return "exhaustive"
+    return "alike" if not is_video and count <= ALIKE_PHOTOS else "sequential"
 
 
 def exhaustive(count: int) -> list[Pair]:

@@ -63,6 +63,9 @@ def propose(
 ) -> Proposal:
     """List the pairs to match: all, or each picture's neighbours in order, by look and by place.
 
+    By `alike`, each with the next in order and the likest: the first of two rounds, for partners
+    of partners are known after it (`view_graph.friends`).
+
     Args:
         is_video: The pictures are in the order in which they were taken.
         places: Where each was taken, [N, 2] metres; NaN: not known.
@@ -71,6 +74,11 @@ def propose(
     if method == "exhaustive":
         return Proposal(pairs.exhaustive(len(names)), none)
     descriptors = retrieval.global_descriptors(database, names, seed)
+    if method == "alike":
+        ranked = pairs.ranked_by_look(descriptors, _MORE * pairs.BY_LOOK, gap=0)
+        near = pairs.neighbours_in_order(len(names), 1)
+        likest = pairs.of_ranked(ranked[:, : pairs.ALIKE])
+        return Proposal(pairs.in_tiles({*near, *likest}), ranked)
     if is_video and len(names) <= pairs.FEW_FRAMES:
         alike = pairs.similar(descriptors)
         return Proposal(pairs.in_tiles({*pairs.sequential(len(names)), *alike}), none)

@@ -6,7 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from maquette.recon.sfm import capacity, colmap, features, lens, mappers, matching, preemption
+from maquette.recon.sfm import (
+    capacity,
+    colmap,
+    features,
+    lens,
+    mappers,
+    matching,
+    pairs,
+    preemption,
+)
 from maquette.recon.sfm import principal_point as middle
 from maquette.recon.sfm.features import Effort
 from maquette.recon.sfm.judging import is_firm, judged, posed
@@ -69,7 +78,33 @@ class _Begun:
 
 
 def _as_matched(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
-    return _mapped_by_size(workspace, name, workspace.scene.database)
+    attempt = _mapped_by_size(workspace, name, workspace.scene.database)
+    may_lack_pairs = workspace.options.by_look and attempt.quality.ratio < 1
+    if not may_lack_pairs or not attempt.quality.passes(workspace.options.min_registered):
+        return attempt  # all pairs come next, where it does not pass
+    return _with_left_out(workspace, attempt)
+
+
+def _with_left_out(workspace: Workspace, attempt: Attempt) -> Attempt:
+    """Match pictures without a pose with every other and map again; the better of the two."""
+    names, database = colmap.image_names(attempt.database), workspace.work / "left-out.db"
+    has_pose = set(posed(attempt))
+    wanted = [
+        (one, other)
+        for one, other in pairs.exhaustive(len(names))
+        if names[one] not in has_pose or names[other] not in has_pose
+    ]
+    workspace.progress.say(
+        f"{len(has_pose)} of {len(names)} images have a pose: matching the others with every one"
+    )
+    colmap.copy(attempt.database, database)
+    before = matching.counts(database)["pairs_verified"]
+    _match(workspace, database, wanted)
+    if matching.counts(database)["pairs_verified"] == before:
+        return attempt
+    other = _mapped_by_size(workspace, "left-out", database)
+    tried = (*(attempt.tried or (attempt.method,)), *(other.tried or (other.method,)))
+    return replace(other if other.quality > attempt.quality else attempt, tried=tried)
 
 
 def _exhaustively(workspace: Workspace, name: str, begun: Begun) -> Attempt | None:
@@ -155,12 +190,15 @@ def _extracted(workspace: Workspace, name: str, effort: Effort) -> Path:
 
 
 def _matched_and_mapped(workspace: Workspace, name: str, database: Path) -> Attempt:
-    names, seed = colmap.image_names(database), workspace.options.seed
-    wanted = many_pairs(workspace, database, names)
+    _match(workspace, database, many_pairs(workspace, database, colmap.image_names(database)))
+    return _mapped_by_size(workspace, name, database)
+
+
+def _match(workspace: Workspace, database: Path, wanted: list[pairs.Pair]) -> None:
     search = preemption.match if preemption.pays(database, wanted) else matching.match
+    names, seed = colmap.image_names(database), workspace.options.seed
     search(database, names, wanted, seed, workspace.progress)
     colmap.settle(database)
-    return _mapped_by_size(workspace, name, database)
 
 
 def _mapped_by_size(workspace: Workspace, name: str, database: Path) -> Attempt:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from scipy.cluster.hierarchy import DisjointSet
 
+from maquette.recon.frames.photos import evenly
 from maquette.recon.sfm.pairs import Pair
 
 Group = frozenset[int]
@@ -22,6 +23,31 @@ def lonely(count: int, verified: Iterable[Pair], enough: int) -> set[Group]:
     apart = sorted(groups.subsets(), key=lambda group: (-len(group), min(group)))[1:]
     alone = (frozenset([number]) for number in range(count) if partners[number] < enough)
     return {*map(frozenset, apart), *alone}
+
+
+def friends(inliers: Mapping[Pair, int], tried: set[Pair], each: int) -> set[Pair]:
+    """Pairs not tried yet that have a verified partner in common: almost all show the same thing.
+
+    Args:
+        inliers: Matches of each pair that agree with its geometry.
+        each: How many for each picture, evenly chosen from those that common partners tie most
+            firmly to those that they tie least: these see it from farther away.
+    """
+    partners: dict[int, dict[int, int]] = defaultdict(dict)
+    for (one, other), number in inliers.items():
+        if number > 0:
+            partners[one][other] = partners[other][one] = number
+    found: set[Pair] = set()
+    for one in partners:
+        ties: Counter[Pair] = Counter()
+        for between, first in partners[one].items():
+            for other, second in partners[between].items():
+                pair = (min(one, other), max(one, other))
+                if other != one and pair not in tried:
+                    ties[pair] += min(first, second)
+        firmest_first = sorted(ties, key=lambda pair: (-ties[pair], pair))
+        found.update(firmest_first[index] for index in evenly(len(ties), each))
+    return found
 
 
 def hanging(verified: Iterable[Pair]) -> set[Group]:

@@ -28,6 +28,8 @@ class PoseOptions:
         seed: Of every random choice.
         cluster_size: Photos that are mapped together at most; 0: by their number and the memory.
         workers: Processes that map clusters side by side.
+        by_look: Pictures were matched with those that look alike, so that a pair may be missing
+            which one that is left out needs.
     """
 
     features: FeatureOptions = field(default_factory=FeatureOptions)
@@ -37,6 +39,7 @@ class PoseOptions:
     is_video: bool = True
     cluster_size: int = 0
     workers: int = 1
+    by_look: bool = False
 
     @property
     def mapping(self) -> MappingOptions:

@@ -110,7 +110,7 @@ STAGES = named(
     ),
     Stage(
         "matches",
-        2,
+        3,
         deferred_shards(__name__, "matches", lists_inputs=True),
         parameters=("matcher", "seed"),
         reads=("workers",),

@@ -24,6 +24,7 @@ from maquette.recon.sfm import (
     preemption,
     proposing,
     shards,
+    view_graph,
 )
 from maquette.recon.sfm.learned import database as learned
 from maquette.recon.sfm.pairs import Pair
@@ -39,6 +40,11 @@ STAGE = STAGES["matches"]
 
 _NAME = STAGE.name
 _PAIRS = 2000
+_WAYS = {
+    "exhaustive": "matching every picture with every other",
+    "alike": "matching pictures that look alike, then those that share a partner",
+    "sequential": "matching neighbours in order and pictures that look alike",
+}
 _STILL = (
     "most of what the pictures share stands still: the camera did not move, or an object turned "
     "before a background that stands; masks of the object help (docs/inputs.md)"
@@ -50,7 +56,7 @@ def split(scene: Scene, options: PrepareOptions) -> list[dict[str, Any]]:
     _leave_out_learned(scene)
     proposal = _proposal(scene, options)
     tries = options.matcher == "auto" and preemption.pays(scene.database, proposal.pairs)
-    of = hashlib.sha256(proposal.of.encode()).hexdigest()[:12]
+    of = _short(proposal.of)
     return [
         {"number": number, "of": of, "pairs": [list(pair) for pair in share], "tries": tries}
         for number, share in enumerate(pairs.batches(proposal.pairs, _PAIRS))
@@ -68,8 +74,7 @@ def run(
     wanted = [(one, other) for one, other in item["pairs"]]
     target = _database_of(scene, item["number"])
     if item["number"] == 0:
-        method = _method(scene, options, names)
-        progress.say(f"{method} matching of the pairs of {len(names)} pictures")
+        progress.say(f"{_WAYS[_method(scene, options, names)]}: {len(names)} pictures")
     unfinished = target.with_name(f"{item['number']}-of-{item['of']}.db")
     trial = _trial_file(unfinished)
     if item["tries"]:
@@ -114,6 +119,7 @@ def merge(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         BadInput: no two pictures show the same thing, or the camera only turned.
     """
     names, proposal = colmap.image_names(scene.database), _proposal(scene, options)
+    method = _method(scene, options, names)
     parts = pairs.batches(proposal.pairs, _PAIRS)
     with replacing_file(scene.database) as database:
         colmap.copy(scene.database, database)
@@ -127,20 +133,44 @@ def merge(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
         matched = set(matching.matches(database, names))
         if likelihood:
             preemption.complete(search, likelihood, matched)
+        tried = {*matched, *proposal.pairs}
+        if method == "alike":
+            tried |= _match_friends(scene, search, tried, proposal.of)
         if len(proposal.alike):
-            completion.strengthen(search, {*matched, *proposal.pairs}, proposal.alike)
+            completion.strengthen(search, tried, proposal.alike)
         colmap.settle(database)
         moved, found = plausibility.motion(database), matching.counts(database)
         numbers = {
-            "matcher": _method(scene, options, names),
+            "matcher": method,
             "preemptive": bool(likelihood),
             "pairs": len(proposal.pairs),
+            "pairs_in_all": len(names) * (len(names) - 1) // 2,
             **found,
         }
     remarks = _remarks(found["pairs_verified"], len(names), moved)
     for remark in remarks:
         progress.say(remark)
     return Report((), mutable=[scene.database], numbers=numbers, remarks=remarks)
+
+
+def _match_friends(scene: Scene, search: completion.Search, tried: set[Pair], of: str) -> set[Pair]:
+    """The second round: pairs that share a partner. A kill costs a batch, as in a shard."""
+    found = matching.inliers(search.database, search.names)
+    friends = view_graph.friends(found, tried, pairs.FRIENDS)
+    file = _database_of(scene, f"friends-of-{_short(of)}")
+    if not file.exists():
+        colmap.create(file)
+    matching.match(
+        search.database,
+        search.names,
+        pairs.in_tiles(friends),
+        search.seed,
+        search.progress,
+        into=file,
+    )
+    colmap.settle(file)
+    shards.join_pairs(search.database, file)
+    return friends
 
 
 def _remarks(verified: int, pictures: int, moved: plausibility.Motion) -> list[str]:
@@ -176,9 +206,13 @@ def _proposal(scene: Scene, options: PrepareOptions) -> Proposal:
     return proposal
 
 
-def _database_of(scene: Scene, number: int) -> Path:
-    """Where a shard writes, beside its record."""
-    return scene.records(COMMON) / _NAME / f"{number}.db"
+def _database_of(scene: Scene, name: int | str) -> Path:
+    """Where a shard, or the second round, writes, beside the shards' records."""
+    return scene.records(COMMON) / _NAME / f"{name}.db"
+
+
+def _short(of: str) -> str:
+    return hashlib.sha256(of.encode()).hexdigest()[:12]
 
 
 def _leave_out_learned(scene: Scene) -> None:

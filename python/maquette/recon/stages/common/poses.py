@@ -17,7 +17,7 @@ from maquette.recon.sfm.features import FeatureOptions
 from maquette.recon.sfm.given import model, reading
 from maquette.recon.sfm.workspace import Attempt, PoseOptions, Workspace
 from maquette.recon.stages.common import STAGES
-from maquette.scene import originals
+from maquette.scene import originals, stage_records
 from maquette.scene.events import Progress
 from maquette.scene.input_source import files_below
 from maquette.scene.paths import Scene
@@ -119,7 +119,13 @@ def _options(scene: Scene, options: PrepareOptions) -> PoseOptions:
         originals.is_video(scene),
         options.cluster_size,
         options.workers,
+        _is_by_look(scene),
     )
+
+
+def _is_by_look(scene: Scene) -> bool:
+    matched = stage_records.read(scene, "matches")
+    return matched is not None and matched.numbers.get("matcher") == "alike"
 
 
 def _numbers(best: Attempt) -> dict[str, Any]:
