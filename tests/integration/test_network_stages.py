@@ -122,7 +122,7 @@ def test_without_weights_it_is_said_what_to_do(
     small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weights, "SHIPPED", small / "none.pt")
-    with pytest.raises(NotFound, match="carries no weights") as caught:
+    with pytest.raises(NotFound, match="come with this package are not there") as caught:
         process(small, MAPS)
     assert "CHECKPOINT=" in caught.value.hint and "DEPTH=patchmatch" in caught.value.hint
 

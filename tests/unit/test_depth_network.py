@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,6 +138,19 @@ def test_weights_are_read_as_they_were_written_in_half_precision(
     for name, value in given.state_dict().items():
         assert torch.allclose(found.state_dict()[name].float(), value.float(), rtol=1e-3, atol=1e-4)
     assert not found.training and found.options.hypotheses == FEW.hypotheses
+
+
+def test_the_weights_of_this_package_find_depth_and_tell_how_they_came_about() -> None:
+    seen, truth = stereo_views(160, 120)
+    views = [PhotoView(view.frame, np.repeat(view.image[..., None], 3, -1)) for view in seen]
+    found = DepthNetwork(weights.load(), views.__getitem__, CPU).depth_map(0, [1, 2, 3, 4], SPAN)
+    wrong = np.abs(found.depth - truth[0]) / truth[0]
+    assert (wrong < 0.01).mean() > 0.85
+    sure = found.costs < np.median(found.costs)
+    assert (wrong[sure] < 0.01).mean() > 0.97
+    told = json.loads(weights.SHIPPED.with_suffix(".json").read_text())
+    assert told["licence"] == "Apache-2.0" and told["data"] == "generated scenes alone"
+    assert weights.SHIPPED.stat().st_size < 2e6 and told["steps"] == told["runs"][-1]["until"]
 
 
 @pytest.mark.parametrize("form", [TRAINING_FORMAT, BEST_FORMAT])

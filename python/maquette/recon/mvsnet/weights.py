@@ -81,9 +81,9 @@ def _options(content: Mapping[str, Any]) -> NetworkOptions:
 def _read(path: Path) -> Mapping[str, Any]:
     if path == SHIPPED and not path.is_file():
         raise NotFound(
-            "this package carries no weights of a network for depth maps yet",
-            hint="CHECKPOINT=file names some, docs/learned-depth.md says how to train them; "
-            "DEPTH=patchmatch needs none",
+            f"the weights that come with this package are not there: `{path}`",
+            hint="install the package again; CHECKPOINT=file names others, DEPTH=patchmatch "
+            "needs none",
         )
     if not path.is_file():
         raise NotFound(f"there are no weights `{path}`", hint=_HINT)
