@@ -29,7 +29,8 @@ class DenseOptions(ShardedStepOptions):
         "auto", "how much to compute; preview: every other photo at half size; auto: standard"
     )
     depth: Depth = option(
-        "patchmatch", "what makes depth maps; mvsnet: a network, for photos that stand close together"
+        "patchmatch",
+        "what makes depth maps; mvsnet: a network, for photos that stand close together",
     )
     checkpoint: str = option(
         "", "for DEPTH=mvsnet: a file of weights; empty: those of this package", once=True
