@@ -204,7 +204,7 @@ class JobRun:
         told = keeping.announcement(self._arguments, code, limit_s)
         self._progress.event("kept", **told)
         self._webhook.send("kept", told["text"], code=code, until=told["until"])
-        self._report["kept_s"] = round(keeping.wait(limit_s, self._requests, self._push_again), 1)
+        self._report["kept_s"] = round(keeping.wait(limit_s, self._requests, self._push_again), 3)
         if "ended_at" in self._report:  # else the step never ran, and nothing of it is to be saved
             self._report.write()
             self._push_again()
