@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,20 @@ def test_a_worker_ends_when_its_driver_does(bucket: Any, clock: Clock) -> None:
         assert not late.why_over()
     assert late.why_over() == "the driver needs no worker any more"
     assert watch().why_over(), "one that comes later is told so too"
+
+
+@pytest.mark.parametrize("driver", ["gone", "done", "alive"])
+def test_last_words_stay_only_for_a_driver_that_reads_them(bucket: Any, driver: str) -> None:
+    """The notes of a job that ended may be removed while a worker still writes."""
+    if driver == "done":
+        with worker_notes.driving(bucket, JOB, 100.0):
+            pass
+    with worker_notes.driving(bucket, JOB, 100.0) if driver == "alive" else nullcontext():
+        if driver == "alive":
+            wait_for(lambda: worker_notes.driver_key(JOB) in bucket.objects, 100, "its beat")
+        Beating(bucket).tell(is_gone=True)
+        worker_notes.forget_unread(bucket, JOB, 1)
+    assert bool(worker_notes.told_by(bucket, JOB, 1)) == (driver == "alive")
 
 
 def test_a_step_is_told_of_its_workers_and_not_by_name_of_keys() -> None:

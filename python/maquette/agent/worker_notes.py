@@ -102,6 +102,17 @@ def tell(bucket: ObjectStore, job: str, number: int, state: WorkerState) -> None
     shard_task.put(bucket, _beat_key(job, number), asdict(state))
 
 
+def forget_unread(bucket: ObjectStore, job: str, number: int) -> None:
+    """Remove a worker's last sign of life where no driver is there to read it.
+
+    Raises:
+        MaquetteError: the store does not answer or refuses.
+    """
+    told = shard_task.text(bucket, driver_key(job))
+    if not told or is_done(told):
+        bucket.delete(_beat_key(job, number), attempts=1)
+
+
 def told_by(bucket: ObjectStore, job: str, number: int) -> str:
     """A worker's last sign of life, see `state_in`; "" where there is none.
 

@@ -84,7 +84,13 @@ class WorkerRun:
                         threading.Event().wait(self._pause_s)
             return RESUME_ME
         finally:
-            self._tell(is_gone=True)
+            self._leave()
+
+    def _leave(self) -> None:
+        """Tell the driver; where it has ended, and its notes may be removed already, leave none."""
+        self._tell(is_gone=True)
+        with suppress(MaquetteError):
+            worker_notes.forget_unread(self._bucket, self._job, self._number)
 
     def _asked(self) -> Assignment | None:
         with suppress(MaquetteError):  # the next look may have an answer
