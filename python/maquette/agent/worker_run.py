@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import Any
 
 from maquette.agent import machine, shard_task, worker_notes
 from maquette.agent.arguments import RESUME_ME, Arguments, worker_id
@@ -118,9 +119,9 @@ class WorkerRun:
     def _beat(self, count: int) -> None:
         self._tell(beat=count)
 
-    def _tell(self, **facts: object) -> None:
+    def _tell(self, **facts: Any) -> None:
         with self._lock:
-            self._state = replace(self._state, **facts)  # type: ignore[arg-type]
+            self._state = replace(self._state, **facts)
             with suppress(MaquetteError):
                 worker_notes.tell(self._bucket, self._job, self._number, self._state)
 
