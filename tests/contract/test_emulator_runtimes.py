@@ -283,3 +283,13 @@ def test_a_start_that_was_cut_off_is_told_whatever_the_wall_clock_says(
     marker.write_text(str(began_s(time.monotonic())))
     os.utime(marker, (0, 0))
     assert ProcessRuntime().exit_code(task) == (LOST if lost else None)
+
+
+def test_a_task_is_stopped_in_the_middle_of_its_start(make_task: MakeTask) -> None:
+    """A shell that forks for its command would lose a signal: of 8 stops at once about one."""
+    runtime = ProcessRuntime()
+    for _ in range(30):
+        task = make_task("exec sleep 600")
+        runtime.start(task)
+        runtime.stop(task, kill=False)
+        assert ended(runtime, task) == 143

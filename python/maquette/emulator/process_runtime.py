@@ -18,12 +18,12 @@ from maquette.emulator.runtimes import LOST, Task
 _START_LIMIT_S = 60.0
 _POLL_S = 0.01
 HOME = "/workspace"  # where the service's images work
-# The shell outlives a TERM to its group, because it has to write down how the command ended. One
-# that comes before the command does ends the task too.
+# The shell outlives a TERM to its group, because it has to write down how the command ended. A
+# TERM that comes before the command does is lost on a shell that forks: a file tells of it too.
 _WRAPPER = (
-    'stopped=; trap stopped=1 TERM INT; echo $$ > "$1/pid.tmp"; mv "$1/pid.tmp" "$1/pid"; run=$1; '
-    'shift; if [ "$stopped" ]; then code=143; else "$@" > "$run/log" 2>&1; code=$?; fi; '
-    'echo $code > "$run/exit.tmp"; mv "$run/exit.tmp" "$run/exit"'
+    'run=$1; shift; trap : TERM INT; echo $$ > "$run/pid"; '
+    '(trap - TERM INT; [ ! -e "$run/stopping" ] || exit 143; exec "$@") > "$run/log" 2>&1; '
+    'echo $? > "$run/exit"'
 )
 
 
@@ -67,18 +67,18 @@ class ProcessRuntime:
         """Read the end that the shell wrote down; a shell that is gone was killed."""
         if task.id in self._children:
             self._children[task.id].poll()  # collects it when it has ended
-        end, pid = task.run / "exit", task.run / "pid"
-        if end.exists():
-            return int(end.read_text())
-        if not pid.exists():
+        if end := _written(task.run / "exit"):
+            return int(end)
+        if not _written(task.run / "pid"):
             return None if 0 <= _age_s(task.run / "started") <= _START_LIMIT_S else LOST
         if self._wrapper(task) is not None:
             return None
-        return int(end.read_text()) if end.exists() else LOST
+        return int(_written(task.run / "exit") or LOST)
 
     def stop(self, task: Task, *, kill: bool) -> None:
         """Signal the whole group; with `kill`, all but the shell that notes the end."""
-        while not (task.run / "pid").exists() and self.exit_code(task) is None:
+        (task.run / "stopping").touch()
+        while not _written(task.run / "pid") and self.exit_code(task) is None:
             time.sleep(_POLL_S)  # it is just being started
         wrapper = self._wrapper(task)
         if wrapper is None:
@@ -104,13 +104,17 @@ class ProcessRuntime:
         """Nothing to do: the job runs as this user."""
 
     def _wrapper(self, task: Task) -> psutil.Process | None:
-        file = task.run / "pid"
         try:
-            process = psutil.Process(int(file.read_text()))
+            process = psutil.Process(int(_written(task.run / "pid")))
             is_ours = str(task.run) in process.cmdline()
             return process if is_ours and process.status() != psutil.STATUS_ZOMBIE else None
         except (OSError, ValueError, psutil.NoSuchProcess):
             return None
+
+
+def _written(file: Path) -> str:
+    """The line that the shell wrote; nothing before that."""
+    return file.read_text().strip() if file.exists() else ""
 
 
 def _age_s(marker: Path) -> float:
