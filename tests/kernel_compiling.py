@@ -9,6 +9,12 @@ from pathlib import Path
 from command_line import environment
 from maquette.containers.variants import variants
 
+# The modules of every so many, which the first word of the command line says.
+_SOME = (
+    "import sys; from pathlib import Path; from maquette.recon import kernel_cache as cache\n"
+    "some = dict(list(cache.modules().items())[:: int(sys.argv[1])])\n"
+    "cache.modules = lambda: some\n"
+)
 PROMISED = sorted({c for variant in variants().values() for c in variant.capabilities}, key=float)
 
 
@@ -20,17 +26,19 @@ def python(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def filled(folder: Path, capability: str, every: int) -> None:
+    """Fill a cache as `python -m maquette.recon.kernel_cache` does, with every so many modules."""
+    code = "sys.exit(cache.main(['--capabilities', sys.argv[2]]))"
+    done = python("-c", _SOME + code, str(every), capability, WARP_CACHE_PATH=str(folder))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def compiled_to_ptx(
     folder: Path, capabilities: tuple[str, ...], every: int = 1
 ) -> dict[str, list[Path]]:
     """Compile every kernel, or the modules of every so many, into a fresh folder; by capability."""
-    code = (
-        "import sys; from pathlib import Path; from maquette.recon import kernel_cache as cache\n"
-        "some = dict(list(cache.modules().items())[:: int(sys.argv[2])])\n"
-        "cache.modules = lambda: some\n"
-        "for word in sys.argv[3:]: cache.compile_for(word, True, Path(sys.argv[1]) / word)"
-    )
-    done = python("-c", code, str(folder), str(every), *capabilities)
+    code = "for word in sys.argv[3:]: cache.compile_for(word, True, Path(sys.argv[2]) / word)"
+    done = python("-c", _SOME + code, str(every), str(folder), *capabilities)
     assert done.returncode == 0, done.stdout + done.stderr
     return {word: sorted((folder / word).rglob("*.ptx")) for word in capabilities}
 

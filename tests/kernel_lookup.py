@@ -1,6 +1,7 @@
-"""What Warp would look for on machines with GPUs: `python kernel_lookup.py CAPABILITY …`.
+"""What Warp would look for on machines with GPUs: `python kernel_lookup.py EVERY CAPABILITY …`.
 
-It prints, as JSON, each file that a launch would take, and whether Warp would compile it first.
+It prints, as JSON, each file that a launch would take, and whether Warp would compile it first; of
+every so many modules.
 No driver and no GPU are needed: Warp's own search is asked, for devices that only seem to be there.
 """
 
@@ -41,12 +42,12 @@ class FakeGpu(context.Device):
         self.is_cubin_supported = architecture in context.runtime.nvrtc_supported_archs
 
 
-def lookups(capability: str) -> Iterator[dict[str, Any]]:
+def lookups(capability: str, every: int) -> Iterator[dict[str, Any]]:
     gpu = FakeGpu(int(capability.replace(".", "")))
     runtime = context.runtime
     runtime.default_ptx_arch = gpu.arch if gpu.arch >= 75 else 75  # as Runtime.__init__ does
     for runtime.driver_version in DRIVERS:
-        for module in kernel_cache.modules():
+        for module in list(kernel_cache.modules())[::every]:
             module.get_module_hash(BLOCK)
             name = module._get_compile_output_name(gpu, block_dim=BLOCK)
             options = module.resolved_options[BLOCK]
@@ -62,4 +63,5 @@ def lookups(capability: str) -> Iterator[dict[str, Any]]:
 if __name__ == "__main__":
     build.build_cpu = build.build_cuda = refuse  # the CPU's kernels too must all be there
     kernel_cache.modules()
-    print(json.dumps([found for word in sys.argv[1:] for found in lookups(word)]))
+    every, *capabilities = sys.argv[1:]
+    print(json.dumps([found for word in capabilities for found in lookups(word, int(every))]))
