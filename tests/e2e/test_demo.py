@@ -11,8 +11,8 @@ from PIL import Image
 
 from command_line import make
 
-# Fewer frames, iterations and cells than the demo has, which soak runs as it is.
-QUICK = ("FRAMES=40", "ITERATIONS=120", "RESOLUTION=96")
+# Fewer frames, iterations, rays and cells than the demo has, which soak runs as it is.
+QUICK = ("FRAMES=24", "ITERATIONS=60", "RESOLUTION=64", "OVERRIDES=model.render.rand_rays=768")
 
 
 @pytest.mark.timeout(600)
