@@ -31,6 +31,10 @@ pytest_plugins = [
 os.environ.pop(MAKE_OVERRIDES, None)  # what `make test` was given is not for the program
 os.environ.pop("COLUMNS", None)  # nor is the width of the terminal that it was typed in
 
+# Where homes and caches are a test's own, every step would compile its kernels anew.
+_CACHES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+os.environ.setdefault("WARP_CACHE_PATH", str(_CACHES / "warp"))
+
 direct_to_this_machine()
 one_a_process()
 

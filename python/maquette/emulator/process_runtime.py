@@ -47,8 +47,9 @@ class ProcessRuntime:
         marker.write_text(str(time.monotonic()))
         path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"
         environment = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8"}
-        if packages := os.environ.get("PYTHONPATH"):  # this machine's Python plays every image
-            environment["PYTHONPATH"] = packages
+        # This machine's Python plays every image, with packages and compiled kernels as images have.
+        carried = {name: os.environ.get(name, "") for name in ("PYTHONPATH", "WARP_CACHE_PATH")}
+        environment |= {name: path for name, path in carried.items() if path}
         environment |= {
             name: _with_real_paths(text, task) for name, text in task.environment.items()
         }
