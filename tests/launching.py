@@ -7,9 +7,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
+from maquette.recon import stopping
+from maquette.recon.step import main
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.commands import ShardCommand, ShardEnd
@@ -26,6 +30,17 @@ def run_as_process(command: ShardCommand) -> int:
     with open(command.log, "ab") as log:
         argv = [sys.executable, "-m", "maquette.recon.step", *words]
         return subprocess.run(argv, stdout=log, stderr=log, check=False).returncode
+
+
+def run_here(command: ShardCommand) -> int:
+    """The same in this process, without what a start costs."""
+    program, *words = command.argv
+    assert program == "maquette-step"
+    with (
+        open(command.log, "a") as log, redirect_stdout(log), redirect_stderr(log),
+        patch.object(stopping, "install"),  # signals stay the tests'
+    ):  # fmt: skip
+        return main(words)
 
 
 class OneByOne:

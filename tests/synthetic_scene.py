@@ -160,8 +160,10 @@ def _shade(eye: Floats, directions: Floats, texture: Texture) -> Floats:
     offset = eye - CENTER
     along = directions @ offset
     far = -along + np.sqrt(along**2 - offset @ offset + BACKDROP_RADIUS**2)
-    colors = 0.25 + 0.5 * texture(eye + far[:, None] * directions, 1.2)
-    hit = np.isfinite(down)
+    colors = np.empty_like(directions)
+    hit = np.isinf(np.minimum(depth, down))
+    colors[hit] = 0.25 + 0.5 * texture(eye + far[hit, None] * directions[hit], 1.2)
+    hit = np.isfinite(down) & (down <= depth)
     colors[hit] = texture(ground[hit], 0.16) * _shadow(ground[hit])[:, None]
     hit = depth < down
     colors[hit] = object_color(eye + depth[hit, None] * directions[hit], texture)

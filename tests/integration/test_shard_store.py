@@ -35,7 +35,7 @@ from turns import linked_copy
 from waiting import wait_for
 
 TOY = Path(__file__).resolve().parents[1] / "toy"
-FIRST, SECOND, THIRD = (f"weigh:{number}" for number in (1, 2, 3))
+FIRST, SECOND = (f"weigh:{number}" for number in (1, 2))
 MANIFEST = ".maquette/manifest.json"
 
 
@@ -47,7 +47,7 @@ def _toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Work:
-    """A step of the toy in a scene of the driver's, with three shards.
+    """A step of the toy in a scene of the driver's, with two shards.
 
     Attributes:
         folder: Each machine's folder lies below it.
@@ -65,7 +65,7 @@ class Work:
     def options(self) -> Path:
         return self.told or self.scene.options_file("toy", "process")
 
-    def machines(self, watch: Watch | None = None, count: int = 3) -> Machines:
+    def machines(self, watch: Watch | None = None, count: int = 2) -> Machines:
         return Machines(self.folder, machines.place_of(self.bucket), count, watch)
 
     def run(self, at: Machines | None = None) -> Machines:
@@ -91,7 +91,7 @@ class Work:
 
 @pytest.fixture
 def work(tmp_path: Path, bucket: ObjectStore) -> Work:
-    scene = write_posed_scene(tmp_path / "driver" / "thing", 12, 16, 12)
+    scene = write_posed_scene(tmp_path / "driver" / "thing", 8, 16, 12)
     (scene.root / "images" / "of-nobody.txt").write_text("read by no shard")
     push(scene.root, bucket)
     return Work(Scene(scene.root, "toy"), bucket, tmp_path / "machines", io.StringIO())
@@ -127,15 +127,15 @@ def test_it_is_what_one_process_makes_and_nothing_else_moves(
 
     at = work.run(work.machines(watch))
     manifests.add(shard_task.text(work.bucket, MANIFEST))
-    assert work.weighed == alone and sorted(at.begun) == [FIRST, SECOND, THIRD]
+    assert work.weighed == alone and sorted(at.begun) == [FIRST, SECOND]
     assert len(manifests) == 1, "only who drives writes the manifest"
     records = "stages/toy/weigh"
     read = {"transforms.json", "runs/toy/experiments/picked.json", f"{records}/shards.json",
             "stages/toy/options/process.json"}  # fmt: skip
-    for number in range(3):
+    for number in range(2):
         assert known(work.folder / f"machine-{number}") == read
-    parts = {f"runs/toy/experiments/weighed/000{first}.json" for first in (0, 4, 8)}
-    made = parts | {f"{records}/{number}-of-3.json" for number in (1, 2, 3)}
+    parts = {f"runs/toy/experiments/weighed/000{first}.json" for first in (0, 4)}
+    made = parts | {f"{records}/{number}-of-2.json" for number in (1, 2)}
     after = there(tmp_path, work.bucket)
     assert after.keys() - before.keys() == made | (read - before.keys())
     assert before.items() <= after.items()
@@ -161,13 +161,13 @@ def test_a_machine_that_is_killed_costs_its_shard_alone(work: Work, alone: bytes
     begun = at.start
 
     def in_turn(commands: Sequence[ShardCommand]) -> None:
-        """The second last: until it is killed nobody waits for the others."""
+        """The second last: until it is killed nobody waits for the other."""
         begun(sorted(commands, key=lambda command: command.name == SECOND))
 
     at.start = in_turn  # type: ignore[method-assign]
     work.run(at)
     assert work.weighed == alone
-    assert at.begun == [FIRST, THIRD, SECOND, SECOND]
+    assert at.begun == [FIRST, SECOND, SECOND]
     assert f"shard {SECOND} was stopped or killed" in work.log.getvalue()
 
 
@@ -224,15 +224,15 @@ def shard_process(work: Work, at: Machines, *words: str) -> subprocess.Popen:
 
 
 def test_a_machine_ends_when_nobody_waits_or_its_store_is_gone(work: Work) -> None:
-    (work.scene.root / "held-8").touch()
+    (work.scene.root / "held-4").touch()
     silent: list[subprocess.Popen] = []
 
     def watch(command: ShardCommand, process: subprocess.Popen) -> None:
-        if command.name == THIRD and command.attempt == 1:
+        if command.name == SECOND and command.attempt == 1:
             process.kill()
             silent.append(shard_process(work, at, "--silence-s", "-1"))
             assert silent[0].wait() == 130, "its driver is silent for longer than that"
-            (work.scene.root / "held-8").unlink()
+            (work.scene.root / "held-4").unlink()
 
     at = work.machines(watch)
     work.run(at)
@@ -303,4 +303,4 @@ def test_a_step_beside_an_agent_needs_no_other_keys(
     assert work.weighed == alone
     assert {path.name for path in work.folder.iterdir()} == {"machine-0", "machine-1"}
     records = json.loads((work.scene.records("toy") / "weigh.json").read_text())
-    assert records["numbers"] == {"balls": 12}
+    assert records["numbers"] == {"balls": 8}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import maquette
+from command_line import maquette, maquette_here
 from maquette.recon.mesh.ply import write_ply
 from maquette.recon.texture.__main__ import main
 from maquette.scene import lock
@@ -35,7 +35,8 @@ def test_an_edited_mesh_is_painted_whatever_the_method(folder: Path) -> None:
 
 
 def test_a_program_gets_its_numbers_as_json(folder: Path) -> None:
-    done = maquette(folder, "texture", "--json", "MODEL=ball", "MESH=edited.ply")
+    words = ("MODEL=ball", "MESH=edited.ply", "TEXTURE_SIZE=256")
+    done = maquette_here(folder, "texture", "--json", *words)
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["event"] == "finished" and last["numbers"]["faces"] == len(ball(2).faces)
 
@@ -59,5 +60,5 @@ def test_a_scene_that_a_step_writes_to_is_not_painted_meanwhile(
     ],
 )
 def test_what_can_not_be_done_is_said(folder: Path, words: list[str], code: int, said: str) -> None:
-    done = maquette(folder, "texture", "PIPELINE=photogrammetry", *words)
+    done = maquette_here(folder, "texture", "PIPELINE=photogrammetry", *words)
     assert done.returncode == code and said in done.stderr

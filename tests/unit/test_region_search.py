@@ -17,7 +17,7 @@ from maquette.scene.region_fits import MARGIN, around_points
 from maquette.scene.region_links import hanging_together
 
 
-@pytest.mark.parametrize("draw", [0, 1, 2])
+@pytest.mark.parametrize("draw", [0, *(pytest.param(n, marks=pytest.mark.soak) for n in (1, 2))])
 @pytest.mark.parametrize("name", region_scenes.SCENES)
 def test_the_region_holds_the_truth_and_not_much_more(name: str, draw: int) -> None:
     scene = region_scenes.SCENES[name](draw)
@@ -80,7 +80,7 @@ def test_no_camera_stands_in_the_region_of_a_thing() -> None:
         assert away.min() > found.radius
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=4)
 @given(st.integers(0, 10_000))
 def test_the_sphere_turns_moves_and_scales_with_the_scene(seed: int) -> None:
     model = region_scenes.object_on_ground(seed, far=0.2).model
