@@ -19,6 +19,7 @@ from http_proxy import HttpProxy, behind, use
 from maquette.runners.ovh import tokens
 from maquette.scene.region import Region
 from maquette.scene.workspace import open_workspace
+from maquette.storage import etags
 from maquette.storage.embedded import Running
 from maquette.storage.object_store import ObjectStore
 from s3_server import place_in, push, write_scene
@@ -77,6 +78,12 @@ def stored(scene: Path, bucket: ObjectStore) -> ObjectStore:
     write_scene(scene, {"transforms.json": b"{}", "images/1.jpg": b"picture"})
     push(scene, bucket)
     return bucket
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files go in parts of a sixty-fourth of their size: a large one is soon there."""
+    monkeypatch.setattr(etags, "PART_BYTES", etags.PART_BYTES // 64)
 
 
 @pytest.fixture
