@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,7 @@ import sparse_models
 from browsing import BOX, CENTER, CHROMIUM, LIMIT_S, SIZE, Window
 from emulated import Emulated, emulator
 from http_proxy import HttpProxy, behind, use
+from maquette.pipelines import registry
 from maquette.runners.ovh import tokens
 from maquette.scene.region import Region
 from maquette.scene.workspace import open_workspace
@@ -26,6 +28,8 @@ from s3_server import place_in, push, write_scene
 
 if TYPE_CHECKING:
     from web_window import Opened
+
+TOY = Path(__file__).resolve().parents[1] / "toy"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -84,6 +88,19 @@ def stored(scene: Path, bucket: ObjectStore) -> ObjectStore:
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files go in parts of a sixty-fourth of their size: a large one is soon there."""
     monkeypatch.setattr(etags, "PART_BYTES", etags.PART_BYTES // 64)
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of the toy's pipeline, which is known as if installed, in this process too."""
+    known = (registry.names, registry.get_pipeline, registry._installed)
+    monkeypatch.syspath_prepend(TOY)
+    monkeypatch.setenv("PYTHONPATH", str(TOY), prepend=os.pathsep)
+    for each in known:
+        each.cache_clear()
+    yield TOY
+    for each in known:
+        each.cache_clear()
 
 
 @pytest.fixture

@@ -33,7 +33,10 @@ def at(store: str, *words: str) -> list[str]:
 
 def refusing(person: Path, endpoint: str, *words: str) -> tuple[int, list[str], list[str]]:
     """Run a command at a data store there; returns exit code, output, and what went wrong."""
-    assert maquette_here(person, "datastore", "add", "REFUSING", "--endpoint", endpoint).returncode == 0
+    assert (
+        maquette_here(person, "datastore", "add", "REFUSING", "--endpoint", endpoint).returncode
+        == 0
+    )
     done = maquette_here(person, *words, *at("REFUSING"))
     wrong = [line for line in done.stderr.splitlines() if line]
     return done.returncode, done.stdout.splitlines(), wrong

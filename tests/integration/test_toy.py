@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trimesh
 
-from command_line import maquette, maquette_here
+from command_line import maquette_here
 from container_person import Person
 from maquette.containers.daemon import connected, find_daemon
 from maquette.scene import outputs
@@ -20,14 +20,12 @@ from maquette.stages.commands import LAUNCHER
 from ovh_chain import assert_nothing_twice, run_through_kills, service_at
 from turns import linked_copy
 
-TOY = Path(__file__).resolve().parents[1] / "toy"
 FACES = 80  # of a ball
 
 
 @pytest.fixture(autouse=True)
-def _installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _installed(toy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As after `pip install` of a package that brings the pipeline."""
-    monkeypatch.setenv("PYTHONPATH", f"{TOY}:{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
@@ -39,7 +37,7 @@ def base(prepared: Path, tmp_path: Path) -> Path:
 
 
 def call(base: Path, *words: str, code: int = 0) -> str:
-    done = maquette(base, *words, "PIPELINE=toy", "MODEL=thing")
+    done = maquette_here(base, *words, "PIPELINE=toy", "MODEL=thing")
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout if code == 0 else done.stderr
 
@@ -166,9 +164,9 @@ def test_its_options_are_settings(base: Path) -> None:
     assert json.loads(call(base, "plan", "process", "EVERY=3"))["options"]["every"] == 3
     assert "greater than or equal to 1" in call(base, "run", "process", "EVERY=0", code=10)
     assert "nearest: `EVERY`" in call(base, "run", "process", "EVRY=2", code=10)
-    done = maquette(base, "run", "process", "MODEL=thing", "EVERY=2")
+    done = maquette_here(base, "run", "process", "MODEL=thing", "EVERY=2")
     assert done.returncode == 10 and "pipelines that know it: toy" in done.stderr
-    done = maquette(base, "run", "process", "MODEL=thing", "PIPELINE=toi")
+    done = maquette_here(base, "run", "process", "MODEL=thing", "PIPELINE=toi")
     assert done.returncode == 10 and "there is no pipeline `toi`, nearest: `toy`" in done.stderr
 
 
@@ -208,11 +206,11 @@ def test_at_the_emulator(tmp_path: Path, prepared: Path, photos: Path) -> None:
 
 @pytest.mark.docker
 @pytest.mark.timeout(600)
-def test_in_containers(user: Person, prepared: Path) -> None:
+def test_in_containers(user: Person, prepared: Path, toy: Path) -> None:
     """In an image that is ours with the toy's package in it, as its Dockerfile says."""
     with connected(find_daemon()) as client:
         image, _ = client.images.build(
-            path=str(TOY), buildargs={"BASE": user.image}, tag=f"toy-{user.volume}", rm=True
+            path=str(toy), buildargs={"BASE": user.image}, tag=f"toy-{user.volume}", rm=True
         )
         try:
             someone = replace(user, image=str(image.id))
