@@ -134,6 +134,7 @@ def test_a_data_store_is_checked(with_store: Path) -> None:
 
 
 def test_an_endpoint_where_nobody_answers(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maquette.storage.wire._LONGEST_PAUSE_S", 0.01)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     maquette_here(base, "datastore", "add", "NOWHERE", "--endpoint", "http://127.0.0.1:9")
