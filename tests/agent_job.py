@@ -13,10 +13,18 @@ from maquette.storage.object_store import ObjectStore
 from s3_server import KEYS, content_of, pull
 
 RUN = "runs/neuralangelo/experiments"
+_PROGRAM = """
+import sys
+from maquette.agent import __main__, scene_sync, webhook
+from maquette.storage import wire
+scene_sync._RETRY_S = wire._LONGEST_PAUSE_S = 0.1
+webhook._PAUSES_S = (0.0, 0.0, 0.1)
+sys.exit(__main__.main())
+"""
 
 
 class Job:
-    """An agent at work on a scene folder that is another machine's."""
+    """An agent at work on a scene folder that is another machine's; it makes short pauses."""
 
     def __init__(
         self, folder: Path, bucket: ObjectStore | None, script: str, *words: str, **environment: str
@@ -24,7 +32,7 @@ class Job:
         self.scene = folder / "there" / "thing"
         self.scene.parent.mkdir(parents=True, exist_ok=True)
         self.log = folder / "log"
-        argv = [sys.executable, "-m", "maquette.agent", "--scene", str(self.scene)]
+        argv = [sys.executable, "-c", _PROGRAM, "--scene", str(self.scene)]
         argv += ["--step", "process", "--job", "process-1", "--store-patience-s", "2"]
         argv += ["--grace-s", "5", *words]
         if bucket is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from command_line import maquette, maquette_here
+from command_line import maquette_here
 from maquette.scene import checkpoints, stage_records
 from maquette.scene.paths import Scene
 from waiting import wait_for
@@ -28,7 +28,7 @@ def document(base: Path, step: str) -> dict:
 
 def start(base: Path, step: str, *words: str) -> Path:
     """Start a step of `thing` and return its log."""
-    started = maquette(base, "run", step, "MODEL=thing", "WAIT=0", "--json", *words)
+    started = maquette_here(base, "run", step, "MODEL=thing", "WAIT=0", "--json", *words)
     assert started.returncode == 0, started.stderr
     return Path(json.loads(started.stdout)["maquette"]["request"]["log"])
 

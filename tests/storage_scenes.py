@@ -14,7 +14,7 @@ import pytest
 from command_line import environment
 from fault_proxy import Fault, proxy_to
 from maquette.errors import CredentialsError
-from maquette.storage.etags import PART_BYTES
+from maquette.storage import etags
 from maquette.storage.object_store import ObjectStore
 from s3_server import place_in, pull
 
@@ -24,7 +24,9 @@ _PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
+from maquette.storage import etags
 from s3_server import place_in, pull, push
+etags.PART_BYTES = int(sys.argv[6])
 move = {"push": push, "pull": pull}[sys.argv[2]]
 move(Path(sys.argv[3]), place_in(sys.argv[4], sys.argv[5]))
 """
@@ -36,8 +38,11 @@ def files(seed: int, count: int, size: int) -> dict[str, bytes]:
 
 
 def large(seed: int) -> dict[str, bytes]:
+    """A file of four parts."""
     return {
-        "runs/neuralangelo/experiments/big.pt": random.Random(seed).randbytes(3 * PART_BYTES + 777)
+        "runs/neuralangelo/experiments/big.pt": random.Random(seed).randbytes(
+            3 * etags.PART_BYTES + 777
+        )
     }
 
 
@@ -82,7 +87,7 @@ def moving(
         before, after: Lines of Python to run around it.
         within: A command that runs the process.
     """
-    words = [move, str(root), bucket.location.endpoint, bucket.prefix]
+    words = [move, str(root), bucket.location.endpoint, bucket.prefix, str(etags.PART_BYTES)]
     return subprocess.Popen(
         [*within, sys.executable, "-c", before + _PROGRAM + after, str(_HERE), *words],
         env=environment(**variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

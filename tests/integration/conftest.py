@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,15 +17,19 @@ import sparse_models
 from browsing import BOX, CENTER, CHROMIUM, LIMIT_S, SIZE, Window
 from emulated import Emulated, emulator
 from http_proxy import HttpProxy, behind, use
+from maquette.pipelines import registry
 from maquette.runners.ovh import tokens
 from maquette.scene.region import Region
 from maquette.scene.workspace import open_workspace
+from maquette.storage import etags
 from maquette.storage.embedded import Running
 from maquette.storage.object_store import ObjectStore
 from s3_server import place_in, push, write_scene
 
 if TYPE_CHECKING:
     from web_window import Opened
+
+TOY = Path(__file__).resolve().parents[1] / "toy"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -77,6 +82,25 @@ def stored(scene: Path, bucket: ObjectStore) -> ObjectStore:
     write_scene(scene, {"transforms.json": b"{}", "images/1.jpg": b"picture"})
     push(scene, bucket)
     return bucket
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files go in parts of a sixty-fourth of their size: a large one is soon there."""
+    monkeypatch.setattr(etags, "PART_BYTES", etags.PART_BYTES // 64)
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of the toy's pipeline, which is known as if installed, in this process too."""
+    known = (registry.names, registry.get_pipeline, registry._installed)
+    monkeypatch.syspath_prepend(TOY)
+    monkeypatch.setenv("PYTHONPATH", str(TOY), prepend=os.pathsep)
+    for each in known:
+        each.cache_clear()
+    yield TOY
+    for each in known:
+        each.cache_clear()
 
 
 @pytest.fixture

@@ -29,6 +29,8 @@ from maquette.storage.opening import open_store
 from s3_server import BUCKET, KEYS, pull, push, write_scene
 from waiting import wait_for
 
+SOON = ("--store-patience-s", "0.2")  # an unreachable store is given up
+
 
 def test_it_pulls_runs_pushes_and_reports(tmp_path: Path, stored: ObjectStore) -> None:
     script = 'cat "$1/images/1.jpg" > "$1/result"; env > "$1/environment"; echo said'
@@ -163,7 +165,7 @@ def test_the_clock_stops_a_step_that_does_not_listen(
     tmp_path: Path, stored: ObjectStore, limit: tuple[str, ...]
 ) -> None:
     script = "trap '' TERM; echo work > \"$1/work\"; while :; do sleep .1; done"
-    job = Job(tmp_path, stored, script, *limit, "--grace-s", "1")
+    job = Job(tmp_path, stored, script, *limit, "--grace-s", "0.2")
     assert job.ended() == TIME_IS_UP
     assert "time is up" in job.error()["what"]
     assert there(tmp_path, stored)["work"] == b"work\n"
@@ -284,7 +286,9 @@ def test_a_store_that_stays_away_ends_in_a_sentence_and_the_data_stays(
 
     with proxy_to(stored.location.endpoint, judge) as proxy:
         place = at(proxy.endpoint, stored.prefix)
-        job = Job(tmp_path, place, 'echo r > "$1/result"', "--kept-where", "look in the volume")
+        job = Job(
+            tmp_path, place, 'echo r > "$1/result"', *SOON, "--kept-where", "look in the volume"
+        )
         assert job.ended() == UNSAVED
     assert "could not be pushed" in job.error()["what"]
     assert job.error()["hint"] == "look in the volume"

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
-from command_line import maquette
+from command_line import maquette_here
 from turns import linked_copy
-
-TOY = Path(__file__).resolve().parents[1] / "toy"
 
 
 @pytest.fixture
-def base(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def base(prepared: Path, tmp_path: Path, toy: Path) -> Path:
     """A prepared scene, `thing`."""
-    monkeypatch.setenv("PYTHONPATH", str(TOY), prepend=os.pathsep)
     return linked_copy(prepared, tmp_path / "base")
 
 
@@ -26,7 +22,7 @@ def run_list(base: Path, photos: Path, *words: str) -> tuple[int, list[dict[str,
     lines = ["defaults: {PIPELINE: toy}", "scenes:", "  - {MODEL: lost, INPUT: nowhere}"]
     lines += [f"  - {{MODEL: thing, INPUT: '{photos}', EVERY: 2}}"]
     (base / "scenes.yaml").write_text("\n".join(lines))
-    done = maquette(base, "batch", "--json", "LIST=scenes.yaml", *words)
+    done = maquette_here(base, "batch", "--json", "LIST=scenes.yaml", *words)
     return done.returncode, json.loads(done.stdout or "[]"), done.stderr
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import maquette
+from command_line import maquette_here
 from fault_proxy import Fault, Gate, Judge, proxy_to
 from maquette.storage.embedded import Running
 from s3_server import place_in, write_scene
@@ -33,8 +33,11 @@ def at(store: str, *words: str) -> list[str]:
 
 def refusing(person: Path, endpoint: str, *words: str) -> tuple[int, list[str], list[str]]:
     """Run a command at a data store there; returns exit code, output, and what went wrong."""
-    assert maquette(person, "datastore", "add", "REFUSING", "--endpoint", endpoint).returncode == 0
-    done = maquette(person, *words, *at("REFUSING"))
+    assert (
+        maquette_here(person, "datastore", "add", "REFUSING", "--endpoint", endpoint).returncode
+        == 0
+    )
+    done = maquette_here(person, *words, *at("REFUSING"))
     wrong = [line for line in done.stderr.splitlines() if line]
     return done.returncode, done.stdout.splitlines(), wrong
 
@@ -181,8 +184,8 @@ def test_a_wrong_clock_and_a_wrong_region(
 def test_the_region_that_the_store_named_works(person: Path, server: Running) -> None:
     with proxy_to(server.location.endpoint, gate=strict("gra")) as proxy:
         add = ["datastore", "add", "STRICT", "--endpoint", proxy.endpoint, "--region", "gra"]
-        assert maquette(person, *add).returncode == 0
-        done = maquette(person, "datastore", "check", "STRICT", "MODEL=elsewhere")
+        assert maquette_here(person, *add).returncode == 0
+        done = maquette_here(person, "datastore", "check", "STRICT", "MODEL=elsewhere")
         assert done.returncode == 0, done.stderr
 
 
@@ -197,5 +200,5 @@ def test_wrong_keys_are_told_apart(
     person: Path, monkeypatch: pytest.MonkeyPatch, variable: str, told: str
 ) -> None:
     monkeypatch.setenv(variable, "wrong-but-long-enough")
-    done = maquette(person, "datastore", "check", "NEURALANGELO")
+    done = maquette_here(person, "datastore", "check", "NEURALANGELO")
     assert done.returncode == 11 and told in done.stderr

@@ -171,8 +171,9 @@ def test_pages_filters_and_order(server: Running, tmp_path: Path, first_page: in
         assert not service.jobs(updatedBefore=1) and len(service.jobs(updatedAfter=1)) == 5
 
 
-@pytest.mark.parametrize("spelling", ["flat", "nested"])
-@pytest.mark.parametrize("permission", ["RO", "RW", "RWD"])
+@pytest.mark.parametrize(
+    ("permission", "spelling"), [("RO", "nested"), ("RW", "flat"), ("RWD", "nested")]
+)
 def test_objects_are_copied_by_the_volume_s_permission(
     emulated: Emulated, server: Running, permission: str, spelling: str
 ) -> None:

@@ -20,7 +20,6 @@ from job_making import ended
 from maquette.errors import ConfigError, UsageError
 from maquette.jobs.spec import JobSpec, new_job_id
 from maquette.jobs.states import has_ended
-from maquette.pipelines import registry
 from maquette.planning.building import build_job
 from maquette.planning.estimating import StepEstimate
 from maquette.runners import tracking
@@ -37,9 +36,8 @@ from synthetic_scene import write_posed_scene
 from turns import linked_copy
 from waiting import wait_for
 
-TOY = Path(__file__).resolve().parents[1] / "toy"
+pytestmark = pytest.mark.usefixtures("toy")
 MakeToy = Callable[..., JobSpec]
-KNOWN = (registry.names, registry.get_pipeline, registry._installed)
 HELD = ("held-0", "held-4", "held-8")  # one in the way of each shard
 
 
@@ -53,18 +51,6 @@ class Quick(OvhRunner):
             after = words.index("maquette.agent") + 1
             words[after:after] = ["--beat-s", "0.3", "--silence-s", "10"]
         return request
-
-
-@pytest.fixture(autouse=True)
-def _toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Its pipeline is known, in this process too and only for a test."""
-    monkeypatch.syspath_prepend(TOY)
-    monkeypatch.setenv("PYTHONPATH", f"{TOY}:{os.environ.get('PYTHONPATH', '')}")
-    for known in KNOWN:
-        known.cache_clear()
-    yield
-    for known in KNOWN:
-        known.cache_clear()
 
 
 @pytest.fixture

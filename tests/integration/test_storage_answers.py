@@ -18,6 +18,8 @@ from s3_server import (
 )
 from storage_scenes import files, large, sometimes
 
+pytestmark = pytest.mark.usefixtures("small_parts")
+
 
 @pytest.mark.parametrize(
     "fault",

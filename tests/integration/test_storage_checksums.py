@@ -13,13 +13,14 @@ import pytest
 
 from fault_proxy import Fault, proxy_to
 from maquette.errors import CredentialsError, JobFailed
-from maquette.storage import checksums
-from maquette.storage.etags import PART_BYTES, new_md5
+from maquette.storage import checksums, etags
+from maquette.storage.etags import new_md5
 from maquette.storage.manifest import MANIFEST
 from maquette.storage.object_store import ObjectStore
 from s3_server import content_of, place_in, pull, push, put_foreign, write_scene
 from storage_scenes import BIG, files, interrupt_download, large
 
+pytestmark = pytest.mark.usefixtures("small_parts")
 SMALL = "images/0001.jpg"
 PARTS = 4
 
@@ -47,8 +48,8 @@ both = pytest.mark.parametrize("known", [as_pushed, without_sums], ids=["crc", "
 
 
 def of_parts(content: bytes) -> str:
-    starts = range(0, max(len(content), 1), PART_BYTES)
-    return "".join(f"{zlib.crc32(content[at : at + PART_BYTES]):08x}" for at in starts)
+    starts = range(0, max(len(content), 1), etags.PART_BYTES)
+    return "".join(f"{zlib.crc32(content[at : at + etags.PART_BYTES]):08x}" for at in starts)
 
 
 def flipping(path: str, numbers: set[int]) -> tuple[Callable[[str, str], Fault | None], list[str]]:
@@ -222,9 +223,9 @@ def test_an_interrupted_pull_goes_on_whichever_sums_it_began_with(
     assert list((other / ".maquette/incoming").iterdir()) == []
 
 
-@pytest.mark.parametrize("lost", [b"lost", bytes(PART_BYTES)], ids=["bytes", "a part"])
+@pytest.mark.parametrize("whole", [False, True], ids=["bytes", "a part"])
 def test_a_part_that_the_disk_lost_is_fetched_again(
-    scene: Path, tmp_path: Path, bucket: ObjectStore, lost: bytes
+    scene: Path, tmp_path: Path, bucket: ObjectStore, whole: bool
 ) -> None:
     write_scene(scene, large(38))
     push(scene, bucket)
@@ -232,7 +233,7 @@ def test_a_part_that_the_disk_lost_is_fetched_again(
     pull_with_a_wrong_sum(other, bucket)
     (record,) = (other / ".maquette/incoming").glob("*.parts")
     with open(record.with_suffix(""), "r+b") as file:
-        file.write(lost)
+        file.write(bytes(etags.PART_BYTES) if whole else b"lost")
     with proxy_to(bucket.location.endpoint) as proxy:
         pull(other, place_in(proxy.endpoint, bucket.prefix))
     assert sum(BIG in line for line in proxy.seen) == 2  # this one and the one that was wrong

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from command_line import environment, make, maquette, maquette_here
+from command_line import environment, make, maquette_here
 from maquette.storage.embedded import Running
 from s3_server import KEYS, write_scene
 from synthetic_scene import write_photos
@@ -36,7 +36,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def with_store(base: Path, server: Running, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS.secret_key)
-    done = maquette(
+    done = maquette_here(
         base, "datastore", "add", "NEURALANGELO", "--endpoint", server.location.endpoint
     )
     assert done.returncode == 0, done.stderr
@@ -44,16 +44,18 @@ def with_store(base: Path, server: Running, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_make_moves_a_scene_without_any_account(base: Path) -> None:
-    shown = make(base, "push-data", "MODEL=thing", "DRY_RUN=1")
+    """What each target calls: tests/unit/test_make_targets.py."""
+    shown = maquette_here(base, "data", "push", "MODEL=thing", "DRY_RUN=1")
     assert "would push 3 files" in shown.stdout and "images/1.jpg" in shown.stdout, shown.stderr
     assert "pushed 3 files" in make(base, "data-push", "MODEL=thing").stdout
     (base / "scenes").rename(base / "before")
     assert "pulled 2 files" in make(base, "pull-data", "MODEL=thing", "ONLY=results").stdout
-    assert "pulled 1 file," in make(base, "pull-data", "MODEL=thing").stdout
-    assert ".store" in make(base, "store").stdout
-    refused = make(base, "clear-data", "MODEL=thing")
+    assert "pulled 1 file," in maquette_here(base, "data", "pull", "MODEL=thing").stdout
+    assert ".store" in maquette_here(base, "store").stdout
+    refused = maquette_here(base, "data", "clear", "MODEL=thing")
     assert refused.returncode and "YES=1" in refused.stderr
-    assert "removed 4 objects" in make(base, "clear-data", "MODEL=thing", "YES=1").stdout
+    cleared = maquette_here(base, "data", "clear", "MODEL=thing", "YES=1")
+    assert "removed 4 objects" in cleared.stdout
 
 
 def test_the_built_in_store_ends_with_its_command_even_when_that_is_killed(base: Path) -> None:
@@ -132,10 +134,11 @@ def test_a_data_store_is_checked(with_store: Path) -> None:
 
 
 def test_an_endpoint_where_nobody_answers(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maquette.storage.wire._LONGEST_PAUSE_S", 0.01)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    maquette(base, "datastore", "add", "NOWHERE", "--endpoint", "http://127.0.0.1:9")
-    done = maquette(base, "data", "push", "MODEL=thing", "DATASTORE=NOWHERE")
+    maquette_here(base, "datastore", "add", "NOWHERE", "--endpoint", "http://127.0.0.1:9")
+    done = maquette_here(base, "data", "push", "MODEL=thing", "DATASTORE=NOWHERE")
     assert done.returncode == 12 and "http://127.0.0.1:9" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -152,9 +155,9 @@ def test_secrets_are_in_no_output_document_log_or_argv(with_store: Path) -> None
         ["datastore", "list"],
         ["store"],
     ):
-        done = maquette(with_store, *words)
+        done = maquette_here(with_store, *words)
         said.append(done.stdout + done.stderr)
-    built_in = maquette(with_store, "data", "push", "MODEL=thing", "--json")
+    built_in = maquette_here(with_store, "data", "push", "MODEL=thing", "--json")
     said.append(built_in.stdout + built_in.stderr)
     for path in with_store.rglob("*"):
         if path.is_file():
@@ -182,21 +185,21 @@ def test_an_input_in_a_bucket(with_store: Path, server: Running) -> None:
     wanted = {path.name for path in photos.iterdir()}
     for model, url in (("one", "s3://my-photos/shoe"), ("two", "s3://my-photos/zips/photos.zip")):
         words = ["run", "prepare", f"MODEL={model}", f"INPUT={url}", "UNTIL=input"]
-        done = maquette(with_store, *words)
+        done = maquette_here(with_store, *words)
         assert done.returncode == 0, done.stderr + done.stdout
         assert {path.name for path in (with_store / "scenes" / model / "input").iterdir()} == wanted
     client.delete_object(Bucket="my-photos", Key="zips/photos.zip")
-    gone = maquette(with_store, "run", "prepare", "MODEL=two", f"INPUT={url}", "UNTIL=input")
+    gone = maquette_here(with_store, "run", "prepare", "MODEL=two", f"INPUT={url}", "UNTIL=input")
     assert gone.returncode == 13 and f"nothing at `{url}`" in gone.stderr
     for url in ("s3://my-photos/nothing", "s3://my-photos/shoe/none.zip", "s3://no-bucket/a.zip"):
-        missing = maquette(with_store, "run", "prepare", "MODEL=x", f"INPUT={url}")
+        missing = maquette_here(with_store, "run", "prepare", "MODEL=x", f"INPUT={url}")
         assert missing.returncode == 13 and f"nothing at `{url}`" in missing.stderr
         assert not (with_store / "logs/experiments/x").exists()
         assert not (with_store / "scenes/x").exists()
 
 
 def test_data_commands_that_find_nothing_changed_do_not_load_boto3(base: Path) -> None:
-    maquette(base, "data", "push", "MODEL=thing")
+    maquette_here(base, "data", "push", "MODEL=thing")
     code = (
         "import sys\nsys.argv = ['maquette', 'data', 'push', 'MODEL=thing']\n"
         "from maquette.cli.main import main\n"

@@ -8,15 +8,17 @@ import signal
 import socket
 import subprocess
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fault_proxy import proxy_to
 from maquette.errors import MaquetteError, NotFound
+from maquette.storage import etags
 from maquette.storage.conflicts import Conflict
 from maquette.storage.embedded import Running
-from maquette.storage.etags import PART_BYTES
 from maquette.storage.object_store import ObjectStore
 from relay import relay
 from s3_server import (
@@ -32,9 +34,11 @@ from storage_scenes import files, large, moving
 from waiting import wait_for
 
 CHANGED = 20
+small_parts = pytest.mark.usefixtures("small_parts")
 POINTER = "runs/neuralangelo/experiments/latest_checkpoint.txt"
 
 
+@small_parts
 def test_a_server_that_restarts_in_between_is_waited_for(tmp_path: Path) -> None:
     scene = tmp_path / "scene"
     write_scene(scene, {**files(8, 200, 2000), **large(8)})
@@ -65,6 +69,7 @@ def push_once(scene: Path, bucket: ObjectStore) -> None:
         push(scene, bucket)
 
 
+@small_parts
 def test_a_server_that_restarts_during_a_pull_is_waited_for(tmp_path: Path) -> None:
     scene, other = tmp_path / "scene", tmp_path / "other"
     write_scene(scene, {**files(8, 60, 2000), **large(8)})
@@ -94,17 +99,19 @@ def test_a_server_that_restarts_during_a_pull_is_waited_for(tmp_path: Path) -> N
     assert content_of(other) == content_of(scene)
 
 
+@small_parts
 @pytest.mark.parametrize("move", ["push", "pull"])
 def test_killed_at_a_request_the_next_one_does_the_rest(
     scene: Path, tmp_path: Path, bucket: ObjectStore, move: str
 ) -> None:
     """Soak does so at more requests."""
-    train_through_kills(scene, tmp_path, bucket, move, random.Random(move), rounds=3)
+    train_through_kills(scene, tmp_path, bucket, move, random.Random(move), rounds=2)
 
 
 @pytest.mark.soak
 @pytest.mark.seeds(4)
 @pytest.mark.timeout(600)
+@small_parts
 @pytest.mark.parametrize("move", ["push", "pull"])
 def test_killed_at_random_requests_the_next_one_does_the_rest(
     scene: Path, tmp_path: Path, bucket: ObjectStore, move: str, seed: int
@@ -138,14 +145,22 @@ def train_through_kills(
     assert [item for item in other.rglob("*") if "incoming/" in str(item)] == []
 
 
-@pytest.mark.parametrize("newer", [files(31, 1, 9000), large(31)], ids=["small", "large"])
+@small_parts
+@pytest.mark.parametrize(
+    "make", [partial(files, count=1, size=9000), large], ids=["small", "large"]
+)
 @pytest.mark.parametrize(
     "moment", ["downloading.facts_of", "index.Index.record"], ids=["before", "after"]
 )
 def test_a_pull_killed_while_a_file_gets_its_name_is_no_change_here(
-    scene: Path, tmp_path: Path, bucket: ObjectStore, moment: str, newer: dict[str, bytes]
+    scene: Path,
+    tmp_path: Path,
+    bucket: ObjectStore,
+    moment: str,
+    make: Callable[[int], dict[str, bytes]],
 ) -> None:
     """Only one who works on the file has changed it."""
+    newer = make(31)
     other = killed_pull_of_a_change(scene, tmp_path, bucket, moment, newer)
     assert (content_of(other) == newer) == ("record" in moment)
     write_scene(scene, dict.fromkeys(newer, b"newest"))
@@ -197,7 +212,7 @@ def train_on(
     """Change pictures, add a checkpoint of several parts, point to it."""
     name = f"runs/neuralangelo/experiments/{round_}.pt"
     changed = {f"images/{choose.randrange(60)}.jpg": choose.randbytes(9000) for _ in range(CHANGED)}
-    changed |= {name: choose.randbytes(PART_BYTES + 777), POINTER: name.encode()}
+    changed |= {name: choose.randbytes(etags.PART_BYTES + 777), POINTER: name.encode()}
     write_scene(scene, changed)
     for path, content in changed.items():
         written.setdefault(path, set()).add(content)

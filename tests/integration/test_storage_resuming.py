@@ -13,8 +13,7 @@ import pytest
 
 from fault_proxy import Fault, proxy_to
 from maquette.errors import CredentialsError
-from maquette.storage import pending_uploads, wire
-from maquette.storage.etags import PART_BYTES
+from maquette.storage import etags, pending_uploads, wire
 from maquette.storage.manifest import MANIFEST
 from maquette.storage.object_store import ObjectStore
 from maquette.storage.wire import Wire
@@ -30,6 +29,8 @@ from s3_server import (
     write_scene,
 )
 from storage_scenes import BIG, interrupt_download, large
+
+pytestmark = pytest.mark.usefixtures("small_parts")
 
 
 @pytest.mark.behind_proxy
@@ -53,7 +54,7 @@ def test_an_interrupted_upload_sends_only_the_missing_parts(
         first = len(sent)
         push(scene, shaky)
     assert first < len(sent) < 2 * 4
-    assert bucket.head("runs/neuralangelo/experiments/big.pt").size == 3 * PART_BYTES + 777
+    assert bucket.head("runs/neuralangelo/experiments/big.pt").size == 3 * etags.PART_BYTES + 777
 
 
 def test_an_upload_of_a_file_that_is_no_longer_large_is_dropped(
@@ -227,13 +228,13 @@ def test_a_store_may_take_its_time_with_parts(
 ) -> None:
     """Longer than other requests may take; to ask again would meet a half-done upload."""
     write_scene(scene, large(23))
-    monkeypatch.setattr(wire, "TIMEOUT_S", 1.0)
+    monkeypatch.setattr(wire, "TIMEOUT_S", 0.5)
     asked: list[str] = []
 
     def judge(method: str, path: str) -> None:
         if re.search(request_, f"{method} {path}"):
             asked.append(path)
-            threading.Event().wait(2)
+            threading.Event().wait(1)
 
     with proxy_to(bucket.location.endpoint, judge) as proxy:
         assert push(scene, place_in(proxy.endpoint, bucket.prefix)).files == 1

@@ -14,8 +14,7 @@ from maquette.errors import ConfigError
 from maquette.storage.proxies import opener_for
 
 _LIMIT_S = 10
-_TRIES = 3
-_PAUSE_S = 2.0
+_PAUSES_S = (0.0, 0.0, 2.0)  # before each try
 
 
 class Webhook:
@@ -62,7 +61,8 @@ class Webhook:
 
     def _try(self, message: dict[str, Any]) -> str:
         failure = ""
-        for attempt in range(_TRIES):
+        for pause_s in _PAUSES_S:
+            threading.Event().wait(pause_s)
             try:
                 request = urllib.request.Request(
                     self._url,
@@ -77,7 +77,6 @@ class Webhook:
                 failure = type(error).__name__
             except ConfigError as error:
                 failure = error.what
-            threading.Event().wait(_PAUSE_S * attempt)
         return failure
 
 

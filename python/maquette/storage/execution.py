@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from queue import Empty, SimpleQueue
 
-from maquette.storage import partial_download, pending_uploads
+from maquette.storage import etags, partial_download, pending_uploads
 from maquette.storage.downloading import download, remove_unchanged
-from maquette.storage.etags import PART_BYTES
 from maquette.storage.index import Entry, Index
 from maquette.storage.manifest import Snapshot, guarded
 from maquette.storage.object_store import RemoteObject
@@ -109,7 +108,7 @@ class PlanExecutor:
 
     def _sweep(self, plan: Plan, pool: ThreadPoolExecutor) -> None:
         """Abort uploads of ours that nobody resumes; old ones beside the transfer."""
-        large = {item.path for item in plan.moving() if item.size > PART_BYTES}
+        large = {item.path for item in plan.moving() if item.size > etags.PART_BYTES}
         if plan.direction == "push" and (large or not self._notes.is_empty()):
             self._notes.drop_all_but(self._transfer.bucket, large)
             pool.submit(pending_uploads.sweep, self._transfer.bucket, self._notes.ids())
@@ -134,7 +133,7 @@ class PlanExecutor:
 
     def _begin(self, action: Action, pools: _Pools) -> Future[None]:
         move = self._upload if action.verb is Verb.UPLOAD else self._download
-        chosen = pools.large if action.size > PART_BYTES else pools.single
+        chosen = pools.large if action.size > etags.PART_BYTES else pools.single
         return chosen.submit(move, action, pools.parts)
 
     def _together(self, futures: list[Future[None]]) -> None:
@@ -167,7 +166,7 @@ class PlanExecutor:
             guarded(self._transfer.bucket, self._snapshot, path)
         note = self._index.note_upload
         try:
-            if action.size > PART_BYTES:
+            if action.size > etags.PART_BYTES:
                 moved = upload_in_parts(self._transfer, path, note, self._notes, pool)
             else:
                 moved = upload_whole(self._transfer, path, note)

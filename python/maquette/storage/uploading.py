@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from maquette.storage import etags
 from maquette.storage.checksums import md5_and_crc32
-from maquette.storage.etags import PART_BYTES, combined, part_size, parts_of, verdict
+from maquette.storage.etags import combined, part_size, parts_of, verdict
 from maquette.storage.index import Entry
 from maquette.storage.object_store import Part, RemoteObject
 from maquette.storage.pending_uploads import PendingUploads, mark, unmark
@@ -122,7 +123,7 @@ def _steady_read(file: Path) -> tuple[bytes, os.stat_result]:
             raise FileVanished from None
         after = _stat(file)
         same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
-        if same and len(data) == after.st_size <= PART_BYTES:
+        if same and len(data) == after.st_size <= etags.PART_BYTES:
             return data, after
     raise FileChanged(
         f"the file changes all the time: `{file}`",
