@@ -47,7 +47,7 @@ class ProcessRuntime:
         marker.write_text(str(time.monotonic()))
         path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"
         environment = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8"}
-        # This machine's Python plays every image, with packages and compiled kernels as images have.
+        # This machine plays every image: its Python, its packages, its compiled kernels.
         carried = {name: os.environ.get(name, "") for name in ("PYTHONPATH", "WARP_CACHE_PATH")}
         environment |= {name: path for name, path in carried.items() if path}
         environment |= {
