@@ -38,7 +38,7 @@ def test_the_suite_passes_in_any_order(seed: int) -> None:
     again = f".venv/bin/pytest tests/soak/test_suite_order.py --seed {seed}"
     assert done.returncode == 0, f"in order {seed}, again: {again}\n{done.stdout[-8000:]}"
     NOTED.parent.mkdir(exist_ok=True)
-    NOTED.write_text(json.dumps({code: sorted({*passed, seed})}))
+    NOTED.write_text(json.dumps({code: sorted({*_passed(code), seed})}))
 
 
 def _commit() -> str:
