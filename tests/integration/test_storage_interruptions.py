@@ -38,8 +38,8 @@ small_parts = pytest.mark.usefixtures("small_parts")
 POINTER = "runs/neuralangelo/experiments/latest_checkpoint.txt"
 
 
-@small_parts
 def test_a_server_that_restarts_in_between_is_waited_for(tmp_path: Path) -> None:
+    """With parts so large that the server is gone before it writes the whole of them."""
     scene = tmp_path / "scene"
     write_scene(scene, {**files(8, 200, 2000), **large(8)})
     servers: list[Running] = []
