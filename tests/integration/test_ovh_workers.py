@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ import pytest
 from command_line import maquette_here
 from emulated import Emulated, emulator
 from job_making import ended
+from maquette.agent import shard_task, worker_notes
 from maquette.errors import ConfigError, UsageError
 from maquette.jobs.spec import JobSpec, new_job_id
 from maquette.jobs.states import has_ended
 from maquette.planning.building import build_job
 from maquette.planning.estimating import StepEstimate
-from maquette.runners import tracking
+from maquette.runners import scene_store, tracking
 from maquette.runners.base import Handle, Request, ResponseLost
 from maquette.runners.ovh import orphans, posting, tokens
 from maquette.runners.ovh.labels import WORKER_LABEL, our_id, worker_of
@@ -31,6 +33,7 @@ from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.stages.running import run_stages
 from maquette.storage.embedded import Running
+from maquette.storage.object_store import ObjectStore
 from s3_server import KEYS, place_in
 from synthetic_scene import write_posed_scene
 from turns import linked_copy
@@ -105,18 +108,9 @@ def test_a_worker_that_is_killed_costs_its_shard_alone(service: Emulated, tmp_pa
     for name in HELD:
         (job.scene / name).touch()
     tracking.submit(job, Quick())
-    emulated = tmp_path / "emulator"
-
-    def held() -> dict[str, Path]:
-        """Where each shard is at work, by the job's folder there: work/<id>/…"""
-        found = [path for path in files_in_the_way(emulated) if path.parents[2].name == "work"]
-        return {path.relative_to(emulated).parts[1]: path for path in found}
-
-    at_work = wait_for(lambda: (found := held()) and len(found) == 3 and found, 200, "all three")
-    [lost] = [place for place in at_work if workers_of(service)[1]["id"] in place]
-    [shell] = (emulated / "work" / lost).glob("*/pid")
-    end_below(int(shell.read_text()))
-    for path in files_in_the_way(emulated):
+    all_at_work(tmp_path)
+    end_job(tmp_path, workers_of(service)[1])
+    for path in files_in_the_way(tmp_path / "emulator"):
         path.unlink(missing_ok=True)
     document = ended(job)
     handle = document["maquette"]["handle"]
@@ -132,13 +126,64 @@ def test_a_worker_that_is_killed_costs_its_shard_alone(service: Emulated, tmp_pa
         assert KEYS.secret_key not in text
 
 
+@pytest.mark.timeout(300)
+def test_a_driver_that_is_lost_loses_no_shard_that_a_worker_handed_in(
+    service: Emulated, tmp_path: Path
+) -> None:
+    job = make_toy(service, tmp_path)
+    alone = linked_copy(job.scene, tmp_path / "alone")
+    for name in HELD:
+        (job.scene / name).touch()
+    tracking.submit(job, Quick())
+    at_work = all_at_work(tmp_path)
+    first = workers_of(service)[1]["id"]
+    [in_its_way] = [path for place, path in at_work.items() if first in place]
+    in_its_way.unlink()
+    top = place_in(service.store.location.endpoint, "", job.data.bucket)
+    record = re.compile(r"thing/stages/toy/weigh/\d-of-3\.json")
+    wait_for(lambda: [path for path in top.objects() or {} if record.search(path)], 100, "a shard")
+    end_job(tmp_path, driver_of(service))
+    assert ended(job)["status"]["state"] == "FAILED"
+    for name in HELD:
+        (job.scene / name).unlink()
+        top.delete(f"thing/{name}")
+    again = replace(job, id=new_job_id("process"))
+    tracking.submit(again, Quick())
+    old = [one for one in service.jobs() if our_id(one) == job.id]
+    assert len(old) == 3 and all(has_ended(one["status"]) for one in old)
+    document = ended(again)
+    log = "\n".join(OvhRunner().logs(document["maquette"]["handle"], follow=False))
+    assert document["status"]["state"] == "DONE", log
+    done = re.findall(r"(\d+) by (?:the driver|worker)", log)
+    assert sum(map(int, done)) == 2, log
+    assert weighed(job.scene) == of_one_process(alone)
+    wait_for(lambda: all_over(service), 100, "the end of all workers")
+    assert left_in_bucket(service, job) == []
+
+
+def all_at_work(folder: Path) -> dict[str, Path]:
+    """Wait until each shard is at work; what is in its way, by the folder of its job there."""
+    emulated = folder / "emulator"
+
+    def held() -> dict[str, Path]:
+        found = [path for path in files_in_the_way(emulated) if path.parents[2].name == "work"]
+        return {path.relative_to(emulated).parts[1]: path for path in found}
+
+    return wait_for(lambda: (found := held()) and len(found) == 3 and found, 200, "all three")
+
+
 def files_in_the_way(folder: Path) -> list[Path]:
     """All of them, while folders come and go."""
     return [Path(at, name) for at, _, names in os.walk(folder) for name in names if name in HELD]
 
 
-def end_below(shell: int) -> None:
+def end_job(folder: Path, job: dict[str, Any]) -> None:
     """End all processes of a job, as when its machine is gone."""
+    [shell] = (folder / "emulator" / "work").glob(f"*{job['id']}*/*/pid")
+    end_below(int(shell.read_text()))
+
+
+def end_below(shell: int) -> None:
     for process in psutil.Process(shell).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             process.kill()
@@ -170,6 +215,30 @@ def test_a_step_whose_workers_never_come_is_done_by_its_driver(
     assert len(json.loads(weighed(job.scene))) == 12
     wait_for(lambda: all_over(service), 100, "workers that wait for nothing are stopped")
     assert left_in_bucket(service, job) == []
+
+
+def test_last_words_that_come_while_notes_are_removed_go_too(
+    stored: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a worker whose driver was lost: nobody reads them."""
+    shard_task.put(stored, worker_notes.driver_key("process-1"), {"count": 7})
+    list_objects = type(stored).objects
+
+    def meanwhile(place: ObjectStore) -> Any:
+        found = list_objects(place)
+        worker_notes.tell(stored, "process-1", 1, worker_notes.WorkerState(is_gone=True))
+        worker_notes.forget_unread(stored, "process-1", 1)
+        return found
+
+    @contextmanager
+    def opened(store: dict[str, Any]) -> Iterator[ObjectStore]:
+        yield stored
+
+    monkeypatch.setattr(scene_store, "opened", opened)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(stored), "objects", meanwhile)
+        scene_store.forget_notes({}, "process-1")
+    assert not [path for path in stored.objects() or {} if "/shards/" in path]
 
 
 def test_a_plan_shows_all_that_is_posted(waiting: Emulated, tmp_path: Path) -> None:

@@ -219,6 +219,8 @@ class StoreLauncher:
         """
         place = self._bucket.at(self._bucket.name, self._bucket.key(folder))
         etags = {name: found.etag for name, found in (place.objects() or {}).items()}
+        if is_first:
+            self._written |= {f"{folder}/{name}" for name in etags}  # goes with ours
         for command in commands:
             shard = _shard(command)
             key = shard_task.beat_key(self._scene.relative(shard.record))

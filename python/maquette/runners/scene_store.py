@@ -100,8 +100,13 @@ def forget(store: dict[str, Any] | None, job_id: str) -> None:
 
 
 def forget_notes(store: dict[str, Any], job_id: str) -> None:
-    """Remove what an ended job and its worker jobs told one another."""
+    """Remove what an ended job and its worker jobs told one another.
+
+    The driver's first: a worker that writes its last words later than we look finds no driver that
+    would read them, and removes them itself.
+    """
     with suppress(MaquetteError), opened(store) as bucket:
+        bucket.delete(worker_notes.driver_key(job_id), attempts=1)
         notes = bucket.at(bucket.name, bucket.key(worker_notes.folder(job_id)))
         for path in notes.objects() or {}:
             notes.delete(path, attempts=1)
