@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from maquette.agent import shard_files, shard_task
+from maquette.agent import kept_scenes, shard_files, shard_task
 from maquette.agent.arguments import KEY_NAMES, Store, without_secrets
 from maquette.agent.pins import link
 from maquette.agent.shard_task import SCENE, ShardTask
@@ -58,7 +58,8 @@ class ShardRun:
         self, bucket: ObjectStore, folder: Path, record: str, attempt: int,
         interval_s: float, silence_s: float = SILENCE_S,
     ) -> None:  # fmt: skip
-        self._bucket, self._folder = bucket, folder / bucket.name / bucket.prefix
+        self._bucket, self._kept = bucket, folder
+        self._place = folder / bucket.name / bucket.prefix
         self._record, self._attempt, self._interval_s = record, attempt, interval_s
         driver = shard_task.driver_key(record)
         self._driver = Pulse(lambda: shard_task.text(bucket, driver), silence_s)
@@ -74,10 +75,11 @@ class ShardRun:
         task = self._task()
         if task is None:
             return ExitCode.INTERRUPTED
-        with repeating(self._beat, self._interval_s):
-            known = self._folder / "known"
+        in_use = kept_scenes.in_use(self._kept, self._place)
+        with repeating(self._beat, self._interval_s), in_use:
+            known = self._place / kept_scenes.KNOWN
             shard_files.bring(known, self._bucket, task.inputs)
-            with own_folder(self._folder / "work") as place:
+            with own_folder(self._place / kept_scenes.WORK) as place:
                 scene = place / task.scene
                 lay_out(known, scene, task.inputs)
                 code = self._step(task, scene)
