@@ -36,7 +36,8 @@ def test_the_suite_passes_in_any_order(seed: int) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     again = f".venv/bin/pytest tests/soak/test_suite_order.py --seed {seed}"
-    assert done.returncode == 0, f"in order {seed}, again: {again}\n{done.stdout[-8000:]}"
+    why = done.stdout[max(0, done.stdout.find("= FAILURES =")) :]
+    assert done.returncode == 0, f"in order {seed}, again: {again}\n{why}"
     NOTED.parent.mkdir(exist_ok=True)
     NOTED.write_text(json.dumps({code: sorted({*_passed(code), seed})}))
 
