@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from maquette.recon.geometry.rays import Cameras, pixel_centers, sphere_exit, sphere_span
+from maquette.recon.geometry.rays import Cameras, pixel_centers, sphere_span
 from synthetic_scene import orbit, region
 
 CPU = torch.device("cpu")
@@ -36,13 +36,3 @@ def test_sphere_span_from_outside_inside_and_missing() -> None:
     near, far = sphere_span(origins, directions)
     assert torch.allclose(near, torch.tensor([1.0, 0, 2, 0]))
     assert torch.allclose(far, torch.tensor([3.0, 1, 2, 0]))
-
-
-def test_sphere_exit_lies_on_the_sphere() -> None:
-    generator = torch.Generator().manual_seed(0)
-    origins = torch.randn(50, 3, generator=generator) * 0.3
-    directions = torch.nn.functional.normalize(torch.randn(50, 3, generator=generator), dim=1)
-    radius = torch.tensor([[2.0, 5.0]]).expand(50, 2)
-    away = sphere_exit(origins, directions, radius)
-    met = origins[:, None] + away[..., None] * directions[:, None]
-    assert torch.allclose(met.norm(dim=-1), radius, atol=1e-4)

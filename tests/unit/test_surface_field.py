@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from maquette.recon.surface.background import contract, inverse_radii
+from maquette.recon.surface.background import contract
 from maquette.recon.surface.config import Encoding, Gradient, HashGridConfig, Sdf, SdfMlp
 from maquette.recon.surface.field import _AXES, _TETRAHEDRON, SdfField, differences
 
@@ -76,12 +76,6 @@ def test_contraction_is_bounded_and_keeps_the_ball() -> None:
     far = torch.nn.functional.normalize(points(), dim=1) * torch.logspace(0, 5, 200)[:, None]
     radius = contract(far).norm(dim=1)
     assert float(radius.max()) <= 2.0 and bool((radius.diff() >= -1e-6).all())
-
-
-def test_inverse_radii_descend_from_the_sphere_outwards() -> None:
-    inverse = inverse_radii(torch.rand(7, 5, generator=torch.Generator().manual_seed(0)))
-    assert bool((inverse.diff(dim=1) < 0).all())
-    assert float(inverse.min()) > 0 and float(inverse.max()) <= 1
 
 
 def test_mixed_precision_does_not_reach_the_distance_or_its_gradient() -> None:

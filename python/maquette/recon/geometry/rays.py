@@ -30,6 +30,10 @@ class Rays:
     directions: Tensor
     cosines: Tensor
 
+    def at(self, chosen: Tensor) -> Rays:
+        """Some of them: [N] int64 or bool [R]."""
+        return Rays(self.origins[chosen], self.directions[chosen], self.cosines[chosen])
+
 
 @dataclass(frozen=True)
 class Cameras:
@@ -97,18 +101,3 @@ def sphere_span(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     far = (middle + half).clamp(min=0.0)
     near = (middle - half).clamp(min=0.0)
     return torch.minimum(near, far), far
-
-
-def sphere_exit(origins: Tensor, directions: Tensor, radius: Tensor) -> Tensor:
-    """Distance at which rays leave spheres of the given radii around the origin.
-
-    Args:
-        origins: [R, 3]; rays that miss a sphere take their nearest approach.
-        radius: [R, K] sphere radii.
-
-    Returns:
-        [R, K] float32 distances.
-    """
-    middle = -(origins * directions).sum(-1, keepdim=True)
-    nearest = (origins + middle * directions).square().sum(-1, keepdim=True)
-    return middle + (radius.square() - nearest).clamp(min=0.0).sqrt()

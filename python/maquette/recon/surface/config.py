@@ -165,6 +165,7 @@ class LossWeight:
     eikonal: float = 0.1
     curvature: float = 5e-4
     landmark: float = 3.0  # agreement with the sparse points of structure from motion
+    veil: float = 0.01  # what hides the region from cameras outside it
 
 
 @dataclass(frozen=True)

@@ -100,5 +100,4 @@ class PixelDataset:
         nearest = (rays.origins + along * rays.directions).norm(dim=1)
         central = (nearest < focus) & (along[:, 0] > 0)
         kept = torch.argsort(~central, stable=True)[:count]
-        chosen = Rays(rays.origins[kept], rays.directions[kept], rays.cosines[kept])
-        return Batch(chosen, pixels.colors[kept], pixels.image[kept])
+        return Batch(rays.at(kept), pixels.colors[kept], pixels.image[kept])

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from maquette.recon.geometry.rays import Rays
-from maquette.recon.surface.background import BackgroundField, inverse_radii
+from maquette.recon.geometry.rays import Rays, sphere_span
+from maquette.recon.surface.background import BackgroundField
 from maquette.recon.surface.config import Model as ModelConfig
 from maquette.recon.surface.field import ColorField, Probe, SdfField
 from maquette.recon.surface.hash_grid import HashGrid
+from maquette.recon.surface.outside import Outside, even_shares
 from maquette.recon.surface.rendering import (
     composite_weights,
     crossing,
@@ -43,6 +44,7 @@ class Shaded:
     Attributes:
         rgb: [R, 3] 0..1.
         opacity: [R] what the surface inside the ball covers.
+        veil: [R] what lies before the ball and hides it; 0 for rays that miss it.
         ray: [M] int64, the ray of each shaded place.
         weight: [M] weights of the shaded places.
         along: [M] their distances along the ray.
@@ -52,6 +54,7 @@ class Shaded:
 
     rgb: Tensor
     opacity: Tensor
+    veil: Tensor
     ray: Tensor
     weight: Tensor
     along: Tensor
@@ -113,28 +116,36 @@ class SurfaceModel(nn.Module):
             fixed: Shade all places, also those that hardly count, with weight 0: shapes are then
                 fixed and nothing waits for the device.
         """
-        count = len(rays.origins)
         sharpness = self.sharpness(phase)
         sampling = self.config.render
+        near, far = sphere_span(rays.origins, rays.directions)
+        asked = _asked(near < far, fixed)
+        meets = (near < far)[asked]
+        inner = rays.at(asked)
         along = sample_rays(
-            rays, self.cache, sharpness.detach(), sampling, draws, self.fast
-        )  # [R, K]
-        points = rays.origins[:, None] + along[..., None] * rays.directions[:, None]
+            rays, self.cache, sharpness.detach(), sampling, draws, self.fast, asked
+        )  # [A, K]
+        points = inner.origins[:, None] + along[..., None] * inner.directions[:, None]
         distance = self.distance(points.flatten(0, 1), phase).view(along.shape)
         moving = distance.detach() + phase.freedom * (distance - distance.detach())
-        weights, passing = composite_weights(section_opacity(moving, sharpness))
-        codes = self.codes(image, count)
+        weights, through = composite_weights(
+            torch.where(meets[:, None], section_opacity(moving, sharpness), 0.0)
+        )
+        codes = self.codes(image, len(rays.origins))
         look = crossing(distance.detach(), along)
-        weight, where = gather_sections(weights, look, sampling.num_samples.shaded)  # [R, G]
+        weight, where = gather_sections(weights, look, sampling.num_samples.shaded)  # [A, G]
         ray, along_shown, weight, shown = _shown(weight, where, fixed)
         kept = _kept_share(weights, ray, weight)
+        ray = asked[ray]
         probe, colors = self._surface_colors(rays, ray, along_shown, codes, phase, extra)
-        rgb = weights.new_zeros(count, 3).index_add(0, ray, (weight * kept)[:, None] * colors)
-        rgb = self._add_background(rgb, rays, codes, passing, draws, fixed)
+        passing = weights.new_ones(len(rays.origins)).index_put((asked,), through)
+        rgb = weights.new_zeros(len(passing), 3)
+        rgb = rgb.index_add(0, ray, (weight * kept)[:, None] * colors)
+        rgb, veil = self._add_outside(rgb, rays, codes, passing, draws, fixed)
         counts = None
         if shown is not None:
             counts = nn.functional.pad(shown, (0, len(probe.distance) - len(shown)), value=True)
-        return Shaded(rgb, 1.0 - passing, ray, weight, along_shown, probe, counts)
+        return Shaded(rgb, 1.0 - passing, veil, ray, weight, along_shown, probe, counts)
 
     def _surface_colors(
         self, rays: Rays, ray: Tensor, along: Tensor, codes: Tensor, phase: Phase,
@@ -149,28 +160,52 @@ class SurfaceModel(nn.Module):
         )
         return probe, colors
 
-    def _add_background(
+    def _add_outside(
         self, rgb: Tensor, rays: Rays, codes: Tensor, passing: Tensor, draws: Draws | None,
         every_ray: bool,
-    ) -> Tensor:  # fmt: skip
-        """Add what is seen behind the surface; `every_ray` looks also where nothing passes."""
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """Add what is seen before and behind the surface.
+
+        Args:
+            rgb: [R, 3] of the surface alone.
+            passing: [R] what it lets through.
+            every_ray: Look also where nothing of the outside can be seen.
+
+        Returns:
+            rgb [R, 3], and `Shaded.veil` [R].
+        """
+        hidden = torch.zeros_like(passing)
         if self.background is None:
-            return rgb
+            return rgb, hidden
         samples = self.config.render.num_samples.background
         noise = uniform(draws, len(rgb), (1 + _LOOKS) * samples, rgb.device)
-        origins, directions, is_open = rays.origins, rays.directions, passing > _PASSING
+        outside = Outside.of(rays.origins, rays.directions)
+        chosen = None
         if not every_ray:
-            chosen = is_open.nonzero()[:, 0]
+            chosen = ((passing > _PASSING) | (outside.before[:, 0] > 0)).nonzero()[:, 0]
             if not len(chosen):
-                return rgb
-            origins, directions = origins[chosen], directions[chosen]
+                return rgb, hidden
+            rays, outside = rays.at(chosen), outside.at(chosen)
             codes, noise = codes[chosen], noise[chosen]
         where, looks = torch.split(noise, [samples, _LOOKS * samples], dim=1)
-        inverse = self.background.focus(origins, directions, inverse_radii(looks), where)
-        seen = self.background(origins, directions, codes, inverse)
-        if every_ray:
-            return rgb + torch.where(is_open, passing, 0.0)[:, None] * seen
-        return rgb.index_add(0, chosen, passing[chosen, None] * seen)
+        shares = self.background.focus(rays, outside, even_shares(looks), where)
+        seen = self.background(rays, outside, codes, shares)
+        let = passing if chosen is None else passing[chosen]
+        added = seen.before + torch.where(let > _PASSING, let, 0.0)[:, None] * seen.behind
+        hides = torch.where(outside.gap[:, 0] > 0, seen.veil, 0.0)
+        if chosen is None:
+            return (1.0 - seen.veil)[:, None] * rgb + added, hides
+        through = torch.ones_like(passing).index_put((chosen,), 1.0 - seen.veil)
+        rgb = (through[:, None] * rgb).index_add(0, chosen, added)
+        return rgb, hidden.index_put((chosen,), hides)
+
+
+def _asked(meets: Tensor, every_ray: bool) -> Tensor:
+    """The rays that meet the unit ball, int64, one at least; or all of them."""
+    if every_ray:
+        return torch.arange(len(meets), device=meets.device)
+    found = meets.nonzero()[:, 0]
+    return found if len(found) else found.new_zeros(1)
 
 
 def _shown(

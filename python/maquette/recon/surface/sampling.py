@@ -100,7 +100,7 @@ class DistanceCache(nn.Module):
 @torch.no_grad()
 def sample_rays(
     rays: Rays, cache: DistanceCache, sharpness: Tensor, config: Render,
-    draws: Draws | None, fast: bool = True,
+    draws: Draws | None, fast: bool = True, chosen: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Choose sample distances along rays.
 
@@ -108,18 +108,21 @@ def sample_rays(
         sharpness: s of the field, a scalar; the cache's cell limits what is used of it.
         draws: Jitters the samples; None = regular ones.
         fast: Compute with the kernel, not with the reference.
+        chosen: [N] int64, the rays that are asked for; None = all. Random numbers are drawn for
+            all, so that processes of a run stay in step.
 
     Returns:
-        [R, coarse + fine] ascending; from entering to leaving the unit ball.
+        [N, coarse + fine] ascending; from entering to leaving the unit ball.
     """
     passes = max(config.num_sample_hierarchy, 1)
     levels = torch.stack([sharpness.clamp(max=64.0 * 4**level) for level in range(passes)])
     counts = [
         _PROBES + 1, (passes - 1) * _ADDED, config.num_samples.fine, config.num_samples.coarse
     ]  # fmt: skip
-    noise = torch.split(
-        uniform(draws, len(rays.origins), sum(counts), rays.origins.device), counts, dim=1
-    )
+    drawn = uniform(draws, len(rays.origins), sum(counts), rays.origins.device)
+    if chosen is not None:
+        rays, drawn = rays.at(chosen), drawn[chosen]
+    noise = torch.split(drawn, counts, dim=1)
     span = sphere_span(rays.origins, rays.directions)
     if not fast:
         return sample_reference(rays, cache, span, noise, levels)

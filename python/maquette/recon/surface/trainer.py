@@ -171,7 +171,7 @@ class Trainer:
         if stands:
             total = weight.render * losses.squared_difference(shaded.rgb, batch.colors)
         else:
-            total = terms.total + self._points_term(phase)
+            total = terms.total + weight.veil * shaded.veil.mean() + self._points_term(phase)
         total.backward()  # type: ignore[no-untyped-call]
         self._not_finite.copy_(~torch.isfinite(total.detach()))
         return torch.stack(
