@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from maquette.errors import MaquetteError, NotFound
 from maquette.storage import etags
 from maquette.storage.conflicts import Conflict
 from maquette.storage.embedded import Running
-from maquette.storage.object_store import ObjectStore
+from maquette.storage.object_store import ATTEMPTS, Body, ObjectStore
+from maquette.storage.wire_store import WireStore
 from relay import relay
 from s3_server import (
+    BUCKET,
     content_of,
     in_thread,
     place_in,
@@ -62,6 +65,35 @@ def test_a_server_that_restarts_in_between_is_waited_for(tmp_path: Path) -> None
             push(scene, bucket)  # the server forgot the upload in parts; all else is there
             pull(tmp_path / "other", bucket)
     assert content_of(tmp_path / "other") == content_of(scene)
+
+
+def test_kept_connections_of_a_server_that_restarted_cost_no_attempt(tmp_path: Path) -> None:
+    """Each of them would fail once, and there may be more of them than attempts."""
+    servers: list[Running] = []
+    together = threading.Barrier(2 * ATTEMPTS)
+
+    def connect() -> socket.socket:
+        port = int(servers[-1].location.endpoint.rpartition(":")[2])
+        return socket.create_connection(("127.0.0.1", port))
+
+    def hold(response: Body) -> bytes:
+        together.wait(60)
+        return response.read()
+
+    with relay(connect) as port:
+        store = place_in(f"http://127.0.0.1:{port}", "thing")
+        assert isinstance(store, WireStore)
+        ask = partial(store.wire.request, "GET", BUCKET, "thing/a")
+        with s3_server(tmp_path / "server") as running:
+            servers.append(running)
+            write_scene(tmp_path / "server" / "buckets" / BUCKET, {"thing/a": b"1"})
+            with ThreadPoolExecutor(together.parties) as pool:
+                list(pool.map(lambda _: ask(reader=hold), range(together.parties)))
+        with s3_server(tmp_path / "server") as running:
+            servers.append(running)
+            kept = store.wire._idle.queue
+            wait_for(lambda: all(one.is_lost() for one in kept), what="the end of connections")
+            assert ask(attempts=1).body == b"1"
 
 
 def push_once(scene: Path, bucket: ObjectStore) -> None:

@@ -7,6 +7,7 @@ of Python's time than anything else in a pull of small files; see docs/decisions
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 from collections.abc import Mapping
@@ -179,6 +180,14 @@ class Connection:
     def line(self) -> bytes:
         """Read to the end of a line, which is left out."""
         return self._until(b"\r\n")
+
+    def is_lost(self) -> bool:
+        """Whether the other side hung up since the last answer: nothing else comes unasked."""
+        if self.sock is None:
+            return False
+        looking = select.poll()
+        looking.register(self.sock, select.POLLIN)
+        return bool(looking.poll(0))
 
     def abort(self) -> None:
         """Let whoever waits for the other side fail now; another thread may call it."""

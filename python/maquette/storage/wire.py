@@ -7,6 +7,7 @@ proxy is set, `boto3_store` goes its way instead.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import random
@@ -164,13 +165,12 @@ class Wire:
         return answer
 
     def _connection(self, host: str) -> Connection:
-        try:
-            kept = self._idle.get_nowait()
-        except queue.Empty:
-            return Connection(host, self._tls)
-        if kept.host == host:
-            return kept
-        kept.close()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                kept = self._idle.get_nowait()
+                if kept.host == host and not kept.is_lost():
+                    return kept
+                kept.close()
         return Connection(host, self._tls)
 
     def cut(self) -> None:
