@@ -19,6 +19,7 @@ from maquette.recon.training.draws import Draws
 from maquette.recon.views.views import Views
 from maquette.scene import transforms
 from maquette.scene.paths import Scene
+from maquette.scene.region import Region
 from maquette.scene.transforms import Frame, Intrinsics
 from synthetic_scene import orbit, region, write_posed_scene
 
@@ -50,6 +51,23 @@ def test_pixels_carry_their_own_rays_for_any_image_size(tmp_path: Path) -> None:
     assert torch.equal(code[:, 0], batch.image) and set(batch.image.tolist()) == {0, 1, 2}
     again = dataset.cameras.rays(batch.image, code[:, 1:] + 0.5)
     assert torch.allclose(again.directions, batch.rays.directions, atol=1e-6)
+
+
+@pytest.mark.parametrize(("radii_away", "limit"), [(1.0, 0.35), (4.0, 1.0)])
+def test_rays_at_the_object_come_first(tmp_path: Path, radii_away: float, limit: float) -> None:
+    """From outside the ball, all that meet it; else those near its centre."""
+    frames, center = coded_frames(), region().center
+    distance = float(np.linalg.norm(frames[0].world_from_cam[:3, 3] - center))
+    ball = Region.around(center, distance / radii_away)
+    dataset = PixelDataset(Views(coded_scene(tmp_path), frames), ball, CPU)
+
+    def share(focus: float) -> float:
+        rays = dataset.draw(2000, Draws(torch.Generator().manual_seed(0)), focus).rays
+        away = torch.linalg.cross(rays.origins, rays.directions).norm(dim=1)
+        return float((away < limit).float().mean())
+
+    even = share(0.0)
+    assert even < 0.8 and share(0.35) == pytest.approx(min(1.0, 2 * even), abs=0.06)
 
 
 def test_masked_pixels_are_never_drawn(tmp_path: Path) -> None:

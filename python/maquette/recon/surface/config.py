@@ -19,7 +19,7 @@ REFERENCE_ITERATIONS = 500_000
 @dataclass(frozen=True)
 class TrainData:
     image_size: tuple[int, int] | None = None  # H, W: longer side at most this; None: as is
-    focus: float = 0.35  # rays passing this near the sphere's centre come first; 0: all alike
+    focus: float = 0.35  # rays this near to the centre come first, see dataset.py; 0: all alike
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ class Batch:
     image: Tensor
 
 
+_WELL_OUTSIDE = 1.5  # radii; an orbit that is the region's own sphere is not
+
+
 class PixelSource(Protocol):
     """Where a batch's pixels come from."""
 
@@ -65,6 +68,8 @@ class PixelDataset:
     ) -> None:  # fmt: skip
         self.frames = views.frames
         self.cameras = Cameras.of(views.frames, region, device)
+        away = self.cameras.centers.norm(dim=1)
+        self._from_outside = float(away.median()) > _WELL_OUTSIDE
         limit = limit_bytes or cache_bytes(device)
         if state is not None and len(state["order"]) != len(views):
             state = None
@@ -90,7 +95,8 @@ class PixelDataset:
 
         Args:
             focus: Twice as many are drawn, and those whose rays pass the unit ball's centre
-                within this distance are preferred; 0 = all pixels equally likely.
+                within this distance are preferred, or, where cameras stand well outside the
+                ball, those that meet it; 0 = all pixels equally likely.
         """
         pixels = self.source.draw(2 * count if focus > 0 else count, draws)
         rays = self.cameras.rays(pixels.image, pixels.position)
@@ -98,6 +104,7 @@ class PixelDataset:
             return Batch(rays, pixels.colors, pixels.image)
         along = -(rays.origins * rays.directions).sum(1, keepdim=True)
         nearest = (rays.origins + along * rays.directions).norm(dim=1)
-        central = (nearest < focus) & (along[:, 0] > 0)
+        limit = 1.0 if self._from_outside else focus
+        central = (nearest < limit) & (along[:, 0] > 0)
         kept = torch.argsort(~central, stable=True)[:count]
         return Batch(rays.at(kept), pixels.colors[kept], pixels.image[kept])
