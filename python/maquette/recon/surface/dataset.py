@@ -16,6 +16,8 @@ from maquette.recon.views.memory import cache_bytes
 from maquette.recon.views.views import Views
 from maquette.scene.region import Region
 
+_WELL_OUTSIDE = 1.5  # radii; an orbit that is the region's own sphere is not
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -24,9 +26,6 @@ class Batch:
     rays: Rays
     colors: Tensor
     image: Tensor
-
-
-_WELL_OUTSIDE = 1.5  # radii; an orbit that is the region's own sphere is not
 
 
 class PixelSource(Protocol):
