@@ -47,11 +47,7 @@ def test_a_server_that_restarts_in_between_is_waited_for(tmp_path: Path) -> None
     write_scene(scene, {**files(8, 200, 2000), **large(8)})
     servers: list[Running] = []
 
-    def connect() -> socket.socket:
-        port = int(servers[-1].location.endpoint.rpartition(":")[2])
-        return socket.create_connection(("127.0.0.1", port))
-
-    with relay(connect) as port:
+    with relay(partial(newest, servers)) as port:
         bucket = place_in(f"http://127.0.0.1:{port}", "thing")
         with s3_server(tmp_path / "server") as running:
             servers.append(running)
@@ -72,15 +68,11 @@ def test_kept_connections_of_a_server_that_restarted_cost_no_attempt(tmp_path: P
     servers: list[Running] = []
     together = threading.Barrier(2 * ATTEMPTS)
 
-    def connect() -> socket.socket:
-        port = int(servers[-1].location.endpoint.rpartition(":")[2])
-        return socket.create_connection(("127.0.0.1", port))
-
     def hold(response: Body) -> bytes:
         together.wait(60)
         return response.read()
 
-    with relay(connect) as port:
+    with relay(partial(newest, servers)) as port:
         store = place_in(f"http://127.0.0.1:{port}", "thing")
         assert isinstance(store, WireStore)
         ask = partial(store.wire.request, "GET", BUCKET, "thing/a")
@@ -94,6 +86,12 @@ def test_kept_connections_of_a_server_that_restarted_cost_no_attempt(tmp_path: P
             kept = store.wire._idle.queue
             wait_for(lambda: all(one.is_lost() for one in kept), what="the end of connections")
             assert ask(attempts=1).body == b"1"
+
+
+def newest(servers: list[Running]) -> socket.socket:
+    """A connection to the server that was started last."""
+    port = int(servers[-1].location.endpoint.rpartition(":")[2])
+    return socket.create_connection(("127.0.0.1", port))
 
 
 def push_once(scene: Path, bucket: ObjectStore) -> None:

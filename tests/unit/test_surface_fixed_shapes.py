@@ -73,9 +73,7 @@ def test_fixed_shapes_give_the_same_step(scene: Scene, monkeypatch: pytest.Monke
     found = []
     for fixed in (False, True):
         trainer = made(scene, fixed, monkeypatch)
-        for _ in range(
-            2
-        ):  # later, rounding lets a place be worth a colour in one and not the other
+        for _ in range(2):  # after more, rounding decides which places are worth a colour
             metrics = trainer.step()
         gradients = {n: p.grad for n, p in trainer.model.named_parameters() if p.grad is not None}
         found.append((read([metrics], Trainer.metric_names)[0], gradients))

@@ -174,37 +174,29 @@ class SurfaceModel(nn.Module):
         Returns:
             rgb [R, 3], and `Shaded.veil` [R].
         """
-        hidden = torch.zeros_like(passing)
         if self.background is None:
-            return rgb, hidden
+            return rgb, torch.zeros_like(passing)
         samples = self.config.render.num_samples.background
         noise = uniform(draws, len(rgb), (1 + _LOOKS) * samples, rgb.device)
         outside = Outside.of(rays.origins, rays.directions)
-        chosen = None
-        if not every_ray:
-            chosen = ((passing > _PASSING) | (outside.before[:, 0] > 0)).nonzero()[:, 0]
-            if not len(chosen):
-                return rgb, hidden
-            rays, outside = rays.at(chosen), outside.at(chosen)
-            codes, noise = codes[chosen], noise[chosen]
-        where, looks = torch.split(noise, [samples, _LOOKS * samples], dim=1)
+        asked = _asked((passing > _PASSING) | (outside.before[:, 0] > 0), every_ray)
+        rays, outside = rays.at(asked), outside.at(asked)
+        where, looks = torch.split(noise[asked], [samples, _LOOKS * samples], dim=1)
         shares = self.background.focus(rays, outside, even_shares(looks), where)
-        seen = self.background(rays, outside, codes, shares)
-        let = passing if chosen is None else passing[chosen]
+        seen = self.background(rays, outside, codes[asked], shares)
+        let = passing[asked]
         added = seen.before + torch.where(let > _PASSING, let, 0.0)[:, None] * seen.behind
-        hides = torch.where(outside.gap[:, 0] > 0, seen.veil, 0.0)
-        if chosen is None:
-            return (1.0 - seen.veil)[:, None] * rgb + added, hides
-        through = torch.ones_like(passing).index_put((chosen,), 1.0 - seen.veil)
-        rgb = (through[:, None] * rgb).index_add(0, chosen, added)
-        return rgb, hidden.index_put((chosen,), hides)
+        veil = torch.zeros_like(passing).index_put((asked,), seen.veil)
+        rgb = ((1.0 - veil)[:, None] * rgb).index_add(0, asked, added)
+        meets = torch.where(outside.gap[:, 0] > 0, seen.veil, 0.0)
+        return rgb, torch.zeros_like(passing).index_put((asked,), meets)
 
 
-def _asked(meets: Tensor, every_ray: bool) -> Tensor:
-    """The rays that meet the unit ball, int64, one at least; or all of them."""
+def _asked(wanted: Tensor, every_ray: bool) -> Tensor:
+    """Which rays [N] int64 to ask: the wanted of [R] bool, one at least; or all of them."""
     if every_ray:
-        return torch.arange(len(meets), device=meets.device)
-    found = meets.nonzero()[:, 0]
+        return torch.arange(len(wanted), device=wanted.device)
+    found = wanted.nonzero()[:, 0]
     return found if len(found) else found.new_zeros(1)
 
 
