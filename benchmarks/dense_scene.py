@@ -6,7 +6,9 @@ known depth: the scene is a mesh, and rays meet it by Embree.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import trimesh
@@ -37,7 +39,9 @@ def render(frames: list[Frame], seed: int = 0) -> list[Seen]:
     """Render frames with a fixed texture and a little noise of a sensor."""
     scene = RayScene(_mesh())
     noise = np.random.default_rng(seed).random((3, _LATTICE, _LATTICE, _LATTICE))
-    return [_render(scene, frame, noise, seed + number) for number, frame in enumerate(frames)]
+    with ThreadPoolExecutor() as pool:
+        seeds = range(seed, seed + len(frames))
+        return list(pool.map(partial(_render, scene, noise), frames, seeds))
 
 
 def frames_around(angle_deg: float, width: int, height: int) -> list[Frame]:
@@ -96,7 +100,7 @@ def _ground() -> trimesh.Trimesh:
     return trimesh.Trimesh(np.stack([x, y, z], -1).reshape(-1, 3), faces, process=False)
 
 
-def _render(scene: RayScene, frame: Frame, noise: Floats, seed: int) -> Seen:
+def _render(scene: RayScene, noise: Floats, frame: Frame, seed: int) -> Seen:
     lens, pose = frame.intrinsics, frame.world_from_cam
     steps = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
     light = np.zeros((lens.height * lens.width, 3))

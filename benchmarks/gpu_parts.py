@@ -12,13 +12,18 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+import dense
+import dense_scene
 import splats
 from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.pipelines.registry import get_pipeline
 from maquette.recon import kernel_checks
 from maquette.recon.evaluate import evaluation
+from maquette.recon.mvs.patch_match import estimate, refine
+from maquette.recon.mvs.stacks import GreyView
 from maquette.recon.stages.surface import mesh
 from maquette.recon.step import run_step
 from maquette.recon.surface import training
@@ -173,6 +178,31 @@ def whole(pipeline: str, **settings: Any) -> Callable[[Place], Iterator[Row]]:
     return measure
 
 
+def depth_map(width: int, height: int) -> Callable[[Place], Iterator[Row]]:
+    """A part that makes a depth map of a rendered scene, and refines it by its sources' depths."""
+
+    def measure(_: Place) -> Iterator[Row]:
+        seen = dense_scene.render(dense_scene.frames_around(12.0, width, height))
+        truth, span = seen[0].depth, dense.span_of(seen[0].depth)
+        first, *others = (GreyView(s.frame, dense.grey(s), depth=s.depth) for s in seen)
+        case = f"depth map, {width} × {height}, {len(others)} sources"
+        for run in range(4 if device().type == "cuda" else 1):  # the first makes the kernels
+            start = time.perf_counter()
+            found = estimate(first, others, span, device=device())
+            middle = time.perf_counter()
+            better = refine(found, first, others, span, device=device())
+            yield Row(case, f"pictures, run {run}", "wall", middle - start, "s")
+            yield Row(case, f"+ true depths, run {run}", "wall", time.perf_counter() - middle, "s")
+        for what, depth in (("pictures", found.depth), ("+ true depths", better.depth)):
+            close = np.abs(depth - truth) < 0.01 * truth
+            yield Row(case, what, "pixels < 1 %", 100 * float(close.mean()), "%")
+        if torch.cuda.is_available():
+            peak = torch.cuda.max_memory_allocated() / 2**30
+            yield Row(case, "torch", "peak memory", peak, "GiB")
+
+    return measure
+
+
 def splat_steps(
     count: int, size: float, width: int, height: int
 ) -> Callable[[Place], Iterator[Row]]:
@@ -232,7 +262,9 @@ PARTS: dict[str, tuple[float, Callable[[Place], Iterator[Row]]]] = {
     # name: (seconds at most, what it does); a process needs ten of them to begin
     "copies": (20, copies),
     "kernels": (70, kernels),
+    "depth map": (90, depth_map(1600, 1200)),
     "photogrammetry": (120, whole("photogrammetry", refine=True)),
+    "mvsnet": (120, whole("mvsnet")),
     "splat": (150, whole("splat", iterations=7_000, with_mesh=True)),
     "100k splats": (30, splat_steps(100_000, 0.012, 1600, 1064)),
     "1M splats": (30, splat_steps(1_000_000, 0.006, 1600, 1064)),

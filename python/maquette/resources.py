@@ -6,6 +6,7 @@ where `python/setup.py` puts them.
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -15,7 +16,11 @@ ROOT = PACKAGE.parents[1] if IS_CHECKOUT else CARRIED
 
 
 def version() -> str:
-    """The version of what is installed; `python/pyproject.toml` is where it is set."""
+    """The version of what is installed, or of a checkout that is only on the path."""
     from importlib import metadata
 
-    return metadata.version("maquette")
+    try:
+        return metadata.version("maquette")
+    except metadata.PackageNotFoundError:
+        project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))
+        return str(project["project"]["version"])
