@@ -108,7 +108,7 @@ def prepare_figures(found: Known, scene: Scene) -> dict[str, float | str]:
         "photos": len(found.capture.views),
         "camera error": 100 * float(np.median(found.camera_errors)) / found.size,
         "held": 100 * float(held.mean()),
-        "radius": found.region.radius / ball,
+        "radius": found.region.half_width / ball,
         "points inside": 100 * float(found.region.contains(points).mean()),
         "rule": str(record.numbers.get("rule", "")) if record else "",
     }

@@ -46,11 +46,9 @@ def main() -> None:
 
 def judge(name: str, scene_type: str, model: SparseModel, truth: FloatArray | None) -> list[Row]:
     upstream = region_rules.estimate(scene_type, model.centers, model.axes, model.points)
-    ours, tight = (region_search.find(scene_type, model, tight=tight) for tight in (False, True))
+    ours = region_search.find(scene_type, model)
     rows = []
-    tools = {f"upstream:{upstream.rule}": upstream, f"ours:{ours.rule}": ours}
-    tools[f"ours:{tight.rule}"] = tight  # another row where an object is circled
-    for tool, found in tools.items():
+    for tool, found in ((f"upstream:{upstream.rule}", upstream), (f"ours:{ours.rule}", ours)):
         rows += figures(name, tool, found.region, upstream.region, model, truth)
     return rows
 
@@ -65,13 +63,13 @@ def figures(
 ) -> list[Row]:
     if truth is None:
         inside = float(region.contains(model.points).mean())
-        size = region.radius / peer.radius
+        size = region.half_width / peer.radius
         return [
             Row(name, tool, "points inside", 100 * inside, "%"),
             Row(name, tool, "size, upstream = 1", size, "×"),
         ]
     held = float(region.contains(truth).mean())
-    size = region.radius / (around_points(truth).radius / MARGIN)
+    size = region.half_width / (around_points(truth).radius / MARGIN)
     return [Row(name, tool, "held", 100 * held, "%"), Row(name, tool, "size", size, "×")]
 
 

@@ -191,7 +191,7 @@ def test_the_manifest_of_the_page_names_regions_and_views_in_one_frame(tmp_path:
     write_ply(scene.root / mesh, ball(), ())
     told = json.loads(writing.write(scene, [PIPELINE]).read_text())
     known = transforms.read(scene.transforms)
-    assert told["region"]["sphere_radius"] == pytest.approx(known.region.radius, rel=1e-6)
+    assert told["region"]["sphere_radius"] == pytest.approx(known.region.half_width, rel=1e-6)
     eye = known.frames[0].world_from_cam[:3, 3]
     assert told["cameras"][0]["position"] == pytest.approx(list(eye), rel=1e-5)
 

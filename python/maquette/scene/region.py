@@ -59,6 +59,16 @@ class Region:
         text = json.dumps([f"{number:.9e}" for number in numbers])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @property
+    def middle(self) -> FloatArray:
+        """The middle [3] of the box, as far as it lies in the sphere's; world units."""
+        return self.world_from_unit(self.unit_box().mean(axis=1))
+
+    @property
+    def half_width(self) -> float:
+        """Half of that box's widest side; world units."""
+        return self.radius * float(np.ptp(self.unit_box(), axis=1).max()) / 2
+
     def unit_from_world(self, points: ArrayLike) -> FloatArray:
         """Map world points [..., 3] to training space."""
         return (np.asarray(points, dtype=np.float64) - np.asarray(self.center)) / self.radius

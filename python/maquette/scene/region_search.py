@@ -10,6 +10,7 @@ Frames and notation as in `region_rules`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -72,8 +73,8 @@ def find(
 
     Args:
         scene_type: object, indoor or outdoor. Indoor is always a place.
-        tight: Fit an object that is circled as well, whose region is the cameras' orbit otherwise:
-            training's presets are tuned to that width.
+        tight: Fit the sphere to an object that is circled as well. Otherwise it is the cameras'
+            orbit, for which training's presets are made, and the box alone is fitted.
         up: The direction [3] that is up, where it is told; else the cameras tell it.
 
     Raises:
@@ -104,9 +105,11 @@ def _find(scene_type: str, model: SparseModel, views: Views, tight: bool, up: Fl
     meeting = aimed_at(model, views)
     circled = meeting is not None and is_circled(meeting, model.world_from_cam, up)
     if meeting is not None and scene_type != "indoor":
-        if circled and scene_type == "object" and not tight:
-            return Estimate(region_rules.by_poses(meeting, model.centers), "poses")
         fitted = thing(model, views, meeting, up)
+        if circled and scene_type == "object" and not tight:
+            orbit = region_rules.by_poses(meeting, model.centers)
+            box = orbit.box if fitted is None else fitted.box
+            return Estimate(replace(orbit, box=box), "poses")
         if fitted is not None:
             return Estimate(fitted, "view")
     inside = meeting is None and bool(np.linalg.norm(model.axes.mean(axis=0)) < _ALL_ROUND)

@@ -18,8 +18,8 @@ from maquette.viewer.editing import RegionEditor
 
 Attempt = Callable[[Any, Callable[[], None]], None]
 
-_LARGER = 1.5  # times the radius, either way
-_ASIDE = 0.5  # of the larger radius, between the centres
+_LARGER = 1.5  # times as wide, either way
+_ASIDE = 0.5  # of the larger half width, between the middles
 
 
 def proposal(scene_type: str, model: SparseModel, present: Region) -> Region | None:
@@ -33,8 +33,8 @@ def proposal(scene_type: str, model: SparseModel, present: Region) -> Region | N
 
 def differ(one: Region, other: Region) -> bool:
     """Whether two regions differ so much that a person would see it at once."""
-    small, large = sorted((one.radius, other.radius))
-    aside = float(np.linalg.norm(np.subtract(one.center, other.center)))
+    small, large = sorted((one.half_width, other.half_width))
+    aside = float(np.linalg.norm(one.middle - other.middle))
     return large > _LARGER * small or aside > _ASIDE * large
 
 
@@ -63,7 +63,7 @@ class ProposalPanel:
         found, region = self._proposed, self._editor.region
         offered = found is not None and differ(found, region)
         if found is not None and offered:
-            size = found.radius / region.radius
+            size = found.half_width / region.half_width
             inside = int(found.contains(self._editor.model.points).sum())
             self._text.content = (
                 f"maquette would take a **region {size:.2g} times as wide**, "

@@ -137,8 +137,8 @@ def _level_direction(up: FloatArray) -> FloatArray:
 
 def _region(region: Region, scale: float) -> dict[str, Any]:
     return {
-        "sphere_center": _list(scale * np.asarray(region.center)),
-        "sphere_radius": _number(scale * region.radius),
+        "sphere_center": _list(scale * region.middle),
+        "sphere_radius": _number(scale * region.half_width),
         "aabb_range": [_list(scale * np.asarray(limits)) for limits in region.box],
     }
 
