@@ -203,8 +203,8 @@ def test_a_scaled_scene_leaves_the_master_in_the_world(scene: Scene) -> None:
         )
     told = json.loads((scene.results / "manifest.json").read_text())
     assert told["metadata"]["scene_scale"] == 50.0 and set(told["formats"]) == {"splat"}
-    radius = transforms.read(scene.transforms).region.radius
-    assert told["region"]["sphere_radius"] == pytest.approx(50 * radius)
+    half_width = transforms.read(scene.transforms).region.half_width
+    assert told["region"]["sphere_radius"] == pytest.approx(50 * half_width)
 
 
 def test_nothing_trained_nothing_left_and_damage_are_told_in_a_sentence(scene: Scene) -> None:

@@ -66,8 +66,9 @@ class Region:
 
     @property
     def half_width(self) -> float:
-        """Half of that box's widest side; world units."""
-        return self.radius * float(np.ptp(self.unit_box(), axis=1).max()) / 2
+        """Half of that box's widest side; the radius where box and sphere do not meet."""
+        share = float(np.ptp(self.unit_box(), axis=1).max()) / 2
+        return self.radius * (share or 1.0)
 
     def unit_from_world(self, points: ArrayLike) -> FloatArray:
         """Map world points [..., 3] to training space."""
