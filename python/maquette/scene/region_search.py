@@ -4,7 +4,7 @@
 region is the ball around the points that hang together there, without the ground they stand on.
 **A place** (a room, a street, a front walked past, a flight): there is no such thing, and the
 region is where the points are that some camera came near to. Cameras and points decide which it
-is; the scene type says whether a room is meant, and how wide the region of a circled object is.
+is; the scene type says whether a room is meant, and how wide the sphere of a circled object is.
 Frames and notation as in `region_rules`.
 """
 
