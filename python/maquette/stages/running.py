@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from maquette.errors import MaquetteError, from_os_error
 from maquette.pipelines.options import StepOptions
+from maquette.resources import version
 from maquette.scene import facts, outputs, stage_records
 from maquette.scene.events import Progress, now
 from maquette.scene.paths import Scene
@@ -120,7 +121,8 @@ class _Line:
             remarks=[self.progress.complete(remark) for remark in report.remarks],
             forced=stage_records.times_forced(self.scene, stage.name),
             lineage=self._lineage(stage),
-            versions={name: metadata.version(name) for name in ("maquette", *stage.packages)},
+            versions={"maquette": version()}
+            | {name: metadata.version(name) for name in stage.packages},
             peak_bytes=peak.resident_bytes,
             gpu_peak_bytes=peak.gpu_bytes,
         )

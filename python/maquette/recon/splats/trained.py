@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from maquette.recon.splats.files.ply import read_ply, write_ply
@@ -12,6 +11,7 @@ from maquette.recon.splats.files.ply_header import read_comments
 from maquette.recon.splats.gaussians import Gaussians
 from maquette.recon.splats.run_files import REFINED, REFINES
 from maquette.recon.training import checkpoint_files
+from maquette.resources import version
 
 FORMAT = "splats-1"  # of checkpoints
 _ITERATION = "iteration"
@@ -62,7 +62,7 @@ def _told_sky(comments: Sequence[str]) -> Sequence[float]:
 
 def write_master(path: Path, trained: Trained, more: Sequence[str] = ()) -> None:
     """Write a PLY file whose comments tell where it comes from."""
-    comments = [f"maquette {metadata.version('maquette')}", "world: COLMAP", "antialiased"]
+    comments = [f"maquette {version()}", "world: COLMAP", "antialiased"]
     if trained.iteration is not None:
         comments.append(f"{_ITERATION} {trained.iteration}")
     comments += more

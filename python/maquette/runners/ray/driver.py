@@ -14,11 +14,11 @@ import os
 import sys
 import threading
 import time
-from importlib import metadata
 from pathlib import Path
 
 from maquette.agent.step_process import SignalRequests, StepProcess, supervise, with_python
 from maquette.errors import ConfigError, MaquetteError, NotFound
+from maquette.resources import version
 from maquette.runners.ray.marks import BEGIN, END, STOPPING, mark
 from maquette.runners.ray.spec import STOP_GRACE_S, digest
 from maquette.scene.events import Progress
@@ -73,7 +73,7 @@ def _check(arguments: argparse.Namespace) -> None:
         ConfigError: this maquette is another than the one that sent the job.
         NotFound: this machine does not see the scene, which it has to unless it comes by a store.
     """
-    ours = metadata.version("maquette")
+    ours = version()
     if ours != arguments.version:
         raise ConfigError(
             f"the cluster has maquette {ours}, the job was sent by {arguments.version}",

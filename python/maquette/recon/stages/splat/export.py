@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from maquette.recon.splats.sensitivity import Sensitivity, sensitivity_in
 from maquette.recon.splats.trained import Trained, read_trained
 from maquette.recon.splats.turning import scaled
 from maquette.recon.stages.splat import STAGES, ground_file
+from maquette.resources import version
 from maquette.scene import georeference, outputs, transforms
 from maquette.scene.atomic import write_json
 from maquette.scene.events import Progress
@@ -126,7 +126,7 @@ def _manifest(
         up=up_direction(cameras.frames, cameras.up),
         scale=scale,
         provenance={
-            "generator": f"maquette {metadata.version('maquette')}",
+            "generator": f"maquette {version()}",
             "pipeline": scene.pipeline,
             "iteration": trained.iteration,
             **_extrapolated(cameras),
