@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import collections
+import fcntl
 import json
-import os
 from typing import Any
 
 import pytest
@@ -73,12 +73,14 @@ class Report:
                 terminalreporter.write_line(f"{what:<{width}}  {count:>5}  {command}")
 
     def _note_durations(self) -> None:
-        """Beside those of the other tiers."""
+        """Beside those of the other tiers, of which another may end at the same moment."""
         file = self.config.rootpath / self.config.option.durations_file
         file.parent.mkdir(exist_ok=True)
-        known = json.loads(file.read_text()) if file.exists() else {}
-        known |= {nodeid: round(sum(found.values()), 2) for nodeid, found in self.seconds.items()}
-        slowest_first = sorted(known.items(), key=lambda entry: -entry[1])
-        written = file.with_suffix(f".{os.getpid()}")
-        written.write_text(json.dumps(dict(slowest_first), indent=1) + "\n")
-        written.replace(file)
+        with open(file.with_suffix(".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = json.loads(file.read_text()) if file.exists() else {}
+            known |= {test: round(sum(took.values()), 2) for test, took in self.seconds.items()}
+            slowest_first = sorted(known.items(), key=lambda entry: -entry[1])
+            written = file.with_suffix(".new")
+            written.write_text(json.dumps(dict(slowest_first), indent=1) + "\n")
+            written.replace(file)
