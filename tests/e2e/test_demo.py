@@ -58,7 +58,8 @@ def demo(folder: Path, *words: str, limit_s: float) -> dict:
     assert stages == [
         "input", "frames", "features", "matches", "poses", "undistort", "georeference",
         "region", "dataset",
-        "train", "mesh", "pictures",
+        "neighbours", "depthmaps", "consistency", "fuse", "train",
+        "mesh", "pictures",
     ]  # fmt: skip
     assert all(name in done.stdout for name in stages)
     mesh = trimesh.load(scene / "results" / "neuralangelo" / "owl.ply")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,16 +85,30 @@ def finish(scene: Scene, step: str) -> Path:
     return path
 
 
+def parts_of(stage: Stage) -> tuple[Callable[..., Any], ...]:
+    """The functions that do a stage's work."""
+    work = stage.run
+    return (work.split, work.run, work.merge) if isinstance(work, Sharding) else (work,)
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_declares_what_its_modules_do(room: str) -> None:
-    """Each stage has a module, each module a stage, and no function is named that is not there."""
+    """Each stage has a module, each module a stage, and no function is named that is not there.
+
+    A room may have stages of other rooms too, which do their work with options of its own.
+    """
     package = import_module(f"maquette.recon.stages.{room}")
     folder = Path(package.__file__).parent
-    declared: dict[str, Stage] = package.STAGES
+    declared: dict[str, Stage] = dict(package.STAGES)
+    for name, stage in package.STAGES.items():
+        home, _, module = parts_of(stage)[0].__module__.rpartition(".")
+        if home != package.__name__:
+            theirs = import_module(home).STAGES[module]
+            assert name == module and declared.pop(name).run is theirs.run
+            assert stage.own_options is not theirs.own_options
     assert sorted(declared) == sorted(p.stem for p in folder.glob("*.py") if p.stem != "__init__")
     for name, stage in declared.items():
-        work = stage.run
-        parts = (work.split, work.run, work.merge) if isinstance(work, Sharding) else (work,)
+        parts = parts_of(stage)
         assert {part.__module__ for part in parts} == {f"{package.__name__}.{name}"}
         tree = ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))
         defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

@@ -13,6 +13,7 @@ from maquette.recon import gpus
 from maquette.recon.mvs import shards
 from maquette.recon.mvs.plan import (
     PRESETS,
+    TRAINING,
     VIEWS,
     Plan,
     long_side,
@@ -22,6 +23,7 @@ from maquette.recon.mvs.plan import (
 )
 from maquette.recon.mvs.view_records import ViewRecords
 from maquette.recon.stages.dense.neighbours import size_remark
+from maquette.recon.views.split import held_out_of
 
 PLAN = Plan(
     1200, (3, 3, 2), ("a.jpg", "b.jpg", "c.jpg"), ((1.0, 2.5), None, (0.5, 4.0)),
@@ -50,6 +52,10 @@ def test_views_are_thinned_where_there_are_many_and_shared_out_in_groups() -> No
     assert taken_views(23, PRESETS["preview"]) == list(range(23))
     assert taken_views(80, PRESETS["preview"]) == list(range(0, 80, 2))
     assert taken_views(80, PRESETS["auto"]) == list(range(80))
+    for_training = taken_views(80, TRAINING)
+    assert len(for_training) == 35 and not set(for_training) & set(held_out_of(80))
+    assert taken_views(10, TRAINING) == list(range(10))
+    assert len(taken_views(30, TRAINING)) == 13
     assert shards.split([0, 2, 4, 6, 8], 2) == [[0, 2], [4, 6], [8]]
 
 

@@ -12,7 +12,14 @@ from unittest.mock import Mock
 
 import pytest
 
-from maquette.errors import ConfigError, Interrupted, JobFailed, MaquetteError, NotFound
+from maquette.errors import (
+    BadInput,
+    ConfigError,
+    Interrupted,
+    JobFailed,
+    MaquetteError,
+    NotFound,
+)
 from maquette.pipelines.aerial.options import ProcessOptions as AerialOptions
 from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.pipelines.photogrammetry.options import ExtractOptions
@@ -79,6 +86,43 @@ class Line:
 @pytest.fixture
 def line(tmp_path: Path) -> Line:
     return Line(tmp_path)
+
+
+def test_what_can_fail_is_done_without(line: Line) -> None:
+    def refuse(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
+        raise BadInput("the photos show nothing")
+
+    a, b, c = line.stages()
+    helping = [replace(a, run=refuse, can_fail=True), replace(b, can_fail=True)]
+    stages, log = [*helping, replace(c, after=())], io.StringIO()
+    told = (stages, "prepare", line.scene)
+    records = run_stages(*told, PrepareOptions(), Progress(None, log))
+    assert line.ran == ["c"] and [record.stage for record in records] == ["c"]
+    (said,) = [event["text"] for event in events(log) if event["event"] == "note"]
+    assert said == "the photos show nothing: done without"
+    with pytest.raises(BadInput):  # who asks for it by name is told
+        run_stages(*told, PrepareOptions(until_stage="a"), Progress(None, io.StringIO()))
+    with pytest.raises(BadInput):
+        run_stages(
+            [replace(a, run=refuse), c], "prepare", line.scene, PrepareOptions(),
+            Progress(None, io.StringIO()),
+        )  # fmt: skip
+
+
+def test_a_stage_of_another_step_reads_options_of_its_own(line: Line) -> None:
+    seen: list[int] = []
+
+    def look(scene: Scene, options: PrepareOptions, progress: Progress) -> Report:
+        seen.append(options.frames)
+        return Report([])
+
+    stage = Stage(
+        "a", 1, look, ("frames",), own_options=lambda options: PrepareOptions(frames=options.seed)
+    )
+    (record,) = run_stages(
+        [stage], "process", line.scene, ProcessOptions(seed=7), Progress(None, io.StringIO())
+    )
+    assert seen == [7] and record.parameters == {"frames": 7}
 
 
 def test_a_second_run_does_nothing(line: Line) -> None:

@@ -123,6 +123,15 @@ def test_colours_begin_again_at_the_full_rate_when_the_shape_stands() -> None:
     assert not whole.shape_stands(99)
 
 
+def test_a_shape_that_dense_points_show_takes_fewer_iterations() -> None:
+    config = merging.merge("preview", None, iterations=100)
+    held = Schedule(config, is_held=True)
+    assert not held.shape_stands(29) and held.shape_stands(30)
+    assert "colours only from 30" in held.describe()
+    full = merging.merge("full", None, iterations=100)
+    assert not Schedule(full, is_held=True).shape_stands(99)
+
+
 def images(scene_type: str, count: int = 20, exposure: bool = False) -> PreparedImages:
     return PreparedImages("scenes/lego", count, 640, 480, scene_type, exposure)
 

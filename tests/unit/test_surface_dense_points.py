@@ -9,22 +9,24 @@ import pytest
 import torch
 
 from maquette.errors import BadInput
+from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.recon.mvs.colmap_files import read_visibility, write_fused
-from maquette.recon.mvs.fused_files import fused_file, visibility_file
+from maquette.recon.mvs.fused_files import fused_file, points_to_train_on, visibility_file
 from maquette.recon.mvs.fusion import Points
-from maquette.recon.stages.surface import train
-from maquette.recon.surface import dense_points
+from maquette.recon.stages.surface import STAGES, train
+from maquette.recon.surface import dense_points, sparse_points
+from maquette.recon.surface.mixed_points import MixedPoints, mixed
 from maquette.recon.training.draws import Draws
 from maquette.scene import transforms
 from maquette.scene.paths import Scene
-from synthetic_scene import write_posed_scene
+from synthetic_scene import write_landmarks, write_posed_scene
 
 CPU = torch.device("cpu")
 GROUP = "experiments"
 RADIUS = 0.4  # of a ball in the region's middle, of the region's own
 
 
-def scene_with_ball(folder: Path, count: int = 500) -> Scene:
+def scene_with_ball(folder: Path, count: int = 500, is_for_training: bool = False) -> Scene:
     """A scene whose dense points lie on a ball, and one far outside the region."""
     scene = write_posed_scene(folder, 12, 32, 24)
     region = transforms.read(scene.transforms).region
@@ -42,7 +44,7 @@ def scene_with_ball(folder: Path, count: int = 500) -> Scene:
         places.astype(np.float32), normals.astype(np.float32),
         np.zeros((count + 1, 3), np.uint8), views,
     )  # fmt: skip
-    fused = fused_file(scene.dense(GROUP))
+    fused = fused_file(scene.dense(GROUP), is_for_training)
     fused.parent.mkdir(parents=True)
     write_fused(fused, [points])
     assert (read_visibility(visibility_file(fused)) == views[:, :2]).all()
@@ -57,7 +59,9 @@ def centers(scene: Scene) -> np.ndarray:
 
 def read(scene: Scene) -> dense_points.DensePoints | None:
     cameras = transforms.read(scene.transforms)
-    return dense_points.read(scene, GROUP, cameras.frames, cameras.region, CPU)
+    path = points_to_train_on(scene, GROUP)
+    assert path is not None
+    return dense_points.read(scene, path, cameras.frames, cameras.region, CPU)
 
 
 def test_points_ask_for_the_surface_that_they_lie_on(tmp_path: Path) -> None:
@@ -83,7 +87,8 @@ def test_each_point_has_the_camera_that_saw_it(tmp_path: Path) -> None:
 
 
 def test_there_may_be_none(tmp_path: Path) -> None:
-    assert read(write_posed_scene(tmp_path, 12, 32, 24)) is None
+    assert points_to_train_on(write_posed_scene(tmp_path / "none", 12, 32, 24), GROUP) is None
+    assert read(scene_with_ball(tmp_path / "outside", count=0)) is None
 
 
 def test_a_damaged_file_is_told_of(tmp_path: Path) -> None:
@@ -105,17 +110,55 @@ def test_points_of_other_photos_are_refused(tmp_path: Path) -> None:
     scene = scene_with_ball(tmp_path)
     cameras = transforms.read(scene.transforms)
     with pytest.raises(BadInput, match="not of this scene's photos"):
-        dense_points.read(scene, GROUP, cameras.frames[:6], cameras.region, CPU)
+        path = fused_file(scene.dense(GROUP))
+        dense_points.read(scene, path, cameras.frames[:6], cameras.region, CPU)
 
 
 def test_training_depends_on_them_only_where_it_uses_them(tmp_path: Path) -> None:
     scene = scene_with_ball(tmp_path)
     fused = fused_file(scene.dense(GROUP))
+    assert fused in train.STAGE.files(scene, ProcessOptions())
+    assert fused not in train.STAGE.files(scene, ProcessOptions(dense="off"))
 
-    class Told:
-        group = GROUP
-        dense = "auto"
 
-    assert fused in train.STAGE.files(scene, Told)
-    Told.dense = "off"
-    assert fused not in train.STAGE.files(scene, Told)
+def test_quick_points_are_made_where_no_pipeline_has_left_any(tmp_path: Path) -> None:
+    scene = scene_with_ball(tmp_path / "quick", is_for_training=True)
+    quick = fused_file(scene.dense(GROUP), is_for_training=True)
+    assert read(scene) is not None
+    assert not STAGES["fuse"].applies(scene, ProcessOptions())  # of no points it makes none
+    write_landmarks(scene, 50)
+    assert quick in train.STAGE.files(scene, ProcessOptions())
+    given = scene_with_ball(tmp_path / "given")
+    for name in ("neighbours", "depthmaps", "consistency", "fuse"):
+        assert STAGES[name].applies(scene, ProcessOptions())
+        assert not STAGES[name].applies(scene, ProcessOptions(dense="off"))
+        assert not STAGES[name].applies(given, ProcessOptions())
+
+
+def test_sparse_points_count_where_dense_ones_do_not_reach(tmp_path: Path) -> None:
+    scene = scene_with_ball(tmp_path, 2000)
+    cameras = transforms.read(scene.transforms)
+    write_landmarks(scene, 1500, noise=0.0)
+    sparse = sparse_points.read(scene, cameras.frames, cameras.region, CPU)
+    dense = read(scene)
+    assert dense is not None and sparse is not None
+    assert mixed(dense, None) is dense
+    both = mixed(dense, sparse)
+    assert isinstance(both, MixedPoints)
+    assert 0 < len(both.sparse.points) < len(sparse.points)
+    nearest = torch.cdist(both.sparse.points, dense.points).min(dim=1).values
+    assert float(nearest.min()) > 0.03
+    ball = dense_points.DensePoints(sparse.points, sparse.points, sparse.eyes)
+    assert mixed(ball, sparse) is ball  # each sparse one is dense too
+
+    def loss(field) -> float:
+        return float(both.loss(field, 2000, Draws(torch.Generator().manual_seed(0))))
+
+    def only_ball(points: torch.Tensor) -> torch.Tensor:
+        return points.norm(dim=1) - RADIUS
+
+    def ball_and_sparse(points: torch.Tensor) -> torch.Tensor:
+        near = torch.cdist(points, both.sparse.points).min(dim=1).values - 0.01
+        return torch.minimum(only_ball(points), near)
+
+    assert loss(ball_and_sparse) < loss(only_ball)

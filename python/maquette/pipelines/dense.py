@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from maquette.pipelines.options import ShardedStepOptions, option
 from maquette.pipelines.pipeline import Images
@@ -24,6 +24,7 @@ _THINNED = 24  # photos of which a preview leaves out every other one
 class DenseOptions(ShardedStepOptions):
     """Options of a `process` that makes depth maps and fuses them."""
 
+    is_for_training: ClassVar[bool] = False
     gpus: int = 1  # of the machine; 0: the processor alone
     preset: Preset = option(
         "auto", "how much to compute; preview: every other photo at half size; auto: standard"
@@ -72,6 +73,13 @@ class DenseOptions(ShardedStepOptions):
         False, "1: depth maps among the results too, as MVSNet's folder for other programs"
     )
     n_images_per_group: int = option(16, "photos of one shard of the work", low=1, high=1024)
+
+
+@dataclass(frozen=True)
+class TrainingPoints(DenseOptions):
+    """Of the quick dense stereo that a training begins with: blind to the photos that judge it."""
+
+    is_for_training: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)

@@ -112,11 +112,11 @@ def run_step(
         raise ConfigError(f"there is no engine `{engine}` of pipeline `{pipeline}`")
     chosen = method.engine_for(step, engine)
     options = step_options.read(method.steps[step].options, options_path)
-    stages = method.stages_of(step, chosen, scene.root, getattr(options, "input", ""))
+    names = method.stages_of(step, chosen, scene.root, getattr(options, "input", ""))
     if getattr(options, "gpus", None) == 0:
         _hide_gpus()
     if shard:
-        run_shard(shard, _load(stages), scene, owner_of(pipeline, step), options, progress)
+        run_shard(shard, _load(names), scene, owner_of(pipeline, step), options, progress)
         return
     executor = executor_for(pipeline, step, options_path)
     with lock.held(scene, progress.say):
@@ -125,12 +125,13 @@ def run_step(
             _look_for_needs(scene, method, step)
         layout.mark(scene)
         remove_abandoned(scene.root)
-        progress.event("step", step=step, stages=[name.rpartition(".")[2] for name in stages])
+        stages = [stage for stage in _load(names) if stage.applies(scene, options)]
+        progress.event("step", step=step, stages=[stage.name for stage in stages])
         owner = owner_of(pipeline, step)
-        run_stages(_load(stages), step, scene, options, progress, owner, executor, TorchMeter())
+        run_stages(stages, step, scene, options, progress, owner, executor, TorchMeter())
         replaced = [name for other in method.engines for name in method.stages_of(step, other)]
         outputs.replace(
-            scene, owner, {name.rpartition(".")[2] for name in replaced if name not in stages}
+            scene, owner, {name.rpartition(".")[2] for name in replaced if name not in names}
         )
         write_report(scene, step, chosen.licence)
         write_after(scene, progress)

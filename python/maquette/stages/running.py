@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any, TypeVar
 
-from maquette.errors import MaquetteError, from_os_error
+from maquette.errors import BadInput, MaquetteError, NotFound, from_os_error
 from maquette.pipelines.options import StepOptions
 from maquette.resources import version
 from maquette.scene import facts, outputs, stage_records
@@ -46,7 +46,7 @@ def run_stages(
     Raises:
         ConfigError: `force_stage`, `from_stage` or `until_stage` names no stage of this step.
         NotFound: an earlier stage that is needed has never finished.
-        MaquetteError: a stage failed.
+        MaquetteError: a stage failed, other than one of those that can.
     """
     wanted = choosing.between(stages, step, options)
     line = _Line(stages, step, scene, options, progress, owner or scene.pipeline, executor, gpu)
@@ -54,10 +54,20 @@ def run_stages(
         line.forget(name, forced=True)
     for stage in wanted:
         line.check(stage)
-    records = []
+    records: list[StageRecord] = []
+    lacking: set[str] = set()
     for stage in wanted:
+        if stage.can_fail and lacking & set(stage.after):
+            lacking.add(stage.name)
+            continue
         with progress.stage(stage.name):
-            records.append(line.run_or_skip(stage, is_wanted=stage.name == options.until_stage))
+            try:
+                records.append(line.run_or_skip(stage, is_wanted=stage.name == options.until_stage))
+            except (BadInput, NotFound) as error:
+                if not stage.can_fail or stage.name == options.until_stage:
+                    raise
+                progress.say(f"{error.what}: done without")
+                lacking.add(stage.name)
     return records
 
 

@@ -85,9 +85,9 @@ def shards_of(
     assert isinstance(stage.run, Sharding)
     declared = DeclaredOptions(stage, options)
     items, needs = stage.run.split(scene, declared), stage.run.needs(declared)
-    module, cost = stage.run.split.__module__, stage.run.cost
+    module, cost, own = stage.run.split.__module__, stage.run.cost, stage.own_options(options)
     return [
-        Shard(module, scene, owner, options, _key(key, item), index, len(items), item, cost(item),
+        Shard(module, scene, owner, own, _key(key, item), index, len(items), item, cost(item),
               needs)
         for index, item in enumerate(items)
     ]  # fmt: skip

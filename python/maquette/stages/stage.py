@@ -38,6 +38,8 @@ Split = Callable[[Scene, Any], Sequence[Any]]
 RunShard = Callable[[Scene, Any, Any, Progress], Sequence[Path]]
 ListInputs = Callable[[Scene, Any], Iterable[Path]]
 Check = Callable[[Scene, Any], None]
+OwnOptions = Callable[[Any], StepOptions]
+Applies = Callable[[Scene, Any], bool]
 ListShardInputs = Callable[[Scene, Any, Sequence[Any]], Sequence[Iterable[Path]]]
 
 
@@ -101,6 +103,11 @@ class Stage:
         bring: Fetches those files first, when they are not in the scene yet.
         check: Refuses, before any stage of the step runs, what this one would refuse much later;
             it looks at options, and at files that a person names by them.
+        own_options: Makes the options that it reads from the step's, where it is another step's
+            stage in the first place.
+        applies: Whether a step with these options, all of them, has it at all in this scene.
+        can_fail: What it makes helps those that follow, which do without where the data do not
+            yield it.
         keeps_shards: What stands in its records' folder still counts when it is done; otherwise it
             only served to go on after a kill, and goes.
         intermediate: How the paths of those outputs begin, below the scene, that only serve other
@@ -122,6 +129,9 @@ class Stage:
     uses: Sequence[str] = ()
     intermediate: Sequence[str] = ()
     check: Check = lambda scene, options: None
+    own_options: OwnOptions = lambda options: options
+    applies: Applies = lambda scene, options: True
+    can_fail: bool = False
 
     @property
     def declared(self) -> tuple[str, ...]:
@@ -130,6 +140,7 @@ class Stage:
 
     def keyed(self, options: StepOptions) -> dict[str, Any]:
         """The options that count in its key, with their values."""
+        options = self.own_options(options)
         defaults = {field.name: field.default for field in fields(options)}
         changed = [name for name in self.added if getattr(options, name) != defaults[name]]
         return {name: getattr(options, name) for name in (*self.parameters, *changed)}
@@ -139,7 +150,7 @@ class DeclaredOptions:
     """The options that a stage declares; it can read nothing else, so its key forgets none."""
 
     def __init__(self, stage: Stage, options: StepOptions) -> None:
-        self._stage, self._options = stage, options
+        self._stage, self._options = stage, stage.own_options(options)
 
     def declared(self) -> dict[str, Any]:
         """All of them, by name."""

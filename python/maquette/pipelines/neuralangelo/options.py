@@ -21,7 +21,9 @@ class ProcessOptions(TrainingStepOptions):
         "auto", "how much to compute; full-8gb … fit smaller GPUs; auto: by hardware"
     )
     dense: Dense = option(
-        "auto", "start from and keep to the points of dense stereo, where the scene has them"
+        "auto",
+        "start from and keep to points of dense stereo: those of another pipeline, or quick ones "
+        "made first",
     )
     overrides: dict[str, Any] = option(
         "", "training settings by key, e.g. 'optim.params.lr=5e-4 data.val.subset=2'",

@@ -18,7 +18,13 @@ PIPELINE = Pipeline(
         "prepare": PREPARE,
         "process": Step(
             ProcessOptions,
-            (".surface.train",),
+            (
+                ".surface.neighbours",
+                ".surface.depthmaps",
+                ".surface.consistency",
+                ".surface.fuse",
+                ".surface.train",
+            ),
             work=lambda options, images: float(options["iterations"]),
             smaller="PRESET=preview",
             needs="transforms.json",

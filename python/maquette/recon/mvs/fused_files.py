@@ -13,9 +13,15 @@ def found_points(scene: Scene, group: str) -> Path | None:
     return next((path for path in files if path.is_file()), None)
 
 
-def fused_file(workspace: Path) -> Path:
+def points_to_train_on(scene: Scene, group: str) -> Path | None:
+    """Those, or where no pipeline has left any the quick ones that were made for training."""
+    quick = fused_file(scene.dense(group), is_for_training=True)
+    return found_points(scene, group) or (quick if quick.is_file() else None)
+
+
+def fused_file(workspace: Path, is_for_training: bool = False) -> Path:
     """Where the fused points of a dense workspace lie; beside it, `.vis`, the views of each."""
-    return workspace / "fused.ply"
+    return workspace / ("training_points.ply" if is_for_training else "fused.ply")
 
 
 def visibility_file(fused: Path) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from maquette.errors import BadInput
 from maquette.recon.mvs.neighbours import Pairs, read_pairs, write_pairs
+from maquette.recon.views.split import held_out_of
 from maquette.scene.atomic import write_json
 
 PAIRS, VIEWS = "pair.txt", "views.json"
@@ -19,23 +20,27 @@ class Effort:
     """How much is computed.
 
     Attributes:
-        every: Every n-th view has a depth map.
+        every: Every n-th view has a depth map, where there are enough.
         sources: Source views of each.
         sweeps: At each level, from the coarsest to the maps' own size.
         scale: Of the long side that the machine suggests.
+        least_side: Pixels: smaller maps lose more than they save.
+        is_judged: Photos that are held out of training have no part in it.
     """
 
     every: int
     sources: int
     sweeps: tuple[int, ...]
     scale: float
+    least_side: int = 360
+    is_judged: bool = False
 
 
 STANDARD = Effort(1, 6, (3, 3, 2), 1.0)
 PREVIEW = Effort(2, 4, (3, 2), 0.5)
+TRAINING = Effort(2, 4, (3, 2), 0.4, 480, is_judged=True)  # what a training begins with
 PRESETS = {"auto": STANDARD, "standard": STANDARD, "preview": PREVIEW}
-_LEAST_VIEWS = 24  # a preview of fewer views takes all
-_LEAST_SIDE = 360  # pixels: smaller maps lose more than they save
+_LEAST_VIEWS = 12  # for each that is left out between two: fewer overlap too little
 
 
 @dataclass(frozen=True)
@@ -68,12 +73,14 @@ class Plan:
 
 def taken_views(count: int, effort: Effort) -> list[int]:
     """The numbers of the views, of some, that get a depth map."""
-    return list(range(0, count, effort.every if count >= _LEAST_VIEWS else 1))
+    left_out = held_out_of(count) if effort.is_judged else ()
+    views = [number for number in range(count) if number not in left_out]
+    return views[:: max(1, min(effort.every, len(views) // _LEAST_VIEWS))]
 
 
 def long_side(suggested: int, effort: Effort) -> int:
     """The long side of the maps, pixels: an effort's part of what suits photos and machine."""
-    return min(suggested, max(round(suggested * effort.scale), _LEAST_SIDE))
+    return min(suggested, max(round(suggested * effort.scale), effort.least_side))
 
 
 def write_plan(folder: Path, plan: Plan) -> list[Path]:

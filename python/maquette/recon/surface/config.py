@@ -194,6 +194,7 @@ class Sched:
     two_steps: tuple[float, float] = (300_000, 400_000)  # the same
     gamma: float = 10.0  # the rate is divided by this at each of the two steps
     shape_share: float = 1.0  # of the run; then the shape stands still and colours are finished
+    held_shape_share: float = 1.0  # of that, where dense points show all of the surface
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from maquette.counting import counted
 from maquette.errors import BadInput
 from maquette.recon.mvs.colmap_files import read_fused, read_visibility
-from maquette.recon.mvs.fused_files import found_points, visibility_file
+from maquette.recon.mvs.fused_files import visibility_file
 from maquette.recon.surface.surface_points import Reliance
 from maquette.recon.training.draws import Draws
 from maquette.scene.paths import Scene
@@ -25,7 +27,10 @@ from maquette.scene.transforms import Frame
 _REACH = 0.01  # unit space: so far from a point its plane tells the distance
 _SLOPE = 0.2  # least growth of the distance along a line of sight
 _CLEAR = 0.02  # unit space: more free distance than this is not asked for
-_RELIANCE = Reliance(weight=10.0, rest=1.0, per_ray=1.0, fit_iterations=300, fit_levels=5)
+_MARGIN, _THINNED = 1.25, 4  # of the region's box; outside it every so many points count
+_RELIANCE = Reliance(
+    weight=10.0, rest=1.0, per_ray=1.0, fit_iterations=300, fit_levels=5, is_whole=True
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,11 @@ class DensePoints:
     normals: Tensor
     eyes: Tensor
     reliance: Reliance = _RELIANCE
+
+    @property
+    def described(self) -> str:
+        """What and how many they are, in a few words."""
+        return counted(len(self.points), "point") + " of dense stereo"
 
     def loss(self, distance: Callable[[Tensor], Tensor], count: int, draws: Draws) -> Tensor:
         """How far the field contradicts `count` random points; scalar, unit lengths."""
@@ -61,16 +71,16 @@ class DensePoints:
 
 
 def read(
-    scene: Scene, group: str, frames: Sequence[Frame], region: Region, device: torch.device
+    scene: Scene, path: Path, frames: Sequence[Frame], region: Region, device: torch.device
 ) -> DensePoints | None:
-    """Read the fused points of dense stereo; None when the scene has none in the region.
+    """Read fused points of dense stereo; None when none lies in the region.
+
+    Args:
+        path: Of the points; beside them, the views that see each.
 
     Raises:
         BadInput: the files are damaged, or of other photos than these.
     """
-    path = found_points(scene, group)
-    if path is None:
-        return None
     cloud = read_fused(path)
     views = read_visibility(visibility_file(path))[:, 0]
     ordered = sorted(frames, key=lambda frame: frame.file_path)
@@ -80,7 +90,9 @@ def read(
             hint="run `make process PIPELINE=photogrammetry` again, or give DENSE=off",
         )
     points = region.unit_from_world(cloud.points)
-    holds = (points**2).sum(1) < 1.0
+    # What the thing stands in shows well enough by few of them.
+    is_near = region.widened(_MARGIN).contains(cloud.points)
+    holds = ((points**2).sum(1) < 1.0) & (is_near | (np.arange(len(points)) % _THINNED == 0))
     if not holds.any():
         return None
     centers = np.stack([frame.world_from_cam[:3, 3] for frame in ordered])

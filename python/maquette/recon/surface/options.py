@@ -21,7 +21,8 @@ class TrainingOptions:
         checkpoint: Name, path or iteration to continue from; empty: the newest.
         save_minutes: Between checkpoints.
         wandb: Send metrics to Weights & Biases too.
-        dense_group: The group of dense stereo whose points hold the surface; empty: none.
+        dense_points: Points of dense stereo that hold the surface, a file below the scene; empty:
+            none.
         cache_bytes: Memory for pixels in each process; 0: a share of what there is.
     """
 
@@ -34,5 +35,5 @@ class TrainingOptions:
     checkpoint: str = ""
     save_minutes: float = 5.0
     wandb: bool = False
-    dense_group: str = ""
+    dense_points: str = ""
     cache_bytes: int = 0

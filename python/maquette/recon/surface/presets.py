@@ -38,6 +38,7 @@ PREVIEW: dict[str, Any] = {
     "optim.sched.warm_up_end": 10_000,
     "optim.sched.gamma": 4.0,
     "optim.sched.shape_share": 0.5,
+    "optim.sched.held_shape_share": 0.6,
 }
 STANDARD: dict[str, Any] = {
     "model.object.s_var.anneal_end": 350_000,

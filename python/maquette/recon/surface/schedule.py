@@ -16,14 +16,21 @@ _LAST_RATE = 0.03  # of the learning rate, when colours are finished
 
 @dataclass(frozen=True)
 class Schedule:
-    """The configuration's schedule for a run of `max_iter` iterations."""
+    """The configuration's schedule for a run of `max_iter` iterations.
+
+    Attributes:
+        is_held: Points show all of the surface.
+    """
 
     config: TrainingConfig
+    is_held: bool = False
 
     @property
     def shape_iterations(self) -> int:
         """How many iterations change the shape; the others only finish the colours."""
-        return max(1, round(self.config.max_iter * self.config.optim.sched.shape_share))
+        sched = self.config.optim.sched
+        share = sched.shape_share * (sched.held_shape_share if self.is_held else 1.0)
+        return max(1, round(self.config.max_iter * share))
 
     @property
     def scale(self) -> float:
@@ -86,7 +93,8 @@ class Schedule:
         steps = growth.levels - start if growth.coarse2fine.enabled else 0
         all_active = steps * growth.coarse2fine.step * self.scale
         first, second = (round(step * self.scale) for step in sched.two_steps)
-        rest = f", colours only from {self.shape_iterations}" if sched.shape_share < 1 else ""
+        stands = self.shape_iterations < self.config.max_iter
+        rest = f", colours only from {self.shape_iterations}" if stands else ""
         return (
             f"schedule for {counted(self.config.max_iter, 'iteration')}: warm-up until "
             f"{round(sched.warm_up_end * self.scale)}, all {growth.levels} levels from "

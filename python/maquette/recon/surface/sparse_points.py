@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from maquette.counting import counted
 from maquette.errors import BadInput
 from maquette.recon.surface.surface_points import Reliance
 from maquette.recon.training.draws import Draws
@@ -44,6 +45,11 @@ class SparsePoints:
     points: Tensor
     eyes: Tensor
     reliance: Reliance = _RELIANCE
+
+    @property
+    def described(self) -> str:
+        """What and how many they are, in a few words."""
+        return counted(len(self.points), "line") + " of sight to sparse points"
 
     def loss(self, distance: Callable[[Tensor], Tensor], count: int, draws: Draws) -> Tensor:
         """How far the field contradicts `count` random lines of sight; scalar, unit lengths."""

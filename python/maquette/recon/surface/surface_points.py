@@ -21,6 +21,7 @@ class Reliance:
         per_ray: How many are asked for each ray of a batch.
         fit_iterations: Of the fit to them alone, before any photograph counts.
         fit_levels: Encoding levels that this fit uses besides those of the start.
+        is_whole: They show all of the surface, which then takes fewer iterations.
     """
 
     weight: float
@@ -28,10 +29,15 @@ class Reliance:
     per_ray: float
     fit_iterations: int
     fit_levels: int
+    is_whole: bool = False
 
 
 class SurfacePoints(Protocol):
     """Points in unit space, sparse or dense."""
+
+    @property
+    def described(self) -> str:
+        """What and how many they are, in a few words."""
 
     @property
     def reliance(self) -> Reliance:

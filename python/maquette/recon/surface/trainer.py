@@ -13,7 +13,6 @@ from maquette.recon.gpus import has_bfloat16
 from maquette.recon.surface import losses, states
 from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.dataset import PixelDataset
-from maquette.recon.surface.dense_points import DensePoints
 from maquette.recon.surface.fitting import fit, free_points
 from maquette.recon.surface.model import Phase, SurfaceModel
 from maquette.recon.surface.optimizer import clear_gradients, optimizer_of
@@ -61,7 +60,7 @@ class Trainer:
         self.processes = processes or ProcessGroup()
         self.config, self.dataset, self.region, self.device = config, dataset, region, device
         self.points = points
-        self.schedule = Schedule(config)
+        self.schedule = Schedule(config, points is not None and points.reliance.is_whole)
         self.inside_out = config.model.object.sdf.mlp.inside_out
         start = torch.Generator().manual_seed(seed)
         self.model = SurfaceModel(config.model, len(dataset), start).to(device)
@@ -223,8 +222,8 @@ class Trainer:
     def sentences(self) -> list[str]:
         """The schedule, and what holds the surface."""
         told = [self.schedule.describe()]
-        if isinstance(self.points, DensePoints):
-            told.append(f"held by {len(self.points.points):,} points of dense stereo")
+        if self.points is not None:
+            told.append(f"held by {self.points.described}")
         return told
 
     def settings(self) -> dict[str, Any]:

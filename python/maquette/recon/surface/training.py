@@ -12,6 +12,7 @@ import torch
 from maquette.recon.surface import dense_points, merging, sparse_points, states
 from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.dataset import PixelDataset
+from maquette.recon.surface.mixed_points import mixed
 from maquette.recon.surface.options import TrainingOptions
 from maquette.recon.surface.previews import Preview
 from maquette.recon.surface.surface_points import SurfacePoints
@@ -85,7 +86,7 @@ def build(
     limit = options.cache_bytes or cache_bytes(device, processes.world)
     before = None if state is None else state.get("views")
     dataset = PixelDataset(views, cameras.region, device, limit, options.seed, before)
-    points = _points(scene, options.dense_group, cameras, device)
+    points = _points(scene, options.dense_points, cameras, device)
     shown = Preview(scene, kept, held_out, config.data.val, device)
     return Trainer(config, dataset, cameras.region, device, options.seed, points, processes, shown)
 
@@ -115,12 +116,13 @@ def _run_options(options: TrainingOptions, config: TrainingConfig, name: str) ->
 
 
 def _points(
-    scene: Scene, dense_group: str, cameras: Transforms, device: torch.device
+    scene: Scene, given: str, cameras: Transforms, device: torch.device
 ) -> SurfacePoints | None:
-    """Dense points where there are some and they are wanted, else sparse ones."""
+    """Dense points where there are some and they are wanted, and sparse ones elsewhere."""
     told = cameras.frames, cameras.region, device
-    dense = dense_points.read(scene, dense_group, *told) if dense_group else None
-    return dense or sparse_points.read(scene, *told)
+    dense = dense_points.read(scene, scene.root / given, *told) if given else None
+    sparse = sparse_points.read(scene, *told)
+    return sparse if dense is None else mixed(dense, sparse)
 
 
 def _checked(scene: Scene, options: TrainingOptions) -> tuple[TrainingConfig, Transforms]:

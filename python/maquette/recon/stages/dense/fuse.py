@@ -83,8 +83,9 @@ def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         raise _nothing_agrees(work)
     region = transforms.read(scene.transforms).region
     material, count = work.material, _Count()
-    fused, parts = fused_file(material.folder), work.parts(region)
-    written = write_fused(fused, work.points(region.widened(_MARGIN), parts, count))
+    fused = fused_file(material.folder, options.is_for_training)
+    parts = work.parts(region)
+    written = write_fused(fused, work.points(_kept_in(region, options), parts, count))
     if not count.all:
         raise _nothing_agrees(work)
     if not written:
@@ -106,7 +107,14 @@ def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     }
     parts.drop()
     made = [fused, visibility_file(fused), *files]
-    return Report(made, numbers=numbers, kinds={fused: outputs.POINTS})
+    kinds = {} if options.is_for_training else {fused: outputs.POINTS}
+    return Report(made, numbers=numbers, kinds=kinds)
+
+
+def _kept_in(region: Region, options: DeclaredOptions) -> Region:
+    """Where points are kept: training sees all of the sphere, a mesh the box."""
+    whole = Region.around(region.center, region.radius)
+    return whole if options.is_for_training else region.widened(_MARGIN)
 
 
 @dataclass

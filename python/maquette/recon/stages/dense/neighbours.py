@@ -11,7 +11,15 @@ from maquette.counting import counted
 from maquette.errors import BadInput, ConfigError
 from maquette.recon import gpus
 from maquette.recon.mvs.neighbours import Pairs, Scoring, choose_sources, depth_spans
-from maquette.recon.mvs.plan import PRESETS, Effort, Plan, long_side, taken_views, write_plan
+from maquette.recon.mvs.plan import (
+    PRESETS,
+    TRAINING,
+    Effort,
+    Plan,
+    long_side,
+    taken_views,
+    write_plan,
+)
 from maquette.recon.stages.dense import STAGES
 from maquette.scene import colmap_model, transforms
 from maquette.scene.colmap_model import Tracks
@@ -36,7 +44,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     """
     frames = sorted(transforms.read(scene.transforms).frames, key=lambda frame: frame.file_path)
     tracks = _tracks(scene, frames)
-    effort = PRESETS[options.preset]
+    effort = TRAINING if options.is_for_training else PRESETS[options.preset]
     taken = taken_views(len(frames), effort)
     if len(taken) <= options.min_views:
         raise BadInput(

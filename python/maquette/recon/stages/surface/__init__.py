@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from maquette.errors import ConfigError
-from maquette.recon.mvs.fused_files import found_points
-from maquette.scene import checkpoints
+from maquette.pipelines.dense import TrainingPoints
+from maquette.pipelines.neuralangelo.options import ProcessOptions
+from maquette.recon.mvs.fused_files import found_points, points_to_train_on
+from maquette.recon.stages import dense
+from maquette.scene import checkpoints, colmap_model
 from maquette.scene.checkpoints import Choice
 from maquette.scene.paths import Scene
 from maquette.stages.declaring import deferred, deferred_shards, named, one_gpu
@@ -35,11 +39,27 @@ def chosen_checkpoint(scene: Scene, options: Any) -> Choice:
 def _trained_on(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
     given: list[Path | None] = [scene.config]
     if options.dense == "auto":
-        given.append(found_points(scene, options.group))
+        given.append(points_to_train_on(scene, options.group))
     return [path for path in given if path is not None and path.exists()]
 
 
+def _lacks_points(scene: Scene, options: ProcessOptions) -> bool:
+    has_model = all((scene.sparse / name).is_file() for name in colmap_model.FILES)
+    return has_model and options.dense == "auto" and not found_points(scene, options.group)
+
+
+def _training_points(options: ProcessOptions) -> TrainingPoints:
+    return TrainingPoints(group=options.group, seed=options.seed, gpus=options.gpus)
+
+
+# Dense stereo for training to begin with, where no other pipeline has left better points.
+_OF_POINTS = [
+    replace(dense.STAGES[name], own_options=_training_points, applies=_lacks_points, can_fail=True)
+    for name in ("neighbours", "depthmaps", "consistency", "fuse")
+]
+
 STAGES = named(
+    *_OF_POINTS,
     Stage(
         "train",
         1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from maquette.recon import gpus
+from maquette.recon.mvs.fused_files import points_to_train_on
 from maquette.recon.stages.surface import STAGES
 from maquette.recon.surface import engine
 from maquette.scene import checkpoints
@@ -21,7 +22,8 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
             progress.warn(reason)
     values = options.declared()
     group, dense = values.pop("group"), values.pop("dense")
-    values["dense_group"] = group if dense == "auto" else ""
+    points = points_to_train_on(scene, group) if dense == "auto" else None
+    values["dense_points"] = scene.relative(points) if points else ""
     run = scene.run(group)
     numbers = engine.train(scene, run, engine.TrainingOptions(**values), progress)
     newest = checkpoints.chosen(run).path
