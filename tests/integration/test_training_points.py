@@ -36,11 +36,13 @@ OPTIONS = ProcessOptions(
 POINTS = ("neighbours", "depthmaps", "consistency", "fuse")
 
 
-def process(root: Path, options: Any, pipeline: str = "neuralangelo") -> list[dict[str, Any]]:
-    """Run the step; its events."""
+def process(
+    root: Path, options: Any, pipeline: str = "neuralangelo", shard: str = ""
+) -> list[dict[str, Any]]:
+    """Run the step, or a shard of it; its events."""
     file, log = root / "options.json", io.StringIO()
     write_json(file, to_mapping(options))
-    run_step(pipeline, "process", Scene(root, pipeline), file, Progress(log=log))
+    run_step(pipeline, "process", Scene(root, pipeline), file, Progress(log=log), shard=shard)
     return [event for line in log.getvalue().splitlines() if (event := parse_log_line(line))]
 
 
@@ -85,6 +87,19 @@ def test_they_are_made_once(trained: Path, tmp_path: Path) -> None:
     assert done(root, "started", more) == ["train"]
 
 
+def test_any_machine_does_a_part_of_them(trained: Path, tmp_path: Path) -> None:
+    root = linked_copy(trained, tmp_path / "scene")
+    scene = Scene(root, "neuralangelo")
+    (record,) = (scene.records("neuralangelo") / "depthmaps").glob("1-of-*.json")
+    made = read_plan(scene.dense(GROUP)).names[0]
+    depths = scene.dense(GROUP) / "stereo" / "depth_maps" / f"{made}.photometric.bin"
+    before = depths.read_bytes()
+    record.unlink()
+    depths.unlink()
+    process(root, OPTIONS, shard="depthmaps:1")
+    assert record.is_file() and depths.read_bytes() == before
+
+
 def test_without_them_training_begins_with_sparse_points(ready: Path) -> None:
     events = process(ready, replace(OPTIONS, dense="off"))
     assert done(ready, "finished", events) == ["train"]
@@ -103,9 +118,11 @@ def test_points_of_photogrammetry_are_taken_where_they_are(ready: Path) -> None:
 
 
 def test_photos_that_give_no_points_are_trained_on_all_the_same(ready: Path) -> None:
-    for number, path in enumerate((ready / "images").iterdir()):
+    for number, path in enumerate(sorted((ready / "images").iterdir())):
         with Image.open(path) as photo:
-            Image.new("RGB", photo.size, 3 * (90 + number,)).save(path)
+            size = photo.size
+        path.unlink()  # other copies have the same file
+        Image.new("RGB", size, 3 * (90 + number,)).save(path)
     events = process(ready, OPTIONS)
     assert done(ready, "finished", events)[-1] == "train"
     assert [e for e in events if e["event"] == "note" and e["text"].endswith(": done without")]

@@ -11,14 +11,15 @@ import torch
 from maquette.errors import BadInput
 from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.recon.mvs.colmap_files import read_visibility, write_fused
-from maquette.recon.mvs.fused_files import fused_file, points_to_train_on, visibility_file
+from maquette.recon.mvs.fused_files import fused_file, visibility_file
 from maquette.recon.mvs.fusion import Points
-from maquette.recon.stages.surface import STAGES, train
+from maquette.recon.stages.surface import STAGES, points_to_train_on, train
 from maquette.recon.surface import dense_points, sparse_points
 from maquette.recon.surface.mixed_points import MixedPoints, mixed
 from maquette.recon.training.draws import Draws
-from maquette.scene import transforms
+from maquette.scene import stage_records, transforms
 from maquette.scene.paths import Scene
+from maquette.scene.stage_records import StageRecord
 from synthetic_scene import write_landmarks, write_posed_scene
 
 CPU = torch.device("cpu")
@@ -124,6 +125,9 @@ def test_training_depends_on_them_only_where_it_uses_them(tmp_path: Path) -> Non
 def test_quick_points_are_made_where_no_pipeline_has_left_any(tmp_path: Path) -> None:
     scene = scene_with_ball(tmp_path / "quick", is_for_training=True)
     quick = fused_file(scene.dense(GROUP), is_for_training=True)
+    assert points_to_train_on(scene, GROUP) is None  # what failed since then left them behind
+    record = StageRecord("fuse", "process", "key", {}, {}, {}, "", 1.0)
+    stage_records.write(scene, "neuralangelo", record)
     assert read(scene) is not None
     assert not STAGES["fuse"].applies(scene, ProcessOptions())  # of no points it makes none
     write_landmarks(scene, 50)

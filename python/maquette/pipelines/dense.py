@@ -24,7 +24,7 @@ _THINNED = 24  # photos of which a preview leaves out every other one
 class DenseOptions(ShardedStepOptions):
     """Options of a `process` that makes depth maps and fuses them."""
 
-    is_for_training: ClassVar[bool] = False
+    is_for_training: ClassVar[bool] = False  # its points are what a training begins with
     gpus: int = 1  # of the machine; 0: the processor alone
     preset: Preset = option(
         "auto", "how much to compute; preview: every other photo at half size; auto: standard"

@@ -68,8 +68,8 @@ def read(stage: Stage, scene: Scene, owner: str, options: StepOptions, number: i
         )
     entry = shards[number - 1]
     return Shard(
-        stage.run.split.__module__, scene, owner, options, entry["key"], number - 1, len(shards),
-        entry["item"], entry["cost"], Needs(**entry["needs"]),
+        stage.run.split.__module__, scene, owner, stage.own_options(options), entry["key"],
+        number - 1, len(shards), entry["item"], entry["cost"], Needs(**entry["needs"]),
     )  # fmt: skip
 
 

@@ -13,14 +13,12 @@ def found_points(scene: Scene, group: str) -> Path | None:
     return next((path for path in files if path.is_file()), None)
 
 
-def points_to_train_on(scene: Scene, group: str) -> Path | None:
-    """Those, or where no pipeline has left any the quick ones that were made for training."""
-    quick = fused_file(scene.dense(group), is_for_training=True)
-    return found_points(scene, group) or (quick if quick.is_file() else None)
-
-
 def fused_file(workspace: Path, is_for_training: bool = False) -> Path:
-    """Where the fused points of a dense workspace lie; beside it, `.vis`, the views of each."""
+    """Where the fused points of a dense workspace lie; beside it, `.vis`, the views of each.
+
+    Args:
+        is_for_training: Those that only their own pipeline's training begins with.
+    """
     return workspace / ("training_points.ply" if is_for_training else "fused.ply")
 
 

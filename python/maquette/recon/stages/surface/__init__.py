@@ -10,9 +10,9 @@ from typing import Any
 from maquette.errors import ConfigError
 from maquette.pipelines.dense import TrainingPoints
 from maquette.pipelines.neuralangelo.options import ProcessOptions
-from maquette.recon.mvs.fused_files import found_points, points_to_train_on
+from maquette.recon.mvs.fused_files import found_points, fused_file
 from maquette.recon.stages import dense
-from maquette.scene import checkpoints, colmap_model
+from maquette.scene import checkpoints, colmap_model, stage_records
 from maquette.scene.checkpoints import Choice
 from maquette.scene.paths import Scene
 from maquette.stages.declaring import deferred, deferred_shards, named, one_gpu
@@ -34,6 +34,13 @@ def chosen_checkpoint(scene: Scene, options: Any) -> Choice:
             hint=f"copy it to `{scene.run(options.group)}`",
         )
     return Choice(scene.root / path.relative_to(root), choice.remark)
+
+
+def points_to_train_on(scene: Scene, group: str) -> Path | None:
+    """The points of another pipeline's dense stereo, else the quick ones of this one's."""
+    quick = fused_file(scene.dense(group), is_for_training=True)
+    stands = stage_records.read(scene, "fuse") is not None and quick.is_file()
+    return found_points(scene, group) or (quick if stands else None)
 
 
 def _trained_on(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from maquette.recon import gpus
-from maquette.recon.mvs.fused_files import points_to_train_on
-from maquette.recon.stages.surface import STAGES
+from maquette.recon.stages.surface import STAGES, points_to_train_on
 from maquette.recon.surface import engine
 from maquette.scene import checkpoints
 from maquette.scene.events import Progress
