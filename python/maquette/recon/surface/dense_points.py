@@ -29,7 +29,7 @@ _SLOPE = 0.2  # least growth of the distance along a line of sight
 _CLEAR = 0.02  # unit space: more free distance than this is not asked for
 _MARGIN, _THINNED = 1.25, 4  # of the region's box; outside it every so many points count
 _RELIANCE = Reliance(
-    weight=10.0, rest=1.0, per_ray=1.0, fit_iterations=300, fit_levels=5, is_whole=True
+    weight=10.0, rest=0.3, per_ray=1.0, fit_iterations=300, fit_levels=5, is_whole=True
 )
 
 
