@@ -149,6 +149,7 @@ def test_sparse_points_count_where_dense_ones_do_not_reach(tmp_path: Path) -> No
     assert mixed(dense, None) is dense
     both = mixed(dense, sparse)
     assert isinstance(both, MixedPoints)
+    assert dense.reliance.is_whole and not both.reliance.is_whole
     assert 0 < len(both.sparse.points) < len(sparse.points)
     nearest = torch.cdist(both.sparse.points, dense.points).min(dim=1).values
     assert float(nearest.min()) > 0.03

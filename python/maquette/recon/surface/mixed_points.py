@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from scipy.spatial import cKDTree
@@ -36,8 +36,8 @@ class MixedPoints:
 
     @property
     def reliance(self) -> Reliance:
-        """That on the dense ones."""
-        return self.dense.reliance
+        """That on the dense ones, which do not show all of the surface."""
+        return replace(self.dense.reliance, is_whole=False)
 
     def loss(self, distance: Callable[[Tensor], Tensor], count: int, draws: Draws) -> Tensor:
         """How far the field contradicts `count` random dense points and a share of sparse ones."""
