@@ -59,7 +59,7 @@ def _training_points(options: ProcessOptions) -> TrainingPoints:
     return TrainingPoints(group=options.group, seed=options.seed, gpus=options.gpus)
 
 
-# Dense stereo for training to begin with, where no other pipeline has left better points.
+# Dense stereo for training to begin with, where no other pipeline has left any points.
 _OF_POINTS = [
     replace(dense.STAGES[name], own_options=_training_points, applies=_lacks_points, can_fail=True)
     for name in ("neighbours", "depthmaps", "consistency", "fuse")
