@@ -76,6 +76,8 @@ def test_process_makes_quick_points_of_the_photos_that_do_not_judge_it(trained: 
     assert np.median(np.abs(scene_distance(points))) < 0.02 * region.radius
     assert (np.linalg.norm(region.unit_from_world(points), axis=1) <= 1.0001).all()
     assert not outputs.read(scene)  # they are nothing to show
+    told = [stage_records.read(scene, name).parameters for name in POINTS]  # type: ignore[union-attr]
+    assert all(set(parameters) <= {"group", "seed"} for parameters in told)
 
 
 def test_they_are_made_once(trained: Path, tmp_path: Path) -> None:

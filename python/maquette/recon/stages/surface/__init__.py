@@ -59,10 +59,25 @@ def _training_points(options: ProcessOptions) -> TrainingPoints:
     return TrainingPoints(group=options.group, seed=options.seed, gpus=options.gpus)
 
 
-# Dense stereo for training to begin with, where no other pipeline has left any points.
+def _borrowed(stage: Stage) -> Stage:
+    """A stage of dense stereo for training to begin with, where no other pipeline has left points.
+
+    What a person can not tell it is constant, so the report has no such settings.
+    """
+    told = [name for name in stage.parameters if name in ("group", "seed")]
+    return replace(
+        stage,
+        parameters=told,
+        added=(),
+        reads=[name for name in stage.declared if name not in told],
+        own_options=_training_points,
+        applies=_lacks_points,
+        can_fail=True,
+    )
+
+
 _OF_POINTS = [
-    replace(dense.STAGES[name], own_options=_training_points, applies=_lacks_points, can_fail=True)
-    for name in ("neighbours", "depthmaps", "consistency", "fuse")
+    _borrowed(dense.STAGES[name]) for name in ("neighbours", "depthmaps", "consistency", "fuse")
 ]
 
 STAGES = named(
