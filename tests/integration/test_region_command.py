@@ -116,11 +116,11 @@ def test_training_and_extraction_stop_when_the_region_changed(
     checkpoint = checkpoints.chosen(scene.run("experiments")).path
     before = transforms.read(scene.transforms).region
     assert engine.load(checkpoint).region == before  # training space is this region's
-    assert checkpoints.mentions_region(checkpoint, before.digest)
+    assert checkpoints.mentions(checkpoint, before.sphere_digest)
     said = ask(base, "set", "MODEL=ring", "--sphere", "0.4,-0.3,0.5,1.2")
     assert "make process MODEL=ring GROUP=experiments FRESH=1" in said["run_again"][0]
     progress = Progress(None, StringIO())
-    with pytest.raises(BadInput, match="region was changed after training"):
+    with pytest.raises(BadInput, match="sphere was changed after training"):
         engine.train(
             scene,
             scene.run("experiments"),
@@ -131,6 +131,28 @@ def test_training_and_extraction_stop_when_the_region_changed(
         run_stages([mesh_stage.STAGE], "extract", scene, ExtractOptions(resolution=16), progress)
     restored = ask(base, "set", "MODEL=ring", *as_words(before))
     assert restored["digest"] == before.digest and restored["run_again"] == []
+
+
+def test_another_box_costs_an_extraction_only(trained: tuple[Path, Scene]) -> None:
+    base, scene = trained
+    before = transforms.read(scene.transforms).region
+    x, y, z = synthetic_scene.CENTER
+    extraction = ["make extract MODEL=ring GROUP=experiments"]
+    for low, high, made in ((x - 2, x, []), (x, x + 2, extraction)):
+        box = ",".join(f"{n:g}" for n in (low, high, y - 2, y + 2, z - 2, z + 2))
+        sphere = as_words(before)[:2]
+        told = ask(base, "set", "MODEL=ring", *sphere, "--box", box)["run_again"]
+        assert [sentence.split("`")[1] for sentence in told] == made
+        mesh = ring_mesh(scene, before)
+        assert low - 0.01 <= mesh.vertices[:, 0].min() and mesh.vertices[:, 0].max() <= high + 0.01
+    told = engine.train(
+        scene,
+        scene.run("experiments"),
+        engine.TrainingOptions(iterations=4, preset="preview"),
+        Progress(None, StringIO()),
+    )
+    assert told["iterations"] == 4
+    ask(base, "set", "MODEL=ring", *as_words(before))
 
 
 def as_words(region: Region) -> list[str]:
@@ -152,6 +174,14 @@ class Ring:
         return 0.5 + 0.5 * normals
 
 
+def ring_mesh(scene: Scene, trained_in: Region) -> trimesh.Trimesh:
+    """What extraction makes of a perfectly trained model."""
+    options = ExtractOptions(resolution=96, block_res=32)
+    with patch.object(mesh_stage, "load", lambda checkpoint, device: Ring(checkpoint, trained_in)):
+        run_stages([mesh_stage.STAGE], "extract", scene, options, Progress(None, StringIO()))
+    return trimesh.load(scene.results / "ring.ply", process=False)
+
+
 def test_extraction_keeps_to_sphere_and_box_and_to_world_units(
     trained: tuple[Path, Scene],
 ) -> None:
@@ -162,10 +192,7 @@ def test_extraction_keeps_to_sphere_and_box_and_to_world_units(
         synthetic_scene.CENTER, 0.7, [[x, x + 2], [y - 2, y + 2], [z - 2, z + 2]]
     )
     transforms.write(scene.transforms, replace(kept, region=region))
-    options = ExtractOptions(resolution=96, block_res=32)
-    with patch.object(mesh_stage, "load", lambda checkpoint, device: Ring(checkpoint, region)):
-        run_stages([mesh_stage.STAGE], "extract", scene, options, Progress(None, StringIO()))
-    mesh = trimesh.load(scene.results / "ring.ply", process=False)
+    mesh = ring_mesh(scene, region)
     away = np.linalg.norm(mesh.vertices - synthetic_scene.CENTER, axis=1)
     assert away.max() <= 0.7 + 1e-3  # the ring reaches 0.79: cut at the sphere
     assert mesh.vertices[:, 0].min() >= x - 2 * 0.7 / 96  # and at the box

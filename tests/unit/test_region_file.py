@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,18 @@ from hypothesis import strategies as st
 
 import sparse_models
 from maquette.errors import BadInput, MaquetteError, NotFound
-from maquette.scene import checkpoints, region_file, region_fits, stale_runs, transforms
+from maquette.scene import (
+    checkpoints,
+    facts,
+    region_file,
+    region_fits,
+    stage_records,
+    stale_runs,
+    transforms,
+)
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
+from maquette.scene.stage_records import StageRecord
 from maquette.scene.workspace import open_workspace
 
 CENTER = np.array([1.0, 2.0, 3.0])
@@ -166,11 +176,13 @@ def test_missing_photos_are_a_remark(workspace: Path) -> None:
     assert "1 of 8 pictures are missing" in open_workspace(workspace).remarks[0]
 
 
-def train(workspace: Path, group: str, region: Region) -> None:
+def train(workspace: Path, group: str, region: Region, digest: str = "") -> None:
     run = Scene(workspace, "neuralangelo").run(group)
     run.mkdir(parents=True)
     with zipfile.ZipFile(run / checkpoints.checkpoint_name(1, 100), "w") as archive:
-        archive.writestr("x/data.pkl", b"\x80\x02digest" + region.digest.encode() + b".")
+        archive.writestr(
+            "x/data.pkl", b"\x80\x02digest" + (digest or region.sphere_digest).encode() + b"."
+        )
 
 
 def test_a_change_after_training_says_what_must_run_again(workspace: Path) -> None:
@@ -182,6 +194,41 @@ def test_a_change_after_training_says_what_must_run_again(workspace: Path) -> No
     assert "runs/neuralangelo/old " in again and "make process MODEL=w GROUP=old FRESH=1" in again
     assert "make extract" in again
     assert [run.name for run in stale_runs.find(Scene(workspace), other)] == ["new"]
+
+
+def test_a_training_stands_where_only_the_box_changed(workspace: Path) -> None:
+    train(workspace, "new", REGION)
+    train(workspace, "of-before", REGION, REGION.digest)  # as checkpoints named it once
+    cropped = replace(REGION, box=Region.around(REGION.center, REGION.radius / 2).box)
+    found = stale_runs.find(Scene(workspace), cropped)
+    assert [run.name for run in found] == ["of-before"]  # that its sphere is the same is not told
+    assert not stale_runs.find(Scene(workspace), REGION)
+
+
+def test_results_of_another_box_are_extracted_again(workspace: Path) -> None:
+    scene = Scene(workspace, "neuralangelo")
+    opened = open_workspace(workspace)
+    opened.save(REGION)
+    train(workspace, "experiments", REGION)
+    for stage, step, fact in (("train", "process", "sphere"), ("mesh", "extract", "region")):
+        inputs = {f"fact:{fact}": facts.digest(scene, fact)}
+        record = StageRecord(stage, step, "key", {"group": "experiments"}, inputs, {}, "", 1.0)
+        stage_records.write(scene, "neuralangelo", record)
+    assert stale_runs.rerun_advice(scene, REGION) == []
+    cropped = replace(REGION, box=Region.around(REGION.center, REGION.radius / 2).box)
+    open_workspace(workspace).save(cropped)
+    (again,) = stale_runs.rerun_advice(scene, cropped)
+    assert again == (
+        "the results of neuralangelo are of another region: "
+        "run `make extract MODEL=w GROUP=experiments`"
+    )
+
+
+def test_a_training_that_reads_no_region_stands(workspace: Path) -> None:
+    train(workspace, "experiments", Region.around([0, 0, 0], 2))
+    record = StageRecord("train", "process", "key", {}, {"fact:cameras": ""}, {}, "", 1.0)
+    stage_records.write(Scene(workspace, "neuralangelo"), "neuralangelo", record)
+    assert stale_runs.rerun_advice(Scene(workspace), REGION) == []
 
 
 seeds = st.integers(0, 10_000)

@@ -197,7 +197,7 @@ def finished() -> Scene:
     record(
         "prepare", "dataset", {"scene_type": "outdoor"}, "stage:region", outputs=("config.yaml",)
     )
-    record("process", "train", {"group": "experiments"}, "fact:region", "config.yaml")
+    record("process", "train", {"group": "experiments"}, "fact:sphere", "config.yaml")
     record("extract", "mesh", {}, "stage:train")
     scene = Scene(Path("scenes/shoe").resolve(), "neuralangelo")
     (scene.root / RUN).mkdir(parents=True)

@@ -13,6 +13,7 @@ from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.recon.mvs.colmap_files import read_visibility, write_fused
 from maquette.recon.mvs.fused_files import fused_file, visibility_file
 from maquette.recon.mvs.fusion import Points
+from maquette.recon.mvs.plan import Plan, write_plan
 from maquette.recon.stages.surface import STAGES, points_to_train_on, train
 from maquette.recon.surface import dense_points, sparse_points
 from maquette.recon.surface.mixed_points import MixedPoints, mixed
@@ -103,7 +104,7 @@ def test_a_damaged_file_is_told_of(tmp_path: Path) -> None:
         fused.write_bytes(content)
         with pytest.raises(BadInput, match=r"fused.ply` is damaged") as caught:
             read(scene)
-        assert "make process PIPELINE=photogrammetry" in caught.value.hint
+        assert "make process PIPELINE=neuralangelo" in caught.value.hint
         assert "DENSE=off" in caught.value.hint
 
 
@@ -113,6 +114,17 @@ def test_points_of_other_photos_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="not of this scene's photos"):
         path = fused_file(scene.dense(GROUP))
         dense_points.read(scene, path, cameras.frames[:6], cameras.region, CPU)
+
+
+def test_points_of_smaller_maps_than_the_quick_ones_are_left(tmp_path: Path) -> None:
+    scene = scene_with_ball(tmp_path)
+    write_landmarks(scene, 50)
+    fused = fused_file(scene.dense(GROUP))
+    for side, taken in ((31, None), (32, fused), (1200, fused)):  # the photos are 32 pixels wide
+        plan = Plan(side, (3,), ("a.jpg", "b.jpg"), (None, None), [[], []])
+        write_plan(fused.parent, plan)
+        assert points_to_train_on(scene, GROUP) == taken
+        assert STAGES["fuse"].applies(scene, ProcessOptions()) == (taken is None)
 
 
 def test_training_depends_on_them_only_where_it_uses_them(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_changed_region_and_network_are_refused(scene: Scene) -> None:
     cameras = transforms.read(scene.transforms)
     moved = Region.around(cameras.region.center, cameras.region.radius * 0.99, cameras.region.box)
     transforms.write(scene.transforms, transforms.Transforms(cameras.frames, moved))
-    with pytest.raises(BadInput, match="region was changed after training") as caught:
+    with pytest.raises(BadInput, match="sphere was changed after training") as caught:
         train(scene, options(3))
     assert "FRESH=1" in caught.value.hint
 

@@ -108,19 +108,16 @@ def chosen(run: Path, wanted: str = "") -> Choice:
     raise NotFound(f"no checkpoint `{wanted}` in `{run}`", detail=f"there are: {names}")
 
 
-def mentions_region(path: Path, digest: str) -> bool:
-    """Whether a checkpoint was trained in the region with this digest.
+def mentions(path: Path, *digests: str) -> bool:
+    """Whether a checkpoint holds one of these digests, as of the sphere that it was trained in.
 
-    The tensors' pickle names the digest as plain text, so this needs no torch. An unreadable
-    file mentions nothing.
+    The tensors' pickle names it as plain text, so this needs no torch. An unreadable file
+    mentions nothing.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             pickles = [item for item in archive.infolist() if item.filename.endswith("data.pkl")]
-            return any(
-                digest.encode() in archive.read(item)
-                for item in pickles
-                if item.file_size < _LARGEST_PICKLE_BYTES
-            )
+            contents = [archive.read(i) for i in pickles if i.file_size < _LARGEST_PICKLE_BYTES]
+            return any(digest.encode() in content for content in contents for digest in digests)
     except (OSError, zipfile.BadZipFile, EOFError, ValueError, RuntimeError):
         return False

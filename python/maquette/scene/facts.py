@@ -16,9 +16,15 @@ from maquette.scene import georeference, transforms
 from maquette.scene.paths import Scene
 
 # The stages that first write them.
-SOURCES = {"cameras": "dataset", "region": "region", "georeference": "georeference"}
+SOURCES = {
+    "cameras": "dataset",
+    "region": "region",
+    "sphere": "region",
+    "georeference": "georeference",
+}
 _OF_PLACE = (transforms.UP_KEY, transforms.GEOREFERENCE_KEY)
-_REGION = ("sphere_center", "sphere_radius", "aabb_range", "aabb_scale", "readjust")
+_SPHERE = ("sphere_center", "sphere_radius", "readjust")
+_REGION = (*_SPHERE, "aabb_range", "aabb_scale")
 
 
 def digest(scene: Scene, name: str) -> str:
@@ -45,6 +51,12 @@ def _region(scene: Scene) -> bytes:
     return _canonical({key: document[key] for key in _REGION if key in document})
 
 
+def _sphere(scene: Scene) -> bytes:
+    """The part of the region that training depends on: its box may change without it."""
+    document = _transforms(scene)
+    return _canonical({key: document[key] for key in _SPHERE if key in document})
+
+
 def _masks(scene: Scene) -> bytes:
     found = hashlib.sha256()
     for folder in (scene.masks, scene.masks_input):
@@ -64,6 +76,7 @@ def _georeference(scene: Scene) -> bytes:
 _FACTS: dict[str, Callable[[Scene], bytes]] = {
     "cameras": _cameras,
     "region": _region,
+    "sphere": _sphere,
     "masks": _masks,
     "georeference": _georeference,
 }

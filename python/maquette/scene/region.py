@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,9 +56,12 @@ class Region:
     @property
     def digest(self) -> str:
         """A hash that changes when the region changes by more than rounding (1e-9 relative)."""
-        numbers = [*self.center, self.radius, *np.ravel(self.box).tolist()]
-        text = json.dumps([f"{number:.9e}" for number in numbers])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _digest([*self.center, self.radius, *np.ravel(self.box).tolist()])
+
+    @property
+    def sphere_digest(self) -> str:
+        """The same of the sphere alone, which is all that training depends on."""
+        return _digest([*self.center, self.radius])
 
     @property
     def middle(self) -> FloatArray:
@@ -97,3 +101,8 @@ class Region:
         in_box = ((world >= limits[:, 0]) & (world <= limits[:, 1])).all(axis=-1)
         in_ball: NDArray[np.bool_] = np.linalg.norm(self.unit_from_world(world), axis=-1) <= 1.0
         return in_box & in_ball
+
+
+def _digest(numbers: Sequence[float]) -> str:
+    text = json.dumps([f"{number:.9e}" for number in numbers])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

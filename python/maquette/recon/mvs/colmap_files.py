@@ -22,10 +22,6 @@ _VERTEX = np.dtype([("place", "<f4", 3), ("normal", "<f4", 3), ("color", "u1", 3
 _MOST_HEADER = 64
 _COUNT_BYTES = 8
 _AGAIN = "remove it and run `make process` again: it alone is made again"
-_FUSED_AGAIN = (
-    "remove it and run `make process PIPELINE=photogrammetry`: it is made again; a neural surface "
-    "does without it for DENSE=off"
-)
 Pass = Literal["photometric", "geometric"]
 
 
@@ -151,6 +147,14 @@ def write_fused(path: Path, parts: Iterable[Points]) -> int:
     return count
 
 
+def made_again(path: Path) -> str:
+    """What makes points again that are in `dense/PIPELINE/GROUP`, or does without, in words."""
+    return (
+        f"remove it and run `make process PIPELINE={path.parent.parent.name}`: it is made again; "
+        "a neural surface does without it with DENSE=off"
+    )
+
+
 def read_fused(path: Path) -> PointCloud:
     """Read points that `write_fused` or COLMAP wrote.
 
@@ -161,7 +165,7 @@ def read_fused(path: Path) -> PointCloud:
     try:
         return read_points(path)
     except BadInput as error:
-        raise BadInput(f"`{path}` is damaged", detail=error.what, hint=_FUSED_AGAIN) from error
+        raise BadInput(f"`{path}` is damaged", detail=error.what, hint=made_again(path)) from error
 
 
 def read_visibility(path: Path) -> NDArray[np.int32]:
@@ -176,7 +180,7 @@ def read_visibility(path: Path) -> NDArray[np.int32]:
     except (OSError, ValueError, IndexError) as error:
         raise BadInput(
             f"`{path}` does not tell which views see its points: {error}",
-            hint=_FUSED_AGAIN,
+            hint=made_again(path),
         ) from error
 
 

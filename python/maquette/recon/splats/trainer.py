@@ -57,6 +57,7 @@ class SplatTrainer:
         self.device, self.iteration, self.photos = device, 0, 0
         self._scene, self._limit = scene, limit_bytes
         self._shrunk: dict[str, int] = {}  # options that memory did not allow
+        self._sphere = region.sphere_digest
         self._frames, judges = split(frames)
         if len(self._frames) < 2:
             raise BadInput(
@@ -181,6 +182,7 @@ class SplatTrainer:
             "order": list(self._order),
             "options": asdict(self.options),
             "shrunk": dict(self._shrunk),
+            "sphere": self._sphere,  # tells whether a run is of the region that the scene has
             "iteration": self.iteration,
             "photos": self.photos,
         }

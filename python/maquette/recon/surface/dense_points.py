@@ -16,7 +16,7 @@ from torch import Tensor
 
 from maquette.counting import counted
 from maquette.errors import BadInput
-from maquette.recon.mvs.colmap_files import read_fused, read_visibility
+from maquette.recon.mvs.colmap_files import made_again, read_fused, read_visibility
 from maquette.recon.mvs.fused_files import visibility_file
 from maquette.recon.surface.surface_points import Reliance
 from maquette.recon.training.draws import Draws
@@ -87,7 +87,7 @@ def read(
     if cloud.normals is None or len(views) != len(cloud.points) or views.max() >= len(ordered):
         raise BadInput(
             f"`{scene.relative(path)}` and its `.vis` are not of this scene's photos",
-            hint="run `make process PIPELINE=photogrammetry` again, or give DENSE=off",
+            hint=made_again(path),
         )
     points = region.unit_from_world(cloud.points)
     # What the thing stands in shows well enough by few of them.

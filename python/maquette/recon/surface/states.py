@@ -37,15 +37,15 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def check_fits(state: dict[str, Any], region: Region, config: TrainingConfig, images: int) -> None:
-    """Refuse to continue a run that was trained in another region or with another network.
+    """Refuse to continue a run that was trained in another sphere or with another network.
 
     Raises:
         BadInput: it does not fit; says how.
     """
-    if state["region"]["digest"] != region.digest:
-        trained = region_of(state)
+    trained = region_of(state)
+    if trained.sphere_digest != region.sphere_digest:
         raise BadInput(
-            "the region was changed after training: the checkpoint no longer fits it",
+            "the region's sphere was changed after training: the checkpoint no longer fits it",
             detail=f"trained: center {trained.center}, radius {trained.radius:g}; "
             f"now: center {region.center}, radius {region.radius:g}",
             hint=START_AFRESH,
@@ -85,5 +85,5 @@ def region_to(region: Region) -> dict[str, Any]:
     """A region as plain values for a checkpoint."""
     return {
         "center": list(region.center), "radius": region.radius,
-        "box": [list(limits) for limits in region.box], "digest": region.digest,
+        "box": [list(limits) for limits in region.box], "digest": region.sphere_digest,
     }  # fmt: skip

@@ -39,7 +39,7 @@ class TrainedSurface:
     """What a checkpoint knows; all points are in unit space (see geometry/CONVENTIONS.md).
 
     Attributes:
-        region: The region it was trained in.
+        region: The region it was trained in; a scene's box may have changed since.
         iteration: How long it was trained.
     """
 

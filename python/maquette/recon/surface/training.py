@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,8 @@ def build(
     kept, held_out = split(cameras.frames)
     if state is not None:
         states.check_fits(state, cameras.region, config, len(kept))
+        # The box may have changed since; the points that it chose stay.
+        cameras = replace(cameras, region=states.region_of(state))
     device = place(processes.rank) if options.gpus else torch.device("cpu")
     size = config.data.train.image_size
     # On the CPU the dataset itself is all that pixels may take.

@@ -81,11 +81,11 @@ def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     kept = work.kept()
     if not kept:
         raise _nothing_agrees(work)
-    region = transforms.read(scene.transforms).region
+    region = _kept_in(transforms.read(scene.transforms).region, options)
     material, count = work.material, _Count()
     fused = fused_file(material.folder, options.is_for_training)
     parts = work.parts(region)
-    written = write_fused(fused, work.points(_kept_in(region, options), parts, count))
+    written = write_fused(fused, work.points(region, parts, count))
     if not count.all:
         raise _nothing_agrees(work)
     if not written:

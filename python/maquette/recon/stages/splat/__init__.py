@@ -60,7 +60,7 @@ STAGES = named(
         ),
         reads=("gpus", "fresh", "checkpoint", "save_minutes", "wandb"),
         added=("batch", "normal_weight"),
-        facts=("cameras", "region", "masks"),
+        facts=("cameras", "sphere", "masks"),
         files=_trained_on,
         packages=("torch", "warp-lang"),
     ),

@@ -12,7 +12,7 @@ from maquette.pipelines.dense import TrainingPoints
 from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.recon.mvs.fused_files import found_points, fused_file
 from maquette.recon.stages import dense
-from maquette.scene import checkpoints, colmap_model, stage_records
+from maquette.scene import checkpoints, colmap_model, stage_records, transforms
 from maquette.scene.checkpoints import Choice
 from maquette.scene.paths import Scene
 from maquette.stages.declaring import deferred, deferred_shards, named, one_gpu
@@ -37,10 +37,23 @@ def chosen_checkpoint(scene: Scene, options: Any) -> Choice:
 
 
 def points_to_train_on(scene: Scene, group: str) -> Path | None:
-    """The points of another pipeline's dense stereo, else the quick ones of this one's."""
+    """The points of another pipeline's dense stereo, or the quick ones of this one's."""
     quick = fused_file(scene.dense(group), is_for_training=True)
     stands = stage_records.read(scene, "fuse") is not None and quick.is_file()
-    return found_points(scene, group) or (quick if stands else None)
+    return _points_of_others(scene, group) or (quick if stands else None)
+
+
+def _points_of_others(scene: Scene, group: str) -> Path | None:
+    """Those of another pipeline, unless its depth maps are smaller than the quick ones would be."""
+    from maquette.recon.mvs.plan import TRAINING, VIEWS, read_plan
+
+    found = found_points(scene, group)
+    if found is None or not (found.parent / VIEWS).is_file():
+        return found
+    cameras = [frame.intrinsics for frame in transforms.read(scene.transforms).frames]
+    photos = max(max(camera.width, camera.height) for camera in cameras)
+    is_coarse = read_plan(found.parent).long_side < min(photos, TRAINING.least_side)
+    return None if is_coarse else found
 
 
 def _trained_on(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
@@ -52,7 +65,7 @@ def _trained_on(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
 
 def _lacks_points(scene: Scene, options: ProcessOptions) -> bool:
     has_model = all((scene.sparse / name).is_file() for name in colmap_model.FILES)
-    return has_model and options.dense == "auto" and not found_points(scene, options.group)
+    return has_model and options.dense == "auto" and not _points_of_others(scene, options.group)
 
 
 def _training_points(options: ProcessOptions) -> TrainingPoints:
@@ -69,6 +82,7 @@ def _borrowed(stage: Stage) -> Stage:
         stage,
         parameters=told,
         added=(),
+        facts=["sphere" if fact == "region" else fact for fact in stage.facts],
         reads=[name for name in stage.declared if name not in told],
         own_options=_training_points,
         applies=_lacks_points,
@@ -88,7 +102,7 @@ STAGES = named(
         deferred(__name__, "train"),
         parameters=("group", "iterations", "preset", "seed", "overrides"),
         reads=("dense", "gpus", "fresh", "checkpoint", "save_minutes", "wandb"),
-        facts=("cameras", "region", "masks"),
+        facts=("cameras", "sphere", "masks"),
         files=_trained_on,
         packages=("torch",),
     ),

@@ -52,7 +52,7 @@ def split(scene: Scene, options: ExtractOptions) -> list[dict[str, Any]]:
 
     Raises:
         ConfigError: RESOLUTION or BLOCK_RES is unusable.
-        BadInput: the region is not the one that the model was trained in.
+        BadInput: the sphere is not the one that the model was trained in.
     """
     check_limits(options.resolution, options.block_res)
     name = _name(scene, options)
@@ -98,9 +98,9 @@ def merge(scene: Scene, options: ExtractOptions, progress: Progress) -> Report:
     surface = _open(scene, options)
     laid = _parts(scene, options, _name(scene, options)).joined()
     closed = _unit_mesh(laid, surface, options, scene.name)
-    treated = _treat_unseen(closed, surface.region, cameras.frames, scene, options, progress)
+    treated = _treat_unseen(closed, cameras, scene, options, progress)
     unit = with_colors(treated.mesh, surface) if options.textured else treated.mesh
-    mesh, parts = to_world(grey_where_unseen(unit), surface.region), parts_of(unit)
+    mesh, parts = to_world(grey_where_unseen(unit), cameras.region), parts_of(unit)
     ply, glb = scene.results / f"{scene.name}.ply", scene.results / f"{scene.name}.glb"
     progress.step("write", 0, 2)
     write_ply(ply, mesh, ("maquette; COLMAP world units",))
@@ -135,12 +135,12 @@ def _write_glb(
 
 
 def check_region(trained: Region, current: Region, checkpoint: Path) -> None:
-    """Refuse a model of another region: its mesh would come out shifted and scaled.
+    """Refuse a model of another sphere: its mesh would come out shifted and scaled.
 
     Raises:
-        BadInput: the two differ.
+        BadInput: the two differ by more than their boxes.
     """
-    if trained.digest == current.digest:
+    if trained.sphere_digest == current.sphere_digest:
         return
     raise BadInput(
         f"the region changed after `{checkpoint.name}` was trained",
@@ -158,7 +158,7 @@ def load(checkpoint: Path, device: str) -> Surface:
 
 
 def _open(scene: Scene, options: ExtractOptions, part: int = 0) -> Surface:
-    """The chosen checkpoint, which is of the region that the scene has."""
+    """The chosen checkpoint, which is of the sphere that the scene has."""
     path = chosen_checkpoint(scene, options).path
     surface = load(path, str(gpus.device_of(options.gpus, part)))
     check_region(surface.region, transforms.read(scene.transforms).region, path)
@@ -166,9 +166,10 @@ def _open(scene: Scene, options: ExtractOptions, part: int = 0) -> Surface:
 
 
 def _name(scene: Scene, options: ExtractOptions) -> str:
-    """What the surface is made of, as a name."""
+    """What the surface is made of and where, as a name."""
     checkpoint = of_file(chosen_checkpoint(scene, options).path)
-    return digest([STAGE.version, options.resolution, options.block_res, checkpoint])[:12]
+    laid_in = transforms.read(scene.transforms).region.digest
+    return digest([STAGE.version, options.resolution, options.block_res, checkpoint, laid_in])[:12]
 
 
 def _parts(scene: Scene, options: ExtractOptions, name: str) -> SlabParts:
@@ -195,11 +196,15 @@ def _unit_mesh(
 
 
 def _treat_unseen(
-    mesh: TriangleMesh, region: Region, frames: Sequence[Frame], scene: Scene,
-    options: ExtractOptions, progress: Progress,
-) -> Treated:  # fmt: skip
+    mesh: TriangleMesh,
+    cameras: transforms.Transforms,
+    scene: Scene,
+    options: ExtractOptions,
+    progress: Progress,
+) -> Treated:
     """What UNSEEN and KEEP_LCC ask for, in unit space."""
     progress.step("unseen", 0, 1)
+    region, frames = cameras.region, cameras.frames
     poses = [frame.world_from_cam.copy() for frame in frames]
     for pose in poses:
         pose[:3, 3] = region.unit_from_world(pose[:3, 3])
