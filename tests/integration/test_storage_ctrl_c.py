@@ -145,6 +145,37 @@ def test_ctrl_c_does_not_wait_for_a_connection(silence: Silence, run: Run) -> No
             assert process.wait(AT_ONCE_S) == 130
 
 
+# A signal that another thread takes interrupts no call of this one, like one that came just before.
+WAITS_UNDISTURBED = """
+import signal, sys, threading
+from maquette.storage.object_store import StoreLocation
+from maquette.storage.opening import interruptible, open_store
+from maquette.storage.signing import Credentials
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+store = open_store(StoreLocation(sys.argv[1]), Credentials("a", "b"), "none", "thing")
+try:
+    with interruptible(store):
+        store.head("a")
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_ctrl_c_ends_a_wait_that_it_does_not_interrupt() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        address = full.getsockname()
+        words = [sys.executable, "-c", WAITS_UNDISTURBED, f"http://127.0.0.1:{address[1]}"]
+        with socket.create_connection(address), subprocess.Popen(words) as process:
+            try:
+                ours = psutil.Process(process.pid)
+                wait_for(lambda: "SYN_SENT" in [one.status for one in ours.net_connections()])
+                process.send_signal(signal.SIGINT)
+                assert process.wait(AT_ONCE_S) == 130
+            finally:
+                process.kill()
+
+
 WAITS_FOR_EVER = """
 import threading
 from concurrent.futures import ThreadPoolExecutor

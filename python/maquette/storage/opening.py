@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -52,17 +52,43 @@ def interruptible(store: Store) -> Iterator[Store]:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, _end)
-        threading.Thread(target=store.cut, daemon=True).start()  # it may wait for locks we hold
         raise KeyboardInterrupt
 
-    if is_ours:
-        signal.signal(signal.SIGINT, interrupt)
+    with ExitStack() as ending:
+        ending.callback(store.close)
+        if is_ours:
+            ending.enter_context(_at_once(store.cut))
+            signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield store
+        finally:
+            if signal.getsignal(signal.SIGINT) is interrupt:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def _at_once(cut: Callable[[], None]) -> Iterator[None]:
+    """Call `cut` in a thread of its own when Ctrl-C is pressed.
+
+    A signal that comes just before the main thread begins to wait does not wake it: Python calls
+    its handlers only once the wait is over, which `cut` ends.
+    """
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+
+    def watch() -> None:
+        while number := os.read(read_end, 1):
+            if number[0] == signal.SIGINT:
+                cut()
+        os.close(read_end)
+
+    before = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    threading.Thread(target=watch, daemon=True).start()
     try:
-        yield store
+        yield
     finally:
-        if signal.getsignal(signal.SIGINT) is interrupt:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        store.close()
+        signal.set_wakeup_fd(before)
+        os.close(write_end)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
