@@ -176,7 +176,7 @@ class Ring:
 
 def ring_mesh(scene: Scene, trained_in: Region) -> trimesh.Trimesh:
     """What extraction makes of a perfectly trained model."""
-    options = ExtractOptions(resolution=96, block_res=32)
+    options = ExtractOptions(resolution=96, block_res=32, refine="0")
     with patch.object(mesh_stage, "load", lambda checkpoint, device: Ring(checkpoint, trained_in)):
         run_stages([mesh_stage.STAGE], "extract", scene, options, Progress(None, StringIO()))
     return trimesh.load(scene.results / "ring.ply", process=False)

@@ -75,6 +75,9 @@ def test_process_makes_quick_points_of_the_photos_that_do_not_judge_it(trained: 
     region = transforms.read(scene.transforms).region
     assert np.median(np.abs(scene_distance(points))) < 0.02 * region.radius
     assert (np.linalg.norm(region.unit_from_world(points), axis=1) <= 1.0001).all()
+    free = np.load(scene.dense(GROUP) / "free_space.npy")
+    assert len(free) > 1_000 and np.median(scene_distance(free)) > 0.02 * region.radius
+    assert (scene_distance(free) < -0.02 * region.radius).mean() < 0.01
     assert not outputs.read(scene)  # they are nothing to show
     told = [stage_records.read(scene, name).parameters for name in POINTS]  # type: ignore[union-attr]
     assert all(set(parameters) <= {"group", "seed"} for parameters in told)

@@ -20,6 +20,7 @@ from maquette.recon.mesh_refinement.kernels import checks
 from maquette.recon.mesh_refinement.pictures import Pictures, parts
 from maquette.recon.mesh_refinement.refinement import Refinement, refine
 from maquette.recon.mesh_refinement.subdivision import split_long_edges
+from maquette.recon.mesh_refinement.thickness import distance_to_next
 from maquette.recon.mvs.stacks import GreyView
 from stereo_scene import CENTER, RADIUS, stereo_views
 from threads import threads
@@ -98,6 +99,35 @@ def test_what_no_photo_sees_and_what_has_no_texture_stays() -> None:
     blank = [replace(view, image=np.full_like(view.image, 128)) for view in views()]
     same = refine(start, Pictures.of(blank), PAIRS, Refinement(rounds=(2,), edge_px=0)).mesh
     assert np.abs(same.vertices - start.vertices).max() < 1e-3 * PIXEL
+
+
+def test_the_sides_of_a_thin_part_keep_apart() -> None:
+    """A shell of two pixels: no vertex moves farther than its share of that."""
+    start, (out, faces) = ball(1.0), directions()
+    inner = out * (RADIUS - 2 * PIXEL) + CENTER
+    shell = TriangleMesh(
+        np.concatenate([start.vertices, inner]),
+        np.concatenate([faces, faces[:, ::-1] + len(out)]),
+    )
+    for share, most in ((np.inf, 3.0), (0.1, 0.32)):
+        rules = Refinement(rounds=(3,), edge_px=0, free_share=share)
+        found = refine(shell, Pictures.of(views()), PAIRS, rules).mesh
+        moved = np.linalg.norm(found.vertices - shell.vertices, axis=1) / PIXEL
+        assert 0.25 < moved[: len(out)].max() < most
+    assert moved.max() > 0.7 * most, "up to its share"
+
+
+def test_the_next_surface_is_found_on_either_side() -> None:
+    out, faces = directions()
+    shell = TriangleMesh(
+        np.concatenate([2 * out, 1.7 * out]), np.concatenate([faces, faces[:, ::-1] + len(out)])
+    )
+    found = distance_to_next(shell, np.concatenate([out, -out]))
+    assert found == pytest.approx(0.3, abs=0.02)
+    alone = distance_to_next(TriangleMesh(2 * out, faces), out)  # a ray may miss at an edge
+    assert np.median(alone) == pytest.approx(4.0, abs=0.02) and np.isfinite(alone).mean() > 0.8
+    sheet = TriangleMesh(np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0.0]]), faces[:1] * 0 + [0, 1, 2])
+    assert np.isinf(distance_to_next(sheet, np.tile([0, 0, 1.0], (3, 1)))).all()
 
 
 def test_masked_pixels_say_nothing() -> None:

@@ -8,7 +8,7 @@ import trimesh
 
 from maquette.recon.mesh.ray_casting import RayScene
 from maquette.recon.mesh.triangles import TriangleMesh
-from maquette.recon.pictures.capture import Cameras, Manner, arc_of, manner_of
+from maquette.recon.pictures.capture import Cameras, Manner, arc_of, is_circled, manner_of
 from maquette.recon.pictures.contact_sheet import draw_sheet, lay_out, plan
 from maquette.recon.pictures.framing import set_stage, share_in_view
 from maquette.recon.pictures.occlusion import vertex_openness
@@ -112,18 +112,19 @@ def test_stage_axes_are_up_and_the_first_cameras_side():
 
 
 @pytest.mark.parametrize(
-    ("cameras", "manner"),
+    ("cameras", "manner", "circled"),
     [
-        (ring(0, 345), Manner.AROUND),
-        (ring(-40, 40), Manner.AROUND),
-        (grid(), Manner.FACING),
-        (room(), Manner.WITHIN),
-        (street(), Manner.WITHIN),
-        (wall_walk(), Manner.WITHIN),
+        (ring(0, 345), Manner.AROUND, True),
+        (ring(-40, 40), Manner.AROUND, False),
+        (grid(), Manner.FACING, False),
+        (room(), Manner.WITHIN, False),
+        (street(), Manner.WITHIN, False),
+        (wall_walk(), Manner.WITHIN, False),
     ],
 )
-def test_how_it_was_filmed_is_told_from_the_cameras(cameras, manner):
+def test_how_it_was_filmed_is_told_from_the_cameras(cameras, manner, circled):
     assert manner_of(cameras, REGION) is manner
+    assert is_circled(cameras, REGION, UP) == circled
 
 
 @pytest.mark.parametrize("turn", [0.0, 100.0, 190.0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from maquette.errors import BadInput
 from maquette.pipelines.neuralangelo.options import ProcessOptions
 from maquette.recon.mvs.colmap_files import read_visibility, write_fused
-from maquette.recon.mvs.fused_files import fused_file, visibility_file
+from maquette.recon.mvs.fused_files import free_space_file, fused_file, visibility_file
 from maquette.recon.mvs.fusion import Points
 from maquette.recon.mvs.plan import Plan, write_plan
 from maquette.recon.stages.surface import STAGES, points_to_train_on, train
@@ -88,6 +89,37 @@ def test_each_point_has_the_camera_that_saw_it(tmp_path: Path) -> None:
     assert found.eyes[17].numpy() == pytest.approx(center, abs=1e-5)
 
 
+def test_what_is_known_to_be_free_is_asked_to_be(tmp_path: Path) -> None:
+    """Places on a shell around the ball: a field that reaches there contradicts them."""
+    scene = scene_with_ball(tmp_path)
+    region = transforms.read(scene.transforms).region
+    around = np.random.default_rng(1).normal(size=(400, 3))
+    around *= 0.8 / np.linalg.norm(around, axis=1, keepdims=True)
+    file = free_space_file(fused_file(scene.dense(GROUP)))
+    np.save(file, region.world_from_unit(around).astype(np.float32))
+    found = read(scene)
+    assert found is not None and found.free is not None
+    assert found.free.places.norm(dim=1).numpy() == pytest.approx(0.8, abs=1e-4)
+    assert found.free.distances.max() <= 0.0201
+    assert file in train.STAGE.files(scene, ProcessOptions())
+    file.unlink()
+    without = read(scene)
+    assert without is not None and without.free is None
+
+    def difference(field: Callable[[torch.Tensor], torch.Tensor]) -> float:
+        told = [
+            one.loss(field, 2000, Draws(torch.Generator().manual_seed(0)))
+            for one in (found, without)
+        ]
+        return float(told[0] - told[1])
+
+    ball = difference(lambda x: x.norm(dim=1) - RADIUS)
+    balloon = difference(
+        lambda x: (x.norm(dim=1) - RADIUS).minimum((x.norm(dim=1) - 0.8).abs() - 0.1)
+    )
+    assert ball == pytest.approx(0, abs=1e-5) and balloon > 0.1
+
+
 def test_there_may_be_none(tmp_path: Path) -> None:
     assert points_to_train_on(write_posed_scene(tmp_path / "none", 12, 32, 24), GROUP) is None
     assert read(scene_with_ball(tmp_path / "outside", count=0)) is None
@@ -106,6 +138,17 @@ def test_a_damaged_file_is_told_of(tmp_path: Path) -> None:
             read(scene)
         assert "make process PIPELINE=neuralangelo" in caught.value.hint
         assert "DENSE=off" in caught.value.hint
+
+
+def test_damaged_free_space_is_told_of(tmp_path: Path) -> None:
+    scene = scene_with_ball(tmp_path)
+    file = free_space_file(fused_file(scene.dense(GROUP)))
+    np.save(file, np.zeros((9, 3), np.float32))
+    for content in (file.read_bytes()[:-4], b"", b"?"):
+        file.write_bytes(content)
+        with pytest.raises(BadInput, match=r"free_space.npy` is damaged") as caught:
+            read(scene)
+        assert "make process PIPELINE=neuralangelo" in caught.value.hint
 
 
 def test_points_of_other_photos_are_refused(tmp_path: Path) -> None:

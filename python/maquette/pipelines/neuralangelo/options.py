@@ -11,6 +11,7 @@ from maquette.pipelines.training import TrainingStepOptions, parse_overrides
 Preset = Literal["auto", "preview", "standard", "full-8gb", "full-12gb", "full-16gb", "full"]
 Dense = Literal["auto", "off"]
 Unseen = Literal["drop", "keep", "fill"]
+Refine = Literal["auto", "0", "1"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class ExtractOptions(ShardedStepOptions):
     checkpoint: str = option("", "name, path or iteration; empty: the newest", once=True)
     textured: bool = option(True, "0: no vertex colours")
     keep_lcc: bool = option(False, "1: keep only the largest part of the whole mesh")
+    refine: Refine = option(
+        "auto", "1: move the mesh to where the photos agree best; auto: if they are from all around"
+    )
     unseen: Unseen = option(
         "drop", "surface that fewer than two photos saw; fill: a closed model, grey there"
     )

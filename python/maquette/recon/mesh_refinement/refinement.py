@@ -15,6 +15,7 @@ from maquette.recon.mesh_refinement.data_term import Photos, Pull
 from maquette.recon.mesh_refinement.pictures import Pictures
 from maquette.recon.mesh_refinement.smoothness import Neighbours, best_move, with_border
 from maquette.recon.mesh_refinement.subdivision import split_long_edges
+from maquette.recon.mesh_refinement.thickness import distance_to_next
 
 Floats = NDArray[np.float64]
 Told = Callable[[int, int, float], None]
@@ -30,6 +31,8 @@ class Refinement:
         smoothness: Weight of the surface's curvature beside the photos.
         step_px: The farthest that a vertex moves in a round at first, pixels.
         edge_px: Longer edges are cut in two; 0 leaves the triangles as they are.
+        free_share: Of the distance to the next surface, before it or behind: no vertex moves
+            farther in all, so that the sides of a thin part do not cross.
         window: What is compared.
     """
 
@@ -37,6 +40,7 @@ class Refinement:
     smoothness: float = 0.5
     step_px: float = 1.0
     edge_px: float = 2.0
+    free_share: float = np.inf
     window: Window = field(default_factory=Window)
 
 
@@ -90,10 +94,22 @@ class _Shape:
     faces: FaceArray
     neighbours: Neighbours
 
+    @property
+    def normals(self) -> Floats:
+        """Of its vertices, [V, 3]."""
+        return np.asarray(vertex_normals(TriangleMesh(self.vertices, self.faces)), np.float64)
+
     @classmethod
     def of(cls, vertices: FloatArray, faces: FaceArray) -> _Shape:
         doubles = np.asarray(vertices, np.float64)
         return cls(doubles, faces, Neighbours.of(faces, len(doubles)))
+
+    def limit(self, share: float) -> Floats:
+        """A share of the distance to the next surface, [V]."""
+        if np.isinf(share):
+            return np.full(len(self.vertices), np.inf)
+        mesh = TriangleMesh(self.vertices, self.faces)
+        return share * distance_to_next(mesh, self.normals)
 
     def pull(self, photos: Photos, window: Window, course: _Course) -> Pull:
         device = photos.device
@@ -131,13 +147,17 @@ def _descend(
         shape, was = _finer(shape, pull, refinement.edge_px), shape
         if shape is not was:
             pull = shape.pull(photos, refinement.window, course)
-    step = np.full(len(shape.vertices), refinement.step_px)
+    step, moved = np.full(len(shape.vertices), refinement.step_px), np.zeros(len(shape.vertices))
+    limit = shape.limit(refinement.free_share)
     for number in range(rounds):
         if number:
             before, pull = pull, shape.pull(photos, refinement.window, course)
             step = np.where(pull.misfit > before.misfit, 0.5 * step, step)
         course.note(pull.energy)
-        shape = _stepped(shape, pull, refinement.smoothness, step)
+        move = _move(shape, pull, refinement.smoothness, step)
+        move = np.clip(moved + move, -limit, limit) - moved
+        moved += move
+        shape = replace(shape, vertices=shape.vertices + shape.normals * move[:, None])
     return shape
 
 
@@ -147,9 +167,7 @@ def _finer(shape: _Shape, pull: Pull, edge_px: float) -> _Shape:
     return shape if len(faces) == len(shape.faces) else _Shape.of(vertices, faces)
 
 
-def _stepped(shape: _Shape, pull: Pull, smoothness: float, step: Floats) -> _Shape:
-    normals = np.asarray(vertex_normals(TriangleMesh(shape.vertices, shape.faces)), np.float64)
-    move = best_move(pull, shape.neighbours, shape.vertices, normals, smoothness)
-    move = with_border(np.clip(move, -step, step), shape.neighbours)
-    moved = shape.vertices + normals * (move * pull.pixel)[:, None]
-    return replace(shape, vertices=moved)
+def _move(shape: _Shape, pull: Pull, smoothness: float, step: Floats) -> Floats:
+    """How far each vertex goes along its normal, [V]."""
+    move = best_move(pull, shape.neighbours, shape.vertices, shape.normals, smoothness)
+    return with_border(np.clip(move, -step, step), shape.neighbours) * pull.pixel

@@ -25,3 +25,8 @@ def fused_file(workspace: Path, is_for_training: bool = False) -> Path:
 def visibility_file(fused: Path) -> Path:
     """Where it is said which views see each of the fused points."""
     return fused.with_name(f"{fused.name}.vis")
+
+
+def free_space_file(fused: Path) -> Path:
+    """Beside points that a training begins with: places that are free, [N, 3] world frame."""
+    return fused.with_name("free_space.npy")

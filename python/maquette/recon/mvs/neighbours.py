@@ -43,6 +43,20 @@ class Scoring:
 MVSNET = Scoring(5.0, 1.0, 10.0, 0.0, 180.0)
 
 
+def sources_among(
+    taken: Sequence[int], tracks: Tracks, frames: Sequence[Frame], count: int
+) -> Pairs:
+    """The same where only some views are taken: the others have no sources, and are none."""
+    kept = np.zeros(len(frames), bool)
+    kept[list(taken)] = True
+    seen = kept[tracks.image]
+    part = Tracks(
+        tracks.names, tracks.points, tracks.errors, tracks.point[seen], tracks.image[seen]
+    )
+    centers = np.stack([frame.world_from_cam[:3, 3] for frame in frames])
+    return choose_sources(part, centers, count)
+
+
 def choose_sources(
     tracks: Tracks, centers: Floats, count: int = 8, scoring: Scoring | None = None
 ) -> Pairs:

@@ -7,6 +7,8 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
+
 from maquette.errors import BadInput
 from maquette.recon.mvs.neighbours import Pairs, read_pairs, write_pairs
 from maquette.recon.views.split import held_out_of
@@ -40,6 +42,7 @@ STANDARD = Effort(1, 6, (3, 3, 2), 1.0)
 PREVIEW = Effort(2, 4, (3, 2), 0.5)
 TRAINING = Effort(2, 4, (3, 2), 0.4, 480, is_judged=True)  # what a training begins with
 PRESETS = {"auto": STANDARD, "standard": STANDARD, "preview": PREVIEW}
+_ON_CPU, _ON_GPU = 1200, 2000  # pixels
 _LEAST_VIEWS = 12  # for each that is left out between two: fewer overlap too little
 
 
@@ -76,6 +79,11 @@ def taken_views(count: int, effort: Effort) -> list[int]:
     left_out = held_out_of(count) if effort.is_judged else ()
     views = [number for number in range(count) if number not in left_out]
     return views[:: max(1, min(effort.every, len(views) // _LEAST_VIEWS))]
+
+
+def suggested_side(device: torch.device) -> int:
+    """The long side of photos that is worth a machine's time, pixels."""
+    return _ON_GPU if device.type == "cuda" else _ON_CPU
 
 
 def long_side(suggested: int, effort: Effort) -> int:

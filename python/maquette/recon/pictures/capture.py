@@ -106,6 +106,21 @@ def manner_of(cameras: Cameras, region: Region) -> Manner:
     return Manner.AROUND if (aims & alike).mean() >= _AIMING_SHARE else Manner.WITHIN
 
 
+def is_circled(cameras: Cameras, region: Region, up: FloatArray) -> bool:
+    """Whether cameras look at the region's middle from all around it.
+
+    Args:
+        up: [3], world frame.
+    """
+    if manner_of(cameras, region) is not Manner.AROUND:
+        return False
+    z = up / np.linalg.norm(up)
+    x = np.cross(z, np.eye(3)[np.argmin(np.abs(z))])
+    x /= np.linalg.norm(x)
+    eyes = (cameras.eyes - np.asarray(region.center)) @ np.stack([x, np.cross(z, x), z]).T
+    return arc_of(eyes).is_closed
+
+
 def _spread(directions: FloatArray) -> float:
     """Median angle between directions [N, 3] and their mean, radians."""
     mean = directions.mean(axis=0)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from maquette.recon.pictures.capture import Cameras, Manner, arc_of, manner_of
+from maquette.recon.pictures.capture import Cameras, is_circled
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame
 
@@ -30,7 +30,7 @@ def sides(frames: Sequence[Frame], region: Region, up: FloatArray) -> list[Frame
     offsets = cameras.eyes - center
     across, away = _level_axes(up, offsets[0])
     local = np.stack([offsets @ away, offsets @ across, offsets @ up], axis=1)
-    if manner_of(cameras, region) is not Manner.AROUND or not arc_of(local).is_closed:
+    if not is_circled(cameras, region, up):
         return [frames[index] for index in _differing(cameras, SIDES)]
     level, height = np.median(np.hypot(local[:, 0], local[:, 1])), np.median(local[:, 2])
     angles = np.arange(SIDES) * 2 * np.pi / SIDES

@@ -12,25 +12,49 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from maquette.counting import counted
 from maquette.errors import BadInput
 from maquette.recon.mvs.colmap_files import made_again, read_fused, read_visibility
-from maquette.recon.mvs.fused_files import visibility_file
+from maquette.recon.mvs.fused_files import free_space_file, visibility_file
 from maquette.recon.surface.surface_points import Reliance
 from maquette.recon.training.draws import Draws
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame
 
+Floats = NDArray[np.floating]
+
 _REACH = 0.01  # unit space: so far from a point its plane tells the distance
 _SLOPE = 0.2  # least growth of the distance along a line of sight
 _CLEAR = 0.02  # unit space: more free distance than this is not asked for
+_RARER = 2  # points for each free place that is asked for
 _MARGIN, _THINNED = 1.25, 4  # of the region's box; outside it every so many points count
 _RELIANCE = Reliance(
     weight=10.0, rest=0.3, per_ray=1.0, fit_iterations=300, fit_levels=5, is_whole=True
 )
+
+
+@dataclass(frozen=True)
+class FreeSpace:
+    """Places where nothing is, unit space.
+
+    Attributes:
+        places: [F, 3] float32.
+        distances: [F] float32: so far from a surface they are at least.
+    """
+
+    places: Tensor
+    distances: Tensor
+
+    def loss(self, distance: Callable[[Tensor], Tensor], count: int, draws: Draws) -> Tensor:
+        """How far the field reaches into some of them; scalar, unit lengths."""
+        chosen = draws.integers(len(self.places), max(1, count // _RARER))
+        missing = self.distances[chosen] - distance(self.places[chosen])
+        return missing.clamp(min=0).mean()
 
 
 @dataclass(frozen=True)
@@ -44,6 +68,7 @@ class DensePoints:
     points: Tensor
     normals: Tensor
     eyes: Tensor
+    free: FreeSpace | None = None
     reliance: Reliance = _RELIANCE
 
     @property
@@ -67,7 +92,8 @@ class DensePoints:
         one, two, front = torch.split(distance(asked), count)
         free = (_SLOPE * along[:, 0]).clamp(max=_CLEAR) - front
         off = (one - height[:, 0]).abs().mean() + (two - height[:, 1]).abs().mean()
-        return off + free.clamp(min=0).mean()
+        filled = 0.0 if self.free is None else self.free.loss(distance, count, draws)
+        return off + free.clamp(min=0).mean() + filled
 
 
 def read(
@@ -101,4 +127,25 @@ def read(
     def tensor(values: np.ndarray) -> Tensor:
         return torch.from_numpy(values.astype(np.float32)).to(device)
 
-    return DensePoints(tensor(points[holds]), tensor(cloud.normals[holds]), tensor(eyes))
+    free = _free_space(free_space_file(path), points, region)
+    return DensePoints(
+        tensor(points[holds]),
+        tensor(cloud.normals[holds]),
+        tensor(eyes),
+        None if free is None else FreeSpace(*map(tensor, free)),
+    )
+
+
+def _free_space(path: Path, points: Floats, region: Region) -> tuple[Floats, Floats] | None:
+    """Free places in unit space, and how far from a surface they are at least."""
+    if not path.is_file():
+        return None
+    try:
+        given = np.load(path).reshape(-1, 3)
+    except (OSError, ValueError, EOFError) as error:
+        raise BadInput(f"`{path}` is damaged: {error}", hint=made_again(path)) from error
+    if not len(given):
+        return None
+    places = region.unit_from_world(given)
+    nearest, _ = cKDTree(points).query(places, distance_upper_bound=_CLEAR / _SLOPE)
+    return places, np.minimum(_SLOPE * nearest, _CLEAR)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from maquette.errors import BadInput
 from maquette.recon import gpus
@@ -21,12 +22,14 @@ from maquette.recon.mvs import shards
 from maquette.recon.mvs.colmap_files import (
     filtered_file,
     read_filtered,
+    read_filtered_depth,
     read_maps,
     write_configuration,
     write_filtered,
     write_fused,
 )
-from maquette.recon.mvs.fused_files import fused_file, visibility_file
+from maquette.recon.mvs.free_space import free_places, sky_of
+from maquette.recon.mvs.fused_files import free_space_file, fused_file, visibility_file
 from maquette.recon.mvs.fused_parts import FusedPart, FusedParts
 from maquette.recon.mvs.fusion import Agreement, Points, Taken, filter_map, fuse
 from maquette.recon.mvs.grey_views import digest
@@ -39,6 +42,7 @@ from maquette.scene import outputs, transforms
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
+from maquette.scene.upright import up_direction
 from maquette.stages.stage import DeclaredOptions, Report
 
 STAGE = STAGES["fuse"]
@@ -107,6 +111,11 @@ def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     }
     parts.drop()
     made = [fused, visibility_file(fused), *files]
+    if options.is_for_training:
+        free = work.free_places(region)
+        np.save(free_space_file(fused), free)
+        made.append(free_space_file(fused))
+        numbers["free_places"] = len(free)
     kinds = {} if options.is_for_training else {fused: outputs.POINTS}
     return Report(made, numbers=numbers, kinds=kinds)
 
@@ -206,6 +215,22 @@ class _Fusion:
             taken = part.taken
             count.all, count.views = count.all + part.all, count.views + part.views
             yield from part.points
+
+    def free_places(self, region: Region) -> NDArray[np.float32]:
+        """Where nothing is, as far as the maps and the sky in the photos tell."""
+        material, plan = self.material, self.material.plan
+        cameras = transforms.read(material.scene.transforms)
+        up = up_direction(cameras.frames, cameras.up)
+
+        def depth_of(view: int) -> NDArray[np.float32]:
+            return read_filtered_depth(material.stereo, plan.names[view])
+
+        def sky_in(view: int) -> NDArray[np.bool_]:
+            picture, mask = material.views.read_image(view), material.views.mask(view)
+            found = sky_of(picture, depth_of(view), material.frames[view], up)
+            return found if mask is None else found & mask
+
+        return free_places(material.frames, plan.views, depth_of, sky_in, region)
 
     def _fused(self, views: Sequence[int], region: Region, taken: Taken) -> FusedPart:
         """The points of some views, where those of all before them left `taken`."""

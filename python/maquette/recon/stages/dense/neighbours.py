@@ -5,18 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from maquette.counting import counted
 from maquette.errors import BadInput, ConfigError
 from maquette.recon import gpus
-from maquette.recon.mvs.neighbours import Pairs, Scoring, choose_sources, depth_spans
+from maquette.recon.mvs.neighbours import Pairs, Scoring, depth_spans, sources_among
 from maquette.recon.mvs.plan import (
     PRESETS,
     TRAINING,
     Effort,
     Plan,
     long_side,
+    suggested_side,
     taken_views,
     write_plan,
 )
@@ -30,7 +29,6 @@ from maquette.stages.stage import DeclaredOptions, Report
 
 STAGE = STAGES["neighbours"]
 
-_ON_CPU, _ON_GPU = 1200, 2000  # long side of depth maps, pixels
 _LEAST = 32  # of it: less holds few windows to compare
 _NAMED = 5  # photos that are skipped
 
@@ -98,14 +96,7 @@ def _pairs(tracks: Tracks, frames: list[Frame], taken: list[int], count: int) ->
     Raises:
         BadInput: no photo has any.
     """
-    kept = np.zeros(len(frames), bool)
-    kept[taken] = True
-    seen = kept[tracks.image]
-    part = Tracks(
-        tracks.names, tracks.points, tracks.errors, tracks.point[seen], tracks.image[seen]
-    )
-    centers = np.stack([frame.world_from_cam[:3, 3] for frame in frames])
-    pairs = choose_sources(part, centers, count)
+    pairs = sources_among(taken, tracks, frames, count)
     if not any(pairs):
         scoring = Scoring()
         raise BadInput(
@@ -130,7 +121,7 @@ def _long_side(frames: list[Frame], options: DeclaredOptions, effort: Effort) ->
                 hint="leave it out, or try DENSE_SIZE=800",
             )
         return int(options.dense_size)
-    suggested = _ON_GPU if gpus.device_of(options.gpus).type == "cuda" else _ON_CPU
+    suggested = suggested_side(gpus.device_of(options.gpus))
     return long_side(min(suggested, _largest(frames)), effort)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from maquette.errors import ConfigError
 from maquette.pipelines.dense import TrainingPoints
 from maquette.pipelines.neuralangelo.options import ProcessOptions
-from maquette.recon.mvs.fused_files import found_points, fused_file
+from maquette.recon.mvs.fused_files import found_points, free_space_file, fused_file
 from maquette.recon.stages import dense
 from maquette.scene import checkpoints, colmap_model, stage_records, transforms
 from maquette.scene.checkpoints import Choice
@@ -59,7 +59,8 @@ def _points_of_others(scene: Scene, group: str) -> Path | None:
 def _trained_on(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
     given: list[Path | None] = [scene.config]
     if options.dense == "auto":
-        given.append(points_to_train_on(scene, options.group))
+        points = points_to_train_on(scene, options.group)
+        given += [points, points and free_space_file(points)]
     return [path for path in given if path is not None and path.exists()]
 
 
@@ -108,7 +109,7 @@ STAGES = named(
     ),
     Stage(
         "mesh",
-        4,
+        5,
         deferred_shards(__name__, "mesh", lists_inputs=True, needs=one_gpu),
         parameters=(
             "group",
@@ -118,11 +119,12 @@ STAGES = named(
             "textured",
             "keep_lcc",
             "unseen",
+            "refine",
         ),
         reads=("workers", "gpus"),
         facts=("cameras", "region", "masks", "georeference"),
         files=lambda scene, options: (chosen_checkpoint(scene, options).path,),
-        packages=("torch", "scikit-image", "trimesh", "embreex"),
+        packages=("torch", "warp-lang", "scikit-image", "scipy", "trimesh", "embreex"),
         keeps_shards=False,
     ),
     Stage(

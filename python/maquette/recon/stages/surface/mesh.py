@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from maquette.errors import BadInput, JobFailed
 from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.recon import gpus
@@ -29,8 +31,12 @@ from maquette.recon.mesh.surface_protocol import Surface
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.mesh.unseen import Treated, grey_where_unseen, treat_unseen
 from maquette.recon.mesh.upright import up_direction
+from maquette.recon.mesh_refinement.refinement import Refinement, refine
+from maquette.recon.mesh_refinement.scene_photos import ScenePhotos
 from maquette.recon.mvs import shards
 from maquette.recon.mvs.grey_views import digest
+from maquette.recon.mvs.plan import TRAINING, suggested_side
+from maquette.recon.pictures.capture import Cameras, is_circled
 from maquette.recon.stages.surface import STAGES, chosen_checkpoint
 from maquette.recon.views.images import mask_reader
 from maquette.scene import checkpoints, georeference, outputs, region_file, transforms
@@ -45,6 +51,8 @@ STAGE = STAGES["mesh"]
 
 _TOLERANCE_CELLS = 2.0  # by which the surface may hide itself: its own noise
 _MASK_LONG_SIDE = 1024  # pixels
+# It is near already, and RESOLUTION tells how fine it is to be.
+_REFINEMENT = Refinement(rounds=(6,), edge_px=0.0, free_share=0.15, smoothness=2.0)
 
 
 def split(scene: Scene, options: ExtractOptions) -> list[dict[str, Any]]:
@@ -99,7 +107,8 @@ def merge(scene: Scene, options: ExtractOptions, progress: Progress) -> Report:
     laid = _parts(scene, options, _name(scene, options)).joined()
     closed = _unit_mesh(laid, surface, options, scene.name)
     treated = _treat_unseen(closed, cameras, scene, options, progress)
-    unit = with_colors(treated.mesh, surface) if options.textured else treated.mesh
+    refined = _refine(treated, cameras, scene, options, progress)
+    unit = with_colors(refined.mesh, surface) if options.textured else refined.mesh
     mesh, parts = to_world(grey_where_unseen(unit), cameras.region), parts_of(unit)
     ply, glb = scene.results / f"{scene.name}.ply", scene.results / f"{scene.name}.glb"
     progress.step("write", 0, 2)
@@ -108,13 +117,13 @@ def merge(scene: Scene, options: ExtractOptions, progress: Progress) -> Report:
     progress.step("write", 2, 2)
     numbers = (
         _numbers(mesh, parts, ply)
-        | treated.numbers
+        | refined.numbers
         | {
             "checkpoint": choice.path.name,
             "iteration": surface.iteration,
         }
     )
-    remarks = [choice.remark, remark_on(parts), treated.remark, not_written]
+    remarks = [choice.remark, remark_on(parts), refined.remark, not_written]
     written = [ply] if not_written else [ply, glb]
     kinds = dict.fromkeys(written, outputs.MESH)
     return Report(outputs=written, numbers=numbers, remarks=[*filter(None, remarks)], kinds=kinds)
@@ -224,6 +233,50 @@ def _treat_unseen(
         treated = Treated(left.mesh, treated.numbers | left.numbers, remark)
     progress.step("unseen", 1, 1)
     return treated
+
+
+def _refine(
+    treated: Treated,
+    cameras: transforms.Transforms,
+    scene: Scene,
+    options: ExtractOptions,
+    progress: Progress,
+) -> Treated:
+    """The mesh moved to where the photos agree on it best, as far as they tell.
+
+    Where few photos see a place, or from near one another, what they agree on best is rough: so
+    unless a person asks for it, it is done for what was filmed from all around.
+    """
+    device, region = gpus.device_of(options.gpus), cameras.region
+    names = [frame.file_path for frame in cameras.frames]
+    up = up_direction(cameras.frames, georeference.read(scene.georeference).up)
+    circled = is_circled(Cameras.of(cameras.frames, names), region, up)
+    is_wanted = circled if options.refine == "auto" else options.refine == "1"
+    if not is_wanted or treated.is_blind:
+        return treated
+    photos = ScenePhotos.of(scene, cameras.frames, suggested_side(device), TRAINING)
+    if photos is None:
+        return treated
+    mesh = treated.mesh
+    found = refine(
+        replace(mesh, vertices=region.world_from_unit(mesh.vertices)),
+        photos.pictures, photos.pairs, _REFINEMENT, device,
+        lambda done, total, energy: progress.step("refined", done, total),
+    )  # fmt: skip
+    if not np.isfinite(found.energies[-1]):
+        return treated
+    moved = region.unit_from_world(found.mesh.vertices).astype(mesh.vertices.dtype)
+    left = ~region.contains(found.mesh.vertices)
+    moved[left] = mesh.vertices[left]
+    return replace(
+        treated,
+        mesh=replace(mesh, vertices=moved, normals=found.mesh.normals),
+        numbers=treated.numbers
+        | {
+            "misfit_before": round(found.energies[0], 5),
+            "misfit_after": round(found.energies[-1], 5),
+        },
+    )
 
 
 def _numbers(mesh: TriangleMesh, parts: Parts, ply: Path) -> dict[str, Any]:

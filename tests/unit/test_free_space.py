@@ -1,0 +1,94 @@
+"""Where photographs show that there is nothing: before a wall, and below the sky."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from maquette.recon.mvs.free_space import free_places, sky_of
+from maquette.scene.region import Region
+from maquette.scene.transforms import Frame, Intrinsics
+
+WIDTH, HEIGHT = 80, 60
+LENS = Intrinsics(WIDTH, HEIGHT, 60.0, 60.0, 40.0, 30.0)
+UP = np.array([0.0, -1.0, 0.0])
+WALL = 2.0  # its distance from the cameras, which stand before the region and look along +z
+REGION = Region.around([0.0, 0.0, WALL], 1.5)
+
+
+def camera(x: float, lens: Intrinsics = LENS) -> Frame:
+    pose = np.eye(4)
+    pose[0, 3] = x
+    return Frame(f"images/{x}.png", pose, lens)
+
+
+def textured(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+
+
+def under_a_sky(rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """A picture, and the depths of the wall in it, below so many rows of sky."""
+    picture, depth = textured(), np.full((HEIGHT, WIDTH), WALL, np.float32)
+    picture[:rows], depth[:rows] = (170, 190, 220), 0.0
+    return picture, depth
+
+
+def test_sky_is_smooth_without_depth_above_the_horizon_and_at_the_edge() -> None:
+    picture, depth = under_a_sky(20)
+    found = sky_of(picture, depth, camera(0), UP)
+    assert found[:10].all() and not found[20:].any()
+    assert not sky_of(picture, np.full_like(depth, WALL), camera(0), UP).any(), "it has depths"
+    assert not sky_of(textured(), depth, camera(0), UP).any(), "it has texture"
+    assert not sky_of(picture, depth, camera(0), -UP).any(), "it is the ground"
+    turned = sky_of(picture[::-1], depth[::-1], camera(0), -UP)
+    assert turned[-10:].all() and not turned[:-20].any()
+
+
+@pytest.mark.parametrize("where", [np.s_[8:24, 20:60], np.s_[:8, 30:38]])
+def test_a_plain_part_of_a_wall_is_no_sky(where: tuple[slice, slice]) -> None:
+    """Neither one with the wall around it, nor a small one."""
+    picture, depth = textured(), np.full((HEIGHT, WIDTH), WALL, np.float32)
+    picture[where], depth[where] = 230, 0.0
+    assert not sky_of(picture, depth, camera(0), UP).any()
+
+
+def found_free(rows: int, views: int = 3) -> np.ndarray:
+    picture, depth = under_a_sky(rows)
+    frames = [camera(x) for x in np.linspace(-0.2, 0.2, views)]
+    return free_places(
+        frames, range(views), lambda view: depth,
+        lambda view: sky_of(picture, depth, frames[view], UP), REGION,
+    )  # fmt: skip
+
+
+def test_space_is_free_before_the_wall_and_not_behind_it() -> None:
+    places = found_free(rows=0)
+    assert len(places) > 10_000
+    assert np.linalg.norm(places - [0, 0, WALL], axis=1).max() <= 1.5 + 1e-6
+    assert places[:, 2].max() < 0.97 * WALL
+    near = places[np.abs(places[:, :2]).max(1) < 0.2]
+    assert near[:, 2].max() > 0.95 * WALL, "up to the wall"
+
+
+def test_space_is_free_below_the_sky_however_far() -> None:
+    places = found_free(rows=20)
+    behind = places[places[:, 2] > WALL]
+    assert len(behind) > 1_000
+    assert (behind[:, 1] / behind[:, 2]).max() < (20 - 30) / 60, "no lower than the wall's top"
+
+
+def test_one_view_alone_tells_nothing() -> None:
+    assert not len(found_free(rows=20, views=1))
+
+
+def test_what_is_thinner_than_a_pixel_stays() -> None:
+    """A rod that one column of a picture shows is not free beside its own pixel."""
+    frames = [camera(0), camera(0)]
+    depth = np.full((HEIGHT, WIDTH), 3.0, np.float32)
+    depth[:, 40] = WALL
+    no_sky = np.zeros(depth.shape, bool)
+    places = free_places(frames, range(2), lambda view: depth, lambda view: no_sky, REGION)
+    column = 60.0 * places[:, 0] / places[:, 2] + 40.0
+    beside = (column > 38) & (column < 43)
+    assert beside.any() and places[beside, 2].max() < 0.97 * WALL
+    assert places[~beside, 2].max() > 2.5
