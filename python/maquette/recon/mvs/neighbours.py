@@ -46,7 +46,11 @@ MVSNET = Scoring(5.0, 1.0, 10.0, 0.0, 180.0)
 def sources_among(
     taken: Sequence[int], tracks: Tracks, frames: Sequence[Frame], count: int
 ) -> Pairs:
-    """The same where only some views are taken: the others have no sources, and are none."""
+    """The source views of some views, out of these alone; see `choose_sources`.
+
+    Args:
+        taken: Their numbers; the other views have no sources.
+    """
     kept = np.zeros(len(frames), bool)
     kept[list(taken)] = True
     seen = kept[tracks.image]

@@ -39,6 +39,7 @@ from maquette.recon.mvs.shards import Material
 from maquette.recon.mvs.view_records import ViewRecords
 from maquette.recon.stages.dense import STAGES
 from maquette.scene import outputs, transforms
+from maquette.scene.atomic import replacing
 from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
@@ -113,7 +114,8 @@ def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     made = [fused, visibility_file(fused), *files]
     if options.is_for_training:
         free = work.free_places(region)
-        np.save(free_space_file(fused), free)
+        with replacing(free_space_file(fused)) as file:
+            np.save(file, free)
         made.append(free_space_file(fused))
         numbers["free_places"] = len(free)
     kinds = {} if options.is_for_training else {fused: outputs.POINTS}
