@@ -94,6 +94,14 @@ def test_photos_of_a_room_are_asked_only_where_a_person_says_so(scene: Scene) ->
     assert "misfit_after" in extract(scene, region=aside, refine="1")[1]
 
 
+def test_many_vertices_are_moved_only_where_a_person_says_so(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mesh_stage, "_MOST_REFINED", 100)
+    assert "misfit_after" not in extract(scene)[1]
+    assert "misfit_after" in extract(scene, refine="1")[1]
+
+
 def test_it_stays_where_nothing_tells_which_photos_show_the_same(scene: Scene) -> None:
     shutil.rmtree(scene.sparse)
     trained, _ = extract(scene, refine="0")

@@ -51,6 +51,7 @@ STAGE = STAGES["mesh"]
 
 _TOLERANCE_CELLS = 2.0  # by which the surface may hide itself: its own noise
 _MASK_LONG_SIDE = 1024  # pixels
+_MOST_REFINED = 1_000_000  # vertices that are moved unasked: a kilobyte each, and minutes
 # It is near already, and RESOLUTION tells how fine it is to be.
 _REFINEMENT = Refinement(rounds=(6,), edge_px=0.0, free_share=0.15, smoothness=2.0)
 
@@ -253,6 +254,11 @@ def _refine(
     circled = is_circled(Cameras.of(cameras.frames, names), region, up)
     is_wanted = circled if options.refine == "auto" else options.refine == "1"
     if not is_wanted or treated.is_blind:
+        return treated
+    if options.refine == "auto" and len(treated.mesh.vertices) > _MOST_REFINED:
+        progress.say(
+            f"{len(treated.mesh.vertices):,} vertices stay as trained: REFINE=1 moves them"
+        )
         return treated
     photos = ScenePhotos.of(scene, cameras.frames, suggested_side(device), TRAINING)
     if photos is None:
