@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import synthetic_scene
+from maquette.errors import BadInput
 from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.recon.mesh.reading import read_mesh
 from maquette.recon.stages.surface import mesh as mesh_stage
@@ -107,3 +108,13 @@ def test_it_stays_where_nothing_tells_which_photos_show_the_same(scene: Scene) -
     trained, _ = extract(scene, refine="0")
     same, numbers = extract(scene)
     assert (same == trained).all() and "misfit_after" not in numbers
+    with pytest.raises(BadInput, match="tell which photos show the same") as caught:
+        extract(scene, refine="1")
+    assert "REFINE=1" in caught.value.hint
+
+
+def test_it_stays_without_the_photos_unless_a_person_asks(scene: Scene) -> None:
+    (scene.images / "0003.png").unlink()
+    assert "misfit_after" not in extract(scene)[1]
+    with pytest.raises(BadInput, match=r"0003\.png"):
+        extract(scene, refine="1")

@@ -99,7 +99,7 @@ class _Line:
         parameters = stage.keyed(self.options)
         inputs = self._input_keys(stage)
         key = stage_records.content_key(stage.name, stage.version, parameters, inputs)
-        record = stage_records.read(self.scene, stage.name)
+        record = self._as_now(stage_records.read(self.scene, stage.name), inputs)
         if record and record.key == key:
             spoilt = stage_records.spoilt_output(self.scene, record)
             if not spoilt:
@@ -160,6 +160,19 @@ class _Line:
         for path in stage.files(scene, DeclaredOptions(stage, self.options)):
             found[scene.relative(path)] = keys.of_file(path)
         return found
+
+    def _as_now(self, record: StageRecord | None, inputs: dict[str, str]) -> StageRecord | None:
+        """A record from when the whole region counted where only its sphere does, renewed."""
+        whole, sphere = "fact:region", "fact:sphere"
+        if record is None or sphere not in inputs or whole in inputs:
+            return record
+        if record.inputs.get(whole) != keys.of_fact(self.scene, "region"):
+            return record
+        named = {name: value for name, value in record.inputs.items() if name != whole}
+        named[sphere] = inputs[sphere]
+        renewed = replace(record, key=stage_records.key_with(record, named), inputs=named)
+        stage_records.write(self.scene, self.owner, renewed)
+        return renewed
 
     def _restore_what_it_reads(self, stage: Stage) -> None:
         """Make again what was pruned of earlier stages and this one is about to read.

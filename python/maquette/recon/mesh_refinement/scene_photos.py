@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from maquette.errors import BadInput
 from maquette.recon.mesh_refinement.pictures import Pictures
 from maquette.recon.mvs.grey_views import GreyViews
 from maquette.recon.mvs.neighbours import sources_among
@@ -26,8 +27,8 @@ class ScenePhotos:
     @classmethod
     def of(
         cls, scene: Scene, frames: Sequence[Frame], long_side: int, effort: Effort
-    ) -> ScenePhotos | None:
-        """Those of a scene, as the points say that they share; None where there are none.
+    ) -> ScenePhotos:
+        """Those of a scene, as its sparse points say that they show the same.
 
         Args:
             frames: Of all photos.
@@ -35,21 +36,27 @@ class ScenePhotos:
             effort: Tells which photos are taken, and how many each is compared with.
 
         Raises:
-            BadInput: a photo or the sparse model is missing or damaged.
+            BadInput: a photo is missing or damaged, or nothing tells which show the same.
         """
-        if not all((scene.sparse / name).is_file() for name in colmap_model.FILES):
-            return None
         ordered = sorted(frames, key=lambda frame: frame.file_path)
-        tracks = colmap_model.read_tracks(scene.sparse)
-        if tracks.names != tuple(Path(frame.file_path).name for frame in ordered):
-            return None
+        has_points = all((scene.sparse / name).is_file() for name in colmap_model.FILES)
+        tracks = colmap_model.read_tracks(scene.sparse) if has_points else None
+        if tracks is None or tracks.names != tuple(Path(f.file_path).name for f in ordered):
+            raise _untold(scene)
         pairs = sources_among(taken_views(len(ordered), effort), tracks, ordered, effort.sources)
         taken = [number for number, found in enumerate(pairs) if found]
         if not taken:
-            return None
+            raise _untold(scene)
         views = Views(scene, [ordered[number] for number in taken], long_side)
         place = {number: at for at, number in enumerate(taken)}
         return cls(
             Pictures(views.frames, GreyViews(views)),
             [[place[other] for other, _ in pairs[number] if other in place] for number in taken],
         )
+
+
+def _untold(scene: Scene) -> BadInput:
+    return BadInput(
+        f"no points of `{scene.relative(scene.sparse)}` tell which photos show the same",
+        hint="leave out REFINE=1, or run `make prepare` again with FORCE_STAGE=undistort",
+    )

@@ -7,8 +7,6 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-
 from maquette.errors import BadInput
 from maquette.recon.mvs.neighbours import Pairs, read_pairs, write_pairs
 from maquette.recon.views.split import held_out_of
@@ -81,9 +79,9 @@ def taken_views(count: int, effort: Effort) -> list[int]:
     return views[:: max(1, min(effort.every, len(views) // _LEAST_VIEWS))]
 
 
-def suggested_side(device: torch.device) -> int:
+def suggested_side(is_on_gpu: bool) -> int:
     """The long side of photos that is worth a machine's time, pixels."""
-    return _ON_GPU if device.type == "cuda" else _ON_CPU
+    return _ON_GPU if is_on_gpu else _ON_CPU
 
 
 def long_side(suggested: int, effort: Effort) -> int:

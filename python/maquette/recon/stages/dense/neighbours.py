@@ -121,7 +121,7 @@ def _long_side(frames: list[Frame], options: DeclaredOptions, effort: Effort) ->
                 hint="leave it out, or try DENSE_SIZE=800",
             )
         return int(options.dense_size)
-    suggested = suggested_side(gpus.device_of(options.gpus))
+    suggested = suggested_side(gpus.device_of(options.gpus).type == "cuda")
     return long_side(min(suggested, _largest(frames)), effort)
 
 

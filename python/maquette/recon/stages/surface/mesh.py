@@ -260,8 +260,13 @@ def _refine(
             f"{len(treated.mesh.vertices):,} vertices stay as trained: REFINE=1 moves them"
         )
         return treated
-    photos = ScenePhotos.of(scene, cameras.frames, suggested_side(device), TRAINING)
-    if photos is None:
+    try:
+        side = suggested_side(device.type == "cuda")
+        photos = ScenePhotos.of(scene, cameras.frames, side, TRAINING)
+    except BadInput as error:
+        if options.refine == "1":
+            raise
+        progress.say(f"the mesh stays as trained: {error.what}")
         return treated
     mesh = treated.mesh
     found = refine(
