@@ -79,8 +79,8 @@ def test_process_makes_quick_points_of_the_photos_that_do_not_judge_it(trained: 
     assert len(free) > 1_000 and np.median(scene_distance(free)) > 0.02 * region.radius
     assert (scene_distance(free) < -0.02 * region.radius).mean() < 0.01
     assert not outputs.read(scene)  # they are nothing to show
-    told = [stage_records.read(scene, name).parameters for name in POINTS]  # type: ignore[union-attr]
-    assert all(set(parameters) <= {"group", "seed"} for parameters in told)
+    records = [stage_records.read(scene, name) for name in POINTS]
+    assert all(record and set(record.parameters) <= {"group", "seed"} for record in records)
 
 
 def test_they_are_made_once(trained: Path, tmp_path: Path) -> None:
