@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maquette.recon.mvs.free_space import free_places, sky_of
+from maquette.recon.mvs.free_space import free_places, is_in_sky
+from maquette.recon.mvs.sky import Photo, Sky
 from maquette.scene.region import Region
 from maquette.scene.transforms import Frame, Intrinsics
 
@@ -33,14 +34,18 @@ def under_a_sky(rows: int) -> tuple[np.ndarray, np.ndarray]:
     return picture, depth
 
 
+def sky_of(picture: np.ndarray, depth: np.ndarray, up: np.ndarray = UP) -> np.ndarray:
+    return Sky(up).shown_in(Photo(picture, depth, camera(0)))
+
+
 def test_sky_is_smooth_without_depth_above_the_horizon_and_at_the_edge() -> None:
     picture, depth = under_a_sky(20)
-    found = sky_of(picture, depth, camera(0), UP)
+    found = sky_of(picture, depth)
     assert found[:10].all() and not found[20:].any()
-    assert not sky_of(picture, np.full_like(depth, WALL), camera(0), UP).any(), "it has depths"
-    assert not sky_of(textured(), depth, camera(0), UP).any(), "it has texture"
-    assert not sky_of(picture, depth, camera(0), -UP).any(), "it is the ground"
-    turned = sky_of(picture[::-1], depth[::-1], camera(0), -UP)
+    assert not sky_of(picture, np.full_like(depth, WALL)).any(), "it has depths"
+    assert not sky_of(textured(), depth).any(), "it has texture"
+    assert not sky_of(picture, depth, -UP).any(), "it is the ground"
+    turned = sky_of(picture[::-1], depth[::-1], -UP)
     assert turned[-10:].all() and not turned[:-20].any()
 
 
@@ -49,7 +54,52 @@ def test_a_plain_part_of_a_wall_is_no_sky(where: tuple[slice, slice]) -> None:
     """Neither one with the wall around it, nor a small one."""
     picture, depth = textured(), np.full((HEIGHT, WIDTH), WALL, np.float32)
     picture[where], depth[where] = 230, 0.0
-    assert not sky_of(picture, depth, camera(0), UP).any()
+    assert not sky_of(picture, depth).any()
+
+
+def test_what_goes_on_below_the_horizon_is_no_sky() -> None:
+    """The plain wall of a house at the picture's side."""
+    picture, depth = under_a_sky(20)
+    picture[:, 60:], depth[:, 60:] = (220, 210, 200), 0.0
+    found = sky_of(picture, depth)
+    assert found[:10, :50].all() and not found[:, 60:].any()
+
+
+def test_where_the_sky_is_blue_what_is_not_is_none() -> None:
+    """A plain gable above a textured wall, in a photo that shows no sky."""
+    blue, depth = under_a_sky(20)
+    gable = blue.copy()
+    gable[:20] = (220, 200, 150)
+    photos = [Photo(picture, depth, camera(0)) for picture in (blue, blue, gable)]
+    sky = Sky(UP).told_by(photos)
+    assert sky.is_blue and sky.shown_in(photos[0])[:10].all()
+    assert not sky.shown_in(photos[2]).any()
+    grey = Sky(UP).told_by(photos[2:])
+    assert not grey.is_blue and grey.shown_in(photos[2])[:10].all(), "one can not tell"
+
+
+def test_a_blue_sky_takes_in_its_haze_and_its_clouds_but_no_mast() -> None:
+    picture, depth = under_a_sky(20)
+    rough = textured(1).astype(np.int16) // 12 - 10
+    haze, cloud, mast = np.s_[14:20], np.s_[4:12, 50:66], np.s_[4:, 20:22]
+    picture[haze] = np.clip(np.int16((180, 190, 205)) + rough[haze], 0, 255)
+    picture[cloud] = np.clip(240 + rough[cloud], 0, 255)
+    depth[cloud] = 1.0  # seen in the cloud's shape
+    picture[mast], depth[mast] = 30, WALL
+    found = sky_of(picture, depth)
+    assert not found[16, :50].any() and not found[8, 56:60].any()
+    blue = Sky(UP, is_blue=True).shown_in(Photo(picture, depth, camera(0)))
+    assert blue[15, 30:45].all() and blue[8, 56:60].all()
+    assert not blue[mast].any() and not blue[21:].any()
+
+
+def test_points_that_views_show_as_sky_go() -> None:
+    frames = [camera(x) for x in (-0.2, 0.2)]
+    shown = np.zeros((HEIGHT, WIDTH), bool)
+    shown[:20] = True
+    points = np.array([[0, -0.9, WALL], [0, 0, WALL], [0, 0, -WALL], [1.3, -0.9, WALL]])
+    found = is_in_sky(points, frames, range(2), lambda view: shown)
+    assert found.tolist() == [True, False, False, False], "the last one is in one picture alone"
 
 
 def found_free(rows: int, views: int = 3) -> np.ndarray:
@@ -57,7 +107,7 @@ def found_free(rows: int, views: int = 3) -> np.ndarray:
     frames = [camera(x) for x in np.linspace(-0.2, 0.2, views)]
     return free_places(
         frames, range(views), lambda view: depth,
-        lambda view: sky_of(picture, depth, frames[view], UP), REGION,
+        lambda view: Sky(UP).shown_in(Photo(picture, depth, frames[view])), REGION,
     )  # fmt: skip
 
 

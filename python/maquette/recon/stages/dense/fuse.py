@@ -28,7 +28,7 @@ from maquette.recon.mvs.colmap_files import (
     write_filtered,
     write_fused,
 )
-from maquette.recon.mvs.free_space import free_places, sky_of
+from maquette.recon.mvs.free_space import free_places, is_in_sky
 from maquette.recon.mvs.fused_files import free_space_file, fused_file, visibility_file
 from maquette.recon.mvs.fused_parts import FusedPart, FusedParts
 from maquette.recon.mvs.fusion import Agreement, Points, Taken, filter_map, fuse
@@ -36,6 +36,7 @@ from maquette.recon.mvs.grey_views import digest
 from maquette.recon.mvs.patch_match import DepthMap
 from maquette.recon.mvs.plan import read_plan
 from maquette.recon.mvs.shards import Material
+from maquette.recon.mvs.sky import Photo, Sky
 from maquette.recon.mvs.view_records import ViewRecords
 from maquette.recon.stages.dense import STAGES
 from maquette.scene import outputs, transforms
@@ -44,13 +45,17 @@ from maquette.scene.events import Progress
 from maquette.scene.paths import Scene
 from maquette.scene.region import Region
 from maquette.scene.upright import up_direction
+from maquette.scene.workspace import scene_type_of
 from maquette.stages.stage import DeclaredOptions, Report
 
 STAGE = STAGES["fuse"]
 
+Skies = dict[int, NDArray[np.uint8]]  # by view, in bits: pixels that show sky
+
 _NAME, _VERSION, _BEFORE = STAGE.name, STAGE.version, "consistency"
 _KEPT = 16  # maps in memory
 _MARGIN = 1.25  # of the region that points are kept in, so that a surface reaches its rim
+_ASKED = 24  # photos that tell the colour of the sky
 _TRIED = 8  # photos that are asked for the limit that nothing passed
 
 
@@ -90,7 +95,9 @@ def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     material, count = work.material, _Count()
     fused = fused_file(material.folder, options.is_for_training)
     parts = work.parts(region)
-    written = write_fused(fused, work.points(region, parts, count))
+    skies = work.skies() if options.is_for_training else {}
+    points = work.points(region, parts, count)
+    written = write_fused(fused, work.below_sky(skies, points, count) if skies else points)
     if not count.all:
         raise _nothing_agrees(work)
     if not written:
@@ -107,17 +114,17 @@ def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     numbers = {
         "pixels_that_agree": round(kept, 3),
         "points": written,
-        "points_outside": count.all - written,
+        "points_outside": count.all - count.sky - written,
         "views_per_point": round(count.views / max(count.all, 1), 2),
     }
     parts.drop()
     made = [fused, visibility_file(fused), *files]
     if options.is_for_training:
-        free = work.free_places(region)
+        free = work.free_places(region, skies)
         with replacing(free_space_file(fused)) as file:
             np.save(file, free)
         made.append(free_space_file(fused))
-        numbers["free_places"] = len(free)
+        numbers |= {"points_in_sky": count.sky, "free_places": len(free)}
     kinds = {} if options.is_for_training else {fused: outputs.POINTS}
     return Report(made, numbers=numbers, kinds=kinds)
 
@@ -130,10 +137,11 @@ def _kept_in(region: Region, options: DeclaredOptions) -> Region:
 
 @dataclass
 class _Count:
-    """Points so far, inside the region or not, and the views that see them."""
+    """Points so far, inside the region or not, the views that see them, and those in the sky."""
 
     all: int = 0
     views: int = 0
+    sky: int = 0
 
 
 @dataclass(frozen=True)
@@ -218,21 +226,52 @@ class _Fusion:
             count.all, count.views = count.all + part.all, count.views + part.views
             yield from part.points
 
-    def free_places(self, region: Region) -> NDArray[np.float32]:
+    def skies(self) -> Skies:
+        """Which pixels of the views show sky, as far as that is sure; a room has none."""
+        scene, views = self.material.scene, self.material.plan.views
+        if scene_type_of(scene) == "indoor":
+            return {}
+        cameras = transforms.read(scene.transforms)
+        asked = views[:: max(1, len(views) // _ASKED)]
+        sky = Sky(up_direction(cameras.frames, cameras.up)).told_by(map(self._photo, asked))
+        found = {}
+        for view in views:
+            shown, mask = sky.shown_in(self._photo(view)), self.material.views.mask(view)
+            shown = shown if mask is None else shown & mask
+            if shown.any():
+                found[view] = np.packbits(shown)
+        return found
+
+    def below_sky(self, skies: Skies, points: Iterator[Points], count: _Count) -> Iterator[Points]:
+        """Points without those that lie in the sky: what depth maps saw in clouds."""
+        frames, views, sky_in = self.material.frames, list(skies), self._sky_of(skies)
+        for some in points:
+            in_sky = is_in_sky(some.points, frames, views, sky_in)
+            count.sky += int(in_sky.sum())
+            yield some.chosen(~in_sky)
+
+    def free_places(self, region: Region, skies: Skies) -> NDArray[np.float32]:
         """Where nothing is, as far as the maps and the sky in the photos tell."""
         material, plan = self.material, self.material.plan
-        cameras = transforms.read(material.scene.transforms)
-        up = up_direction(cameras.frames, cameras.up)
 
         def depth_of(view: int) -> NDArray[np.float32]:
             return read_filtered_depth(material.stereo, plan.names[view])
 
-        def sky_in(view: int) -> NDArray[np.bool_]:
-            picture, mask = material.views.read_image(view), material.views.mask(view)
-            found = sky_of(picture, depth_of(view), material.frames[view], up)
-            return found if mask is None else found & mask
+        return free_places(material.frames, plan.views, depth_of, self._sky_of(skies), region)
 
-        return free_places(material.frames, plan.views, depth_of, sky_in, region)
+    def _sky_of(self, skies: Skies) -> Callable[[int], NDArray[np.bool_]]:
+        def shown(view: int) -> NDArray[np.bool_]:
+            lens = self.material.frames[view].intrinsics
+            if view not in skies:
+                return np.zeros((lens.height, lens.width), np.bool_)
+            bits = np.unpackbits(skies[view], count=lens.height * lens.width)
+            return bits.reshape(lens.height, lens.width).astype(np.bool_)
+
+        return shown
+
+    def _photo(self, view: int) -> Photo:
+        depth = read_filtered_depth(self.material.stereo, self.material.plan.names[view])
+        return Photo(self.material.views.read_image(view), depth, self.material.frames[view])
 
     def _fused(self, views: Sequence[int], region: Region, taken: Taken) -> FusedPart:
         """The points of some views, where those of all before them left `taken`."""
