@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from maquette.errors import BadInput
 from maquette.recon import gpus
 from maquette.recon.mvs import shards
+from maquette.recon.mvs.neighbours import share_seen_by
 from maquette.recon.mvs.plan import (
     PRESETS,
     TRAINING,
@@ -24,6 +26,7 @@ from maquette.recon.mvs.plan import (
 from maquette.recon.mvs.view_records import ViewRecords
 from maquette.recon.stages.dense.neighbours import size_remark
 from maquette.recon.views.split import held_out_of
+from maquette.scene.colmap_model import Tracks
 
 PLAN = Plan(
     1200, (3, 3, 2), ("a.jpg", "b.jpg", "c.jpg"), ((1.0, 2.5), None, (0.5, 4.0)),
@@ -48,15 +51,33 @@ def test_maps_smaller_than_the_photos_are_said() -> None:
     assert "DENSE_SIZE=1987 " in size_remark(1200, 1987)
 
 
+def walked_past(views: int, seen_by: int) -> Tracks:
+    """Photos of a walk, of which so many in a row see the same point."""
+    image = np.concatenate([np.arange(seen_by) + first for first in range(views - seen_by + 1)])
+    point = np.repeat(np.arange(views - seen_by + 1), seen_by)
+    names = tuple(f"{number:03d}.jpg" for number in range(views))
+    points = np.zeros((point.max() + 1, 3))
+    return Tracks(names, points, np.zeros(len(points)), point, image)
+
+
 def test_views_are_thinned_where_there_are_many_and_shared_out_in_groups() -> None:
-    assert taken_views(23, PRESETS["preview"]) == list(range(23))
-    assert taken_views(80, PRESETS["preview"]) == list(range(0, 80, 2))
-    assert taken_views(80, PRESETS["auto"]) == list(range(80))
-    for_training = taken_views(80, TRAINING)
+    many = walked_past(80, seen_by=8)
+    assert taken_views(walked_past(23, seen_by=8), PRESETS["preview"]) == list(range(23))
+    assert taken_views(many, PRESETS["preview"]) == list(range(0, 80, 2))
+    assert taken_views(many, PRESETS["auto"]) == list(range(80))
+    for_training = taken_views(many, TRAINING)
     assert len(for_training) == 35 and not set(for_training) & set(held_out_of(80))
-    assert taken_views(10, TRAINING) == list(range(10))
-    assert len(taken_views(30, TRAINING)) == 13
+    assert taken_views(walked_past(10, seen_by=8), TRAINING) == list(range(10))
+    assert len(taken_views(walked_past(30, seen_by=8), TRAINING)) == 13
     assert shards.split([0, 2, 4, 6, 8], 2) == [[0, 2], [4, 6], [8]]
+
+
+def test_training_has_maps_of_all_photos_where_few_show_the_same() -> None:
+    street = walked_past(80, seen_by=4)
+    assert share_seen_by(3, range(80), street) == 1.0
+    assert share_seen_by(3, range(0, 80, 2), street) == 0.0
+    assert len(taken_views(street, TRAINING)) == 70
+    assert len(taken_views(street, PRESETS["preview"])) == 40, "as it is told to"
 
 
 @pytest.mark.parametrize(("suggested", "preview"), [(1200, 600), (478, 360), (320, 320)])

@@ -77,9 +77,16 @@ class DenseOptions(ShardedStepOptions):
 
 @dataclass(frozen=True)
 class TrainingPoints(DenseOptions):
-    """Of the quick dense stereo that a training begins with: blind to the photos that judge it."""
+    """Of the quick dense stereo that a training begins with: blind to the photos that judge it.
+
+    Two photos that roughly agree are enough: the field is smooth, and all photos outvote a wrong
+    point, but nothing makes up for a missing one (docs/benchmarks.md, "Points to begin with").
+    """
 
     is_for_training: ClassVar[bool] = True
+    min_views: int = 1
+    max_depth_error: float = 0.02
+    max_normal_error: float = 60.0
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class ScenePhotos:
         tracks = colmap_model.read_tracks(scene.sparse) if has_points else None
         if tracks is None or tracks.names != tuple(Path(f.file_path).name for f in ordered):
             raise _untold(scene)
-        pairs = sources_among(taken_views(len(ordered), effort), tracks, ordered, effort.sources)
+        pairs = sources_among(taken_views(tracks, effort), tracks, ordered, effort.sources)
         taken = [number for number, found in enumerate(pairs) if found]
         if not taken:
             raise _untold(scene)

@@ -61,6 +61,24 @@ def sources_among(
     return choose_sources(part, centers, count)
 
 
+def share_seen_by(count: int, views: Sequence[int], tracks: Tracks) -> float:
+    """The share of a view's points that so many of some views see, as a median over these.
+
+    Args:
+        count: The view itself included.
+        views: Their numbers.
+    """
+    is_chosen = np.zeros(len(tracks.names), bool)
+    is_chosen[list(views)] = True
+    chosen = is_chosen[tracks.image]
+    seen = np.bincount(tracks.point[chosen], minlength=len(tracks.points))
+    enough = seen[tracks.point[chosen]] >= count
+    image = tracks.image[chosen]
+    own = np.bincount(image, minlength=len(is_chosen))[list(views)]
+    shared = np.bincount(image, enough, minlength=len(is_chosen))[list(views)]
+    return float(np.median(shared / np.maximum(own, 1)))
+
+
 def choose_sources(
     tracks: Tracks, centers: Floats, count: int = 8, scoring: Scoring | None = None
 ) -> Pairs:

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from maquette.errors import BadInput
-from maquette.recon.mvs.neighbours import Pairs, read_pairs, write_pairs
+from maquette.recon.mvs.neighbours import Pairs, read_pairs, share_seen_by, write_pairs
 from maquette.recon.views.split import held_out_of
 from maquette.scene.atomic import write_json
+from maquette.scene.colmap_model import Tracks
 
 PAIRS, VIEWS = "pair.txt", "views.json"
 
@@ -26,6 +27,8 @@ class Effort:
         scale: Of the long side that the machine suggests.
         least_side: Pixels: smaller maps lose more than they save.
         is_judged: Photos that are held out of training have no part in it.
+        shared: Views are left out only where three of those that stay see this share of a view's
+            points.
     """
 
     every: int
@@ -34,14 +37,17 @@ class Effort:
     scale: float
     least_side: int = 360
     is_judged: bool = False
+    shared: float = 0.0
 
 
 STANDARD = Effort(1, 6, (3, 3, 2), 1.0)
 PREVIEW = Effort(2, 4, (3, 2), 0.5)
-TRAINING = Effort(2, 4, (3, 2), 0.4, 480, is_judged=True)  # what a training begins with
+# What a training begins with; all photos of a walk along a street.
+TRAINING = Effort(2, 4, (3, 2), 0.4, 480, is_judged=True, shared=0.75)
 PRESETS = {"auto": STANDARD, "standard": STANDARD, "preview": PREVIEW}
 _ON_CPU, _ON_GPU = 1200, 2000  # pixels
 _LEAST_VIEWS = 12  # for each that is left out between two: fewer overlap too little
+_AGREEING = 3  # views that a point needs
 
 
 @dataclass(frozen=True)
@@ -72,11 +78,15 @@ class Plan:
         return [number for number, _ in self.pairs[view]]
 
 
-def taken_views(count: int, effort: Effort) -> list[int]:
-    """The numbers of the views, of some, that get a depth map."""
+def taken_views(tracks: Tracks, effort: Effort) -> list[int]:
+    """The numbers of the views that get a depth map."""
+    count = len(tracks.names)
     left_out = held_out_of(count) if effort.is_judged else ()
     views = [number for number in range(count) if number not in left_out]
-    return views[:: max(1, min(effort.every, len(views) // _LEAST_VIEWS))]
+    every = max(1, min(effort.every, len(views) // _LEAST_VIEWS))
+    while every > 1 and share_seen_by(_AGREEING, views[::every], tracks) < effort.shared:
+        every -= 1
+    return views[::every]
 
 
 def suggested_side(is_on_gpu: bool) -> int:

@@ -43,7 +43,7 @@ def run(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
     frames = sorted(transforms.read(scene.transforms).frames, key=lambda frame: frame.file_path)
     tracks = _tracks(scene, frames)
     effort = TRAINING if options.is_for_training else PRESETS[options.preset]
-    taken = taken_views(len(frames), effort)
+    taken = taken_views(tracks, effort)
     if len(taken) <= options.min_views:
         raise BadInput(
             f"{counted(len(frames), 'photo')} with a pose: a point counts when "
