@@ -127,6 +127,16 @@ def test_space_is_free_below_the_sky_however_far() -> None:
     assert (behind[:, 1] / behind[:, 2]).max() < (20 - 30) / 60, "no lower than the wall's top"
 
 
+def test_most_places_are_asked_where_cameras_look_even_in_a_wide_sphere() -> None:
+    picture, depth = under_a_sky(0)
+    frames, wide = [camera(x) for x in (-0.2, 0.0, 0.2)], Region.around([0.0, 0.0, WALL], 30.0)
+    no_sky = np.zeros(depth.shape, bool)
+    places = free_places(frames, range(3), lambda view: depth, lambda view: no_sky, wide)
+    assert len(places) > 50_000 and (places[:, 2] < WALL).all()
+    thirds = np.histogram(places[:, 2], [0.0, WALL / 3, 2 * WALL / 3, WALL])[0]
+    assert thirds.min() > 0.2 * len(places), "as many near the cameras as near the wall"
+
+
 def test_one_view_alone_tells_nothing() -> None:
     assert not len(found_free(rows=20, views=1))
 

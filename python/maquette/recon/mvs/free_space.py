@@ -34,16 +34,19 @@ def free_places(
 ) -> NDArray[np.float32]:
     """Random places of a region's sphere that are free, [N, 3] world frame.
 
+    Half of those asked lie anywhere, half on lines of sight: in a long sphere around a street few
+    of the others are where people walk.
+
     Args:
         frames: Cameras of the maps' sizes.
         views: Those that have a map.
         depth_of, sky_in: By view, [H, W]: depths, 0 where there is none; which pixels show sky.
     """
     draw = np.random.default_rng(0)
-    away = draw.normal(size=(_DRAWN, 3))
-    away *= (draw.random(_DRAWN) ** (1 / 3) / np.linalg.norm(away, axis=1))[:, None]
-    places = region.world_from_unit(away)
-    through, hidden = np.zeros(_DRAWN, np.int32), np.zeros(_DRAWN, np.bool_)
+    alone = _DRAWN // 2 // max(1, len(views))
+    sights = [_sights(frames[v], depth_of(v), sky_in(v), region, alone, draw) for v in views]
+    places = np.concatenate([_anywhere(region, _DRAWN // 2, draw), *sights])
+    through, hidden = np.zeros(len(places), np.int32), np.zeros(len(places), np.bool_)
     for view in views:
         sky = sky_in(view)
         depth = np.where(sky, 0.0, depth_of(view))
@@ -55,6 +58,40 @@ def free_places(
         hidden |= far > _FAR * known[rows, columns]
     found: NDArray[np.float32] = places[(through >= _LEAST_VIEWS) & ~hidden].astype(np.float32)
     return found
+
+
+def _anywhere(region: Region, count: int, draw: np.random.Generator) -> Floats:
+    """Places [N, 3] in a region's sphere."""
+    away = draw.normal(size=(count, 3))
+    away *= (draw.random(count) ** (1 / 3) / np.linalg.norm(away, axis=1))[:, None]
+    return region.world_from_unit(away)
+
+
+def _sights(
+    frame: Frame, depth: Floats, sky: Bools, region: Region, count: int, draw: np.random.Generator
+) -> Floats:
+    """Places [N, 3] in the sphere, before what random pixels show, as often at any distance."""
+    rows, columns = np.nonzero(sky | (depth > 0))
+    if not len(rows):
+        return np.empty((0, 3))
+    chosen = draw.integers(len(rows), size=count)
+    rows, columns, lens = rows[chosen], columns[chosen], frame.intrinsics
+    x, y = (columns + 0.5 - lens.cx) / lens.fl_x, (rows + 0.5 - lens.cy) / lens.fl_y
+    rays = np.stack([x, y, np.ones(count)], axis=1) @ frame.world_from_cam[:3, :3].T
+    eye = frame.world_from_cam[:3, 3]
+    enters, leaves = _sphere_on(rays, eye, region)
+    shown = np.where(sky[rows, columns], np.inf, depth[rows, columns])
+    ends = np.minimum(shown, leaves)
+    far = enters + (ends - enters) * draw.random(count)
+    return (eye + far[:, None] * rays)[ends > enters]
+
+
+def _sphere_on(rays: Floats, eye: Floats, region: Region) -> tuple[Floats, Floats]:
+    """Between which lengths [N] along rays [N, 3] from an eye the sphere lies; empty if never."""
+    square, toward = (rays**2).sum(1), rays @ (np.asarray(region.center) - eye)
+    off = ((np.asarray(region.center) - eye) ** 2).sum() - region.radius**2
+    root = np.sqrt(np.maximum(toward**2 - square * off, 0.0))
+    return np.maximum((toward - root) / square, 0.0), (toward + root) / square
 
 
 def is_in_sky(
