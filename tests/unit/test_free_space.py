@@ -128,7 +128,7 @@ def test_space_is_free_below_the_sky_however_far() -> None:
 
 
 def test_most_places_are_asked_where_cameras_look_even_in_a_wide_sphere() -> None:
-    picture, depth = under_a_sky(0)
+    _, depth = under_a_sky(0)
     frames, wide = [camera(x) for x in (-0.2, 0.0, 0.2)], Region.around([0.0, 0.0, WALL], 30.0)
     no_sky = np.zeros(depth.shape, bool)
     places = free_places(frames, range(3), lambda view: depth, lambda view: no_sky, wide)
