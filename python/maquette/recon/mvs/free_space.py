@@ -2,7 +2,7 @@
 
 Depth maps tell how far one sees; in the sky that is without end. A place that some views see
 through and none sees something before is free: space carving (Kutulakos and Seitz, IJCV 2000) of
-depths.
+depths. What several see sky through is free whatever the depths of others say.
 """
 
 from __future__ import annotations
@@ -46,18 +46,19 @@ def free_places(
     alone = _DRAWN // 2 // max(1, len(views))
     sights = [_sights(frames[v], depth_of(v), sky_in(v), region, alone, draw) for v in views]
     places = np.concatenate([_anywhere(region, _DRAWN // 2, draw), *sights])
-    through, hidden = np.zeros(len(places), np.int32), np.zeros(len(places), np.bool_)
+    through, in_sky = np.zeros(len(places), np.int32), np.zeros(len(places), np.int32)
+    hidden = np.zeros(len(places), np.bool_)
     for view in views:
         sky = sky_in(view)
         depth = np.where(sky, 0.0, depth_of(view))
         far, rows, columns = _looked_at(places, frames[view])
         known = np.where(depth > 0, depth, np.inf)
         nearest = ndimage.minimum_filter(known, _RIM)[rows, columns]
-        through += sky[rows, columns] & (far > 0)
+        in_sky += sky[rows, columns] & (far > 0)
         through += np.isfinite(nearest) & (far > 0) & (far < _NEAR * nearest)
         hidden |= far > _FAR * known[rows, columns]
-    found: NDArray[np.float32] = places[(through >= _LEAST_VIEWS) & ~hidden].astype(np.float32)
-    return found
+    is_free = (in_sky >= _LEAST_VIEWS) | (through + in_sky >= _LEAST_VIEWS) & ~hidden
+    return places[is_free].astype(np.float32)
 
 
 def _anywhere(region: Region, count: int, draw: np.random.Generator) -> Floats:

@@ -30,3 +30,8 @@ def visibility_file(fused: Path) -> Path:
 def free_space_file(fused: Path) -> Path:
     """Beside points that a training begins with: places that are free, [N, 3] world frame."""
     return fused.with_name("free_space.npy")
+
+
+def sky_file(fused: Path) -> Path:
+    """Beside points that a training begins with: which pixels of the photos show sky."""
+    return fused.with_name("sky.npz")

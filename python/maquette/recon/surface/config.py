@@ -166,6 +166,7 @@ class LossWeight:
     curvature: float = 5e-4
     landmark: float = 3.0  # agreement with the sparse points of structure from motion
     veil: float = 0.01  # what hides the region from cameras outside it
+    sky: float = 0.1  # what hides the sky
 
 
 @dataclass(frozen=True)

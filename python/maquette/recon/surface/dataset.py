@@ -10,6 +10,7 @@ from torch import Tensor
 
 from maquette.recon.geometry.rays import Cameras, Rays
 from maquette.recon.surface.pixels import AllPixels, Pixels
+from maquette.recon.surface.sky_in_photos import SkyInPhotos
 from maquette.recon.surface.working_set import WorkingSet
 from maquette.recon.training.draws import Draws
 from maquette.recon.views.memory import cache_bytes
@@ -21,11 +22,18 @@ _WELL_OUTSIDE = 1.5  # radii; an orbit that is the region's own sphere is not
 
 @dataclass(frozen=True)
 class Batch:
-    """Rays with their photographed colours [R, 3] 0..1 and their image numbers [R] int64."""
+    """Rays with what was photographed along them.
+
+    Attributes:
+        colors: [R, 3] 0..1.
+        image: [R] int64.
+        is_sky: [R] bool, or None where that is not known.
+    """
 
     rays: Rays
     colors: Tensor
     image: Tensor
+    is_sky: Tensor | None = None
 
 
 class PixelSource(Protocol):
@@ -56,6 +64,7 @@ class PixelDataset:
         limit_bytes: Memory for pixels on the device; 0 = a share of what it has.
         seed: Decides the order in which photographs are held.
         state: `state()` of the dataset that is to be continued; counts when it is of as many views.
+        sky: Which pixels of the views show sky.
 
     Raises:
         BadInput: a file is no readable image, all show the same, or the masks exclude all pixels.
@@ -63,9 +72,9 @@ class PixelDataset:
 
     def __init__(
         self, views: Views, region: Region, device: torch.device, limit_bytes: int = 0,
-        seed: int = 0, state: dict[str, Any] | None = None,
+        seed: int = 0, state: dict[str, Any] | None = None, sky: SkyInPhotos | None = None,
     ) -> None:  # fmt: skip
-        self.frames = views.frames
+        self.frames, self._sky = views.frames, sky
         self.cameras = Cameras.of(views.frames, region, device)
         away = self.cameras.centers.norm(dim=1)
         self._from_outside = float(away.median()) > _WELL_OUTSIDE
@@ -99,11 +108,13 @@ class PixelDataset:
         """
         pixels = self.source.draw(2 * count if focus > 0 else count, draws)
         rays = self.cameras.rays(pixels.image, pixels.position)
+        sky = None if self._sky is None else self._sky.shown_at(pixels.image, pixels.position)
         if focus <= 0:
-            return Batch(rays, pixels.colors, pixels.image)
+            return Batch(rays, pixels.colors, pixels.image, sky)
         along = -(rays.origins * rays.directions).sum(1, keepdim=True)
         nearest = (rays.origins + along * rays.directions).norm(dim=1)
         limit = 1.0 if self._from_outside else focus
         central = (nearest < limit) & (along[:, 0] > 0)
         kept = torch.argsort(~central, stable=True)[:count]
-        return Batch(rays.at(kept), pixels.colors[kept], pixels.image[kept])
+        sky = None if sky is None else sky[kept]
+        return Batch(rays.at(kept), pixels.colors[kept], pixels.image[kept], sky)

@@ -14,6 +14,7 @@ from maquette.recon.surface.field import Probe
 Mean = Callable[[Tensor], Tensor]
 
 _SQUARES = 4.0
+_LEAST_THROUGH = 1e-3  # what counts as passing an opaque surface
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,15 @@ def eikonal(gradient: Tensor, mean: Mean = Tensor.mean) -> Tensor:
 def curvature(laplacian: Tensor, mean: Mean = Tensor.mean) -> Tensor:
     """Mean absolute Laplacian [N]. Neuralangelo eq. 9."""
     return mean(laplacian.abs())
+
+
+def hidden_sky(opacity: Tensor, is_sky: Tensor) -> Tensor:
+    """How much hides the sky: cross-entropy of opacity [R] where it is [R] bool; mean of all rays.
+
+    Source: Urban Radiance Fields (arXiv:2111.14643), section 3.3.
+    """
+    through = 1.0 - (1.0 - _LEAST_THROUGH) * opacity
+    return torch.where(is_sky, -through.log(), 0.0).mean()
 
 
 def mean_of(counts: Tensor, values: Tensor) -> Tensor:

@@ -171,6 +171,8 @@ class Trainer:
             total = weight.render * losses.squared_difference(shaded.rgb, batch.colors)
         else:
             total = terms.total + weight.veil * shaded.veil.mean() + self._points_term(phase)
+            if batch.is_sky is not None:
+                total = total + weight.sky * losses.hidden_sky(shaded.opacity, batch.is_sky)
         total.backward()  # type: ignore[no-untyped-call]
         self._not_finite.copy_(~torch.isfinite(total.detach()))
         return torch.stack(

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from maquette.recon.surface import dense_points, merging, sparse_points, states
+from maquette.recon.mvs.fused_files import sky_file
+from maquette.recon.surface import dense_points, merging, sky_in_photos, sparse_points, states
 from maquette.recon.surface.config import TrainingConfig
 from maquette.recon.surface.dataset import PixelDataset
 from maquette.recon.surface.mixed_points import mixed
@@ -87,7 +88,11 @@ def build(
     views = Views(scene, kept, max(size) if size else None, 0 if device.type == "cpu" else None)
     limit = options.cache_bytes or cache_bytes(device, processes.world)
     before = None if state is None else state.get("views")
-    dataset = PixelDataset(views, cameras.region, device, limit, options.seed, before)
+    sky = None
+    if options.dense_points:
+        points_file = scene.root / options.dense_points
+        sky = sky_in_photos.read(sky_file(points_file), views.frames, device)
+    dataset = PixelDataset(views, cameras.region, device, limit, options.seed, before, sky)
     points = _points(scene, options.dense_points, cameras, device)
     shown = Preview(scene, kept, held_out, config.data.val, device)
     return Trainer(config, dataset, cameras.region, device, options.seed, points, processes, shown)

@@ -29,7 +29,12 @@ from maquette.recon.mvs.colmap_files import (
     write_fused,
 )
 from maquette.recon.mvs.free_space import free_places, is_in_sky
-from maquette.recon.mvs.fused_files import free_space_file, fused_file, visibility_file
+from maquette.recon.mvs.fused_files import (
+    free_space_file,
+    fused_file,
+    sky_file,
+    visibility_file,
+)
 from maquette.recon.mvs.fused_parts import FusedPart, FusedParts
 from maquette.recon.mvs.fusion import Agreement, Points, Taken, filter_map, fuse
 from maquette.recon.mvs.grey_views import digest
@@ -37,6 +42,7 @@ from maquette.recon.mvs.patch_match import DepthMap
 from maquette.recon.mvs.plan import read_plan
 from maquette.recon.mvs.shards import Material
 from maquette.recon.mvs.sky import Photo, Sky
+from maquette.recon.mvs.sky_files import write_sky
 from maquette.recon.mvs.view_records import ViewRecords
 from maquette.recon.stages.dense import STAGES
 from maquette.scene import outputs, transforms
@@ -123,7 +129,9 @@ def merge(scene: Scene, options: DeclaredOptions, progress: Progress) -> Report:
         free = work.free_places(region, skies)
         with replacing(free_space_file(fused)) as file:
             np.save(file, free)
-        made.append(free_space_file(fused))
+        sky_in = work.sky_in(skies)
+        write_sky(sky_file(fused), {plan.names[view]: sky_in(view) for view in skies})
+        made += [free_space_file(fused), sky_file(fused)]
         numbers |= {"points_in_sky": count.sky, "free_places": len(free)}
     kinds = {} if options.is_for_training else {fused: outputs.POINTS}
     return Report(made, numbers=numbers, kinds=kinds)
@@ -244,7 +252,7 @@ class _Fusion:
 
     def below_sky(self, skies: Skies, points: Iterator[Points], count: _Count) -> Iterator[Points]:
         """Points without those that lie in the sky: what depth maps saw in clouds."""
-        frames, views, sky_in = self.material.frames, list(skies), self._sky_of(skies)
+        frames, views, sky_in = self.material.frames, list(skies), self.sky_in(skies)
         for some in points:
             in_sky = is_in_sky(some.points, frames, views, sky_in)
             count.sky += int(in_sky.sum())
@@ -257,9 +265,11 @@ class _Fusion:
         def depth_of(view: int) -> NDArray[np.float32]:
             return read_filtered_depth(material.stereo, plan.names[view])
 
-        return free_places(material.frames, plan.views, depth_of, self._sky_of(skies), region)
+        return free_places(material.frames, plan.views, depth_of, self.sky_in(skies), region)
 
-    def _sky_of(self, skies: Skies) -> Callable[[int], NDArray[np.bool_]]:
+    def sky_in(self, skies: Skies) -> Callable[[int], NDArray[np.bool_]]:
+        """The pixels [H, W] of each view that show sky."""
+
         def shown(view: int) -> NDArray[np.bool_]:
             lens = self.material.frames[view].intrinsics
             if view not in skies:

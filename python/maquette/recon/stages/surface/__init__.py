@@ -10,7 +10,7 @@ from typing import Any
 from maquette.errors import ConfigError
 from maquette.pipelines.dense import TrainingPoints
 from maquette.pipelines.neuralangelo.options import ProcessOptions
-from maquette.recon.mvs.fused_files import found_points, free_space_file, fused_file
+from maquette.recon.mvs.fused_files import found_points, free_space_file, fused_file, sky_file
 from maquette.recon.stages import dense
 from maquette.scene import checkpoints, colmap_model, stage_records, transforms
 from maquette.scene.checkpoints import Choice
@@ -60,8 +60,18 @@ def _trained_on(scene: Scene, options: DeclaredOptions) -> Iterable[Path]:
     given: list[Path | None] = [scene.config]
     if options.dense == "auto":
         points = points_to_train_on(scene, options.group)
-        given += [points, points and free_space_file(points)]
+        given += [points, points and free_space_file(points), points and sky_file(points)]
     return [path for path in given if path is not None and path.exists()]
+
+
+def sky_told(scene: Scene, group: str) -> Path:
+    """Where quick depth maps left word of which pixels show sky; there may be no such file."""
+    return sky_file(fused_file(scene.dense(group), is_for_training=True))
+
+
+def _extracted(scene: Scene, options: Any) -> Iterable[Path]:
+    given, sky = chosen_checkpoint(scene, options).path, sky_told(scene, options.group)
+    return [given, sky] if sky.is_file() else [given]
 
 
 def _lacks_points(scene: Scene, options: ProcessOptions) -> bool:
@@ -123,7 +133,7 @@ STAGES = named(
         ),
         reads=("workers", "gpus"),
         facts=("cameras", "region", "masks", "georeference"),
-        files=lambda scene, options: (chosen_checkpoint(scene, options).path,),
+        files=_extracted,
         packages=("torch", "warp-lang", "scikit-image", "scipy", "trimesh", "embreex"),
         keeps_shards=False,
     ),

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from maquette.errors import BadInput, JobFailed
 from maquette.pipelines.neuralangelo.options import ExtractOptions
@@ -31,13 +33,15 @@ from maquette.recon.mesh.surface_protocol import Surface
 from maquette.recon.mesh.triangles import TriangleMesh
 from maquette.recon.mesh.unseen import Treated, grey_where_unseen, treat_unseen
 from maquette.recon.mesh.upright import up_direction
+from maquette.recon.mesh.visibility import Mask
 from maquette.recon.mesh_refinement.refinement import Refinement, refine
 from maquette.recon.mesh_refinement.scene_photos import ScenePhotos
 from maquette.recon.mvs import shards
 from maquette.recon.mvs.grey_views import digest
 from maquette.recon.mvs.plan import TRAINING, suggested_side
+from maquette.recon.mvs.sky_files import read_sky
 from maquette.recon.pictures.capture import Cameras, is_circled
-from maquette.recon.stages.surface import STAGES, chosen_checkpoint
+from maquette.recon.stages.surface import STAGES, chosen_checkpoint, sky_told
 from maquette.recon.views.images import mask_reader
 from maquette.scene import checkpoints, georeference, outputs, region_file, transforms
 from maquette.scene.events import Progress
@@ -205,6 +209,20 @@ def _unit_mesh(
     return with_normals(mesh, surface.signed_distance, 2.0 / options.resolution)
 
 
+def _shown_in(scene: Scene, frames: Sequence[Frame], group: str) -> Mask:
+    """Which pixels of the photos show something of the scene: used ones without sky."""
+    used, sky = mask_reader(scene, frames, _MASK_LONG_SIDE), read_sky(sky_told(scene, group))
+
+    def shown(number: int) -> NDArray[np.bool_] | None:
+        mask, above = used(number), sky.get(Path(frames[number].file_path).name)
+        if above is None or mask is None:
+            return mask if above is None else ~above
+        size = mask.shape[::-1]
+        return mask & ~np.asarray(Image.fromarray(above).resize(size, Image.Resampling.NEAREST))
+
+    return shown
+
+
 def _treat_unseen(
     mesh: TriangleMesh,
     cameras: transforms.Transforms,
@@ -221,7 +239,7 @@ def _treat_unseen(
     in_unit = [
         replace(frame, world_from_cam=pose) for frame, pose in zip(frames, poses, strict=True)
     ]
-    mask = mask_reader(scene, frames, _MASK_LONG_SIDE)
+    mask = _shown_in(scene, frames, options.group)
     tolerance = _TOLERANCE_CELLS * 2.0 / options.resolution
     treated = treat_unseen(mesh, options.unseen, in_unit, mask, tolerance)
     if treated.is_blind:
