@@ -20,6 +20,8 @@ from maquette.pipelines.neuralangelo.options import ExtractOptions
 from maquette.recon.evaluate.evaluation import KEYS
 from maquette.recon.evaluate.evaluation import run as evaluate
 from maquette.recon.evaluate.findings import SURFACE
+from maquette.recon.mvs.fused_files import fused_file, sky_file
+from maquette.recon.mvs.sky_files import write_sky
 from maquette.recon.pictures import publishing
 from maquette.recon.pictures.contact_sheet import draw_sheet
 from maquette.recon.stages.surface import mesh as mesh_stage
@@ -281,6 +283,27 @@ def test_what_only_masked_pixels_saw_is_unseen(scene):
     assert 0.2 < masked < record.numbers["unseen_share"] == 1.0
     assert record.numbers["watertight"]  # nothing seen: kept whole
     assert "no photo sees this mesh" in record.remarks[0]
+
+
+def test_what_shows_as_sky_is_no_part_of_the_mesh(scene):
+    """Photos show sky but for their left quarter: what only is there was seen by none."""
+    seen = extract(scene).numbers["unseen_share"]
+    names = [path.name for path in scene.images.iterdir()]
+    sky = np.broadcast_to(np.arange(64) >= 16, (48, 64))
+    file = sky_file(fused_file(scene.dense("experiments"), is_for_training=True))
+    file.parent.mkdir(parents=True)
+    write_sky(file, dict.fromkeys(names[1:], sky))
+    under_sky = extract(scene).numbers["unseen_share"]
+    assert file in mesh_stage.STAGE.files(scene, ExtractOptions())
+    assert seen + 0.1 < under_sky < 1
+    scene.masks.mkdir()
+    mask = Image.fromarray(np.where(sky[::2, ::2], 255, 0).astype(np.uint8))
+    for name in names:
+        mask.save(scene.masks / f"{name.partition('.')[0]}.png")
+    assert extract(scene).numbers["unseen_share"] == 1.0  # the rest is masked
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(BadInput, match=r"sky.npz` is damaged"):
+        extract(scene)
 
 
 def test_untextured_meshes_have_no_colours(scene):

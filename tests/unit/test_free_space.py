@@ -127,6 +127,27 @@ def test_space_is_free_below_the_sky_however_far() -> None:
     assert (behind[:, 1] / behind[:, 2]).max() < (20 - 30) / 60, "no lower than the wall's top"
 
 
+def test_what_two_views_show_as_sky_is_free_whatever_depths_say() -> None:
+    """A third view, which took a cloud for something near, does not fill it again."""
+    _, depth = under_a_sky(20)
+    frames, sky = [camera(x) for x in (-0.2, 0.0, 0.2)], depth == 0
+    cloudy = np.where(sky, 0.5, depth)
+
+    def found(views: int) -> np.ndarray:
+        """Where only so many of the views know the sky; the others see the cloud."""
+        return free_places(
+            frames, range(3), lambda view: depth if view < views else cloudy,
+            lambda view: sky & (view < views), REGION,
+        )  # fmt: skip
+
+    def above(places: np.ndarray) -> int:
+        far = places[:, 2] > 1.2
+        return int((far & (places[:, 1] / places[:, 2] < -0.4)).sum())
+
+    assert above(found(2)) > 0.7 * above(found(3)) > 1_000
+    assert above(found(1)) == 0
+
+
 def test_most_places_are_asked_where_cameras_look_even_in_a_wide_sphere() -> None:
     _, depth = under_a_sky(0)
     frames, wide = [camera(x) for x in (-0.2, 0.0, 0.2)], Region.around([0.0, 0.0, WALL], 30.0)
