@@ -40,7 +40,9 @@ def test_the_file_gives_back_what_it_was_given(tmp_path: Path) -> None:
     assert all(np.array_equal(found[name], shown[name]) for name in shown)
     write_sky(file, shown)
     assert file.read_bytes() == content
-    for damaged in (content[:-9], b"", b"?"):
+    middle = len(content) // 4
+    turned = content[:middle] + bytes(~byte & 255 for byte in content[middle:][:9])
+    for damaged in (content[:-9], b"", b"?", turned + content[middle + 9 :]):
         file.write_bytes(damaged)
         with pytest.raises(BadInput, match=r"sky.npz` is damaged") as caught:
             read_sky(file)

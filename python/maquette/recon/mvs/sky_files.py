@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,5 +36,5 @@ def read_sky(path: Path) -> dict[str, Bools]:
     try:
         with np.load(path) as stored:
             return {name: stored[name].astype(np.bool_) for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BadInput(f"`{path}` is damaged: {error}", hint=made_again(path)) from error
