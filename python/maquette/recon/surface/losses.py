@@ -53,7 +53,8 @@ def curvature(laplacian: Tensor, mean: Mean = Tensor.mean) -> Tensor:
 def hidden_sky(opacity: Tensor, is_sky: Tensor) -> Tensor:
     """How much hides the sky: cross-entropy of opacity [R] where it is [R] bool; mean of all rays.
 
-    Source: Urban Radiance Fields (arXiv:2111.14643), section 3.3.
+    Source: the mask loss of NeuS (arXiv:2106.10689), for the sky alone, which Urban Radiance Fields
+    (arXiv:2111.14643) keep empty too.
     """
     through = 1.0 - (1.0 - _LEAST_THROUGH) * opacity
     return torch.where(is_sky, -through.log(), 0.0).mean()
