@@ -126,10 +126,13 @@ def test_damaged_planes_are_named(scene: Scene, monkeypatch: pytest.MonkeyPatch)
         laid(patched, killed_at=1)
         extract(scene)
     first, *others = sorted(scene.records("neuralangelo").glob("mesh/*-plane-*.npz"))
-    first.write_bytes(first.read_bytes()[:-50])
-    with pytest.raises(BadInput, match=r"-plane-0\.npz`") as caught:
-        extract(scene)
-    assert "remove it" in caught.value.hint
+    content, middle = first.read_bytes(), first.stat().st_size // 2
+    turned = bytes(~byte & 255 for byte in content[middle:][:9])
+    for damaged in (content[:-50], b"", content[:middle] + turned + content[middle + 9 :]):
+        first.write_bytes(damaged)
+        with pytest.raises(BadInput, match=r"-plane-0\.npz`") as caught:
+            extract(scene)
+        assert "remove it" in caught.value.hint
     first.unlink()
     before = {path: path.stat().st_mtime_ns for path in others}
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):

@@ -157,6 +157,19 @@ def test_files_that_tell_no_poses_are_named(tmp_path: Path, content: str, match:
     assert "POSES=find" in caught.value.hint or "w, h" in caught.value.hint
 
 
+def test_a_damaged_file_of_arrays_is_named(tmp_path: Path) -> None:
+    neus(tmp_path)
+    file = tmp_path / "cameras_sphere.npz"
+    content = file.read_bytes()
+    for damaged in (content[:-50], content[:300] + b"?" * 9 + content[309:], b"", b"?"):
+        file.write_bytes(damaged)
+        with pytest.raises(
+            BadInput, match=r"`cameras_sphere.npz` does not tell a camera"
+        ) as caught:
+            reading.read([file], NAMES, lambda number: (WIDTH, HEIGHT))
+        assert "POSES=find" in caught.value.hint
+
+
 def test_poses_of_other_pictures_are_refused(tmp_path: Path) -> None:
     transforms(tmp_path)
     given = reading.read([tmp_path / "transforms.json"], NAMES, lambda number: (480, 360))

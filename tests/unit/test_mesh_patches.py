@@ -82,9 +82,10 @@ def test_a_damaged_part_is_named(tmp_path: Path):
     path = tmp_path / "0.npz"
     write_patches(path, list(ball_patches()))
     content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(BadInput, match=r"0\.npz"):
-        list(read_patches(path))
+    for damaged in (content[: len(content) // 2], b""):
+        path.write_bytes(damaged)
+        with pytest.raises(BadInput, match=r"0\.npz"):
+            list(read_patches(path))
 
 
 def test_a_plan_is_read_back_and_a_damaged_one_does_not_count(tmp_path: Path):
@@ -94,5 +95,6 @@ def test_a_plan_is_read_back_and_a_damaged_one_does_not_count(tmp_path: Path):
     found = SurfacePlan.read(path)
     assert found is not None and (found.resolution, found.remark) == (173, "a remark, é")
     assert (found.bricks == near_ball()).all()
-    path.write_bytes(path.read_bytes()[:100])
-    assert SurfacePlan.read(path) is None
+    for damaged in (path.read_bytes()[:100], b""):
+        path.write_bytes(damaged)
+        assert SurfacePlan.read(path) is None

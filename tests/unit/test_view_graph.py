@@ -157,8 +157,9 @@ def test_a_proposal_is_kept_for_what_it_was_made_from(tmp_path: Path) -> None:
     again = Proposal.read(tmp_path / "pairs.npz", "these")
     assert again is not None and again.pairs == made.pairs and again.alike.tolist() == [[1, -1]]
     assert Proposal.read(tmp_path / "pairs.npz", "others") is None
-    (tmp_path / "pairs.npz").write_bytes(b"PK half")
-    assert Proposal.read(tmp_path / "pairs.npz", "these") is None
+    for damaged in (b"PK half", b""):
+        (tmp_path / "pairs.npz").write_bytes(damaged)
+        assert Proposal.read(tmp_path / "pairs.npz", "these") is None
     assert Proposal.read(tmp_path / "none.npz", "these") is None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from maquette.errors import BadInput
 from maquette.recon.mesh.blocks import Grid, divide
 from maquette.recon.mesh.marching import Pieces
 from maquette.recon.mesh.triangles import FaceArray, FloatArray, TriangleMesh
+from maquette.scene.array_files import NOT_READABLE
 from maquette.scene.atomic import replacing
 
 
@@ -54,7 +54,7 @@ def read_patches(path: Path) -> Iterator[Patch]:
     try:
         with np.load(path) as content:
             sizes, vertices, faces = (content[name] for name in ("sizes", "vertices", "faces"))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except NOT_READABLE as error:
         raise BadInput(
             f"a part of the surface is missing or damaged: `{path}`",
             detail=str(error),

@@ -6,7 +6,6 @@ differ by a rounding, and two slabs would not fit.
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from maquette.recon.mesh.marching import Told, plane_after, slabs, surface_in_sl
 from maquette.recon.mesh.patches import Patch, joined, write_patches
 from maquette.recon.mesh.sampling import Distance
 from maquette.recon.mesh.triangles import TriangleMesh
+from maquette.scene.array_files import NOT_READABLE
 from maquette.scene.atomic import replacing
 
 _CELLS = 128  # along x of the slabs of a part, at least
@@ -96,7 +96,7 @@ class SlabParts:
             with np.load(path) as content:
                 plane: NDArray[np.float32] = content["plane"]
                 return plane
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except NOT_READABLE as error:
             raise BadInput(
                 f"what parts of the surface share is missing or damaged: `{path}`",
                 detail=str(error),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from maquette.recon.mesh.blocks import IndexArray
+from maquette.scene.array_files import NOT_READABLE
 from maquette.scene.atomic import replacing
 
 
@@ -38,5 +38,5 @@ class SurfacePlan:
         try:
             with np.load(path) as content:
                 return cls(int(content["resolution"]), str(content["remark"]), content["bricks"])
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except NOT_READABLE:
             return None

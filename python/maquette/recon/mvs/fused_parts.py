@@ -6,7 +6,6 @@ last one says of the pixels that are taken.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from maquette.recon.mvs.fusion import Points, Taken
+from maquette.scene.array_files import NOT_READABLE
 from maquette.scene.atomic import replacing
 
 
@@ -50,7 +50,7 @@ class FusedParts:
         try:
             with np.load(self._file(number)) as content:
                 return _unpacked({name: content[name] for name in content.files})
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except NOT_READABLE:
             return None
 
     def write(self, number: int, part: FusedPart) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 
 from maquette.errors import BadInput
 from maquette.recon.mvs.colmap_files import made_again
+from maquette.scene.array_files import NOT_READABLE
 from maquette.scene.atomic import replacing
 
 Bools = NDArray[np.bool_]
@@ -36,5 +35,5 @@ def read_sky(path: Path) -> dict[str, Bools]:
     try:
         with np.load(path) as stored:
             return {name: stored[name].astype(np.bool_) for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except NOT_READABLE as error:
         raise BadInput(f"`{path}` is damaged: {error}", hint=made_again(path)) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from maquette.recon.sfm import pairs, retrieval
 from maquette.recon.sfm.pairs import Method, Pair, Ranked
+from maquette.scene.array_files import NOT_READABLE
 from maquette.scene.atomic import replacing
 
 _EARTH_M = 6_371_000.0  # mean radius
@@ -49,7 +49,7 @@ class Proposal:
                     return None
                 listed = [(int(one), int(other)) for one, other in content["pairs"]]
                 return cls(listed, content["alike"], of)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except NOT_READABLE:
             return None
 
 

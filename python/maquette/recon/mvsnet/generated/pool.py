@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from maquette.recon.mvsnet.generated.layout import lay_out
 from maquette.recon.mvsnet.generated.scenes import shown, undegraded
 from maquette.recon.mvsnet.generated.source import SAMPLES_OF_AN_EPOCH, sample_of, scene_seed
 from maquette.recon.mvsnet.samples import Sample
+from maquette.scene.array_files import NOT_READABLE
 from maquette.scene.atomic import replacing
 
 _FIRST = 256  # samples that are scenes of their own, before any is shown again
@@ -80,7 +80,7 @@ class PooledScenes:
         try:
             with np.load(path) as stored:
                 return dict(stored)
-        except (OSError, ValueError, KeyError, BadZipFile):
+        except NOT_READABLE:
             kept = self._rendered(number, seed)
         with replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **kept)  # type: ignore[arg-type]

@@ -23,6 +23,7 @@ from maquette.recon.sfm.given.cameras import (
     not_a_pose,
 )
 from maquette.scene import colmap_sizes
+from maquette.scene.array_files import NOT_READABLE
 from maquette.scene.pose_files import COLMAP, is_polycam
 
 Sizes = Callable[[int], tuple[int, int]]
@@ -146,7 +147,7 @@ def _neus(path: Path, pictures: Sequence[str], size: Sizes) -> Given:
     try:
         with np.load(path) as arrays:
             projections = [arrays[f"world_mat_{number}"] for number in range(len(pictures))]
-    except (KeyError, ValueError, OSError) as error:
+    except NOT_READABLE as error:
         raise BadInput(
             f"`{path.name}` does not tell a camera for each of {len(pictures)} pictures: {error}",
             hint="give all pictures that belong to it, or leave it out with POSES=find",

@@ -16,6 +16,7 @@ from PIL import Image
 from maquette.errors import BadInput, NotFound
 from maquette.recon.splats.files.sog import LARGEST_FIRST, PALETTE_COLUMNS
 from maquette.recon.splats.gaussians import Gaussians
+from maquette.scene.array_files import NOT_READABLE
 
 _COEFFICIENTS = {1: 3, 2: 8, 3: 15}
 
@@ -35,7 +36,7 @@ def read_sog(path: Path) -> Gaussians:
             if meta["version"] != 2:
                 raise ValueError(f"version {meta['version']}")
             return _Reading(archive, meta).gaussians()
-    except (zipfile.BadZipFile, KeyError, IndexError, ValueError, TypeError, OSError) as error:
+    except (*NOT_READABLE, IndexError, TypeError) as error:
         raise BadInput(
             f"`{path}` is cut off or no `.sog` of version 2: {error}",
             hint="copy or make the file again",
